@@ -1,0 +1,126 @@
+/* concresce 0.1.0 */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION concresce" to load this file. \quit
+
+-- The language
+
+CREATE FUNCTION concresce.concresce_call_handler() RETURNS language_handler
+LANGUAGE C AS 'MODULE_PATHNAME';
+
+CREATE FUNCTION concresce.concresce_validator(oid) RETURNS void
+LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+
+CREATE TRUSTED LANGUAGE concresce
+	HANDLER concresce.concresce_call_handler
+	VALIDATOR concresce.concresce_validator;
+
+COMMENT ON LANGUAGE concresce IS 'lookups, batched and coalesced across sessions';
+
+-- The foreign-data wrapper: servers for lookups, no foreign tables
+
+CREATE FUNCTION concresce.concresce_fdw_validator(text[], oid) RETURNS void
+LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+
+CREATE FOREIGN DATA WRAPPER concresce
+	VALIDATOR concresce.concresce_fdw_validator;
+
+-- About lookups
+
+CREATE FUNCTION concresce.remote_sql(function regproc) RETURNS text
+LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'concresce_remote_sql';
+
+CREATE FUNCTION concresce.forget(function regproc, VARIADIC args "any") RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
+
+CREATE FUNCTION concresce.forget(function regproc) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
+
+CREATE FUNCTION concresce.forget_all(function regproc DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget_all';
+
+-- Watching it
+
+CREATE FUNCTION concresce.stats(
+	OUT function regprocedure,
+	OUT server text,
+	OUT calls bigint,
+	OUT hits bigint,
+	OUT misses bigint,
+	OUT hit_rate double precision,
+	OUT batches bigint,
+	OUT errors bigint,
+	OUT timeouts bigint,
+	OUT cancelled bigint,
+	OUT discarded bigint,
+	OUT active bigint,
+	OUT queued bigint,
+	OUT batch_size_mean double precision,
+	OUT batch_size_max bigint,
+	OUT wait_ms_mean double precision,
+	OUT remote_ms_mean double precision,
+	OUT remote_ms_max double precision,
+	OUT last_error text,
+	OUT last_error_at timestamptz,
+	OUT stats_reset timestamptz,
+	OUT serverid oid)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stats';
+
+CREATE VIEW concresce.stats AS
+SELECT function, server, calls, hits, misses, hit_rate, batches, errors,
+       timeouts, cancelled, discarded, active, queued, batch_size_mean,
+       batch_size_max, wait_ms_mean, remote_ms_mean, remote_ms_max,
+       last_error, last_error_at, stats_reset
+FROM concresce.stats();
+
+CREATE FUNCTION concresce.batch_sizes(
+	function regproc,
+	OUT from_size int,
+	OUT to_size int,
+	OUT batches bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_batch_sizes';
+
+CREATE FUNCTION concresce.connections(
+	OUT server text,
+	OUT "user" text,
+	OUT state text,
+	OUT batches bigint,
+	OUT last_error text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_connections';
+
+CREATE VIEW concresce.connections AS
+SELECT server, "user", state, batches, last_error
+FROM concresce.connections();
+
+CREATE FUNCTION concresce.in_flight(
+	OUT request bigint,
+	OUT pid int,
+	OUT function regprocedure,
+	OUT items int,
+	OUT submitted_at timestamptz,
+	OUT age double precision,
+	OUT state text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_in_flight';
+
+CREATE VIEW concresce.in_flight AS
+SELECT request, pid, function, items, submitted_at,
+       make_interval(secs => age) AS age, state
+FROM concresce.in_flight();
+
+CREATE FUNCTION concresce.memory(
+	OUT used bigint,
+	OUT size bigint)
+RETURNS record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_memory';
+
+CREATE FUNCTION concresce.reset_stats(function regproc DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_reset_stats';
+
+REVOKE ALL ON FUNCTION concresce.reset_stats(regproc) FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA concresce TO PUBLIC;
+GRANT SELECT ON concresce.stats, concresce.connections, concresce.in_flight TO PUBLIC;

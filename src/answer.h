@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * answer.h
+ *	  The bytes in which a collector hands results to a backend.
+ *
+ * An answer is a chain of blocks on the heap, one for each batch that served
+ * some of a request's items.  A block holds entries, one for each of those
+ * items.  An entry holds rows, an error, or a reference to a result that
+ * several requests share because copies of it would be too large.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_ANSWER_H
+#define CCR_ANSWER_H
+
+#include "compat.h"
+#include "lib/stringinfo.h"
+#include "utils/dsa.h"
+
+/* Results of more bytes than this are shared, not copied. */
+#define CCR_SHARE_BYTES		4096
+
+/* An error to be raised in a backend; absent strings are NULL. */
+typedef struct CcrError
+{
+	int			sqlstate;		/* as MAKE_SQLSTATE() packs it */
+	const char *message;
+	const char *detail;
+	const char *hint;
+	const char *context;
+} CcrError;
+
+typedef enum CcrEntryKind
+{
+	CCR_ENTRY_ROWS,				/* data: rows of (int32 length, bytes) values,
+								 * length -1: NULL */
+	CCR_ENTRY_SHARED,			/* data: dsa_pointer to a CcrSharedRows */
+	CCR_ENTRY_ERROR				/* data: a flattened CcrError, or nothing: the
+								 * same as that of the entry before */
+} CcrEntryKind;
+
+typedef struct CcrEntry
+{
+	uint32		item;			/* index within the request */
+	uint16		kind;			/* CcrEntryKind */
+	uint16		ncolumns;
+	uint32		nrows;
+	uint32		length;			/* bytes of data */
+	bool		binary;			/* values in binary, where they can be */
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} CcrEntry;
+
+#define CCR_ENTRY_SIZE(length)	MAXALIGN(offsetof(CcrEntry, data) + (length))
+
+typedef struct CcrAnswer
+{
+	dsa_pointer next;
+	Size		size;			/* bytes of the whole block */
+	uint32		nentries;
+	char		entries[FLEXIBLE_ARRAY_MEMBER]; /* MAXALIGNed CcrEntry */
+} CcrAnswer;
+
+typedef struct CcrSharedRows
+{
+	pg_atomic_uint32 references;
+	Size		size;			/* bytes of the whole block */
+	Size		length;			/* bytes of data */
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} CcrSharedRows;
+
+extern void ccr_error_flatten(StringInfo buf, const CcrError *error);
+extern CcrError *ccr_error_restore(const char *data, Size length);
+CCR_NORETURN extern void ccr_error_throw(const CcrError *error);
+
+/* Rows shared by references entries; InvalidDsaPointer if there is no room. */
+extern dsa_pointer ccr_rows_share(const char *data, Size length,
+								  uint32 references);
+extern void ccr_rows_release(dsa_pointer rows);
+
+/* A block of the chain; first entry of it, and the one after an entry. */
+extern CcrAnswer *ccr_answer_block(dsa_pointer block);
+
+static inline CcrEntry *
+ccr_answer_first(CcrAnswer *block)
+{
+	return (CcrEntry *) MAXALIGN(block->entries);
+}
+
+static inline CcrEntry *
+ccr_entry_next(CcrEntry *entry)
+{
+	return (CcrEntry *) ((char *) entry + CCR_ENTRY_SIZE(entry->length));
+}
+
+/* Room for entries of size bytes in all; InvalidDsaPointer if there is none. */
+extern dsa_pointer ccr_answer_allocate(Size size, uint32 nentries);
+
+/* The rows of an entry, wherever they are. */
+extern const char *ccr_entry_rows(const CcrEntry *entry, Size *length);
+
+/* Give back a chain and its share of shared rows. */
+extern void ccr_answer_free(dsa_pointer chain);
+
+#endif							/* CCR_ANSWER_H */

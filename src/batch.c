@@ -1,0 +1,705 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.c
+ *	  One bulk query: from flights to parameters, from rows to flights.
+ *
+ * A batch goes through these steps, each an operation of its connection:
+ *
+ *	DESCRIBE	once for a source: the columns that come back decide on the
+ *				shape, hence on the query to run and the format to ask for
+ *	PREPARE		once for a source and connection
+ *	EXECUTE
+ *
+ * What the far side sends is not trusted.  Every row is checked against the
+ * shape, and nothing of it is written anywhere but into the flight's buffer,
+ * within bounds.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "batch.h"
+#include "catalog/pg_type.h"
+#include "port/pg_bitutils.h"
+#include "port/pg_bswap.h"
+#include "settings.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+typedef enum CcrVariant
+{
+	CCR_VARIANT_PLAIN,
+	CCR_VARIANT_KEYED,
+	CCR_VARIANT_KEYED_NULL
+} CcrVariant;
+
+struct CcrBatch
+{
+	CcrQueue   *queue;
+	CcrRemote  *remote;
+	void	   *owner;
+	const char *nonce;
+	MemoryContext context;		/* this struct, parameters, results */
+	int			n;
+	CcrFlight **flights;
+	int			live;			/* flights that someone waits for */
+	TimestampTz sent;
+	CcrVariant	variant;
+	CcrParams	params;
+	bool		checked;		/* the first row has been looked at */
+	bool		asked_shape;	/* this very batch had it described */
+	int64		nrows;
+	Size		bytes;			/* of results kept */
+	const CcrError *error;		/* found by ourselves */
+};
+
+CcrQueue *
+ccr_batch_queue(CcrBatch *batch)
+{
+	return batch->queue;
+}
+
+void *
+ccr_batch_owner(CcrBatch *batch)
+{
+	return batch->owner;
+}
+
+/* ------------------------------------------------------------------ errors */
+
+static CcrError *
+batch_error(CcrBatch *batch, int sqlstate, const char *message,
+			const char *detail, const char *hint)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	CcrError   *error = palloc0(sizeof(CcrError));
+
+	error->sqlstate = sqlstate;
+	error->message = pstrdup(message);
+	error->detail = detail ? pstrdup(detail) : NULL;
+	error->hint = hint ? pstrdup(hint) : NULL;
+	MemoryContextSwitchTo(old);
+	return error;
+}
+
+/* The same, saying what was under way. */
+static CcrError *
+with_context(CcrBatch *batch, const CcrError *error)
+{
+	const CcrSource *source = batch->queue->source;
+	CcrError   *copy = batch_error(batch, error->sqlstate, error->message,
+								   error->detail, error->hint);
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+	copy->context = psprintf("%s%slookup %s on server \"%s\", batch of %d",
+							 error->context ? error->context : "",
+							 error->context ? "\n" : "",
+							 source->function_name, source->server_name,
+							 batch->n);
+	MemoryContextSwitchTo(old);
+	return copy;
+}
+
+static bool
+is_data_error(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case MAKE_SQLSTATE('2', '0', '0', '0', '0'):
+		case MAKE_SQLSTATE('2', '1', '0', '0', '0'):
+		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):
+		case MAKE_SQLSTATE('2', '3', '0', '0', '0'):
+		case MAKE_SQLSTATE('3', '8', '0', '0', '0'):
+		case MAKE_SQLSTATE('3', '9', '0', '0', '0'):
+		case MAKE_SQLSTATE('4', '4', '0', '0', '0'):
+		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* -------------------------------------------------------------- parameters */
+
+static bool
+has_null(CcrBatch *batch)
+{
+	for (int i = 0; i < batch->n; i++)
+	{
+		const char *p = batch->flights[i]->item->data;
+
+		for (int arg = 0; arg < batch->queue->source->nargs; arg++)
+		{
+			int32		length;
+
+			memcpy(&length, p, sizeof(length));
+			if (length < 0)
+				return true;
+			p += sizeof(length) + length;
+		}
+	}
+	return false;
+}
+
+static void
+put_int32(StringInfo buf, int32 n)
+{
+	uint32		v = pg_hton32((uint32) n);
+
+	appendBinaryStringInfo(buf, (char *) &v, sizeof(v));
+}
+
+/* The header of a one-dimensional array, as array_recv() reads it. */
+static void
+start_array(StringInfo buf, Oid element, int n)
+{
+	initStringInfo(buf);
+	put_int32(buf, 1);
+	put_int32(buf, 1);			/* may contain NULLs */
+	put_int32(buf, element);
+	put_int32(buf, n);
+	put_int32(buf, 1);			/* lower bound */
+}
+
+/* One array per argument, or how many items there are. */
+static void
+build_params(CcrBatch *batch)
+{
+	const CcrSource *source = batch->queue->source;
+	int			n = Max(source->nargs, 1);
+	StringInfoData *bufs = palloc(n * sizeof(StringInfoData));
+	const char **values = palloc(n * sizeof(char *));
+	int		   *lengths = palloc(n * sizeof(int));
+	static const Oid count_type = INT4OID;
+
+	if (source->nargs == 0)
+	{
+		initStringInfo(&bufs[0]);
+		put_int32(&bufs[0], batch->n);
+	}
+	for (int arg = 0; arg < source->nargs; arg++)
+		start_array(&bufs[arg], source->arg_elements[arg], batch->n);
+	for (int i = 0; i < batch->n; i++)
+	{
+		const char *p = batch->flights[i]->item->data;
+
+		for (int arg = 0; arg < source->nargs; arg++)
+		{
+			int32		length;
+
+			memcpy(&length, p, sizeof(length));
+			p += sizeof(length);
+			put_int32(&bufs[arg], length);
+			if (length > 0)
+			{
+				appendBinaryStringInfo(&bufs[arg], p, length);
+				p += length;
+			}
+		}
+	}
+	for (int i = 0; i < n; i++)
+	{
+		values[i] = bufs[i].data;
+		lengths[i] = bufs[i].len;
+	}
+	batch->params.n = n;
+	batch->params.types = source->nargs ? source->arg_arrays : &count_type;
+	batch->params.values = values;
+	batch->params.lengths = lengths;
+}
+
+/* ------------------------------------------------------------------- steps */
+
+static const char *
+variant_sql(CcrBatch *batch)
+{
+	const CcrSource *source = batch->queue->source;
+
+	switch (batch->variant)
+	{
+		case CCR_VARIANT_KEYED:
+			return source->keyed_sql;
+		case CCR_VARIANT_KEYED_NULL:
+			return source->keyed_null_sql;
+		default:
+			return source->sql;
+	}
+}
+
+static void
+next_step(CcrBatch *batch)
+{
+	CcrQueue   *queue = batch->queue;
+	bool		prepare = queue->source->prepare && !queue->unprepared;
+	char		statement[NAMEDATALEN];
+
+	if (queue->shape.known && queue->shape.keyed)
+		batch->variant = has_null(batch) ?
+			CCR_VARIANT_KEYED_NULL : CCR_VARIANT_KEYED;
+	if (prepare)
+		snprintf(statement, NAMEDATALEN, "ccr_%s_" UINT64_FORMAT "_%u_%d",
+				 batch->nonce, queue->serial, queue->revision, batch->variant);
+	else
+		statement[0] = '\0';
+
+	if (!queue->shape.known)
+	{
+		batch->asked_shape = true;
+		ccr_remote_prepare(batch->remote, statement, variant_sql(batch),
+						   &batch->params, true);
+	}
+	else if (prepare && !ccr_remote_knows(batch->remote, statement))
+		ccr_remote_prepare(batch->remote, statement, variant_sql(batch),
+						   &batch->params, false);
+	else
+		ccr_remote_execute(batch->remote, statement, variant_sql(batch),
+						   &batch->params, queue->shape.binary);
+}
+
+CcrBatch *
+ccr_batch_new(CcrQueue *queue, CcrRemote *remote, const char *nonce,
+			  void *owner)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "concresce batch",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	CcrBatch   *batch = palloc0(sizeof(CcrBatch));
+	CcrCounters *counters = queue->counters;
+
+	batch->context = context;
+	batch->queue = queue;
+	batch->remote = remote;
+	batch->owner = owner;
+	batch->nonce = nonce;
+	batch->flights = ccr_queue_take(queue, batch, &batch->n);
+	batch->live = batch->n;
+	if (batch->n == 0)
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	build_params(batch);
+	MemoryContextSwitchTo(old);
+
+	queue->flying++;
+	batch->sent = GetCurrentTimestamp();
+	queue->used = batch->sent;
+	ccr_count(counters, CCR_BATCHES, 1);
+	ccr_count(counters, CCR_BATCH_ITEMS, batch->n);
+	if ((uint64) batch->n > pg_atomic_read_u64(&counters->value[CCR_BATCH_MAX]))
+		pg_atomic_write_u64(&counters->value[CCR_BATCH_MAX], batch->n);
+	pg_atomic_fetch_add_u64(&counters->batch_sizes[Min(pg_leftmost_one_pos32(batch->n),
+													   CCR_HISTOGRAM_BINS - 1)], 1);
+
+	/* what a void lookup returns is nobody's business */
+	if (queue->source->returns_void)
+		queue->shape.known = true;
+	return batch;
+}
+
+void
+ccr_batch_start(CcrBatch *batch)
+{
+	next_step(batch);
+}
+
+/* ------------------------------------------------------------------- shape */
+
+static bool
+all_binary(const CcrSource *source, const PGresult *result, int first, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!source->column_binary[i] ||
+			PQftype(result, first + i) != source->column_types[i])
+			return false;
+	return true;
+}
+
+static const CcrError *
+wrong_shape(CcrBatch *batch, int got)
+{
+	const CcrSource *source = batch->queue->source;
+	char	   *detail;
+	char	   *message = psprintf("lookup %s got the wrong number of columns",
+								   source->function_name);
+
+	if (source->bulk)
+		detail = psprintf("Expected %d (the arguments and the result, in any order of rows) or %d (the result, a row for each item, in order), but got %d.",
+						  source->nargs + source->ncolumns, source->ncolumns, got);
+	else
+		detail = psprintf("Expected %d, but got %d.", source->ncolumns, got);
+	return batch_error(batch, ERRCODE_DATATYPE_MISMATCH, message, detail,
+					   "The columns of the body must match the function's result.");
+}
+
+/* The description of the query as written tells its shape. */
+void
+ccr_batch_described(CcrBatch *batch, const PGresult *result)
+{
+	const CcrSource *source = batch->queue->source;
+	CcrShape   *shape = &batch->queue->shape;
+	int			got = PQnfields(result);
+	int			lead = source->bulk ? 0 : 1;	/* the ordinality */
+
+	memset(shape, 0, sizeof(*shape));
+	shape->ncolumns = source->ncolumns;
+	if (source->bulk && got == source->nargs + source->ncolumns)
+	{
+		shape->keyed = true;
+		shape->nfields = 1 + source->ncolumns;
+		shape->first = 1;
+		shape->binary = all_binary(source, result, source->nargs, source->ncolumns);
+	}
+	else if (got == lead + source->ncolumns)
+	{
+		shape->nfields = got;
+		shape->first = lead;
+		shape->positional = source->bulk;
+		shape->binary = all_binary(source, result, lead, source->ncolumns);
+	}
+	else if (source->composite && got == lead + 1)
+	{
+		shape->nfields = got;
+		shape->first = lead;
+		shape->positional = source->bulk;
+		shape->ncolumns = 1;
+		shape->whole = true;
+	}
+	else
+	{
+		batch->error = wrong_shape(batch, got - lead);
+		return;
+	}
+	shape->known = true;
+}
+
+/* -------------------------------------------------------------------- rows */
+
+/*
+ * The far side's idea of the result may have changed since it was described.
+ */
+static bool
+check_first_row(CcrBatch *batch, const PGresult *result)
+{
+	const CcrSource *source = batch->queue->source;
+	const CcrShape *shape = &batch->queue->shape;
+
+	batch->checked = true;
+	if (PQnfields(result) == shape->nfields &&
+		(shape->positional || PQftype(result, 0) == INT8OID) &&
+		(!shape->binary || all_binary(source, result, shape->first, shape->ncolumns)))
+		return true;
+	batch->queue->shape.known = false;
+	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
+							   "foreign server sent rows of another shape than it had described",
+							   NULL, "The next call asks it again.");
+	return false;
+}
+
+/* Which item a row is for: 0-based, or -1. */
+static int64
+row_item(CcrBatch *batch, const PGresult *result)
+{
+	const CcrShape *shape = &batch->queue->shape;
+	int64		item;
+
+	if (shape->positional)
+		return batch->nrows;
+	if (PQgetisnull(result, 0, 0))
+		return -1;
+	if (shape->binary)
+	{
+		uint64		n;
+
+		if (PQgetlength(result, 0, 0) != sizeof(n))
+			return -1;
+		memcpy(&n, PQgetvalue(result, 0, 0), sizeof(n));
+		item = (int64) pg_ntoh64(n);
+	}
+	else
+		item = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+	return item - 1;
+}
+
+static void
+too_large(CcrBatch *batch, CcrFlight *flight)
+{
+	batch->bytes -= flight->rows.len;
+	pfree(flight->rows.data);
+	flight->rows.data = NULL;
+	flight->error = with_context(batch,
+								 batch_error(batch, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+											 "result of a lookup is too large",
+											 psprintf("Results in flight may take %zu bytes.",
+													  ccr_shared->heap_size),
+											 "You may need to increase \"concresce.shared_memory\"."));
+}
+
+static void
+keep_row(CcrBatch *batch, CcrFlight *flight, const PGresult *result)
+{
+	const CcrShape *shape = &batch->queue->shape;
+	int			before;
+
+	/* a second row is kept only to tell that there is one */
+	if (flight->error || (!batch->queue->source->returns_set && flight->nrows >= 2))
+		return;
+	if (flight->rows.data == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+		flight->rows.maxlen = 64;
+		flight->rows.data = palloc(flight->rows.maxlen);
+		resetStringInfo(&flight->rows);
+		MemoryContextSwitchTo(old);
+	}
+	before = flight->rows.len;
+	flight->nrows++;
+	for (int i = 0; i < shape->ncolumns; i++)
+	{
+		int			field = shape->first + i;
+		int32		length = PQgetisnull(result, 0, field) ?
+			-1 : PQgetlength(result, 0, field);
+
+		if (batch->bytes + flight->rows.len - before + Max(length, 0) > ccr_shared->heap_size ||
+			flight->rows.len + (Size) Max(length, 0) >= MaxAllocSize / 2)
+		{
+			batch->bytes += flight->rows.len - before;
+			too_large(batch, flight);
+			return;
+		}
+		appendBinaryStringInfo(&flight->rows, (char *) &length, sizeof(length));
+		if (length > 0)
+			appendBinaryStringInfo(&flight->rows, PQgetvalue(result, 0, field), length);
+	}
+	batch->bytes += flight->rows.len - before;
+}
+
+bool
+ccr_batch_row(CcrBatch *batch, const PGresult *result)
+{
+	int64		item;
+
+	if (batch->queue->source->returns_void)
+		return false;
+	if (!batch->checked && !check_first_row(batch, result))
+		return false;
+	item = row_item(batch, result);
+	batch->nrows++;
+	if (item >= 0 && item < batch->n)
+	{
+		keep_row(batch, batch->flights[item], result);
+		return true;
+	}
+
+	/* too many positional rows are counted, to be told about at the end */
+	if (batch->queue->shape.positional)
+		return true;
+	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
+							   "foreign server sent a row for an item that was not asked for",
+							   NULL, NULL);
+	return false;
+}
+
+/* ----------------------------------------------------------------- endings */
+
+static void
+count_end(CcrBatch *batch)
+{
+	CcrCounters *counters = batch->queue->counters;
+	int64		us = Max(GetCurrentTimestamp() - batch->sent, 0);
+
+	if (batch->sent == 0)
+		return;
+	ccr_count(counters, CCR_REMOTE_US, us);
+	if ((uint64) us > pg_atomic_read_u64(&counters->value[CCR_REMOTE_US_MAX]))
+		pg_atomic_write_u64(&counters->value[CCR_REMOTE_US_MAX], us);
+	if (ccr_log_min_duration >= 0 && us >= ccr_log_min_duration * INT64CONST(1000))
+		ereport(LOG,
+				(errmsg("duration: %.3f ms, lookup %s on server \"%s\", batch of %d",
+						us / 1000.0, batch->queue->source->function_name,
+						batch->queue->source->server_name, batch->n)));
+}
+
+static void
+free_batch(CcrBatch *batch)
+{
+	batch->queue->flying--;
+	MemoryContextDelete(batch->context);
+}
+
+static void
+land(CcrBatch *batch)
+{
+	CcrShape   *shape = &batch->queue->shape;
+
+	count_end(batch);
+	ccr_flights_land(batch->flights, batch->n, shape->ncolumns, shape->binary);
+	free_batch(batch);
+}
+
+void
+ccr_batch_fail(CcrBatch *batch, const CcrError *error)
+{
+	error = with_context(batch, error);
+	for (int i = 0; i < batch->n; i++)
+		if (batch->flights[i]->error == NULL)
+			batch->flights[i]->error = error;
+	ccr_counters_error(batch->queue->counters, error->message);
+	land(batch);
+}
+
+void
+ccr_batch_drop(CcrBatch *batch)
+{
+	/* nobody waits: landing just frees the flights */
+	Assert(batch->live == 0);
+	land(batch);
+}
+
+bool
+ccr_batch_deserted(CcrBatch *batch)
+{
+	return --batch->live == 0;
+}
+
+/* The first n flights of the batch are to fly together, and so the others. */
+static void
+fly_again(CcrBatch *batch, int n)
+{
+	ccr_queue_regroup(batch->queue, batch->flights, n);
+	if (n < batch->n)
+		ccr_queue_regroup(batch->queue, batch->flights + n, batch->n - n);
+	count_end(batch);
+	free_batch(batch);
+}
+
+static void
+resend(CcrBatch *batch)
+{
+	for (int i = 0; i < batch->n; i++)
+		batch->flights[i]->resent = true;
+	fly_again(batch, batch->n);
+}
+
+/*
+ * Errors that say that what was prepared is no longer what is needed.  The
+ * statement has had no effect, so even a write can be sent again.
+ */
+static bool
+outdated(CcrBatch *batch, const CcrError *error)
+{
+	CcrQueue   *queue = batch->queue;
+
+	switch (error->sqlstate)
+	{
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+			/* "cached plan must not change result type", unless fresh */
+			if (batch->asked_shape)
+				return false;
+			break;
+		case ERRCODE_UNDEFINED_PSTATEMENT:
+		case ERRCODE_DUPLICATE_PSTATEMENT:
+			/* a pooler hands each statement to another connection */
+			queue->unprepared = true;
+			break;
+		default:
+			return false;
+	}
+	if (!queue->source->returns_void)
+		queue->shape.known = false;
+	queue->revision++;			/* new names for what is prepared anew */
+	return !batch->flights[0]->resent;
+}
+
+static void
+ended_badly(CcrBatch *batch, const CcrError *error)
+{
+	CcrQueue   *queue = batch->queue;
+
+	if (outdated(batch, error))
+		resend(batch);
+	else if (queue->source->isolate_errors && batch->n > 1 &&
+			 is_data_error(error->sqlstate))
+		fly_again(batch, batch->n / 2);
+	else
+	{
+		/* ask anew what the columns are: they may be what is wrong */
+		if (queue->shape.keyed)
+			queue->shape.known = false;
+		ccr_batch_fail(batch, error);
+	}
+}
+
+static const CcrError *
+wrong_row_count(CcrBatch *batch)
+{
+	char	   *message = psprintf("lookup %s got the wrong number of rows",
+								   batch->queue->source->function_name);
+	char	   *detail = psprintf("Expected %d, one for each item, in order, but got %lld.",
+								  batch->n, (long long) batch->nrows);
+
+	return batch_error(batch, ERRCODE_CARDINALITY_VIOLATION, message, detail,
+					   "Return the arguments as the first columns to have rows matched by key.");
+}
+
+bool
+ccr_batch_done(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)
+{
+	if (batch->error)
+		error = batch->error;
+	if (error == NULL && op != CCR_OP_EXECUTE)
+	{
+		next_step(batch);
+		return false;
+	}
+	if (error == NULL && batch->queue->shape.positional &&
+		batch->nrows != batch->n)
+		error = wrong_row_count(batch);
+	if (error)
+		ended_badly(batch, error);
+	else
+		land(batch);
+	return true;
+}
+
+void
+ccr_batch_lost(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)
+{
+	bool		harmless = batch->queue->source->resend || op != CCR_OP_EXECUTE;
+
+	if (harmless && !batch->flights[0]->resent)
+		resend(batch);
+	else if (harmless)
+		ccr_batch_fail(batch, error);
+	else
+		ccr_batch_fail(batch,
+					   batch_error(batch, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+								   error->message, error->detail,
+								   "The lookup is VOLATILE: it may have had its effect, and was not sent again."));
+}
+
+void
+ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error)
+{
+	while (queue->nwaiting > 0 || !dlist_is_empty(&queue->groups))
+	{
+		MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+													  "concresce batch",
+													  ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+		CcrBatch   *batch = palloc0(sizeof(CcrBatch));
+
+		batch->context = context;
+		batch->queue = queue;
+		batch->flights = ccr_queue_take(queue, batch, &batch->n);
+		MemoryContextSwitchTo(old);
+		queue->flying++;
+		if (batch->n > 0)
+			ccr_batch_fail(batch, error);
+		else
+			free_batch(batch);
+	}
+}

@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.h
+ *	  One bulk query: from flights to parameters, from rows to flights.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_BATCH_H
+#define CCR_BATCH_H
+
+#include "flight.h"
+#include "remote.h"
+
+typedef struct CcrBatch CcrBatch;
+
+/*
+ * Take what is due of a queue, for an idle connection.  NULL if nothing was
+ * left to take.  nonce tells this collector's statements from those of others
+ * behind the same pooler.
+ */
+extern CcrBatch *ccr_batch_new(CcrQueue *queue, CcrRemote *remote,
+							   const char *nonce, void *owner);
+
+/* Start it, once its owner knows it: it may end from within. */
+extern void ccr_batch_start(CcrBatch *batch);
+
+extern CcrQueue *ccr_batch_queue(CcrBatch *batch);
+extern void *ccr_batch_owner(CcrBatch *batch);
+
+/*
+ * What the connection tells.  done returns true once the batch has ended,
+ * and has been freed; before, it has started the next operation.
+ */
+extern void ccr_batch_described(CcrBatch *batch, const PGresult *result);
+extern bool ccr_batch_row(CcrBatch *batch, const PGresult *result);
+extern bool ccr_batch_done(CcrBatch *batch, CcrRemoteOp op,
+						   const CcrError *error);
+
+/* The connection was lost: ends the batch, whose flights may fly again. */
+extern void ccr_batch_lost(CcrBatch *batch, CcrRemoteOp op,
+						   const CcrError *error);
+
+/* Fail all flights of the batch, which ends it. */
+extern void ccr_batch_fail(CcrBatch *batch, const CcrError *error);
+
+/*
+ * A flight of the batch has lost its last waiter.  True: so have they all;
+ * whoever runs the batch is to cancel and then drop it.
+ */
+extern bool ccr_batch_deserted(CcrBatch *batch);
+extern void ccr_batch_drop(CcrBatch *batch);
+
+/* Fail what waits in a queue. */
+extern void ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error);
+
+#endif							/* CCR_BATCH_H */

@@ -1,0 +1,489 @@
+/*-------------------------------------------------------------------------
+ *
+ * collector.c
+ *	  The background worker that collects calls and sends batches.
+ *
+ * The loop: take what backends pushed, let it wait or join, send what is due,
+ * wait for the latch, a socket or a deadline.  It never blocks elsewhere, and
+ * without requests it sleeps until a deadline, if there is one.
+ *
+ * An error raised on behalf of one request fails that request, one raised on
+ * behalf of one connection fails its batch.  Should the process exit, it first
+ * fails what it holds; what is still in the mailbox is left for the next one,
+ * which starts at once.
+ *
+ * It is connected to no database (but to the shared catalogs, which makes it
+ * show up in pg_stat_activity), so it is in nobody's way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "collector.h"
+#include "compat.h"
+#include "flight.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "pool.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "settings.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define CCR_MAX_EVENTS		64	/* taken in one wait */
+#define CCR_FINE_WAIT		20	/* ms; shorter waits are timed in us */
+#define CCR_SPIN			50	/* us to look for news before sleeping */
+#define CCR_SPIN_CROWD		4	/* calls waiting: then there is no hurry */
+#define CCR_RESTART_PAUSE	1000	/* ms between two starts, at least */
+
+/* A connection's descriptor in the wait event set. */
+typedef struct Watched
+{
+	CcrRemote  *remote;
+	int			fd;
+	int			events;
+	int			position;
+} Watched;
+
+static int	worker_index;
+static CcrWorker *worker;
+static WaitEventSet *wait_set = NULL;
+static int	wait_set_size = 0;
+static Watched *watched = NULL;
+static int	nwatched = 0;
+static int	fine_timer = -1;	/* timerfd: epoll counts in ms only */
+static MemoryContext loop_context;
+static uint32 wait_event_idle;
+
+/* Taken from the mailbox and not yet dealt with. */
+static CcrRequest *taken = NULL;
+static CcrRequest *taken_abandoned = NULL;
+
+/* ----------------------------------------------------------- start and end */
+
+void
+ccr_collector_register(void)
+{
+	for (int i = 0; i < ccr_workers; i++)
+	{
+		BackgroundWorker bgw = {
+			.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+			.bgw_start_time = BgWorkerStart_ConsistentState,
+			.bgw_restart_time = 0,
+			.bgw_main_arg = Int32GetDatum(i)
+		};
+
+		strlcpy(bgw.bgw_library_name, "concresce", sizeof(bgw.bgw_library_name));
+		strlcpy(bgw.bgw_function_name, "ccr_collector_main", sizeof(bgw.bgw_function_name));
+		strlcpy(bgw.bgw_type, "concresce collector", BGW_MAXLEN);
+		if (ccr_workers == 1)
+			strlcpy(bgw.bgw_name, "concresce collector", BGW_MAXLEN);
+		else
+			snprintf(bgw.bgw_name, BGW_MAXLEN, "concresce collector %d", i);
+		RegisterBackgroundWorker(&bgw);
+	}
+}
+
+/*
+ * Before the heap goes away.  The rows of concresce.connections and the gauges
+ * outlive this process, so they are put right.
+ */
+static void
+fail_what_is_held(int code, Datum arg)
+{
+	pg_atomic_write_u32(&worker->proc, 0);
+	while (taken)
+	{
+		CcrRequest *request = taken;
+
+		taken = ccr_request_following(request);
+		if (request->kind == CCR_REQUEST_LOOKUP)
+			ccr_flights_refuse(request, CCR_FAILURE_COLLECTOR_EXIT);
+		else
+			ccr_request_complete(request, CCR_FAILURE_COLLECTOR_EXIT);
+	}
+	ccr_flights_fail_all();
+	while (taken_abandoned)
+	{
+		CcrRequest *request = taken_abandoned;
+
+		taken_abandoned = ccr_request_following_abandoned(request);
+		ccr_request_release(request);
+	}
+	ccr_pools_hide();
+}
+
+/*
+ * Not more often than once in a while, whatever makes it exit.  The first
+ * restart is at once.
+ */
+static void
+pause_before_restart(void)
+{
+	long		left;
+
+	if (pg_atomic_read_u32(&worker->generation) == 0)
+		return;
+	left = CCR_RESTART_PAUSE -
+		TimestampDifferenceMilliseconds(worker->started, GetCurrentTimestamp());
+	if (left <= 0)
+		return;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 left, wait_event_idle);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* Whoever waits for the collector before this one shall notice. */
+static void
+wake_waiters(void)
+{
+	for (int i = 0; i < ccr_shared->nslots; i++)
+		if (DsaPointerIsValid(ccr_slots[i].requests))
+			ccr_wake(i);
+}
+
+static void
+start(void)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	CurrentResourceOwner = ResourceOwnerCreate(NULL, "concresce collector");
+
+	/* what libpq would otherwise take from the postmaster's environment */
+	setenv("PGDATESTYLE", "ISO", 1);
+
+	wait_event_idle = ccr_new_wait_event("ConcresceCollectorMain");
+	pause_before_restart();
+
+	loop_context = AllocSetContextCreate(TopMemoryContext, "concresce loop",
+										 ALLOCSET_DEFAULT_SIZES);
+	ccr_flights_init();
+	ccr_pools_init(worker_index);
+	fine_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (fine_timer < 0)
+		elog(ERROR, "timerfd_create failed: %m");
+
+	before_shmem_exit(fail_what_is_held, 0);
+	pg_atomic_fetch_add_u32(&worker->generation, 1);
+	worker->started = GetCurrentTimestamp();
+	pg_atomic_write_u32(&worker->proc, ccr_my_procno() + 1);
+	pg_memory_barrier();
+	wake_waiters();
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* ------------------------------------------------------------------ errors */
+
+static CcrError *
+caught_error(void)
+{
+	CcrError   *error;
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(loop_context);
+	edata = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	LWLockReleaseAll();
+	InterruptHoldoffCount = 0;
+	QueryCancelHoldoffCount = 0;
+	CritSectionCount = 0;
+
+	error = palloc0(sizeof(CcrError));
+	error->sqlstate = edata->sqlerrcode;
+	error->message = edata->message ? edata->message : "missing error text";
+	error->detail = edata->detail;
+	error->hint = edata->hint;
+	return error;
+}
+
+/* ------------------------------------------------------------------ intake */
+
+static void
+admit(CcrRequest *request)
+{
+	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
+
+	if (DsaPointerIsValid(request->source))
+	{
+		MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+													  "concresce source",
+													  ALLOCSET_SMALL_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+		CcrSource  *source = ccr_request_source(request);
+
+		MemoryContextSwitchTo(old);
+		queue = ccr_pool_register(&request->fingerprint, source, context);
+	}
+	if (queue == NULL)
+	{
+		ccr_flights_refuse(request, CCR_FAILURE_UNKNOWN_SOURCE);
+		return;
+	}
+	ccr_queue_admit(queue, request);
+	ccr_pool_check(queue);
+}
+
+static void
+take_request(CcrRequest *request)
+{
+	PG_TRY();
+	{
+		switch (request->kind)
+		{
+			case CCR_REQUEST_LOOKUP:
+				admit(request);
+				break;
+			case CCR_REQUEST_FORGET:
+				ccr_flights_forget(request);
+				break;
+		}
+	}
+	PG_CATCH();
+	{
+		(void) caught_error();
+		if (request->kind == CCR_REQUEST_LOOKUP)
+			ccr_flights_refuse(request, CCR_FAILURE_INTERNAL);
+		else
+			ccr_request_complete(request, CCR_FAILURE_INTERNAL);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * What is abandoned was pushed for intake before, so the intake is taken
+ * second, and the abandoned requests are dealt with last.
+ */
+static bool
+take_mail(void)
+{
+	bool		any;
+
+	taken_abandoned = ccr_request_take_abandoned(worker);
+	taken = ccr_request_take(worker);
+	any = taken_abandoned || taken;
+	while (taken)
+	{
+		CcrRequest *request = taken;
+
+		taken = ccr_request_following(request);
+		take_request(request);
+	}
+	while (taken_abandoned)
+	{
+		CcrRequest *request = taken_abandoned;
+
+		taken_abandoned = ccr_request_following_abandoned(request);
+		ccr_flights_abandon(request, ccr_pool_deserted);
+	}
+	return any;
+}
+
+/* ----------------------------------------------------------------- waiting */
+
+static void
+count_watched(CcrRemote *remote)
+{
+	CcrWatch	watch[2];
+
+	nwatched += ccr_remote_watch(remote, watch);
+}
+
+static void
+add_watched(CcrRemote *remote)
+{
+	CcrWatch	watch[2];
+	int			n = ccr_remote_watch(remote, watch);
+
+	for (int i = 0; i < n; i++)
+	{
+		Watched    *w = &watched[nwatched];
+
+		w->remote = remote;
+		w->fd = watch[i].fd;
+		w->events = watch[i].events;
+		w->position = AddWaitEventToSet(wait_set, watch[i].events, watch[i].fd, NULL, w);
+		nwatched++;
+	}
+}
+
+/*
+ * A wait event set can't give up a descriptor, and one that is closed and
+ * opened anew under the same number is forgotten by the kernel, so the set is
+ * made anew with every change.
+ */
+static void
+rebuild_wait_set(void)
+{
+	if (wait_set)
+		FreeWaitEventSet(wait_set);
+	wait_set = NULL;
+	nwatched = 0;
+	ccr_pools_watch(count_watched);
+	if (watched)
+		pfree(watched);
+	watched = MemoryContextAlloc(TopMemoryContext, Max(nwatched, 1) * sizeof(Watched));
+	wait_set_size = nwatched + 3;
+	wait_set = ccr_create_wait_event_set(wait_set_size);
+	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fine_timer, NULL, &fine_timer);
+	nwatched = 0;
+	ccr_pools_watch(add_watched);
+	ccr_sockets_changed = false;
+}
+
+/* Whether a connection wants to write changes more often. */
+static void
+update_wait_set(void)
+{
+	if (ccr_sockets_changed || wait_set == NULL)
+	{
+		rebuild_wait_set();
+		return;
+	}
+	for (int i = 0; i < nwatched; i++)
+	{
+		CcrWatch	watch[2];
+		int			n = ccr_remote_watch(watched[i].remote, watch);
+
+		for (int j = 0; j < n; j++)
+			if (watch[j].fd == watched[i].fd && watch[j].events != watched[i].events)
+			{
+				ModifyWaitEvent(wait_set, watched[i].position, watch[j].events, NULL);
+				watched[i].events = watch[j].events;
+			}
+	}
+}
+
+static void
+step(Watched *w, int events)
+{
+	PG_TRY();
+	{
+		ccr_remote_step(w->remote, w->fd, events);
+	}
+	PG_CATCH();
+	{
+		ccr_pool_broken(w->remote, caught_error());
+	}
+	PG_END_TRY();
+}
+
+static void
+handle_events(WaitEvent *events, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (events[i].events & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+		else if (events[i].user_data == &fine_timer)
+		{
+			uint64		expirations;
+
+			(void) !read(fine_timer, &expirations, sizeof(expirations));
+		}
+		else if (events[i].user_data)
+			step(events[i].user_data, events[i].events);
+	}
+}
+
+/*
+ * How long to sleep, in ms.  Waits of less than a millisecond count, so the
+ * nearer deadlines are given to a timer that is more exact.
+ */
+static long
+sleep_time(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long		ms = ccr_timers_wait(now);
+	struct itimerspec spec = {{0, 0}, {0, 0}};
+	TimestampTz when;
+
+	if (ms <= 0 || ms > CCR_FINE_WAIT)
+		return ms;
+	when = Max(ccr_timers_next() - now, 1);
+	spec.it_value.tv_nsec = when * 1000;
+	if (timerfd_settime(fine_timer, 0, &spec, NULL) < 0)
+		return ms;
+	return -1;
+}
+
+/*
+ * While an answer is due within microseconds, a sleep costs more than it
+ * spares: an idle core takes long to wake up.  In a crowd there is always
+ * something to do, and the processor is better left to others.
+ */
+static int
+wait_for_events(WaitEvent *events)
+{
+	uint32		sleepers = pg_atomic_read_u32(&worker->sleepers);
+	long		timeout = sleep_time();
+
+	if (timeout != 0 && ccr_pools_flying() > 0 && sleepers < CCR_SPIN_CROWD)
+	{
+		instr_time	begin;
+
+		INSTR_TIME_SET_CURRENT(begin);
+		for (;;)
+		{
+			instr_time	now;
+			int			n = WaitEventSetWait(wait_set, 0, events, CCR_MAX_EVENTS,
+											 wait_event_idle);
+
+			if (n > 0)
+				return n;
+			INSTR_TIME_SET_CURRENT(now);
+			INSTR_TIME_SUBTRACT(now, begin);
+			if (INSTR_TIME_GET_MICROSEC(now) > CCR_SPIN)
+				break;
+		}
+	}
+	return WaitEventSetWait(wait_set, timeout, events, CCR_MAX_EVENTS, wait_event_idle);
+}
+
+static void
+loop_once(void)
+{
+	WaitEvent	events[CCR_MAX_EVENTS];
+	int			n;
+
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	take_mail();
+	ccr_timers_run(GetCurrentTimestamp());
+	ccr_pools_dispatch();
+	ccr_pools_sweep();
+	update_wait_set();
+	n = wait_for_events(events);
+	handle_events(events, n);
+	MemoryContextReset(loop_context);
+}
+
+void
+ccr_collector_main(Datum index)
+{
+	worker_index = DatumGetInt32(index);
+	worker = &ccr_mailboxes[worker_index];
+	start();
+	for (;;)
+	{
+		MemoryContextSwitchTo(loop_context);
+		loop_once();
+	}
+}

@@ -1,0 +1,128 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  The only place that tests PG_VERSION_NUM.
+ *
+ * Each wrapper has the signature of the newest version, so that the code
+ * reads as if only that version existed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_COMPAT_H
+#define CCR_COMPAT_H
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "concresce supports PostgreSQL 15 to 18"
+#endif
+
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_proc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+#if PG_VERSION_NUM >= 180000
+#include "storage/waiteventset.h"
+#endif
+
+/* A prefix since 18, which has it before the return type. */
+#if PG_VERSION_NUM >= 180000
+#define CCR_NORETURN pg_noreturn
+#else
+#define CCR_NORETURN pg_attribute_noreturn()
+#endif
+
+/* RETURNING became a clause in 18, and part of MERGE in 17. */
+#if PG_VERSION_NUM >= 180000
+#define CCR_RETURNING_LIST(stmt) \
+	((stmt)->returningClause ? (stmt)->returningClause->exprs : NIL)
+#else
+#define CCR_RETURNING_LIST(stmt) ((stmt)->returningList)
+#endif
+#if PG_VERSION_NUM >= 170000
+#define CCR_MERGE_RETURNING_LIST(stmt) CCR_RETURNING_LIST(stmt)
+#else
+#define CCR_MERGE_RETURNING_LIST(stmt) NIL
+#endif
+
+/* object_aclcheck() came with 16. */
+static inline AclResult
+ccr_server_aclcheck(Oid serverid, Oid roleid, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ForeignServerRelationId, serverid, roleid, mode);
+#else
+	return pg_foreign_server_aclcheck(serverid, roleid, mode);
+#endif
+}
+
+static inline AclResult
+ccr_proc_aclcheck(Oid functionid, Oid roleid, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, functionid, roleid, mode);
+#else
+	return pg_proc_aclcheck(functionid, roleid, mode);
+#endif
+}
+
+static inline bool
+ccr_proc_ownercheck(Oid functionid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(ProcedureRelationId, functionid, roleid);
+#else
+	return pg_proc_ownercheck(functionid, roleid);
+#endif
+}
+
+/* The number of a PGPROC: MyProcNumber since 17. */
+static inline int
+ccr_my_procno(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProcNumber;
+#else
+	return MyProc->pgprocno;
+#endif
+}
+
+static inline Latch *
+ccr_proc_latch(int procno)
+{
+#if PG_VERSION_NUM >= 170000
+	return &GetPGProcByNumber(procno)->procLatch;
+#else
+	return &ProcGlobal->allProcs[procno].procLatch;
+#endif
+}
+
+/* A wait event set that lives until it is freed: no owner from 17 on. */
+static inline WaitEventSet *
+ccr_create_wait_event_set(int nevents)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(NULL, nevents);
+#else
+	return CreateWaitEventSet(TopMemoryContext, nevents);
+#endif
+}
+
+/* Wait events have names of their own from 17 on. */
+static inline uint32
+ccr_new_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	(void) name;
+	return PG_WAIT_EXTENSION;
+#endif
+}
+
+#endif							/* CCR_COMPAT_H */

@@ -1,0 +1,193 @@
+/*-------------------------------------------------------------------------
+ *
+ * concresce.c
+ *	  Loading the library: settings, shared memory, collectors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "collector.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "settings.h"
+#include "shmem.h"
+#include "storage/ipc.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+char	   *ccr_server_name = NULL;
+char	   *ccr_key = NULL;
+double		ccr_max_window = 0;
+int			ccr_max_size = 1000;
+int			ccr_max_bytes = 8 * 1024 * 1024;
+int			ccr_max_connections = 4;
+int			ccr_coalesce = CCR_COALESCE_AUTO;
+int			ccr_timeout = 60 * 1000;
+bool		ccr_isolate_errors = false;
+int			ccr_on_missing = CCR_MISSING_NULL;
+int			ccr_on_full = CCR_FULL_WAIT;
+int			ccr_queue_size = 10000;
+bool		ccr_prepare = true;
+int			ccr_idle_timeout = 300;
+int			ccr_shared_memory = 64;
+int			ccr_workers = 1;
+int			ccr_log_min_duration = -1;
+
+static const struct config_enum_entry coalesce_options[] = {
+	{"auto", CCR_COALESCE_AUTO, false},
+	{"off", CCR_COALESCE_OFF, false},
+	{"batch", CCR_COALESCE_BATCH, false},
+	{"flight", CCR_COALESCE_FLIGHT, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry on_missing_options[] = {
+	{"null", CCR_MISSING_NULL, false},
+	{"error", CCR_MISSING_ERROR, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry on_full_options[] = {
+	{"wait", CCR_FULL_WAIT, false},
+	{"error", CCR_FULL_ERROR, false},
+	{NULL, 0, false}
+};
+
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+/* What a session, a role, a database or a function can set. */
+static void
+define_call_settings(void)
+{
+	DefineCustomStringVariable("concresce.server",
+							   "Foreign server that lookups are sent to.",
+							   NULL, &ccr_server_name, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("concresce.key",
+							   "Expressions over a lookup's arguments that identify a call.",
+							   "Empty: all arguments do.",
+							   &ccr_key, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("concresce.coalesce",
+							 "Which calls of a lookup share one item.",
+							 "\"auto\": \"flight\", but \"off\" for VOLATILE lookups.",
+							 &ccr_coalesce, CCR_COALESCE_AUTO, coalesce_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("concresce.on_missing",
+							 "What a call gets for which no row is found.",
+							 NULL, &ccr_on_missing, CCR_MISSING_NULL, on_missing_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("concresce.on_full",
+							 "What a call does when the queue of its lookup is full.",
+							 NULL, &ccr_on_full, CCR_FULL_WAIT, on_full_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.timeout",
+							"Longest time that a call of a lookup waits.",
+							"0 disables the limit.",
+							&ccr_timeout, 60 * 1000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("concresce.isolate_errors",
+							 "Divides a batch that fails on its data until only the bad items fail.",
+							 NULL, &ccr_isolate_errors, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("concresce.prepare",
+							 "Uses prepared statements on foreign connections.",
+							 "Turn it off for poolers that do not support them.",
+							 &ccr_prepare, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+static void
+define_batch_settings(void)
+{
+	DefineCustomRealVariable("concresce.max_window",
+							 "Longest time that a call waits for others to join its batch.",
+							 "0: a batch is sent as soon as a connection is free.",
+							 &ccr_max_window, 0, 0, 60 * 1000,
+							 PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_size",
+							"Number of items in a batch, at most.",
+							NULL, &ccr_max_size, 1000, 1, 100000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_bytes",
+							"Size of the arguments in a batch, at most.",
+							"A single item that is larger goes alone.",
+							&ccr_max_bytes, 8 * 1024 * 1024, 1024, 512 * 1024 * 1024,
+							PGC_USERSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_connections",
+							"Number of batches in flight per foreign server and user mapping, at most.",
+							NULL, &ccr_max_connections, 4, 1, 1000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.queue_size",
+							"Number of items per lookup that may wait to be sent.",
+							NULL, &ccr_queue_size, 10000, 1, INT_MAX / 2,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.idle_timeout",
+							"Time after which an idle foreign connection is closed.",
+							"0: never.",
+							&ccr_idle_timeout, 300, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.log_min_duration",
+							"Logs batches that take at least this long.",
+							"-1 turns it off, 0 logs all.",
+							&ccr_log_min_duration, -1, -1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+/* Only possible, and only of use, when preloaded. */
+static void
+define_server_settings(void)
+{
+	DefineCustomIntVariable("concresce.shared_memory",
+							"Shared memory for requests and results.",
+							NULL, &ccr_shared_memory, 64, 1, 64 * 1024,
+							PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.workers",
+							"Number of collector processes.",
+							"Foreign servers are spread over them.",
+							&ccr_workers, 1, 1, CCR_MAX_WORKERS,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+}
+
+static void
+request_shmem(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+	ccr_shmem_request();
+}
+
+static void
+start_shmem(void)
+{
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+	ccr_shmem_startup();
+}
+
+void
+_PG_init(void)
+{
+	define_call_settings();
+	define_batch_settings();
+	if (process_shared_preload_libraries_in_progress)
+		define_server_settings();
+	MarkGUCPrefixReserved("concresce");
+
+	/* without the rest a call raises an error that says what to do */
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
+		return;
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = start_shmem;
+	ccr_collector_register();
+}

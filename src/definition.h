@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * definition.h
+ *	  A compiled lookup: its row of pg_proc, body and types.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_DEFINITION_H
+#define CCR_DEFINITION_H
+
+#include "access/tupdesc.h"
+#include "body.h"
+#include "nodes/pg_list.h"
+#include "utils/array.h"
+#include "wire.h"
+
+/* What a call returns, and how it is read from a row of the far side. */
+typedef struct CcrResult
+{
+	bool		is_void;
+	bool		returns_set;
+	Oid			type;
+	Oid			domain;			/* over a composite type, or InvalidOid */
+	TupleDesc	tupdesc;		/* NULL unless composite */
+	int			ncolumns;		/* without dropped ones; 1 if not composite */
+	CcrResultWire *columns;
+	int		   *attributes;		/* 0-based, of each column; composite only */
+	CcrResultWire whole;		/* composite only: one column that is all */
+} CcrResult;
+
+/* Immutable once made, but for the caches at its end. */
+typedef struct CcrDefinition
+{
+	Oid			function;
+	MemoryContext context;
+	int			references;
+	bool		valid;			/* as far as invalidations tell */
+
+	const char *name;			/* qualified, with argument types */
+	char		volatility;
+	bool		security_definer;
+	bool		pins_server;	/* SET concresce.server = ... */
+	bool		pins_key;
+	ArrayType  *config;			/* its SET clauses, or NULL */
+	int			nargs;
+	Oid		   *argtypes;
+	char	  **argnames;		/* NULL or "" where unnamed */
+	CcrArgWire *args;
+	bool		styled;			/* some argument needs the style of wire.h */
+	CcrBody    *body;
+	char	   *sql;			/* bulk query, as written */
+	CcrResult  *result;			/* NULL if each call says what it expects */
+	Oid			typrelid;		/* of a composite result, or InvalidOid */
+
+	List	   *routes;			/* kept by route.c */
+	void	   *key;			/* kept by key.c */
+} CcrDefinition;
+
+/* Compile pg_proc's body, as the validator does; raises what is wrong. */
+extern CcrDefinition *ccr_definition_compile(Oid function, MemoryContext context);
+
+/*
+ * The current definition, compiled at need, with a reference of the caller's.
+ * Other than through these two, it must not be kept.
+ */
+extern CcrDefinition *ccr_definition_get(Oid function);
+extern void ccr_definition_release(CcrDefinition *definition);
+
+/*
+ * Put the settings of its SET clauses into force, as a call does, for those
+ * who look at them outside of a call; until the level returned is ended.
+ */
+extern int	ccr_definition_enter(const CcrDefinition *definition);
+extern void ccr_definition_leave(int level);
+
+/* The result of a call that returns record, as the call site expects it. */
+extern CcrResult *ccr_result_from_tupdesc(TupleDesc tupdesc, bool returns_set,
+										  MemoryContext context);
+
+#endif							/* CCR_DEFINITION_H */

@@ -1,0 +1,861 @@
+/*-------------------------------------------------------------------------
+ *
+ * flight.c
+ *	  Keys being looked up, and who waits for them.
+ *
+ * The gauges of a function count calls, that is waiters: queued while their
+ * flight waits, active once it flies and until their request is complete.
+ * The backlog counts flights that wait: it is what concresce.queue_size
+ * bounds, so an item that joins another gives its place back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "flight.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+typedef struct CcrWaiter
+{
+	dlist_node	node;			/* in the flight's waiters */
+	CcrTicket  *ticket;
+	CcrFlight  *flight;			/* NULL once landed */
+	uint32		item;			/* index within the request */
+} CcrWaiter;
+
+struct CcrTicket
+{
+	CcrRequest *request;		/* hash key */
+	CcrQueue   *queue;
+	uint32		remaining;		/* items not yet landed */
+	uint32		errors;			/* items that landed with one */
+	bool		failed;			/* a block of the answer found no room */
+	int			nlanded;		/* in this landing: */
+	CcrWaiter **landed;
+	dlist_node	landed_node;
+	CcrWaiter  *waiters;		/* as many as the request has items */
+};
+
+typedef struct ListedEntry
+{
+	CcrFlight  *flight;
+	uint32		hash;
+	char		status;
+} ListedEntry;
+
+#define SH_PREFIX		flight
+#define SH_ELEMENT_TYPE	ListedEntry
+#define SH_KEY_TYPE		CcrFlight *
+#define SH_KEY			flight
+#define SH_HASH_KEY(tb, key)	((key)->hash)
+#define SH_EQUAL(tb, a, b) \
+	((a)->key_length == (b)->key_length && \
+	 memcmp((a)->key, (b)->key, (a)->key_length) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a)		((a)->hash)
+#define SH_SCOPE		static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct TicketEntry
+{
+	CcrRequest *request;
+	CcrTicket  *ticket;
+	char		status;
+} TicketEntry;
+
+#define SH_PREFIX		ticket
+#define SH_ELEMENT_TYPE	TicketEntry
+#define SH_KEY_TYPE		CcrRequest *
+#define SH_KEY			request
+#define SH_HASH_KEY(tb, key)	hash_bytes((const unsigned char *) &(key), sizeof(key))
+#define SH_EQUAL(tb, a, b)		((a) == (b))
+#define SH_SCOPE		static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+static MemoryContext flight_context;	/* tickets, flights, groups */
+static MemoryContext landing_context;	/* reset with each landing */
+static HTAB *queues;
+static struct ticket_hash *tickets;
+
+void
+ccr_flights_init(void)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(CcrFingerprint),
+		.entrysize = sizeof(CcrFingerprint) + sizeof(CcrQueue *)
+	};
+
+	flight_context = AllocSetContextCreate(TopMemoryContext, "concresce flights",
+										   ALLOCSET_DEFAULT_SIZES);
+	landing_context = AllocSetContextCreate(TopMemoryContext, "concresce landing",
+											ALLOCSET_DEFAULT_SIZES);
+	queues = hash_create("concresce queues", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+	tickets = ticket_create(TopMemoryContext, 256, NULL);
+}
+
+/* ------------------------------------------------------------------ queues */
+
+typedef struct QueueEntry
+{
+	CcrFingerprint fingerprint;
+	CcrQueue   *queue;
+} QueueEntry;
+
+static int
+window_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	TimestampTz wa = pairingheap_const_container(CcrFlight, window_node, a)->window_end;
+	TimestampTz wb = pairingheap_const_container(CcrFlight, window_node, b)->window_end;
+
+	return (wa < wb) ? 1 : (wa > wb) ? -1 : 0;
+}
+
+CcrQueue *
+ccr_queue_find(const CcrFingerprint *fingerprint)
+{
+	QueueEntry *entry = hash_search(queues, fingerprint, HASH_FIND, NULL);
+
+	return entry ? entry->queue : NULL;
+}
+
+CcrQueue *
+ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
+				 MemoryContext context, void (*window_ended) (void *))
+{
+	static uint64 next_serial = 1;
+	CcrQueue   *queue = MemoryContextAllocZero(context, sizeof(CcrQueue));
+	CcrCountersKey key = {source->dbid, source->function, source->serverid};
+	MemoryContext old = MemoryContextSwitchTo(context);
+	QueueEntry *entry;
+
+	queue->fingerprint = *fingerprint;
+	queue->source = source;
+	queue->context = context;
+	queue->serial = next_serial++;
+	queue->counters = &ccr_counters[ccr_counters_find(&key, &queue->counters_serial)];
+	queue->listed = flight_create(context, 64, NULL);
+	queue->windows = pairingheap_allocate(window_later, NULL);
+	dlist_init(&queue->waiting);
+	dlist_init(&queue->groups);
+	ccr_timer_init(&queue->window_timer, window_ended, queue);
+	MemoryContextSwitchTo(old);
+
+	entry = hash_search(queues, fingerprint, HASH_ENTER, NULL);
+	entry->queue = queue;
+	return queue;
+}
+
+void
+ccr_queue_free(CcrQueue *queue)
+{
+	Assert(queue->nwaiting == 0 && queue->flying == 0);
+	ccr_timer_clear(&queue->window_timer);
+	ccr_timer_clear(&queue->idle_timer);
+	hash_search(queues, &queue->fingerprint, HASH_REMOVE, NULL);
+	MemoryContextDelete(queue->context);
+}
+
+void
+ccr_queues_foreach(void (*visit) (CcrQueue *))
+{
+	HASH_SEQ_STATUS status;
+	QueueEntry *entry;
+
+	hash_seq_init(&status, queues);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		visit(entry->queue);
+}
+
+static void
+release_backlog(CcrCounters *counters, uint32 n)
+{
+	if (n == 0)
+		return;
+	pg_atomic_fetch_sub_u32(&counters->backlog, n);
+	if (pg_atomic_read_u32(&counters->waiting) > 0)
+		ConditionVariableBroadcast(&counters->room);
+}
+
+/* ----------------------------------------------------------------- flights */
+
+static void
+unlist(CcrFlight *flight)
+{
+	if (flight->listed)
+		flight_delete(flight->queue->listed, flight);
+	flight->listed = false;
+}
+
+static void
+list(CcrFlight *flight)
+{
+	ListedEntry *entry;
+	bool		found;
+
+	entry = flight_insert_hash(flight->queue->listed, flight, flight->hash, &found);
+	if (found)
+	{
+		/* it flies on for those who wait for it; nobody else joins it */
+		entry->flight->listed = false;
+		entry->flight = flight;
+	}
+	entry->hash = flight->hash;
+	flight->listed = true;
+}
+
+static void
+free_flight(CcrFlight *flight)
+{
+	Assert(flight->nwaiters == 0);
+	unlist(flight);
+	if (flight->reserved)
+		release_backlog(flight->queue->counters, 1);
+	pfree(flight->item);
+	pfree(flight);
+}
+
+static void
+stop_waiting(CcrFlight *flight)
+{
+	CcrQueue   *queue = flight->queue;
+
+	dlist_delete(&flight->waiting_node);
+	pairingheap_remove(queue->windows, &flight->window_node);
+	queue->nwaiting--;
+	queue->waiting_bytes -= flight->item->length;
+}
+
+static void
+lower_limits(CcrQueue *queue, const CcrFlight *flight)
+{
+	bool		first = queue->nwaiting == 0;
+
+	if (first || flight->max_size < queue->max_size)
+		queue->max_size = flight->max_size;
+	if (first || flight->max_bytes < queue->max_bytes)
+		queue->max_bytes = flight->max_bytes;
+}
+
+static void
+start_waiting(CcrFlight *flight)
+{
+	CcrQueue   *queue = flight->queue;
+
+	lower_limits(queue, flight);
+	flight->state = CCR_FLIGHT_WAITING;
+	dlist_push_tail(&queue->waiting, &flight->waiting_node);
+	pairingheap_add(queue->windows, &flight->window_node);
+	queue->nwaiting++;
+	queue->waiting_bytes += flight->item->length;
+}
+
+static CcrFlight *
+new_flight(CcrQueue *queue, const CcrRequest *request, const CcrItem *item,
+		   uint32 hash)
+{
+	CcrFlight  *flight = MemoryContextAllocZero(flight_context, sizeof(CcrFlight));
+	Size		size = CCR_ITEM_SIZE(item->length);
+
+	/* copied, as the request may be gone before the flight */
+	flight->item = MemoryContextAlloc(flight_context, size);
+	memcpy(flight->item, item, offsetof(CcrItem, data) + item->length);
+	flight->key = ccr_item_key(flight->item, &flight->key_length);
+	flight->queue = queue;
+	flight->hash = hash;
+	flight->reserved = request->reserved;
+	flight->arrived = request->submitted;
+	flight->window_end = request->window_end;
+	flight->max_size = request->max_size;
+	flight->max_bytes = request->max_bytes;
+	dlist_init(&flight->waiters);
+	return flight;
+}
+
+/* The more impatient of those who wait for it decides when it goes. */
+static void
+join(CcrFlight *flight, const CcrRequest *request)
+{
+	if (flight->state != CCR_FLIGHT_WAITING)
+		return;
+	if (request->window_end < flight->window_end)
+	{
+		pairingheap_remove(flight->queue->windows, &flight->window_node);
+		flight->window_end = request->window_end;
+		pairingheap_add(flight->queue->windows, &flight->window_node);
+	}
+	flight->max_size = Min(flight->max_size, request->max_size);
+	flight->max_bytes = Min(flight->max_bytes, request->max_bytes);
+	lower_limits(flight->queue, flight);
+}
+
+/* The flight that an item may join, or NULL. */
+static CcrFlight *
+joinable(CcrQueue *queue, CcrFlight *probe, int coalesce)
+{
+	ListedEntry *entry;
+
+	if (coalesce == CCR_COALESCE_OFF)
+		return NULL;
+	entry = flight_lookup_hash(queue->listed, probe, probe->hash);
+	if (entry == NULL)
+		return NULL;
+	if (entry->flight->state == CCR_FLIGHT_FLYING && coalesce != CCR_COALESCE_FLIGHT)
+		return NULL;
+	return entry->flight;
+}
+
+static void
+admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
+{
+	CcrRequest *request = ticket->request;
+	CcrQueue   *queue = ticket->queue;
+	CcrWaiter  *waiter = &ticket->waiters[index];
+	CcrFlight	probe;
+	CcrFlight  *flight;
+
+	probe.key = ccr_item_key(item, &probe.key_length);
+	probe.hash = hash_bytes((const unsigned char *) probe.key, probe.key_length);
+	flight = joinable(queue, &probe, request->coalesce);
+	if (flight)
+	{
+		join(flight, request);
+		ccr_count(queue->counters, CCR_HITS, 1);
+		if (request->reserved)
+			release_backlog(queue->counters, 1);
+		if (flight->state == CCR_FLIGHT_FLYING)
+		{
+			pg_atomic_fetch_sub_u32(&queue->counters->queued, 1);
+			pg_atomic_fetch_add_u32(&queue->counters->active, 1);
+			pg_atomic_write_u32(&request->phase, CCR_PHASE_IN_FLIGHT);
+		}
+	}
+	else
+	{
+		flight = new_flight(queue, request, item, probe.hash);
+		ccr_count(queue->counters, CCR_MISSES, 1);
+		if (request->coalesce != CCR_COALESCE_OFF)
+			list(flight);
+		start_waiting(flight);
+	}
+	waiter->ticket = ticket;
+	waiter->flight = flight;
+	waiter->item = index;
+	dlist_push_tail(&flight->waiters, &waiter->node);
+	flight->nwaiters++;
+}
+
+void
+ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
+{
+	uint32		n = request->nitems;
+	CcrTicket  *ticket;
+	CcrItem    *item = ccr_request_first(request);
+	bool		found;
+
+	ticket = MemoryContextAllocZero(flight_context,
+									MAXALIGN(sizeof(CcrTicket)) + n * sizeof(CcrWaiter));
+	ticket->waiters = (CcrWaiter *) ((char *) ticket + MAXALIGN(sizeof(CcrTicket)));
+	ticket->request = request;
+	ticket->queue = queue;
+	ticket->remaining = n;
+	ticket_insert(tickets, request, &found)->ticket = ticket;
+	Assert(!found);
+	pg_atomic_write_u32(&request->phase, CCR_PHASE_QUEUED);
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		admit_item(ticket, i, item);
+		item = ccr_item_next(item);
+	}
+}
+
+/* ------------------------------------------------------------------ taking */
+
+bool
+ccr_queue_due(CcrQueue *queue, TimestampTz now)
+{
+	if (!dlist_is_empty(&queue->groups))
+		return true;
+	if (queue->nwaiting == 0)
+		return false;
+	return queue->nwaiting >= queue->max_size ||
+		queue->waiting_bytes >= (Size) queue->max_bytes ||
+		ccr_queue_window_end(queue) <= now;
+}
+
+TimestampTz
+ccr_queue_window_end(CcrQueue *queue)
+{
+	if (queue->nwaiting == 0)
+		return 0;
+	return pairingheap_container(CcrFlight, window_node,
+								 pairingheap_first(queue->windows))->window_end;
+}
+
+static void
+take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
+{
+	CcrCounters *counters = flight->queue->counters;
+	dlist_iter	iter;
+
+	flight->state = CCR_FLIGHT_FLYING;
+	flight->batch = batch;
+	if (flight->reserved)
+		release_backlog(counters, 1);
+	flight->reserved = false;
+	pg_atomic_fetch_sub_u32(&counters->queued, flight->nwaiters);
+	pg_atomic_fetch_add_u32(&counters->active, flight->nwaiters);
+	ccr_count(counters, CCR_WAIT_US, Max(now - flight->arrived, 0));
+	dlist_foreach(iter, &flight->waiters)
+	{
+		CcrWaiter  *waiter = dlist_container(CcrWaiter, node, iter.cur);
+
+		pg_atomic_write_u32(&waiter->ticket->request->phase, CCR_PHASE_IN_FLIGHT);
+	}
+}
+
+/* The flights of the oldest group that someone still waits for. */
+static CcrFlight **
+take_group(CcrQueue *queue, struct CcrBatch *batch, int *n)
+{
+	CcrGroup   *group = dlist_container(CcrGroup, node,
+										dlist_pop_head_node(&queue->groups));
+	CcrFlight **flights = palloc(group->n * sizeof(CcrFlight *));
+	TimestampTz now = GetCurrentTimestamp();
+
+	*n = 0;
+	for (int i = 0; i < group->n; i++)
+	{
+		CcrFlight  *flight = group->flights[i];
+
+		if (flight->nwaiters == 0)
+		{
+			free_flight(flight);
+			continue;
+		}
+		take_off(flight, batch, now);
+		flights[(*n)++] = flight;
+	}
+	pfree(group);
+	return flights;
+}
+
+CcrFlight **
+ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, int *n)
+{
+	int			limit = Min(queue->max_size, queue->nwaiting);
+	TimestampTz now = GetCurrentTimestamp();
+	CcrFlight **flights;
+	Size		bytes = 0;
+
+	if (!dlist_is_empty(&queue->groups))
+		return take_group(queue, batch, n);
+
+	flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
+	*n = 0;
+	while (*n < limit)
+	{
+		CcrFlight  *flight = dlist_head_element(CcrFlight, waiting_node,
+												&queue->waiting);
+
+		/* an item larger than the limit goes alone */
+		bytes += flight->item->length;
+		if (*n > 0 && bytes > (Size) queue->max_bytes)
+			break;
+		stop_waiting(flight);
+		take_off(flight, batch, now);
+		flights[(*n)++] = flight;
+	}
+	return flights;
+}
+
+void
+ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
+{
+	CcrGroup   *group = MemoryContextAlloc(flight_context,
+										   offsetof(CcrGroup, flights) + n * sizeof(CcrFlight *));
+
+	group->n = 0;
+	for (int i = 0; i < n; i++)
+	{
+		CcrFlight  *flight = flights[i];
+
+		if (flight->nwaiters == 0)
+		{
+			free_flight(flight);
+			continue;
+		}
+		flight->state = CCR_FLIGHT_GROUPED;
+		flight->batch = NULL;
+		flight->nrows = 0;
+		flight->rows.data = NULL;
+		flight->error = NULL;
+		pg_atomic_fetch_add_u32(&queue->counters->queued, flight->nwaiters);
+		pg_atomic_fetch_sub_u32(&queue->counters->active, flight->nwaiters);
+		group->flights[group->n++] = flight;
+	}
+	if (group->n > 0)
+		dlist_push_tail(&queue->groups, &group->node);
+	else
+		pfree(group);
+}
+
+/* ----------------------------------------------------------------- landing */
+
+static void
+free_ticket(CcrTicket *ticket)
+{
+	ticket_delete(tickets, ticket->request);
+	pfree(ticket);
+}
+
+/* Counted before the caller can look, and taken back if he has left. */
+static void
+complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
+		 uint32 errors)
+{
+	uint32		n = request->nitems;
+
+	ccr_count(counters, CCR_ERRORS, errors);
+	ccr_count(counters, CCR_ANSWERED, n - errors);
+	if (ccr_request_complete(request, failure))
+		return;
+	ccr_count(counters, CCR_ERRORS, -(int64) errors);
+	ccr_count(counters, CCR_ANSWERED, -(int64) (n - errors));
+}
+
+static void
+finish_ticket(CcrTicket *ticket)
+{
+	CcrRequest *request = ticket->request;
+	CcrCounters *counters = ticket->queue->counters;
+	uint32		errors = ticket->failed ? request->nitems : ticket->errors;
+	CcrFailure	failure = ticket->failed ?
+		CCR_FAILURE_NO_MEMORY : CCR_FAILURE_NONE;
+
+	pg_atomic_fetch_sub_u32(&counters->active, request->nitems);
+	free_ticket(ticket);
+	complete(request, counters, failure, errors);
+}
+
+/*
+ * Results too large to be copied to each of several waiters are put on the
+ * heap once; an invalid pointer for those that are to be copied.
+ */
+static dsa_pointer
+share_rows(const CcrFlight *flight)
+{
+	if (flight->error || flight->nwaiters < 2 || flight->rows.data == NULL ||
+		flight->rows.len <= CCR_SHARE_BYTES)
+		return InvalidDsaPointer;
+	return ccr_rows_share(flight->rows.data, flight->rows.len, flight->nwaiters);
+}
+
+/* What an entry will say, before there is room to say it. */
+typedef struct Draft
+{
+	CcrWaiter  *waiter;
+	CcrFlight  *flight;
+	const char *data;
+	uint32		length;
+	CcrEntryKind kind;
+} Draft;
+
+static Size
+draft_entries(CcrTicket *ticket, Draft *drafts)
+{
+	const CcrError *previous = NULL;
+	Size		size = 0;
+
+	for (int i = 0; i < ticket->nlanded; i++)
+	{
+		Draft	   *draft = &drafts[i];
+		CcrFlight  *flight = ticket->landed[i]->flight;
+
+		draft->waiter = ticket->landed[i];
+		draft->flight = flight;
+		draft->data = NULL;
+		draft->length = 0;
+		if (flight->error)
+		{
+			draft->kind = CCR_ENTRY_ERROR;
+			if (flight->error != previous)
+			{
+				StringInfoData buf;
+
+				initStringInfo(&buf);
+				ccr_error_flatten(&buf, flight->error);
+				draft->data = buf.data;
+				draft->length = buf.len;
+			}
+		}
+		else if (DsaPointerIsValid(flight->shared))
+		{
+			draft->kind = CCR_ENTRY_SHARED;
+			draft->data = (const char *) &flight->shared;
+			draft->length = sizeof(dsa_pointer);
+		}
+		else
+		{
+			draft->kind = CCR_ENTRY_ROWS;
+			draft->data = flight->rows.data;
+			draft->length = flight->rows.data ? flight->rows.len : 0;
+		}
+		previous = flight->error;
+		size += CCR_ENTRY_SIZE(draft->length);
+	}
+	return size;
+}
+
+/* Append a block with what landed for this ticket to its request's answer. */
+static void
+answer_ticket(CcrTicket *ticket, int ncolumns, bool binary)
+{
+	Draft	   *drafts = palloc(ticket->nlanded * sizeof(Draft));
+	dsa_pointer block;
+	CcrEntry   *entry;
+
+	block = ccr_answer_allocate(draft_entries(ticket, drafts), ticket->nlanded);
+	if (!DsaPointerIsValid(block))
+	{
+		ticket->failed = true;
+		for (int i = 0; i < ticket->nlanded; i++)
+			if (DsaPointerIsValid(drafts[i].flight->shared))
+				ccr_rows_release(drafts[i].flight->shared);
+		return;
+	}
+
+	entry = ccr_answer_first(ccr_answer_block(block));
+	for (int i = 0; i < ticket->nlanded; i++)
+	{
+		Draft	   *draft = &drafts[i];
+
+		entry->item = draft->waiter->item;
+		entry->kind = draft->kind;
+		entry->ncolumns = ncolumns;
+		entry->nrows = draft->flight->nrows;
+		entry->length = draft->length;
+		entry->binary = binary;
+		if (draft->length > 0)
+			memcpy(entry->data, draft->data, draft->length);
+		entry = ccr_entry_next(entry);
+		if (draft->kind == CCR_ENTRY_ERROR)
+			ticket->errors++;
+	}
+	ccr_request_answer(ticket->request, block);
+}
+
+/* Gather, for each ticket, its waiters on these flights. */
+static void
+gather_landed(CcrFlight **flights, int n, dlist_head *touched)
+{
+	for (int i = 0; i < n; i++)
+	{
+		dlist_iter	iter;
+
+		dlist_foreach(iter, &flights[i]->waiters)
+		{
+			CcrWaiter  *waiter = dlist_container(CcrWaiter, node, iter.cur);
+			CcrTicket  *ticket = waiter->ticket;
+
+			if (ticket->nlanded == 0)
+			{
+				ticket->landed = palloc(ticket->remaining * sizeof(CcrWaiter *));
+				dlist_push_tail(touched, &ticket->landed_node);
+			}
+			ticket->landed[ticket->nlanded++] = waiter;
+		}
+	}
+}
+
+static void
+land_ticket(CcrTicket *ticket, int ncolumns, bool binary)
+{
+	answer_ticket(ticket, ncolumns, binary);
+	for (int i = 0; i < ticket->nlanded; i++)
+	{
+		CcrWaiter  *waiter = ticket->landed[i];
+
+		dlist_delete(&waiter->node);
+		waiter->flight->nwaiters--;
+		waiter->flight = NULL;
+	}
+	ticket->remaining -= ticket->nlanded;
+	ticket->nlanded = 0;
+	if (ticket->remaining == 0)
+		finish_ticket(ticket);
+}
+
+void
+ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
+{
+	MemoryContext old = MemoryContextSwitchTo(landing_context);
+	dlist_head	touched = DLIST_STATIC_INIT(touched);
+
+	for (int i = 0; i < n; i++)
+	{
+		/* whoever comes from now on gets a flight of his own */
+		unlist(flights[i]);
+		flights[i]->shared = share_rows(flights[i]);
+	}
+	gather_landed(flights, n, &touched);
+	while (!dlist_is_empty(&touched))
+		land_ticket(dlist_container(CcrTicket, landed_node,
+									dlist_pop_head_node(&touched)),
+					ncolumns, binary);
+	for (int i = 0; i < n; i++)
+		free_flight(flights[i]);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(landing_context);
+}
+
+/* ----------------------------------------------------------- other endings */
+
+/* One waiter has left; a flight without any is of no use to anybody. */
+static void
+leave_flight(CcrWaiter *waiter, void (*deserted) (struct CcrBatch *))
+{
+	CcrFlight  *flight = waiter->flight;
+	CcrCounters *counters = waiter->ticket->queue->counters;
+
+	if (flight == NULL || flight->state == CCR_FLIGHT_FLYING)
+		pg_atomic_fetch_sub_u32(&counters->active, 1);
+	else
+		pg_atomic_fetch_sub_u32(&counters->queued, 1);
+	if (flight == NULL)
+		return;
+
+	dlist_delete(&waiter->node);
+	waiter->flight = NULL;
+	if (--flight->nwaiters > 0)
+		return;
+
+	/* nobody may join what is about to be cancelled */
+	unlist(flight);
+	if (flight->state == CCR_FLIGHT_WAITING)
+	{
+		stop_waiting(flight);
+		free_flight(flight);
+	}
+	else if (flight->state == CCR_FLIGHT_FLYING)
+		deserted(flight->batch);
+}
+
+void
+ccr_flights_abandon(CcrRequest *request, void (*deserted) (struct CcrBatch *))
+{
+	TicketEntry *entry = ticket_lookup(tickets, request);
+
+	if (entry)
+	{
+		CcrTicket  *ticket = entry->ticket;
+
+		for (uint32 i = 0; i < request->nitems; i++)
+			leave_flight(&ticket->waiters[i], deserted);
+		free_ticket(ticket);
+	}
+	ccr_request_release(request);
+}
+
+void
+ccr_flights_refuse(CcrRequest *request, CcrFailure failure)
+{
+	CcrCounters *counters = &ccr_counters[request->counters];
+	uint32		n = request->nitems;
+
+	pg_atomic_fetch_sub_u32(&counters->queued, n);
+	if (request->reserved)
+		release_backlog(counters, n);
+	if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
+	{
+		complete(request, counters, failure, n);
+		return;
+	}
+
+	/* it will come again, and is not to be counted twice */
+	ccr_count(counters, CCR_CALLS, -(int64) n);
+	if (!ccr_request_complete(request, failure))
+		ccr_count(counters, CCR_CALLS, n);
+}
+
+static CcrRequest *forgetting;	/* argument of forget_in_queue() */
+
+static void
+forget_in_queue(CcrQueue *queue)
+{
+	CcrItem    *item = ccr_request_first(forgetting);
+	CcrFlight	probe;
+	ListedEntry *entry;
+	flight_iterator iter;
+
+	if (queue->source->dbid != forgetting->dbid ||
+		(OidIsValid(forgetting->function) &&
+		 queue->source->function != forgetting->function))
+		return;
+	if (forgetting->nitems == 0)
+	{
+		flight_start_iterate(queue->listed, &iter);
+		while ((entry = flight_iterate(queue->listed, &iter)) != NULL)
+			entry->flight->listed = false;
+		flight_reset(queue->listed);
+		return;
+	}
+	probe.key = ccr_item_key(item, &probe.key_length);
+	probe.hash = hash_bytes((const unsigned char *) probe.key, probe.key_length);
+	entry = flight_lookup_hash(queue->listed, &probe, probe.hash);
+	if (entry)
+		unlist(entry->flight);
+}
+
+void
+ccr_flights_forget(CcrRequest *request)
+{
+	forgetting = request;
+	ccr_queues_foreach(forget_in_queue);
+	(void) ccr_request_complete(request, CCR_FAILURE_NONE);
+}
+
+/*
+ * The flights themselves go with the process.  A write that was sent may have
+ * had its effect; whoever asked must be told that nobody knows.
+ */
+void
+ccr_flights_fail_all(void)
+{
+	ticket_iterator iter;
+	TicketEntry *entry;
+
+	if (tickets == NULL)
+		return;
+	ticket_start_iterate(tickets, &iter);
+	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
+	{
+		CcrTicket  *ticket = entry->ticket;
+		CcrCounters *counters = ticket->queue->counters;
+		CcrFailure	failure = CCR_FAILURE_COLLECTOR_EXIT;
+		uint32		n = ticket->request->nitems;
+
+		for (uint32 i = 0; i < n; i++)
+		{
+			CcrFlight  *flight = ticket->waiters[i].flight;
+			bool		sent = flight == NULL || flight->state == CCR_FLIGHT_FLYING;
+
+			pg_atomic_fetch_sub_u32(sent ? &counters->active : &counters->queued, 1);
+			if (sent && !ticket->queue->source->resend)
+				failure = CCR_FAILURE_UNKNOWN_OUTCOME;
+			if (flight && flight->reserved)
+			{
+				flight->reserved = false;
+				release_backlog(counters, 1);
+			}
+		}
+		complete(ticket->request, counters, failure, n);
+	}
+}

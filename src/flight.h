@@ -1,0 +1,174 @@
+/*-------------------------------------------------------------------------
+ *
+ * flight.h
+ *	  Keys being looked up, and who waits for them.
+ *
+ * Everything here is private to one collector.
+ *
+ *	queue	what is waiting of one source
+ *	flight	a key being looked up: one item, in the queue or in a batch
+ *	ticket	a request, as the collector keeps it
+ *	waiter	an item of a ticket, on the flight that serves it
+ *
+ * A flight's life: WAITING in its queue, or GROUPED with others that are to
+ * fly together again, then FLYING in a batch, then landed: its outcome goes to
+ * the tickets and it is freed.  A flight that loses its last waiter while it
+ * waits is freed at once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_FLIGHT_H
+#define CCR_FLIGHT_H
+
+#include "answer.h"
+#include "lib/ilist.h"
+#include "request.h"
+#include "settings.h"
+#include "source.h"
+#include "timer.h"
+
+struct CcrBatch;
+struct CcrPool;
+struct flight_hash;
+
+typedef enum CcrFlightState
+{
+	CCR_FLIGHT_WAITING,
+	CCR_FLIGHT_GROUPED,
+	CCR_FLIGHT_FLYING
+} CcrFlightState;
+
+/* What the far side's answers look like, once it has been asked. */
+typedef struct CcrShape
+{
+	bool		known;
+	bool		keyed;			/* run the keyed form of the bulk query */
+	bool		positional;		/* a row for each item, in order */
+	bool		binary;			/* ask for binary results */
+	bool		whole;			/* one column holds the whole composite */
+	int			nfields;		/* of the query that is run */
+	int			first;			/* field of the first result column */
+	int			ncolumns;		/* result columns of a row */
+} CcrShape;
+
+typedef struct CcrQueue
+{
+	CcrFingerprint fingerprint; /* hash key */
+	CcrSource  *source;
+	MemoryContext context;
+	uint64		serial;			/* names its prepared statements, */
+	uint32		revision;		/* with this */
+	CcrCounters *counters;
+	uint32		counters_serial;
+	struct flight_hash *listed; /* flights that identical items may join */
+
+	dlist_head	waiting;		/* flights, oldest first */
+	int			nwaiting;
+	Size		waiting_bytes;
+	int			max_size;		/* least of the waiting ones' */
+	int			max_bytes;
+	pairingheap *windows;		/* of the waiting ones, by window_end */
+	CcrTimer	window_timer;
+	dlist_head	groups;			/* CcrGroup, to fly first */
+
+	/* Kept by batch.c: */
+	CcrShape	shape;
+	bool		unprepared;		/* prepared statements do not last there */
+
+	/* Kept by pool.c: */
+	struct CcrPool *pool;
+	dlist_node	pool_node;
+	bool		due;
+	dlist_node	due_node;
+	int			flying;			/* batches */
+	TimestampTz used;
+	CcrTimer	idle_timer;
+} CcrQueue;
+
+typedef struct CcrFlight
+{
+	CcrQueue   *queue;
+	CcrFlightState state;
+	bool		listed;
+	bool		reserved;		/* holds a place in the backlog */
+	bool		resent;			/* was lost or outdated once already */
+	uint32		hash;
+	uint32		key_length;
+	const char *key;			/* within item */
+	CcrItem    *item;
+	dlist_node	waiting_node;
+	pairingheap_node window_node;
+	TimestampTz arrived;
+	TimestampTz window_end;
+	int			max_size;
+	int			max_bytes;
+	dlist_head	waiters;
+	int			nwaiters;
+	struct CcrBatch *batch;		/* while FLYING */
+
+	/* Outcome, written by batch.c. */
+	uint32		nrows;
+	StringInfoData rows;		/* data is NULL if there are none */
+	const CcrError *error;
+	dsa_pointer shared;			/* the rows, where waiters share them */
+} CcrFlight;
+
+/* Flights that must fly again, together. */
+typedef struct CcrGroup
+{
+	dlist_node	node;
+	int			n;
+	CcrFlight  *flights[FLEXIBLE_ARRAY_MEMBER];
+} CcrGroup;
+
+typedef struct CcrTicket CcrTicket;
+
+extern void ccr_flights_init(void);
+
+extern CcrQueue *ccr_queue_find(const CcrFingerprint *fingerprint);
+extern CcrQueue *ccr_queue_create(const CcrFingerprint *fingerprint,
+								  CcrSource *source, MemoryContext context,
+								  void (*window_ended) (void *));
+extern void ccr_queue_free(CcrQueue *queue);
+
+/* Let the items of a request wait, or join flights. */
+extern void ccr_queue_admit(CcrQueue *queue, CcrRequest *request);
+
+/* Is a batch due, and when will one be at the latest?  0: nothing waits. */
+extern bool ccr_queue_due(CcrQueue *queue, TimestampTz now);
+extern TimestampTz ccr_queue_window_end(CcrQueue *queue);
+
+/*
+ * Take the flights of the next batch, at most the queue's limits; they are
+ * FLYING from then on.  The array is palloc'd.  May be none.
+ */
+extern CcrFlight **ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch,
+								  int *n);
+
+/* Let flights that were FLYING wait for another batch, as one group. */
+extern void ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n);
+
+/*
+ * Hand the outcomes of flights to those who wait for them, and free the
+ * flights.  ncolumns and binary describe the rows.
+ */
+extern void ccr_flights_land(CcrFlight **flights, int n, int ncolumns,
+							 bool binary);
+
+/* A request found on the abandoned list; batches left without a waiter are
+ * told. */
+extern void ccr_flights_abandon(CcrRequest *request,
+								void (*deserted) (struct CcrBatch *));
+
+/* Later identical items of the function start flights of their own. */
+extern void ccr_flights_forget(CcrRequest *request);
+
+/* Fail every open request, as the collector exits. */
+extern void ccr_flights_fail_all(void);
+
+/* A request that cannot be admitted. */
+extern void ccr_flights_refuse(CcrRequest *request, CcrFailure failure);
+
+extern void ccr_queues_foreach(void (*visit) (CcrQueue *));
+
+#endif							/* CCR_FLIGHT_H */

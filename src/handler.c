@@ -1,0 +1,407 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler.c
+ *	  The language: its call handler and its validator.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "commands/trigger.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "handler.h"
+#include "lookup.h"
+#include "miscadmin.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_func.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+#include "utils/typcache.h"
+
+PG_FUNCTION_INFO_V1(concresce_call_handler);
+PG_FUNCTION_INFO_V1(concresce_validator);
+PG_FUNCTION_INFO_V1(concresce_remote_sql);
+PG_FUNCTION_INFO_V1(concresce_forget);
+PG_FUNCTION_INFO_V1(concresce_forget_all);
+
+/* Kept in fn_extra: the definition, for as long as the call site lives. */
+typedef struct CallSite
+{
+	CcrDefinition *definition;	/* NULL while it is being replaced */
+	CcrResult  *record;			/* what this site expects of a record */
+	MemoryContextCallback release;
+} CallSite;
+
+/* Where a call's rows go. */
+typedef struct Receiver
+{
+	CcrResult  *result;
+	Tuplestorestate *store;		/* sets only */
+	Datum		value;
+	bool		isnull;
+} Receiver;
+
+static void
+release_definition(void *arg)
+{
+	CallSite   *site = arg;
+
+	if (site->definition)
+		ccr_definition_release(site->definition);
+}
+
+static CallSite *
+call_site(FmgrInfo *flinfo)
+{
+	CallSite   *site = flinfo->fn_extra;
+
+	if (site == NULL)
+	{
+		site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(CallSite));
+		site->release.func = release_definition;
+		site->release.arg = site;
+		MemoryContextRegisterResetCallback(flinfo->fn_mcxt, &site->release);
+		flinfo->fn_extra = site;
+	}
+	if (site->definition && !site->definition->valid)
+	{
+		CcrDefinition *stale = site->definition;
+
+		site->definition = NULL;
+		ccr_definition_release(stale);
+	}
+	if (site->definition == NULL)
+		site->definition = ccr_definition_get(flinfo->fn_oid);
+	return site;
+}
+
+/* What the call returns; for a record, as its site says. */
+static CcrResult *
+expected_result(FunctionCallInfo fcinfo, CallSite *site)
+{
+	TupleDesc	tupdesc;
+
+	if (site->definition->result)
+		return site->definition->result;
+	if (site->record)
+		return site->record;
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("function returning record called in context that cannot accept type record"),
+				 errhint("Give a column definition list: FROM %s(...) AS t(name type, ...).",
+						 site->definition->body->function)));
+	site->record = ccr_result_from_tupdesc(tupdesc, fcinfo->flinfo->fn_retset,
+										   fcinfo->flinfo->fn_mcxt);
+	return site->record;
+}
+
+/* ----------------------------------------------------------------- the call */
+
+static void
+receive_row(void *arg, Datum value, bool isnull, const Datum *values,
+			const bool *nulls)
+{
+	Receiver   *receiver = arg;
+	CcrResult  *result = receiver->result;
+
+	if (result->tupdesc)
+	{
+		HeapTuple	tuple = heap_form_tuple(result->tupdesc,
+											unconstify(Datum *, values),
+											unconstify(bool *, nulls));
+
+		if (OidIsValid(result->domain))
+			domain_check(HeapTupleGetDatum(tuple), false, result->domain, NULL, NULL);
+		if (receiver->store)
+			tuplestore_puttuple(receiver->store, tuple);
+		else
+			receiver->value = HeapTupleGetDatum(tuple);
+		receiver->isnull = false;
+		return;
+	}
+	if (receiver->store)
+	{
+		TupleDesc	desc = CreateTemplateTupleDesc(1);
+
+		TupleDescInitEntry(desc, 1, "value", result->type, -1, 0);
+		tuplestore_putvalues(receiver->store, desc, &value, &isnull);
+		FreeTupleDesc(desc);
+		return;
+	}
+	receiver->value = value;
+	receiver->isnull = isnull;
+}
+
+/* Hand the executor a store to be filled. */
+static Tuplestorestate *
+make_store(FunctionCallInfo fcinfo, CcrResult *result)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
+		!(rsinfo->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	rsinfo->returnMode = SFRM_Materialize;
+	rsinfo->setResult = tuplestore_begin_heap(rsinfo->allowedModes & SFRM_Materialize_Random,
+											  false, work_mem);
+	if (result->tupdesc)
+		rsinfo->setDesc = CreateTupleDescCopy(result->tupdesc);
+	MemoryContextSwitchTo(old);
+	return rsinfo->setResult;
+}
+
+Datum
+concresce_call_handler(PG_FUNCTION_ARGS)
+{
+	CallSite   *site;
+	CcrDefinition *definition;
+	Receiver	receiver = {.isnull = true};
+	Datum		values[FUNC_MAX_ARGS];
+	bool		nulls[FUNC_MAX_ARGS];
+	CcrItems	items;
+	CcrRequest *request;
+	CcrAnswered *answered;
+
+	if (CALLED_AS_TRIGGER(fcinfo) || CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("lookups cannot be triggers")));
+	ccr_shmem_require();
+
+	site = call_site(fcinfo->flinfo);
+	definition = site->definition;
+	receiver.result = expected_result(fcinfo, site);
+	for (int i = 0; i < definition->nargs; i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i);
+	}
+
+	/* a nested call may replace the site's definition meanwhile */
+	definition->references++;
+	PG_TRY();
+	{
+		ccr_items_init(&items);
+		ccr_items_add(definition, &items, values, nulls);
+		request = ccr_lookup_submit(definition, receiver.result, &items);
+		answered = ccr_lookup_wait(definition, receiver.result, &items, request);
+		if (receiver.result->returns_set)
+			receiver.store = make_store(fcinfo, receiver.result);
+		ccr_lookup_read(definition, receiver.result, answered, 0, receive_row, &receiver);
+	}
+	PG_FINALLY();
+	{
+		ccr_definition_release(definition);
+	}
+	PG_END_TRY();
+
+	if (receiver.store || receiver.result->is_void)
+		return (Datum) 0;
+	fcinfo->isnull = receiver.isnull;
+	return receiver.value;
+}
+
+/* ---------------------------------------------------------------- validator */
+
+/* Positions in a body are to be shown in the command that holds it. */
+static void
+transpose_position(void *arg)
+{
+	if (!function_parse_error_transpose((const char *) arg))
+		errcontext("body of the lookup");
+}
+
+static char *
+function_source(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		isnull;
+	Datum		source;
+	char	   *result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+	result = isnull ? pstrdup("") : TextDatumGetCString(source);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+Datum
+concresce_validator(PG_FUNCTION_ARGS)
+{
+	Oid			function = PG_GETARG_OID(0);
+	ErrorContextCallback callback;
+	MemoryContext context;
+
+	if (!CheckFunctionValidatorAccess(fcinfo->flinfo->fn_oid, function))
+		PG_RETURN_VOID();
+
+	/* a dump may be restored in any order; a call compiles in any case */
+	if (!check_function_bodies)
+		PG_RETURN_VOID();
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "concresce validator",
+									ALLOCSET_DEFAULT_SIZES);
+	callback.callback = transpose_position;
+	callback.arg = function_source(function);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	(void) ccr_definition_compile(function, context);
+	error_context_stack = callback.previous;
+	MemoryContextDelete(context);
+	PG_RETURN_VOID();
+}
+
+/* ------------------------------------------------------- functions about it */
+
+static CcrDefinition *
+lookup_definition(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	HeapTuple	language;
+	bool		ours;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function with OID %u does not exist", function)));
+	language = SearchSysCache1(LANGOID,
+							   ObjectIdGetDatum(((Form_pg_proc) GETSTRUCT(tuple))->prolang));
+	ours = HeapTupleIsValid(language) &&
+		strcmp(NameStr(((Form_pg_language) GETSTRUCT(language))->lanname), "concresce") == 0;
+	if (HeapTupleIsValid(language))
+		ReleaseSysCache(language);
+	ReleaseSysCache(tuple);
+	if (!ours)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is no lookup", format_procedure(function)),
+				 errhint("Lookups are functions in LANGUAGE concresce.")));
+	return ccr_definition_get(function);
+}
+
+Datum
+concresce_remote_sql(PG_FUNCTION_ARGS)
+{
+	CcrDefinition *definition = lookup_definition(PG_GETARG_OID(0));
+	const CcrBody *body = definition->body;
+	CcrResult  *result = definition->result;
+	char	   *sql = definition->sql;
+	text	   *shown;
+
+	/* where the body's columns are named, so is the way rows find items */
+	if (body->form == CCR_FORM_BULK && result && !result->is_void &&
+		body->ntargets == definition->nargs + result->ncolumns)
+		sql = ccr_body_keyed_sql(body, result->ncolumns, result->returns_set, false);
+	shown = cstring_to_text(sql);
+	ccr_definition_release(definition);
+	PG_RETURN_TEXT_P(shown);
+}
+
+static void
+check_execute(Oid function)
+{
+	AclResult	aclresult = ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+
+	if (aclresult != ACLCHECK_OK)
+		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
+}
+
+/*
+ * An argument of VARIADIC "any", coerced to the type that the lookup declares.
+ */
+static Datum
+coerced_argument(FunctionCallInfo fcinfo, int n, Oid target, bool *isnull)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, n);
+	Oid			input;
+	Oid			param;
+	Oid			output;
+	bool		varlena;
+	Datum		value = PG_ARGISNULL(n) ? (Datum) 0 : PG_GETARG_DATUM(n);
+
+	*isnull = PG_ARGISNULL(n);
+	if (*isnull || type == target || IsBinaryCoercible(type, target))
+		return value;
+	if (type != UNKNOWNOID && !can_coerce_type(1, &type, &target, COERCION_IMPLICIT))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("argument %d has type %s, but the lookup expects %s",
+						n, format_type_be(type), format_type_be(target))));
+	getTypeInputInfo(target, &input, &param);
+	if (type == UNKNOWNOID)
+		return OidInputFunctionCall(input, DatumGetCString(value), param, -1);
+	getTypeOutputInfo(type, &output, &varlena);
+	return OidInputFunctionCall(input, OidOutputFunctionCall(output, value), param, -1);
+}
+
+Datum
+concresce_forget(PG_FUNCTION_ARGS)
+{
+	Oid			function = PG_GETARG_OID(0);
+	int			nargs = PG_NARGS() - 1;
+	CcrDefinition *definition;
+	Datum		values[FUNC_MAX_ARGS];
+	bool		nulls[FUNC_MAX_ARGS];
+	CcrItems	items;
+	int			level;
+
+	ccr_shmem_require();
+	definition = lookup_definition(function);
+	check_execute(function);
+	if (get_fn_expr_variadic(fcinfo->flinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("arguments cannot be given as a VARIADIC array")));
+	if (nargs != definition->nargs)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("lookup %s takes %d arguments, not %d",
+						definition->name, definition->nargs, nargs)));
+	for (int i = 0; i < nargs; i++)
+		values[i] = coerced_argument(fcinfo, i + 1, definition->argtypes[i], &nulls[i]);
+	ccr_items_init(&items);
+	level = ccr_definition_enter(definition);
+	ccr_items_add(definition, &items, values, nulls);
+	ccr_definition_leave(level);
+	ccr_lookup_forget(definition, &items);
+	ccr_definition_release(definition);
+	PG_RETURN_VOID();
+}
+
+Datum
+concresce_forget_all(PG_FUNCTION_ARGS)
+{
+	CcrItems	none;
+
+	ccr_shmem_require();
+	ccr_items_init(&none);
+	if (PG_ARGISNULL(0))
+		ccr_lookup_forget(NULL, &none);
+	else
+	{
+		CcrDefinition *definition = lookup_definition(PG_GETARG_OID(0));
+
+		check_execute(PG_GETARG_OID(0));
+		ccr_lookup_forget(definition, &none);
+		ccr_definition_release(definition);
+	}
+	PG_RETURN_VOID();
+}

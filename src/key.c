@@ -1,0 +1,218 @@
+/*-------------------------------------------------------------------------
+ *
+ * key.c
+ *	  concresce.key: expressions that identify a call.
+ *
+ * The expressions are over the arguments alone, and immutable: two calls that
+ * are found alike must be alike for every session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "key.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parser.h"
+#include "settings.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+typedef struct CcrKey
+{
+	MemoryContext context;
+	char	   *text;			/* of the setting */
+	Oid			roleid;			/* who may call what is in it */
+	int			n;
+	ExprState **exprs;
+	CcrArgWire *wires;			/* of their results */
+	ExprContext *econtext;
+	ParamListInfo params;
+} CcrKey;
+
+static Node *
+argument_param(ParseState *pstate, int arg, int location)
+{
+	CcrDefinition *definition = pstate->p_ref_hook_state;
+	Param	   *param = makeNode(Param);
+
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = arg + 1;
+	param->paramtype = definition->argtypes[arg];
+	param->paramtypmod = -1;
+	param->paramcollid = get_typcollation(param->paramtype);
+	param->location = location;
+	return (Node *) param;
+}
+
+static Node *
+resolve_name(ParseState *pstate, ColumnRef *ref)
+{
+	CcrDefinition *definition = pstate->p_ref_hook_state;
+	Node	   *name = llast(ref->fields);
+
+	if (list_length(ref->fields) > 2 || !IsA(name, String))
+		return NULL;
+	if (list_length(ref->fields) == 2 &&
+		strcmp(strVal(linitial(ref->fields)), definition->body->function) != 0)
+		return NULL;
+	for (int i = 0; i < definition->nargs; i++)
+		if (definition->argnames[i] && definition->argnames[i][0] &&
+			strcmp(definition->argnames[i], strVal(name)) == 0)
+			return argument_param(pstate, i, ref->location);
+	return NULL;
+}
+
+static Node *
+resolve_number(ParseState *pstate, ParamRef *ref)
+{
+	CcrDefinition *definition = pstate->p_ref_hook_state;
+
+	if (ref->number < 1 || ref->number > definition->nargs)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_PARAMETER),
+				 errmsg("there is no parameter $%d", ref->number),
+				 errcontext("setting \"concresce.key\"")));
+	return argument_param(pstate, ref->number - 1, ref->location);
+}
+
+static void
+bad_key(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for parameter \"concresce.key\": \"%s\"", ccr_key),
+			 errdetail("%s", detail),
+			 errhint("Give one or more expressions over the lookup's arguments, separated by commas.")));
+}
+
+/* The target list of SELECT key, which has nothing else to it. */
+static List *
+parse_key(void)
+{
+	List	   *statements = raw_parser(psprintf("SELECT %s", ccr_key),
+										RAW_PARSE_DEFAULT);
+	SelectStmt *select;
+
+	if (list_length(statements) != 1)
+		bad_key("It is not a list of expressions.");
+	select = (SelectStmt *) linitial_node(RawStmt, statements)->stmt;
+	if (!IsA(select, SelectStmt) || select->op != SETOP_NONE ||
+		select->fromClause || select->whereClause || select->groupClause ||
+		select->havingClause || select->windowClause || select->valuesLists ||
+		select->sortClause || select->limitOffset || select->limitCount ||
+		select->lockingClause || select->withClause || select->intoClause ||
+		select->distinctClause || select->targetList == NIL)
+		bad_key("It is not a list of expressions.");
+	return select->targetList;
+}
+
+static Expr *
+transform_key(CcrDefinition *definition, ResTarget *target)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	Node	   *expr;
+
+	pstate->p_post_columnref_hook = NULL;
+	pstate->p_pre_columnref_hook = resolve_name;
+	pstate->p_paramref_hook = resolve_number;
+	pstate->p_ref_hook_state = definition;
+	expr = transformExpr(pstate, target->val, EXPR_KIND_SELECT_TARGET);
+	if (exprType(expr) == UNKNOWNOID)
+		bad_key("A constant identifies nothing.");
+	assign_expr_collations(pstate, expr);
+	if (pstate->p_hasAggs || pstate->p_hasWindowFuncs || pstate->p_hasSubLinks ||
+		pstate->p_hasTargetSRFs)
+		bad_key("Aggregates, window functions, sub-selects and sets are not allowed.");
+	if (contain_mutable_functions(expr))
+		bad_key("Only immutable functions are allowed.");
+	free_parsestate(pstate);
+	return expression_planner((Expr *) expr);
+}
+
+static void
+compile_key(CcrDefinition *definition, CcrKey *key)
+{
+	List	   *targets = parse_key();
+	ListCell   *lc;
+
+	key->text = pstrdup(ccr_key);
+	key->roleid = GetUserId();
+	key->exprs = palloc0(list_length(targets) * sizeof(ExprState *));
+	key->wires = palloc0(list_length(targets) * sizeof(CcrArgWire));
+	key->econtext = CreateStandaloneExprContext();
+	key->params = makeParamList(definition->nargs);
+	key->econtext->ecxt_param_list_info = key->params;
+	foreach(lc, targets)
+	{
+		Expr	   *expr = transform_key(definition, lfirst_node(ResTarget, lc));
+
+		ccr_wire_arg(&key->wires[key->n], exprType((Node *) expr), key->context);
+		key->exprs[key->n++] = ExecInitExprWithParams(expr, key->params);
+	}
+}
+
+static CcrKey *
+get_key(CcrDefinition *definition)
+{
+	CcrKey	   *key = definition->key;
+	MemoryContext context;
+	MemoryContext old;
+
+	if (key && strcmp(key->text, ccr_key) == 0 && key->roleid == GetUserId())
+		return key;
+	if (key)
+	{
+		definition->key = NULL;
+		FreeExprContext(key->econtext, true);
+		MemoryContextDelete(key->context);
+	}
+	context = AllocSetContextCreate(CurrentMemoryContext, "concresce key",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	key = palloc0(sizeof(CcrKey));
+	key->context = context;
+	compile_key(definition, key);
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(context, definition->context);
+	definition->key = key;
+	return key;
+}
+
+void
+ccr_key_append(CcrDefinition *definition, StringInfo buf, const Datum *values,
+			   const bool *nulls)
+{
+	CcrKey	   *key;
+	int			level;
+
+	if (ccr_key[0] == '\0')
+		return;
+	key = get_key(definition);
+	for (int i = 0; i < definition->nargs; i++)
+	{
+		ParamExternData *param = &key->params->params[i];
+
+		param->value = values[i];
+		param->isnull = nulls[i];
+		param->pflags = PARAM_FLAG_CONST;
+		param->ptype = definition->argtypes[i];
+	}
+	level = ccr_wire_begin_style();
+	for (int i = 0; i < key->n; i++)
+	{
+		bool		isnull;
+		Datum		value = ExecEvalExprSwitchContext(key->exprs[i], key->econtext, &isnull);
+
+		ccr_wire_put(buf, &key->wires[i], value, isnull);
+	}
+	ccr_wire_end_style(level);
+	ResetExprContext(key->econtext);
+}

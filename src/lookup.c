@@ -1,0 +1,626 @@
+/*-------------------------------------------------------------------------
+ *
+ * lookup.c
+ *	  The backend's side of a call: submit, wait, read.
+ *
+ * A request that was submitted is always given back: waiting for it abandons
+ * it on any error, and a backend that exits abandons what its slot still
+ * lists.  What a request brought is copied out of shared memory before
+ * anything is made of it, since input functions may raise errors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_proc.h"
+#include "compat.h"
+#include "key.h"
+#include "lookup.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "portability/instr_time.h"
+#include "route.h"
+#include "settings.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define CCR_SPIN		50		/* us to look for the answer before sleeping */
+#define CCR_SPIN_CROWD	1		/* others that wait: then it does not pay */
+
+static uint32 wait_event_answer;
+static uint32 wait_event_room;
+
+/* FATAL errors do not pass through PG_CATCH. */
+static void
+abandon_all(int code, Datum arg)
+{
+	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
+
+	while (DsaPointerIsValid(slot->requests))
+		ccr_request_abandon(ccr_heap_address(slot->requests), CCR_ABANDON_CANCEL);
+}
+
+static void
+init_backend(void)
+{
+	static bool done = false;
+
+	if (done)
+		return;
+	wait_event_answer = ccr_new_wait_event("ConcresceAnswer");
+	wait_event_room = ccr_new_wait_event("ConcresceQueueFull");
+	before_shmem_exit(abandon_all, (Datum) 0);
+	done = true;
+}
+
+/* ------------------------------------------------------------------- items */
+
+void
+ccr_items_init(CcrItems *items)
+{
+	items->n = 0;
+	initStringInfo(&items->buf);
+}
+
+void
+ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
+			  const bool *nulls)
+{
+	static const char zeros[MAXIMUM_ALIGNOF] = {0};
+	StringInfo	buf = &items->buf;
+	int			start = buf->len;
+	int			level = definition->styled ? ccr_wire_begin_style() : 0;
+	CcrItem		header = {0};
+	CcrItem    *item;
+
+	appendBinaryStringInfo(buf, (char *) &header, offsetof(CcrItem, data));
+	for (int i = 0; i < definition->nargs; i++)
+		ccr_wire_put(buf, &definition->args[i], values[i], nulls[i]);
+	if (definition->styled)
+		ccr_wire_end_style(level);
+
+	if (ccr_key[0])
+	{
+		header.key_offset = buf->len - start - offsetof(CcrItem, data);
+		ccr_key_append(definition, buf, values, nulls);
+	}
+	header.length = buf->len - start - offsetof(CcrItem, data);
+	appendBinaryStringInfo(buf, zeros, MAXALIGN(buf->len) - buf->len);
+	item = (CcrItem *) (buf->data + start);
+	memcpy(item, &header, offsetof(CcrItem, data));
+	items->n++;
+}
+
+/* --------------------------------------------------------------- admission */
+
+static long
+milliseconds_left(TimestampTz deadline)
+{
+	if (deadline == 0)
+		return -1;
+	return Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
+}
+
+static TimestampTz
+deadline_from(TimestampTz start)
+{
+	return ccr_timeout > 0 ? TimestampTzPlusMilliseconds(start, ccr_timeout) : 0;
+}
+
+static bool
+try_reserve(CcrCounters *counters, uint32 n)
+{
+	uint32		backlog = pg_atomic_read_u32(&counters->backlog);
+
+	/* a request larger than the queue goes in when the queue is empty */
+	while (backlog == 0 || backlog + n <= (uint32) ccr_queue_size)
+		if (pg_atomic_compare_exchange_u32(&counters->backlog, &backlog, backlog + n))
+			return true;
+	return false;
+}
+
+static void
+queue_full(const CcrDefinition *definition)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("queue of lookup %s is full", definition->name),
+			 errdetail("%d items may wait.", ccr_queue_size),
+			 errhint("Set \"concresce.on_full\" to \"wait\", or increase \"concresce.queue_size\".")));
+}
+
+static void
+timed_out(const char *name, const char *waited_for)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("canceling lookup %s due to timeout", name),
+			 errdetail("It waited %d ms for %s.", ccr_timeout, waited_for),
+			 errhint("The limit is set by \"concresce.timeout\".")));
+}
+
+/* Wait for room in the queue: backpressure. */
+static void
+wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
+			  TimestampTz deadline)
+{
+	if (ccr_on_full == CCR_FULL_ERROR)
+		queue_full(definition);
+
+	pg_atomic_fetch_add_u32(&counters->waiting, 1);
+	PG_TRY();
+	{
+		ConditionVariablePrepareToSleep(&counters->room);
+		while (!try_reserve(counters, n))
+		{
+			long		left = milliseconds_left(deadline);
+
+			if (left == 0)
+				timed_out(definition->name, "room in its queue");
+			(void) ConditionVariableTimedSleep(&counters->room, left, wait_event_room);
+		}
+	}
+	PG_FINALLY();
+	{
+		ConditionVariableCancelSleep();
+		pg_atomic_fetch_sub_u32(&counters->waiting, 1);
+	}
+	PG_END_TRY();
+}
+
+static int
+coalesce_mode(const CcrDefinition *definition)
+{
+	if (ccr_coalesce != CCR_COALESCE_AUTO)
+		return ccr_coalesce;
+	return definition->volatility == PROVOLATILE_VOLATILE ?
+		CCR_COALESCE_OFF : CCR_COALESCE_FLIGHT;
+}
+
+CcrRequest *
+ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
+				  const CcrItems *items)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	CcrRoute   *route;
+	CcrCounters *counters;
+	CcrRequest *request;
+	uint32		generation;
+	StringInfoData source = {0};
+
+	init_backend();
+	route = ccr_route_get(definition, result);
+	counters = ccr_route_counters(route);
+	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
+	if (route->described != generation || generation == 0)
+		ccr_route_describe(route, &source);
+	if (!try_reserve(counters, items->n))
+		wait_for_room(definition, counters, items->n, deadline_from(now));
+
+	request = ccr_request_new(CCR_REQUEST_LOOKUP, items->n, items->buf.len,
+							  source.data, source.len);
+	if (source.data)
+	{
+		explicit_bzero(source.data, source.len);
+		pfree(source.data);
+	}
+	if (request == NULL)
+	{
+		pg_atomic_fetch_sub_u32(&counters->backlog, items->n);
+		ccr_request_no_room(items->buf.len);
+	}
+	memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
+	request->worker = route->worker;
+	request->function = definition->function;
+	request->fingerprint = route->fingerprint;
+	request->counters = route->counters;
+	request->counters_serial = route->counters_serial;
+	request->reserved = true;
+	request->submitted = now;
+	request->window_end = now + (TimestampTz) (ccr_max_window * 1000.0);
+	request->max_size = ccr_max_size;
+	request->max_bytes = ccr_max_bytes;
+	request->coalesce = coalesce_mode(definition);
+	ccr_request_submit(request);
+	route->described = generation;
+	return request;
+}
+
+/* ----------------------------------------------------------------- waiting */
+
+static bool
+is_done(CcrRequest *request)
+{
+	return pg_atomic_read_u32(&request->state) == CCR_REQUEST_DONE;
+}
+
+static const char *
+waits_for(CcrRequest *request)
+{
+	switch (pg_atomic_read_u32(&request->phase))
+	{
+		case CCR_PHASE_SUBMITTED:
+			return "the collector";
+		case CCR_PHASE_QUEUED:
+			return "its batch to be sent";
+		default:
+			return "the foreign server's answer";
+	}
+}
+
+static void
+collector_gone(const char *name, bool outcome_unknown)
+{
+	if (outcome_unknown)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
+				 errmsg("concresce collector exited during lookup %s", name),
+				 errdetail("The lookup is VOLATILE: it may have had its effect.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OPERATOR_INTERVENTION),
+			 errmsg("concresce collector exited during lookup %s", name),
+			 errhint("It restarts by itself; try again.")));
+}
+
+/*
+ * Look for a moment before going to sleep, where that is cheaper than being
+ * woken up: when few wait, so that nobody needs the processor more.
+ */
+static void
+spin(CcrRequest *request, CcrWorker *worker)
+{
+	instr_time	begin;
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(begin);
+	while (!is_done(request) &&
+		   pg_atomic_read_u32(&worker->sleepers) <= CCR_SPIN_CROWD)
+	{
+		for (int i = 0; i < 20; i++)
+			pg_spin_delay();
+		INSTR_TIME_SET_CURRENT(now);
+		INSTR_TIME_SUBTRACT(now, begin);
+		if (INSTR_TIME_GET_MICROSEC(now) > CCR_SPIN)
+			break;
+	}
+}
+
+static void
+sleep_until_done(const char *name, bool effects, CcrRequest *request,
+				 TimestampTz deadline)
+{
+	while (!is_done(request))
+	{
+		long		left = milliseconds_left(deadline);
+
+		if (left == 0)
+			timed_out(name, waits_for(request));
+		if (ccr_request_lost(request))
+			collector_gone(name, effects &&
+						   pg_atomic_read_u32(&request->phase) == CCR_PHASE_IN_FLIGHT);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
+						 left, wait_event_answer);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Wait for the end of a request, or abandon it.  effects: it may have some. */
+static void
+wait_until_done(const char *name, bool effects, CcrRequest *request)
+{
+	CcrWorker  *worker = &ccr_mailboxes[request->worker];
+	TimestampTz deadline = deadline_from(request->submitted);
+
+	pg_atomic_fetch_add_u32(&worker->sleepers, 1);
+	PG_TRY();
+	{
+		spin(request, worker);
+		sleep_until_done(name, effects, request, deadline);
+	}
+	PG_CATCH();
+	{
+		bool		late = deadline != 0 && geterrcode() == ERRCODE_QUERY_CANCELED &&
+			GetCurrentTimestamp() >= deadline;
+
+		pg_atomic_fetch_sub_u32(&worker->sleepers, 1);
+		ccr_request_abandon(request, late ? CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	pg_atomic_fetch_sub_u32(&worker->sleepers, 1);
+	pg_read_barrier();
+}
+
+/* -------------------------------------------------------------- the answer */
+
+static CcrEntry *
+copied_entry(CcrEntry *entry)
+{
+	Size		length = entry->length;
+	const char *data = entry->data;
+	CcrEntry   *copy;
+
+	if (entry->kind == CCR_ENTRY_SHARED)
+		data = ccr_entry_rows(entry, &length);
+	copy = palloc(offsetof(CcrEntry, data) + length);
+	memcpy(copy, entry, offsetof(CcrEntry, data));
+	memcpy(copy->data, data, length);
+	copy->length = length;
+	if (copy->kind == CCR_ENTRY_SHARED)
+		copy->kind = CCR_ENTRY_ROWS;
+	return copy;
+}
+
+static void
+copy_answer(CcrRequest *request, CcrAnswered *answered)
+{
+	for (CcrAnswer *block = ccr_answer_block(request->answer); block;
+		 block = ccr_answer_block(block->next))
+	{
+		CcrEntry   *entry = ccr_answer_first(block);
+		CcrEntry   *previous = NULL;
+
+		for (uint32 i = 0; i < block->nentries; i++)
+		{
+			Assert(entry->item < answered->n);
+			if (entry->kind == CCR_ENTRY_ERROR && entry->length == 0)
+				answered->entries[entry->item] = previous;
+			else
+				answered->entries[entry->item] = copied_entry(entry);
+			previous = answered->entries[entry->item];
+			entry = ccr_entry_next(entry);
+		}
+	}
+}
+
+static void
+raise_failure(const CcrDefinition *definition, CcrFailure failure)
+{
+	switch (failure)
+	{
+		case CCR_FAILURE_NO_MEMORY:
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("result of lookup %s does not fit into shared memory",
+							definition->name),
+					 errdetail("Requests and results may take %d MB.", ccr_shared_memory),
+					 errhint("You may need to increase \"concresce.shared_memory\".")));
+			break;
+		case CCR_FAILURE_COLLECTOR_EXIT:
+			collector_gone(definition->name, false);
+			break;
+		case CCR_FAILURE_UNKNOWN_OUTCOME:
+			collector_gone(definition->name, true);
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("concresce collector could not handle a call of lookup %s",
+							definition->name),
+					 errhint("See the server log.")));
+	}
+}
+
+/* After a failure of the connection its addresses are looked up anew. */
+static void
+check_connection_errors(CcrDefinition *definition, const CcrFingerprint *fingerprint,
+						const CcrAnswered *answered)
+{
+	for (uint32 i = 0; i < answered->n; i++)
+	{
+		CcrEntry   *entry = answered->entries[i];
+		int			sqlstate;
+
+		if (entry == NULL || entry->kind != CCR_ENTRY_ERROR)
+			return;
+		memcpy(&sqlstate, entry->data, sizeof(sqlstate));
+		if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_CONNECTION_EXCEPTION)
+			ccr_route_forget(definition, fingerprint);
+		return;
+	}
+}
+
+CcrAnswered *
+ccr_lookup_wait(CcrDefinition *definition, const CcrResult *result,
+				const CcrItems *items, CcrRequest *request)
+{
+	CcrAnswered *answered = palloc(sizeof(CcrAnswered));
+	CcrFingerprint fingerprint = request->fingerprint;
+	CcrFailure	failure;
+
+	answered->n = request->nitems;
+	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
+	answered->counters = &ccr_counters[request->counters];
+
+	for (;;)
+	{
+		wait_until_done(definition->name,
+						definition->volatility == PROVOLATILE_VOLATILE, request);
+		failure = request->failure;
+		if (failure == CCR_FAILURE_NONE)
+			copy_answer(request, answered);
+		ccr_request_free(request);
+		if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
+			break;
+		ccr_route_forget(definition, &fingerprint);
+		request = ccr_lookup_submit(definition, result, items);
+		fingerprint = request->fingerprint;
+	}
+	if (failure != CCR_FAILURE_NONE)
+		raise_failure(definition, failure);
+	check_connection_errors(definition, &fingerprint, answered);
+	return answered;
+}
+
+/* ----------------------------------------------------------------- reading */
+
+/* What came from elsewhere may be in no encoding at all. */
+static const char *
+legible(const char *s)
+{
+	char	   *copy;
+
+	if (s == NULL || pg_verify_mbstr(GetDatabaseEncoding(), s, strlen(s), true))
+		return s;
+	copy = pstrdup(s);
+	for (char *p = copy; *p; p++)
+		if (IS_HIGHBIT_SET(*p))
+			*p = '?';
+	return copy;
+}
+
+static void
+raise_entry(const CcrEntry *entry)
+{
+	CcrError   *error = ccr_error_restore(entry->data, entry->length);
+
+	error->message = legible(error->message);
+	error->detail = legible(error->detail);
+	error->hint = legible(error->hint);
+	error->context = legible(error->context);
+	ccr_error_throw(error);
+}
+
+static void
+check_row_count(const CcrDefinition *definition, const CcrResult *result,
+				uint32 nrows)
+{
+	if (nrows == 0 && ccr_on_missing == CCR_MISSING_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA),
+				 errmsg("lookup %s found no row", definition->name),
+				 errhint("Set \"concresce.on_missing\" to \"null\" to have NULL, or no rows, instead.")));
+	if (nrows > 1 && !result->returns_set)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("lookup %s found more than one row", definition->name),
+				 errhint("Declare it RETURNS SETOF, or add LIMIT 1 to its body.")));
+}
+
+static const char *
+next_value(const char *p, CcrResultWire *wire, bool binary, Datum *value,
+		   bool *isnull)
+{
+	int32		length;
+
+	memcpy(&length, p, sizeof(length));
+	p += sizeof(length);
+	*isnull = length < 0;
+	if (*isnull)
+	{
+		*value = (Datum) 0;
+
+		/* the input function of a domain may refuse NULL */
+		if (wire->type != wire->base)
+			(void) InputFunctionCall(&wire->in, NULL, wire->in_param, wire->typmod);
+		return p;
+	}
+	*value = ccr_wire_get(wire, p, length, binary);
+	return p + length;
+}
+
+/* One column that holds the whole of a composite. */
+static const char *
+next_whole(const char *p, CcrResult *result, Datum *values, bool *nulls)
+{
+	Datum		value;
+	bool		isnull;
+	HeapTupleHeader header;
+	HeapTupleData tuple;
+
+	p = next_value(p, &result->whole, false, &value, &isnull);
+	if (isnull)
+	{
+		memset(nulls, true, result->tupdesc->natts);
+		return p;
+	}
+	header = DatumGetHeapTupleHeader(value);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	tuple.t_data = header;
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	heap_deform_tuple(&tuple, result->tupdesc, values, nulls);
+	return p;
+}
+
+static void
+read_rows(CcrResult *result, const CcrEntry *entry, CcrReceive receive, void *arg)
+{
+	const char *p = entry->data;
+	int			natts = result->tupdesc ? result->tupdesc->natts : 1;
+	Datum	   *values = palloc0(natts * sizeof(Datum));
+	bool	   *nulls = palloc(natts * sizeof(bool));
+
+	for (uint32 row = 0; row < entry->nrows; row++)
+	{
+		memset(nulls, true, natts);
+		if (result->tupdesc == NULL)
+			p = next_value(p, result->columns, entry->binary, &values[0], &nulls[0]);
+		else if (entry->ncolumns != result->ncolumns)
+			p = next_whole(p, result, values, nulls);
+		else
+			for (int i = 0; i < result->ncolumns; i++)
+			{
+				int			attribute = result->attributes[i];
+
+				p = next_value(p, &result->columns[i], entry->binary,
+							   &values[attribute], &nulls[attribute]);
+			}
+		receive(arg, values[0], nulls[0], values, nulls);
+	}
+}
+
+/*
+ * The collector counted an answer.  It is an error while it is being read, and
+ * stays one if reading fails.
+ */
+void
+ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
+				CcrAnswered *answered, uint32 item, CcrReceive receive,
+				void *arg)
+{
+	CcrEntry   *entry = answered->entries[item];
+
+	if (entry == NULL)
+		elog(ERROR, "item %u has no answer", item);
+	if (entry->kind == CCR_ENTRY_ERROR)
+		raise_entry(entry);
+	if (result->is_void)
+		return;
+	ccr_count(answered->counters, CCR_ERRORS, 1);
+	ccr_count(answered->counters, CCR_ANSWERED, -1);
+	check_row_count(definition, result, entry->nrows);
+	read_rows(result, entry, receive, arg);
+	ccr_count(answered->counters, CCR_ERRORS, -1);
+	ccr_count(answered->counters, CCR_ANSWERED, 1);
+}
+
+/* ------------------------------------------------------------------ forget */
+
+void
+ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
+{
+	init_backend();
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+	{
+		CcrRequest *request = ccr_request_new(CCR_REQUEST_FORGET, items->n,
+											  items->buf.len, NULL, 0);
+
+		if (request == NULL)
+			ccr_request_no_room(items->buf.len);
+		if (items->n > 0)
+			memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
+		request->worker = i;
+		request->function = definition ? definition->function : InvalidOid;
+		request->submitted = GetCurrentTimestamp();
+		ccr_request_submit(request);
+		wait_until_done(definition ? definition->name : "to be forgotten", false, request);
+		ccr_request_free(request);
+	}
+}

@@ -1,0 +1,748 @@
+/*-------------------------------------------------------------------------
+ *
+ * pool.c
+ *	  The connections of one server and user mapping, and what they carry.
+ *
+ * A pool has links (connections with what the pool keeps of them) and queues.
+ * A queue whose batch is due stands in line; while there is one in line and a
+ * free link, they are brought together.  With no link free, one more is
+ * opened, up to concresce.max_connections.  Links that wait for the end of a
+ * cancelled query do not count: no call is to wait for them.
+ *
+ * When connecting fails and no link is left, all that waits fails with the
+ * reason.  The next attempt is made at the earliest after a delay that grows
+ * from 50 ms to 1 s; what comes meanwhile waits for its outcome.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "batch.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "pool.h"
+#include "settings.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define CCR_BACKOFF_MIN		50	/* ms */
+#define CCR_BACKOFF_MAX		1000	/* ms */
+#define CCR_MAX_STATEMENTS	500 /* prepared on a link before it is renewed */
+#define CCR_QUEUE_IDLE		600 /* s until an unused queue is forgotten */
+
+typedef struct CcrPool
+{
+	CcrFingerprint key;			/* hash key */
+	MemoryContext context;
+	MemoryContext hosts_context;	/* of the address list */
+	CcrReach	reach;
+	CcrSource  *source;			/* first one, which the reach belongs to */
+	dlist_head	links;
+	int			nlinks;
+	int			nconnecting;
+	dlist_head	queues;
+	int			nqueues;
+	dlist_head	line;			/* queues with a batch due */
+	int			failures;		/* to connect, in a row */
+	TimestampTz retry_at;
+	CcrTimer	retry_timer;
+	CcrConnection *closed_row;	/* shown of the link that failed last */
+	bool		pending;		/* to be dispatched */
+	dlist_node	pending_node;
+	dlist_node	unused_node;
+} CcrPool;
+
+typedef struct CcrLink
+{
+	dlist_node	node;			/* most recently used first */
+	CcrPool    *pool;
+	CcrRemote  *remote;
+	CcrBatch   *batch;			/* under way, or NULL */
+	bool		connected;
+	TimestampTz idle_since;
+	CcrTimer	idle_timer;
+	CcrConnection *shown;		/* its row in concresce.connections, or NULL */
+	int64		batches;
+} CcrLink;
+
+static HTAB *pools;
+static char nonce[24];			/* of this collector */
+static dlist_head pending_pools = DLIST_STATIC_INIT(pending_pools);
+static dlist_head dead_links = DLIST_STATIC_INIT(dead_links);
+static dlist_head unused_pools = DLIST_STATIC_INIT(unused_pools);
+static int	in_flight = 0;		/* batches */
+
+static void link_ready(void *owner);
+static void link_described(void *owner, const PGresult *result);
+static bool link_row(void *owner, const PGresult *result);
+static void link_done(void *owner, CcrRemoteOp op, const CcrError *error);
+static void link_dead(void *owner, CcrRemoteOp op, const CcrError *error);
+static void dispatch(CcrPool *pool);
+
+static const CcrRemoteCalls link_calls = {
+	.ready = link_ready,
+	.described = link_described,
+	.row = link_row,
+	.done = link_done,
+	.dead = link_dead
+};
+
+typedef struct PoolEntry
+{
+	CcrFingerprint key;
+	CcrPool    *pool;
+} PoolEntry;
+
+void
+ccr_pools_init(int worker)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(CcrFingerprint),
+		.entrysize = sizeof(PoolEntry)
+	};
+	uint64		random;
+
+	pools = hash_create("concresce pools", 16, &ctl, HASH_ELEM | HASH_BLOBS);
+	if (!pg_strong_random(&random, sizeof(random)))
+		elog(ERROR, "could not generate a random number");
+	snprintf(nonce, sizeof(nonce), "%016llx%d", (unsigned long long) random, worker);
+}
+
+/* ------------------------------------------------------------- the display */
+
+static void
+show_link(CcrLink *link, const char *state, const char *error)
+{
+	CcrConnection *c = link->shown;
+
+	if (c == NULL)
+		return;
+	SpinLockAcquire(&c->mutex);
+	strlcpy(c->state, state, sizeof(c->state));
+	c->batches = link->batches;
+	if (error)
+		strlcpy(c->last_error, error, CCR_TEXT_LEN);
+	SpinLockRelease(&c->mutex);
+}
+
+static CcrConnection *
+allot_row(const CcrSource *source)
+{
+	for (int i = 0; i < CCR_MAX_CONNECTIONS; i++)
+	{
+		CcrConnection *c = &ccr_connections[i];
+		bool		mine = false;
+
+		SpinLockAcquire(&c->mutex);
+		if (!c->used)
+		{
+			c->used = mine = true;
+			c->dbid = source->dbid;
+			c->serverid = source->serverid;
+			strlcpy(c->server, source->server_name, NAMEDATALEN);
+			strlcpy(c->user, source->user, NAMEDATALEN);
+			c->batches = 0;
+			c->state[0] = '\0';
+			c->last_error[0] = '\0';
+		}
+		SpinLockRelease(&c->mutex);
+		if (mine)
+			return c;
+	}
+	return NULL;
+}
+
+static void
+release_row(CcrConnection *c)
+{
+	if (c == NULL)
+		return;
+	SpinLockAcquire(&c->mutex);
+	c->used = false;
+	SpinLockRelease(&c->mutex);
+}
+
+/* ------------------------------------------------------------------- pools */
+
+static void
+retry_now(void *arg)
+{
+	dispatch(arg);
+}
+
+/* The addresses most lately looked up are the ones to use. */
+static void
+set_hosts(CcrPool *pool, const CcrSource *source)
+{
+	MemoryContext old;
+
+	if (source->hosts == NULL)
+		return;
+
+	/* links that are connecting hold on to the old ones */
+	if (pool->nconnecting > 0)
+		return;
+	old = MemoryContextSwitchTo(pool->hosts_context);
+	MemoryContextReset(pool->hosts_context);
+	pool->reach.hosts = pstrdup(source->hosts);
+	pool->reach.hostaddrs = pstrdup(source->hostaddrs);
+	pool->reach.ports = pstrdup(source->ports);
+	MemoryContextSwitchTo(old);
+}
+
+static const char **
+copied_strings(const char **strings, int n)
+{
+	const char **copy = palloc((n + 1) * sizeof(char *));
+
+	for (int i = 0; i < n; i++)
+		copy[i] = pstrdup(strings[i]);
+	return copy;
+}
+
+static CcrPool *
+new_pool(const CcrFingerprint *key, const CcrSource *source)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "concresce pool",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	CcrPool    *pool = palloc0(sizeof(CcrPool));
+	CcrSource  *own = palloc(sizeof(CcrSource));
+
+	*own = *source;
+	own->server_name = pstrdup(source->server_name);
+	own->user = pstrdup(source->user);
+	pool->key = *key;
+	pool->context = context;
+	pool->source = own;
+	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
+												ALLOCSET_SMALL_SIZES);
+	pool->reach.server = own->server_name;
+	pool->reach.password_required = source->password_required;
+	pool->reach.noptions = source->noptions;
+	pool->reach.keywords = copied_strings(source->keywords, source->noptions);
+	pool->reach.values = copied_strings(source->values, source->noptions);
+	dlist_init(&pool->links);
+	dlist_init(&pool->queues);
+	dlist_init(&pool->line);
+	ccr_timer_init(&pool->retry_timer, retry_now, pool);
+	MemoryContextSwitchTo(old);
+	return pool;
+}
+
+static void
+window_ended(void *arg)
+{
+	ccr_pool_check(arg);
+}
+
+static void
+unused_too_long(void *arg)
+{
+	CcrQueue   *queue = arg;
+	CcrPool    *pool = queue->pool;
+	TimestampTz end = TimestampTzPlusMilliseconds(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000));
+
+	if (queue->flying > 0 || queue->nwaiting > 0 || queue->due ||
+		end > GetCurrentTimestamp())
+	{
+		ccr_timer_set(&queue->idle_timer,
+					  Max(end, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000)));
+		return;
+	}
+	dlist_delete(&queue->pool_node);
+	pool->nqueues--;
+	ccr_queue_free(queue);
+	if (pool->nqueues == 0)
+		dlist_push_tail(&unused_pools, &pool->unused_node);
+}
+
+CcrQueue *
+ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
+				  MemoryContext context)
+{
+	CcrQueue   *queue = ccr_queue_find(fingerprint);
+	CcrFingerprint key;
+	PoolEntry  *entry;
+	bool		found;
+
+	ccr_source_pool_key(source, &key);
+	entry = hash_search(pools, &key, HASH_ENTER, &found);
+	if (!found)
+		entry->pool = NULL;		/* should making it fail */
+	if (entry->pool == NULL)
+		entry->pool = new_pool(&key, source);
+	set_hosts(entry->pool, source);
+	if (queue)
+	{
+		MemoryContextDelete(context);
+		return queue;
+	}
+	queue = ccr_queue_create(fingerprint, source, context, window_ended);
+	queue->pool = entry->pool;
+	queue->used = GetCurrentTimestamp();
+	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);
+	ccr_timer_set(&queue->idle_timer,
+				  TimestampTzPlusMilliseconds(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000)));
+	dlist_push_tail(&entry->pool->queues, &queue->pool_node);
+	entry->pool->nqueues++;
+	return queue;
+}
+
+static void
+visit_pools(void (*visit) (CcrPool *))
+{
+	HASH_SEQ_STATUS status;
+	PoolEntry  *entry;
+
+	hash_seq_init(&status, pools);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		if (entry->pool)
+			visit(entry->pool);
+}
+
+/* ------------------------------------------------------------------- links */
+
+/* Its row goes on showing why it failed, until another link takes it over. */
+static void
+bury(CcrLink *link, bool failed)
+{
+	CcrPool    *pool = link->pool;
+
+	if (!link->connected)
+		pool->nconnecting--;
+	pool->nlinks--;
+	ccr_timer_clear(&link->idle_timer);
+	dlist_delete(&link->node);
+	dlist_push_tail(&dead_links, &link->node);
+	if (failed && pool->closed_row == NULL)
+		pool->closed_row = link->shown;
+	else
+		release_row(link->shown);
+	link->shown = NULL;
+}
+
+static void
+close_link(CcrLink *link)
+{
+	ccr_remote_close(link->remote, NULL);
+	bury(link, false);
+}
+
+static void
+idle_too_long(void *arg)
+{
+	CcrLink    *link = arg;
+	TimestampTz end;
+
+	/* looked at again when it is time, rather than moved with every use */
+	if (link->batch || ccr_remote_state(link->remote) != CCR_REMOTE_IDLE ||
+		ccr_idle_timeout == 0)
+		return;
+	end = TimestampTzPlusMilliseconds(link->idle_since, ccr_idle_timeout * INT64CONST(1000));
+	if (end > GetCurrentTimestamp())
+		ccr_timer_set(&link->idle_timer, end);
+	else
+		close_link(link);
+}
+
+static void
+open_link(CcrPool *pool)
+{
+	CcrLink    *link = MemoryContextAllocZero(pool->context, sizeof(CcrLink));
+
+	link->pool = pool;
+	link->remote = ccr_remote_open(&pool->reach, &link_calls, link);
+	link->shown = pool->closed_row ? pool->closed_row : allot_row(pool->source);
+	pool->closed_row = NULL;
+	show_link(link, "connecting", NULL);
+	ccr_timer_init(&link->idle_timer, idle_too_long, link);
+	dlist_push_tail(&pool->links, &link->node);
+	pool->nlinks++;
+	pool->nconnecting++;
+}
+
+/* Links that carry a batch, or can. */
+static int
+useful_links(CcrPool *pool)
+{
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (ccr_remote_state(link->remote) != CCR_REMOTE_CANCELLING)
+			n++;
+	}
+	return n;
+}
+
+static void
+become_idle(CcrLink *link)
+{
+	CcrPool    *pool = link->pool;
+
+	if (ccr_remote_statements(link->remote) > CCR_MAX_STATEMENTS ||
+		useful_links(pool) > ccr_max_connections)
+		close_link(link);
+	else
+	{
+		show_link(link, "idle", NULL);
+		link->idle_since = GetCurrentTimestamp();
+		dlist_delete(&link->node);
+		dlist_push_head(&pool->links, &link->node);
+		if (!link->idle_timer.armed && ccr_idle_timeout > 0)
+			ccr_timer_set(&link->idle_timer,
+						  TimestampTzPlusMilliseconds(link->idle_since,
+													  ccr_idle_timeout * INT64CONST(1000)));
+	}
+	dispatch(pool);
+}
+
+static void
+link_ready(void *owner)
+{
+	CcrLink    *link = owner;
+
+	if (!link->connected)
+	{
+		link->connected = true;
+		link->pool->nconnecting--;
+		link->pool->failures = 0;
+	}
+	become_idle(link);
+}
+
+static void
+link_described(void *owner, const PGresult *result)
+{
+	CcrLink    *link = owner;
+
+	ccr_batch_described(link->batch, result);
+}
+
+static bool
+link_row(void *owner, const PGresult *result)
+{
+	CcrLink    *link = owner;
+
+	return ccr_batch_row(link->batch, result);
+}
+
+static void
+end_batch(CcrLink *link)
+{
+	CcrQueue   *queue = ccr_batch_queue(link->batch);
+
+	/* what the batch leaves behind may be due at once */
+	link->batch = NULL;
+	in_flight--;
+	ccr_pool_check(queue);
+}
+
+static void
+link_done(void *owner, CcrRemoteOp op, const CcrError *error)
+{
+	CcrLink    *link = owner;
+	CcrQueue   *queue = ccr_batch_queue(link->batch);
+
+	if (error)
+		show_link(link, "active", error->message);
+	if (!ccr_batch_done(link->batch, op, error))
+		return;
+	link->batch = NULL;
+	in_flight--;
+	ccr_pool_check(queue);
+	become_idle(link);
+}
+
+/* Is there any hope that what waits will be carried? */
+static bool
+has_live_link(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (link->connected && ccr_remote_state(link->remote) != CCR_REMOTE_CANCELLING)
+			return true;
+	}
+	return false;
+}
+
+static void
+could_not_connect(CcrPool *pool, const CcrError *error)
+{
+	int64		delay = Min(CCR_BACKOFF_MIN << Min(pool->failures, 10), CCR_BACKOFF_MAX);
+	dlist_iter	iter;
+
+	/* spread, so that many pools do not knock all at once */
+	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
+	pool->failures++;
+	pool->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	if (has_live_link(pool) || pool->nconnecting > 0)
+		return;
+	dlist_foreach(iter, &pool->queues)
+		ccr_batch_fail_waiting(dlist_container(CcrQueue, pool_node, iter.cur), error);
+}
+
+static void
+link_dead(void *owner, CcrRemoteOp op, const CcrError *error)
+{
+	CcrLink    *link = owner;
+	CcrPool    *pool = link->pool;
+	bool		connected = link->connected;
+
+	show_link(link, "closed", error->message);
+	bury(link, true);
+	if (link->batch)
+	{
+		CcrQueue   *queue = ccr_batch_queue(link->batch);
+
+		ccr_batch_lost(link->batch, op, error);
+		link->batch = NULL;
+		in_flight--;
+		ccr_pool_check(queue);
+	}
+	if (!connected)
+		could_not_connect(pool, error);
+	dispatch(pool);
+}
+
+void
+ccr_pool_broken(CcrRemote *remote, const CcrError *error)
+{
+	ccr_remote_close(remote, error);
+}
+
+/* ---------------------------------------------------------------- dispatch */
+
+static void
+leave_line(CcrQueue *queue)
+{
+	if (queue->due)
+		dlist_delete(&queue->due_node);
+	queue->due = false;
+}
+
+void
+ccr_pool_check(CcrQueue *queue)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (ccr_queue_due(queue, now))
+	{
+		ccr_timer_clear(&queue->window_timer);
+		if (!queue->due)
+			dlist_push_tail(&queue->pool->line, &queue->due_node);
+		queue->due = true;
+		if (!queue->pool->pending)
+			dlist_push_tail(&pending_pools, &queue->pool->pending_node);
+		queue->pool->pending = true;
+		return;
+	}
+	leave_line(queue);
+	if (queue->nwaiting > 0)
+		ccr_timer_set(&queue->window_timer, ccr_queue_window_end(queue));
+	else
+		ccr_timer_clear(&queue->window_timer);
+}
+
+static CcrLink *
+free_link(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (link->connected && link->batch == NULL &&
+			ccr_remote_state(link->remote) == CCR_REMOTE_IDLE)
+			return link;
+	}
+	return NULL;
+}
+
+/* Give up one that waits for the end of a cancelled query. */
+static void
+drop_cancelling(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (ccr_remote_state(link->remote) == CCR_REMOTE_CANCELLING)
+		{
+			close_link(link);
+			return;
+		}
+	}
+}
+
+/* One at a time: by the time it is there, another may have become free. */
+static void
+want_link(CcrPool *pool)
+{
+	if (pool->nconnecting > 0 || useful_links(pool) >= ccr_max_connections)
+		return;
+	if (pool->failures > 0 && pool->retry_at > GetCurrentTimestamp())
+	{
+		ccr_timer_set(&pool->retry_timer, pool->retry_at);
+		return;
+	}
+	if (pool->nlinks >= 2 * ccr_max_connections)
+		drop_cancelling(pool);
+	open_link(pool);
+}
+
+static void
+start_batch(CcrLink *link, CcrQueue *queue)
+{
+	link->batch = ccr_batch_new(queue, link->remote, nonce, link);
+	ccr_pool_check(queue);
+	if (link->batch == NULL)
+		return;
+	in_flight++;
+	link->batches++;
+	show_link(link, "active", NULL);
+	ccr_batch_start(link->batch);
+}
+
+static void
+dispatch(CcrPool *pool)
+{
+	while (!dlist_is_empty(&pool->line))
+	{
+		CcrQueue   *queue = dlist_head_element(CcrQueue, due_node, &pool->line);
+		CcrLink    *link = free_link(pool);
+
+		if (link == NULL)
+		{
+			want_link(pool);
+			return;
+		}
+
+		/* to the end of the line, if another batch of it is due */
+		leave_line(queue);
+		start_batch(link, queue);
+	}
+}
+
+void
+ccr_pools_dispatch(void)
+{
+	while (!dlist_is_empty(&pending_pools))
+	{
+		CcrPool    *pool = dlist_container(CcrPool, pending_node,
+										   dlist_pop_head_node(&pending_pools));
+
+		pool->pending = false;
+		dispatch(pool);
+	}
+}
+
+void
+ccr_pool_deserted(struct CcrBatch *batch)
+{
+	CcrLink    *link;
+
+	if (!ccr_batch_deserted(batch))
+		return;
+	link = ccr_batch_owner(batch);
+	end_batch(link);
+	ccr_batch_drop(batch);
+	show_link(link, "cancelling", NULL);
+	ccr_remote_cancel(link->remote);
+}
+
+/* ------------------------------------------------------------- maintenance */
+
+static void (*watch_visit) (CcrRemote *);
+
+static void
+watch_pool(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+		watch_visit(dlist_container(CcrLink, node, iter.cur)->remote);
+}
+
+void
+ccr_pools_watch(void (*visit) (CcrRemote *))
+{
+	watch_visit = visit;
+	visit_pools(watch_pool);
+}
+
+static void
+free_pool(CcrPool *pool)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &pool->links)
+		close_link(dlist_container(CcrLink, node, iter.cur));
+	ccr_timer_clear(&pool->retry_timer);
+	release_row(pool->closed_row);
+	hash_search(pools, &pool->key, HASH_REMOVE, NULL);
+}
+
+void
+ccr_pools_sweep(void)
+{
+	dlist_head	freed = DLIST_STATIC_INIT(freed);
+
+	while (!dlist_is_empty(&unused_pools))
+	{
+		CcrPool    *pool = dlist_container(CcrPool, unused_node,
+										   dlist_pop_head_node(&unused_pools));
+
+		/* a new queue may have come meanwhile */
+		if (pool->nqueues > 0)
+			continue;
+		free_pool(pool);
+		dlist_push_tail(&freed, &pool->unused_node);
+	}
+	while (!dlist_is_empty(&dead_links))
+	{
+		CcrLink    *link = dlist_container(CcrLink, node,
+										   dlist_pop_head_node(&dead_links));
+
+		ccr_remote_free(link->remote);
+		pfree(link);
+	}
+	while (!dlist_is_empty(&freed))
+		MemoryContextDelete(dlist_container(CcrPool, unused_node,
+											dlist_pop_head_node(&freed))->context);
+}
+
+int
+ccr_pools_flying(void)
+{
+	return in_flight;
+}
+
+static void
+hide_pool(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+		release_row(dlist_container(CcrLink, node, iter.cur)->shown);
+	release_row(pool->closed_row);
+}
+
+void
+ccr_pools_hide(void)
+{
+	if (pools)
+		visit_pools(hide_pool);
+}

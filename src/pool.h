@@ -1,0 +1,43 @@
+/*-------------------------------------------------------------------------
+ *
+ * pool.h
+ *	  The connections of one server and user mapping, and what they carry.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_POOL_H
+#define CCR_POOL_H
+
+#include "flight.h"
+#include "remote.h"
+
+/* worker: index of this collector. */
+extern void ccr_pools_init(int worker);
+
+/* The queue of a source, made if there is none yet. */
+extern CcrQueue *ccr_pool_register(const CcrFingerprint *fingerprint,
+								   CcrSource *source, MemoryContext context);
+
+/* Something may have become due: see to it that it is sent. */
+extern void ccr_pool_check(CcrQueue *queue);
+extern void ccr_pools_dispatch(void);
+
+/* To be given to ccr_flights_abandon(). */
+extern void ccr_pool_deserted(struct CcrBatch *batch);
+
+/* Every connection, for the wait event set. */
+extern void ccr_pools_watch(void (*visit) (CcrRemote *));
+
+/* An error was raised while this connection was stepped: give it up. */
+extern void ccr_pool_broken(CcrRemote *remote, const CcrError *error);
+
+/* Free what died.  Between events only: no callback may be under way. */
+extern void ccr_pools_sweep(void);
+
+/* The collector exits: its connections are no longer to be shown. */
+extern void ccr_pools_hide(void);
+
+/* Batches in flight. */
+extern int	ccr_pools_flying(void);
+
+#endif							/* CCR_POOL_H */

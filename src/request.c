@@ -1,0 +1,299 @@
+/*-------------------------------------------------------------------------
+ *
+ * request.c
+ *	  The only code that moves a request from one state to another.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "request.h"
+#include "utils/timestamp.h"
+
+/* ---------------------------------------------------------------- backend */
+
+CcrRequest *
+ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
+				const char *source, Size length)
+{
+	Size		size = MAXALIGN(offsetof(CcrRequest, items)) + nbytes;
+	dsa_pointer dp = ccr_heap_allocate(size);
+	CcrRequest *request;
+
+	if (!DsaPointerIsValid(dp))
+		return NULL;
+	request = ccr_heap_address(dp);
+	memset(request, 0, offsetof(CcrRequest, items));
+	pg_atomic_init_u32(&request->state, CCR_REQUEST_PENDING);
+	pg_atomic_init_u32(&request->phase, CCR_PHASE_SUBMITTED);
+	pg_atomic_init_u32(&request->taken, 0);
+	request->self = dp;
+	request->size = size;
+	request->kind = kind;
+	request->nitems = nitems;
+	request->nbytes = nbytes;
+	request->id = pg_atomic_fetch_add_u64(&ccr_shared->next_id, 1);
+
+	if (source)
+	{
+		request->source = ccr_heap_allocate(length);
+		if (!DsaPointerIsValid(request->source))
+		{
+			ccr_heap_free(dp, size);
+			return NULL;
+		}
+		request->source_size = length;
+		memcpy(ccr_heap_address(request->source), source, length);
+	}
+	return request;
+}
+
+void
+ccr_request_no_room(Size nbytes)
+{
+	bool		never = nbytes >= ccr_shared->heap_size;
+
+	ereport(ERROR,
+			(errcode(never ? ERRCODE_PROGRAM_LIMIT_EXCEEDED :
+					 ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of shared memory for lookups"),
+			 errdetail("A request needs %zu bytes; %llu of %zu bytes are in use.",
+					   nbytes,
+					   (unsigned long long) pg_atomic_read_u64(&ccr_shared->heap_used),
+					   ccr_shared->heap_size),
+			 errhint("You may need to increase \"concresce.shared_memory\".")));
+}
+
+/* Wiped, since it holds the password of a user mapping. */
+static void
+free_source(CcrRequest *request)
+{
+	if (!DsaPointerIsValid(request->source))
+		return;
+	explicit_bzero(ccr_heap_address(request->source), request->source_size);
+	ccr_heap_free(request->source, request->source_size);
+	request->source = InvalidDsaPointer;
+}
+
+static void
+destroy(CcrRequest *request)
+{
+	free_source(request);
+	ccr_answer_free(request->answer);
+	ccr_heap_free(request->self, request->size);
+}
+
+static void
+push(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer self)
+{
+	uint64		old = pg_atomic_read_u64(head);
+
+	do
+		*next = old;
+	while (!pg_atomic_compare_exchange_u64(head, &old, self));
+}
+
+static void
+wake_collector(CcrWorker *worker)
+{
+	uint32		proc = pg_atomic_read_u32(&worker->proc);
+
+	/* if there is none, the next one looks at its mailbox as it starts */
+	if (proc != 0)
+		ccr_wake(proc - 1);
+}
+
+static void
+link_to_slot(CcrRequest *request)
+{
+	CcrSlot    *slot = &ccr_slots[request->procno];
+
+	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+	request->prev = InvalidDsaPointer;
+	request->next = slot->requests;
+	if (DsaPointerIsValid(request->next))
+		((CcrRequest *) ccr_heap_address(request->next))->prev = request->self;
+	slot->requests = request->self;
+	LWLockRelease(&slot->lock);
+}
+
+static void
+unlink_from_slot(CcrRequest *request)
+{
+	CcrSlot    *slot = &ccr_slots[request->procno];
+
+	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+	if (DsaPointerIsValid(request->next))
+		((CcrRequest *) ccr_heap_address(request->next))->prev = request->prev;
+	if (DsaPointerIsValid(request->prev))
+		((CcrRequest *) ccr_heap_address(request->prev))->next = request->next;
+	else
+		slot->requests = request->next;
+	LWLockRelease(&slot->lock);
+}
+
+void
+ccr_request_submit(CcrRequest *request)
+{
+	CcrWorker  *worker = &ccr_mailboxes[request->worker];
+
+	Assert(request->pid == 0);
+	request->pid = MyProcPid;
+	request->procno = ccr_my_procno();
+	request->roleid = GetUserId();
+	request->dbid = MyDatabaseId;
+
+	link_to_slot(request);
+	if (request->kind == CCR_REQUEST_LOOKUP)
+	{
+		CcrCounters *counters = &ccr_counters[request->counters];
+
+		ccr_count(counters, CCR_CALLS, request->nitems);
+		pg_atomic_fetch_add_u32(&counters->queued, request->nitems);
+	}
+	push(&worker->intake, &request->next_intake, request->self);
+	wake_collector(worker);
+}
+
+bool
+ccr_request_lost(CcrRequest *request)
+{
+	uint32		taken = pg_atomic_read_u32(&request->taken);
+
+	return taken != 0 &&
+		taken != pg_atomic_read_u32(&ccr_mailboxes[request->worker].generation) &&
+		pg_atomic_read_u32(&request->state) == CCR_REQUEST_PENDING;
+}
+
+void
+ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason)
+{
+	CcrWorker  *worker = &ccr_mailboxes[request->worker];
+	CcrCounters *counters = &ccr_counters[request->counters];
+	bool		counted = request->kind == CCR_REQUEST_LOOKUP;
+	uint32		nitems = request->nitems;
+	uint32		expected = CCR_REQUEST_PENDING;
+
+	unlink_from_slot(request);
+	if (!pg_atomic_compare_exchange_u32(&request->state, &expected,
+										CCR_REQUEST_ABANDONED))
+	{
+		destroy(request);
+		return;
+	}
+	if (counted)
+		ccr_count(counters, reason == CCR_ABANDON_TIMEOUT ?
+				  CCR_TIMEOUTS : CCR_CANCELLED, nitems);
+	push(&worker->abandoned, &request->next_abandoned, request->self);
+	wake_collector(worker);
+}
+
+void
+ccr_request_free(CcrRequest *request)
+{
+	if (request->pid != 0)
+	{
+		Assert(pg_atomic_read_u32(&request->state) == CCR_REQUEST_DONE);
+		unlink_from_slot(request);
+	}
+	destroy(request);
+}
+
+/* -------------------------------------------------------------- collector */
+
+static CcrRequest *
+at(dsa_pointer dp)
+{
+	return DsaPointerIsValid(dp) ? ccr_heap_address(dp) : NULL;
+}
+
+CcrRequest *
+ccr_request_following(CcrRequest *request)
+{
+	return at(request->next_intake);
+}
+
+CcrRequest *
+ccr_request_following_abandoned(CcrRequest *request)
+{
+	return at(request->next_abandoned);
+}
+
+/*
+ * A backend may free a request once it is complete, so the caller must ask for
+ * the following one before it completes this one.
+ */
+CcrRequest *
+ccr_request_take(CcrWorker *worker)
+{
+	uint32		generation = pg_atomic_read_u32(&worker->generation);
+	dsa_pointer newest;
+	dsa_pointer oldest = InvalidDsaPointer;
+
+	if (pg_atomic_read_u64(&worker->intake) == InvalidDsaPointer)
+		return NULL;
+	newest = pg_atomic_exchange_u64(&worker->intake, InvalidDsaPointer);
+	while (DsaPointerIsValid(newest))
+	{
+		CcrRequest *request = ccr_heap_address(newest);
+
+		pg_atomic_write_u32(&request->taken, generation);
+		newest = request->next_intake;
+		request->next_intake = oldest;
+		oldest = request->self;
+	}
+	return at(oldest);
+}
+
+CcrRequest *
+ccr_request_take_abandoned(CcrWorker *worker)
+{
+	if (pg_atomic_read_u64(&worker->abandoned) == InvalidDsaPointer)
+		return NULL;
+	return at(pg_atomic_exchange_u64(&worker->abandoned, InvalidDsaPointer));
+}
+
+CcrSource *
+ccr_request_source(CcrRequest *request)
+{
+	CcrSource  *source;
+
+	if (!DsaPointerIsValid(request->source))
+		return NULL;
+	source = ccr_source_restore(ccr_heap_address(request->source),
+								request->source_size);
+	free_source(request);
+	return source;
+}
+
+void
+ccr_request_answer(CcrRequest *request, dsa_pointer block)
+{
+	ccr_answer_block(block)->next = request->answer;
+	request->answer = block;
+}
+
+bool
+ccr_request_complete(CcrRequest *request, CcrFailure failure)
+{
+	int			procno = request->procno;
+	uint32		expected = CCR_REQUEST_PENDING;
+
+	request->failure = failure;
+
+	/* a full barrier: what was written before is seen by whoever sees DONE */
+	if (!pg_atomic_compare_exchange_u32(&request->state, &expected,
+										CCR_REQUEST_DONE))
+		return false;
+	ccr_wake(procno);
+	return true;
+}
+
+void
+ccr_request_release(CcrRequest *request)
+{
+	Assert(pg_atomic_read_u32(&request->state) == CCR_REQUEST_ABANDONED);
+	destroy(request);
+}

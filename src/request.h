@@ -1,0 +1,191 @@
+/*-------------------------------------------------------------------------
+ *
+ * request.h
+ *	  The life of a request, between a backend and a collector.
+ *
+ * A request lies on the heap and is owned by two sides.  The backend makes
+ * it, pushes it on the mailbox of a collector and lists it in its slot.  The
+ * collector takes it, and completes it.  One compare-and-swap decides who
+ * frees it:
+ *
+ *	PENDING -> DONE			by the collector; the backend frees it
+ *	PENDING -> ABANDONED	by the backend, which pushes it on the mailbox's
+ *							other list; the collector frees it when it finds
+ *							it there, and nowhere else
+ *
+ * A collector that starts anew knows nothing of what the one before it had
+ * taken.  What that one did not fail as it exited is lost: its backends see
+ * that the generation changed, and free what they find.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_REQUEST_H
+#define CCR_REQUEST_H
+
+#include "compat.h"
+#include "answer.h"
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "shmem.h"
+#include "source.h"
+#include "utils/dsa.h"
+
+typedef enum CcrRequestKind
+{
+	CCR_REQUEST_LOOKUP,			/* items to look up */
+	CCR_REQUEST_FORGET			/* one item, or none for all: later identical
+								 * calls start flights of their own */
+} CcrRequestKind;
+
+typedef enum CcrRequestState
+{
+	CCR_REQUEST_PENDING,
+	CCR_REQUEST_DONE,
+	CCR_REQUEST_ABANDONED
+} CcrRequestState;
+
+/* How far a pending request has come; for concresce.in_flight only. */
+typedef enum CcrRequestPhase
+{
+	CCR_PHASE_SUBMITTED,		/* in the mailbox */
+	CCR_PHASE_QUEUED,			/* taken; no item sent yet */
+	CCR_PHASE_IN_FLIGHT			/* some item sent */
+} CcrRequestPhase;
+
+/* Why a request as a whole has no answer. */
+typedef enum CcrFailure
+{
+	CCR_FAILURE_NONE,
+	CCR_FAILURE_UNKNOWN_SOURCE, /* describe the source again */
+	CCR_FAILURE_NO_MEMORY,		/* the answer exceeds concresce.shared_memory */
+	CCR_FAILURE_COLLECTOR_EXIT, /* before or while the items were looked up */
+	CCR_FAILURE_UNKNOWN_OUTCOME,	/* the same, and they may have had an
+									 * effect */
+	CCR_FAILURE_INTERNAL
+} CcrFailure;
+
+typedef enum CcrAbandonReason
+{
+	CCR_ABANDON_CANCEL,
+	CCR_ABANDON_TIMEOUT
+} CcrAbandonReason;
+
+/* One item: its arguments, and what identifies it if that is not them. */
+typedef struct CcrItem
+{
+	uint32		length;			/* bytes of data */
+	uint32		key_offset;		/* of the identity within data; 0: all of it */
+	char		data[FLEXIBLE_ARRAY_MEMBER];	/* (int32 length, bytes) for
+												 * each argument, -1: NULL */
+} CcrItem;
+
+#define CCR_ITEM_SIZE(length)	MAXALIGN(offsetof(CcrItem, data) + (length))
+
+typedef struct CcrRequest
+{
+	pg_atomic_uint32 state;		/* CcrRequestState; see above */
+	pg_atomic_uint32 phase;		/* CcrRequestPhase; collector writes */
+	pg_atomic_uint32 taken;		/* generation of the collector that took it */
+
+	/* Links.  The first two belong to the mailbox, the others to the slot. */
+	dsa_pointer next_intake;
+	dsa_pointer next_abandoned;
+	dsa_pointer next;
+	dsa_pointer prev;
+
+	/* Written by the backend before it pushes the request. */
+	dsa_pointer self;
+	Size		size;			/* bytes of this block */
+	uint64		id;
+	CcrRequestKind kind;
+	int			worker;			/* index of the mailbox */
+	int			procno;
+	int			pid;
+	Oid			roleid;
+	Oid			dbid;
+	Oid			function;
+	CcrFingerprint fingerprint;
+	dsa_pointer source;			/* description, or invalid; the collector
+								 * wipes and frees it */
+	Size		source_size;
+	int			counters;		/* index */
+	uint32		counters_serial;
+	uint32		nitems;
+	Size		nbytes;			/* of the items */
+	bool		reserved;		/* items are counted in the backlog */
+	TimestampTz submitted;
+	TimestampTz window_end;
+	int			max_size;		/* items in a batch */
+	int			max_bytes;
+	int			coalesce;		/* CcrCoalesce, resolved */
+
+	/* Written by the collector before it completes the request. */
+	int			failure;		/* CcrFailure */
+	dsa_pointer answer;			/* chain of blocks */
+
+	char		items[FLEXIBLE_ARRAY_MEMBER];	/* MAXALIGNed CcrItem */
+} CcrRequest;
+
+static inline CcrItem *
+ccr_request_first(CcrRequest *request)
+{
+	return (CcrItem *) MAXALIGN(request->items);
+}
+
+static inline CcrItem *
+ccr_item_next(CcrItem *item)
+{
+	return (CcrItem *) ((char *) item + CCR_ITEM_SIZE(item->length));
+}
+
+/* The bytes that make two items of a source identical. */
+static inline const char *
+ccr_item_key(const CcrItem *item, uint32 *length)
+{
+	*length = item->length - item->key_offset;
+	return item->data + item->key_offset;
+}
+
+/* Backend. */
+
+/*
+ * A request with room for items of nbytes in all (each CCR_ITEM_SIZE) and a
+ * description of length bytes, not yet visible to anyone.  NULL if the heap
+ * has no room; no_room raises 54000 if it can never have, else 53200.
+ */
+extern CcrRequest *ccr_request_new(CcrRequestKind kind, uint32 nitems,
+								   Size nbytes, const char *source,
+								   Size length);
+CCR_NORETURN extern void ccr_request_no_room(Size nbytes);
+extern void ccr_request_submit(CcrRequest *request);
+
+/* The collector that has it is gone, and will not complete it. */
+extern bool ccr_request_lost(CcrRequest *request);
+
+/* Leave it, whatever its state; it must not be touched again. */
+extern void ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason);
+
+/* Free a request that is DONE, or was never submitted. */
+extern void ccr_request_free(CcrRequest *request);
+
+/* Collector. */
+
+/* Take all that was pushed, oldest first; follow next_intake/_abandoned. */
+extern CcrRequest *ccr_request_take(CcrWorker *worker);
+extern CcrRequest *ccr_request_take_abandoned(CcrWorker *worker);
+extern CcrRequest *ccr_request_following(CcrRequest *request);
+extern CcrRequest *ccr_request_following_abandoned(CcrRequest *request);
+
+/* Detach the description of the source, wiping it from shared memory. */
+extern CcrSource *ccr_request_source(CcrRequest *request);
+
+/* Append a block to the answer. */
+extern void ccr_request_answer(CcrRequest *request, dsa_pointer block);
+
+/* Hand it to its backend.  False: abandoned, and to be released in time. */
+extern bool ccr_request_complete(CcrRequest *request, CcrFailure failure);
+
+/* Free a request found on the list of abandoned ones. */
+extern void ccr_request_release(CcrRequest *request);
+
+#endif							/* CCR_REQUEST_H */

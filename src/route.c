@@ -1,0 +1,301 @@
+/*-------------------------------------------------------------------------
+ *
+ * route.c
+ *	  Where the calls of a lookup go: a source, as this session may use it.
+ *
+ * Everything that a session can set and that changes what is asked, of whom
+ * or with which rights is part of the source, hence of its fingerprint: no two
+ * calls share a flight unless they are alike in all of that.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "route.h"
+#include "server.h"
+#include "settings.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static uint64 changes = 1;		/* invalidations that concern routes */
+
+static void
+catalogs_changed(Datum arg, int cacheid, uint32 hash)
+{
+	changes++;
+}
+
+static void
+watch_catalogs(void)
+{
+	static bool watching = false;
+
+	if (watching)
+		return;
+	watching = true;
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalogs_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, catalogs_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalogs_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, catalogs_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalogs_changed, (Datum) 0);
+}
+
+/*
+ * What runs with the rights of its owner must not be steered by its caller,
+ * to whom the settings belong that the owner has left open.
+ */
+static void
+check_pinned(const CcrDefinition *definition)
+{
+	const char *open = NULL;
+
+	if (!definition->security_definer)
+		return;
+	if (!definition->pins_server)
+		open = "concresce.server";
+	else if (!definition->pins_key && ccr_key[0])
+		open = "concresce.key";
+	if (open)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("SECURITY DEFINER lookup %s must set \"%s\"",
+						definition->name, open),
+				 errhint("ALTER FUNCTION %s SET %s = ...", definition->name, open)));
+}
+
+/* A call site that expects a record has a result of its own. */
+static bool
+same_columns(const CcrSource *source, const CcrResult *result)
+{
+	if (source->ncolumns != result->ncolumns)
+		return false;
+	for (int i = 0; i < result->ncolumns; i++)
+		if (source->column_types[i] != result->columns[i].base)
+			return false;
+	return true;
+}
+
+static CcrRoute *
+find_route(CcrDefinition *definition, const CcrResult *result)
+{
+	Oid			roleid = GetUserId();
+	ListCell   *lc;
+
+	foreach(lc, definition->routes)
+	{
+		CcrRoute   *route = lfirst(lc);
+
+		if (route->made_at == changes && same_columns(route->source, result) &&
+			route->roleid == roleid && route->prepare == ccr_prepare &&
+			route->isolate_errors == ccr_isolate_errors &&
+			strcmp(route->server_name, ccr_server_name) == 0 &&
+			strcmp(route->key, ccr_key) == 0)
+			return route;
+	}
+	return NULL;
+}
+
+static void
+drop_stale_routes(CcrDefinition *definition)
+{
+	ListCell   *lc;
+
+	foreach(lc, definition->routes)
+	{
+		CcrRoute   *route = lfirst(lc);
+
+		if (route->made_at == changes)
+			continue;
+		definition->routes = foreach_delete_current(definition->routes, lc);
+		MemoryContextDelete(route->context);
+	}
+}
+
+static void
+describe_body(CcrSource *source, const CcrDefinition *definition,
+			  const CcrResult *result)
+{
+	bool		bulk = definition->body->form == CCR_FORM_BULK;
+
+	source->bulk = bulk;
+	source->sql = definition->sql;
+	if (bulk && !result->is_void)
+	{
+		source->keyed_sql = ccr_body_keyed_sql(definition->body, result->ncolumns,
+											   result->returns_set, false);
+		source->keyed_null_sql = ccr_body_keyed_sql(definition->body, result->ncolumns,
+													result->returns_set, true);
+	}
+}
+
+static void
+describe_types(CcrSource *source, const CcrDefinition *definition,
+			   const CcrResult *result)
+{
+	source->nargs = definition->nargs;
+	source->arg_elements = palloc(Max(source->nargs, 1) * sizeof(Oid));
+	source->arg_arrays = palloc(Max(source->nargs, 1) * sizeof(Oid));
+	for (int i = 0; i < source->nargs; i++)
+	{
+		source->arg_elements[i] = definition->args[i].element;
+		source->arg_arrays[i] = definition->args[i].array;
+	}
+	source->ncolumns = result->ncolumns;
+	source->column_types = palloc(Max(source->ncolumns, 1) * sizeof(Oid));
+	source->column_binary = palloc(Max(source->ncolumns, 1) * sizeof(bool));
+	for (int i = 0; i < source->ncolumns; i++)
+	{
+		source->column_types[i] = result->columns[i].base;
+		source->column_binary[i] = result->columns[i].form != CCR_WIRE_TEXT;
+	}
+}
+
+static CcrSource *
+make_source(const CcrDefinition *definition, const CcrResult *result,
+			const CcrServer *server)
+{
+	CcrSource  *source = palloc0(sizeof(CcrSource));
+
+	source->dbid = MyDatabaseId;
+	source->function = definition->function;
+	source->serverid = server->serverid;
+	source->umid = server->umid;
+	source->key = pstrdup(ccr_key);
+	source->function_name = pstrdup(definition->name);
+	source->server_name = server->name;
+	source->user = server->user;
+	source->resend = definition->volatility != PROVOLATILE_VOLATILE;
+	source->returns_set = result->returns_set;
+	source->returns_void = result->is_void;
+	source->composite = result->tupdesc != NULL && result->type != RECORDOID;
+	source->prepare = ccr_prepare;
+	source->isolate_errors = ccr_isolate_errors;
+	describe_body(source, definition, result);
+	describe_types(source, definition, result);
+	source->password_required = server->password_required;
+	source->noptions = server->noptions;
+	source->keywords = server->keywords;
+	source->values = server->values;
+	return source;
+}
+
+static CcrRoute *
+make_route(CcrDefinition *definition, const CcrResult *result)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "concresce route",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	uint64		changes_before = changes;
+	CcrRoute   *route = palloc0(sizeof(CcrRoute));
+	CcrServer  *server;
+	StringInfoData buf;
+
+	route->context = context;
+	route->roleid = GetUserId();
+	route->server_name = pstrdup(ccr_server_name);
+	route->key = pstrdup(ccr_key);
+	route->prepare = ccr_prepare;
+	route->isolate_errors = ccr_isolate_errors;
+	server = ccr_server_resolve(route->server_name, route->roleid);
+	route->source = make_source(definition, result, server);
+	initStringInfo(&buf);
+	ccr_source_flatten(&buf, route->source, &route->fingerprint);
+	explicit_bzero(buf.data, buf.len);
+	pfree(buf.data);
+
+	route->worker = murmurhash32(server->serverid) % ccr_shared->nworkers;
+	route->counters_key.dbid = MyDatabaseId;
+	route->counters_key.function = definition->function;
+	route->counters_key.serverid = server->serverid;
+	route->counters = ccr_counters_find(&route->counters_key, &route->counters_serial);
+	route->made_at = changes_before;
+	MemoryContextSwitchTo(old);
+	return route;
+}
+
+CcrRoute *
+ccr_route_get(CcrDefinition *definition, const CcrResult *result)
+{
+	CcrRoute   *route;
+	MemoryContext old;
+
+	watch_catalogs();
+	check_pinned(definition);
+	route = find_route(definition, result);
+	if (route)
+		return route;
+
+	if (ccr_server_name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+				 errmsg("lookup %s names no foreign server", definition->name),
+				 errhint("ALTER FUNCTION %s SET concresce.server = 'name of a server'",
+						 definition->name)));
+	drop_stale_routes(definition);
+	route = make_route(definition, result);
+	MemoryContextSetParent(route->context, definition->context);
+	old = MemoryContextSwitchTo(definition->context);
+	definition->routes = lappend(definition->routes, route);
+	MemoryContextSwitchTo(old);
+	return route;
+}
+
+void
+ccr_route_describe(CcrRoute *route, StringInfo buf)
+{
+	CcrServer	server = {
+		.name = unconstify(char *, route->source->server_name),
+		.noptions = route->source->noptions,
+		.keywords = route->source->keywords,
+		.values = route->source->values
+	};
+	CcrSource	source = *route->source;
+	CcrFingerprint unused;
+	char	   *hosts;
+	char	   *hostaddrs;
+	char	   *ports;
+
+	if (ccr_server_addresses(&server, &hosts, &hostaddrs, &ports))
+	{
+		source.hosts = hosts;
+		source.hostaddrs = hostaddrs;
+		source.ports = ports;
+	}
+	initStringInfo(buf);
+	ccr_source_flatten(buf, &source, &unused);
+}
+
+CcrCounters *
+ccr_route_counters(CcrRoute *route)
+{
+	CcrCounters *counters = &ccr_counters[route->counters];
+
+	if (pg_atomic_read_u32(&counters->serial) != route->counters_serial)
+	{
+		route->counters = ccr_counters_find(&route->counters_key,
+											&route->counters_serial);
+		counters = &ccr_counters[route->counters];
+	}
+	return counters;
+}
+
+void
+ccr_route_forget(CcrDefinition *definition, const CcrFingerprint *fingerprint)
+{
+	ListCell   *lc;
+
+	foreach(lc, definition->routes)
+	{
+		CcrRoute   *route = lfirst(lc);
+
+		if (memcmp(&route->fingerprint, fingerprint, sizeof(*fingerprint)) == 0)
+			route->described = 0;
+	}
+}

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * route.h
+ *	  Where the calls of a lookup go: a source, as this session may use it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_ROUTE_H
+#define CCR_ROUTE_H
+
+#include "definition.h"
+#include "shmem.h"
+#include "source.h"
+
+typedef struct CcrRoute
+{
+	/* what it was made of */
+	char	   *server_name;
+	char	   *key;
+	Oid			roleid;
+	bool		prepare;
+	bool		isolate_errors;
+	uint64		made_at;		/* count of invalidations */
+
+	/* what it is */
+	MemoryContext context;
+	CcrFingerprint fingerprint;
+	CcrSource  *source;
+	int			worker;			/* index of the collector */
+	uint32		described;		/* generation of it that was sent the source;
+								 * 0: none, or to be sent again */
+	CcrCountersKey counters_key;
+	int			counters;
+	uint32		counters_serial;
+} CcrRoute;
+
+/*
+ * The route of a call with the current settings and user, who must have
+ * USAGE on the server.  It is good until anything else is called that can
+ * process invalidations: use it at once.
+ */
+extern CcrRoute *ccr_route_get(CcrDefinition *definition,
+							   const CcrResult *result);
+
+/* The description of its source, with fresh addresses; palloc'd. */
+extern void ccr_route_describe(CcrRoute *route, StringInfo buf);
+
+/* Entry of the counters. */
+extern CcrCounters *ccr_route_counters(CcrRoute *route);
+
+/* Describe the source again with the next request. */
+extern void ccr_route_forget(CcrDefinition *definition,
+							 const CcrFingerprint *fingerprint);
+
+#endif							/* CCR_ROUTE_H */

@@ -1,0 +1,49 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.h
+ *	  The configuration parameters, as concresce.c defines them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SETTINGS_H
+#define CCR_SETTINGS_H
+
+typedef enum CcrCoalesce
+{
+	CCR_COALESCE_AUTO,			/* by volatility: flight, or off if VOLATILE */
+	CCR_COALESCE_OFF,
+	CCR_COALESCE_BATCH,			/* identical items of one batch */
+	CCR_COALESCE_FLIGHT			/* also onto an item already in flight */
+} CcrCoalesce;
+
+typedef enum CcrOnMissing
+{
+	CCR_MISSING_NULL,
+	CCR_MISSING_ERROR
+} CcrOnMissing;
+
+typedef enum CcrOnFull
+{
+	CCR_FULL_WAIT,
+	CCR_FULL_ERROR
+} CcrOnFull;
+
+extern char *ccr_server_name;	/* foreign server; "": this database */
+extern char *ccr_key;			/* expressions over the arguments, or "" */
+extern double ccr_max_window;	/* ms */
+extern int	ccr_max_size;		/* items */
+extern int	ccr_max_bytes;		/* bytes */
+extern int	ccr_max_connections;	/* per server and user mapping */
+extern int	ccr_coalesce;		/* CcrCoalesce */
+extern int	ccr_timeout;		/* ms; 0: none */
+extern bool ccr_isolate_errors;
+extern int	ccr_on_missing;		/* CcrOnMissing */
+extern int	ccr_on_full;		/* CcrOnFull */
+extern int	ccr_queue_size;		/* items per function */
+extern bool ccr_prepare;
+extern int	ccr_idle_timeout;	/* s; 0: never */
+extern int	ccr_shared_memory;	/* MB */
+extern int	ccr_workers;		/* processes */
+extern int	ccr_log_min_duration;	/* ms; -1: off */
+
+#endif							/* CCR_SETTINGS_H */

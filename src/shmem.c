@@ -1,0 +1,340 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *	  Size and set-up of the shared memory, its heap and its counters.
+ *
+ * The heap is a DSA area created in place and never allowed to grow a segment:
+ * concresce.shared_memory bounds it, /dev/shm plays no part, and an address
+ * can be taken without the attaching that might fail.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "settings.h"
+#include "shmem.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define CCR_TRANCHE		"concresce"
+
+CcrShared  *ccr_shared = NULL;
+CcrWorker  *ccr_mailboxes = NULL;
+CcrSlot    *ccr_slots = NULL;
+CcrCounters *ccr_counters = NULL;
+CcrConnection *ccr_connections = NULL;
+
+static void *heap_place = NULL;
+static dsa_area *heap = NULL;	/* this process's view of it */
+
+/* Any process that has a PGPROC can hold requests. */
+static int
+slot_count(void)
+{
+	return MaxBackends + NUM_AUXILIARY_PROCS;
+}
+
+static Size
+heap_size(void)
+{
+	return Max((Size) ccr_shared_memory * 1024 * 1024, dsa_minimum_size());
+}
+
+static Size
+shmem_size(void)
+{
+	Size		size = MAXALIGN(sizeof(CcrShared));
+
+	size = add_size(size, mul_size(CCR_MAX_WORKERS, sizeof(CcrWorker)));
+	size = add_size(size, mul_size(slot_count(), sizeof(CcrSlot)));
+	size = add_size(size, mul_size(CCR_MAX_COUNTERS, sizeof(CcrCounters)));
+	size = add_size(size, mul_size(CCR_MAX_CONNECTIONS, sizeof(CcrConnection)));
+	size = add_size(size, 5 * MAXIMUM_ALIGNOF);
+	return add_size(size, heap_size());
+}
+
+void
+ccr_shmem_request(void)
+{
+	RequestAddinShmemSpace(shmem_size());
+	RequestNamedLWLockTranche(CCR_TRANCHE, 1);
+}
+
+static void
+init_counters(CcrCounters *counters)
+{
+	pg_atomic_init_u32(&counters->serial, 0);
+	for (int i = 0; i < CCR_NCOUNTERS; i++)
+		pg_atomic_init_u64(&counters->value[i], 0);
+	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
+		pg_atomic_init_u64(&counters->batch_sizes[i], 0);
+	pg_atomic_init_u32(&counters->queued, 0);
+	pg_atomic_init_u32(&counters->active, 0);
+	pg_atomic_init_u32(&counters->backlog, 0);
+	pg_atomic_init_u32(&counters->waiting, 0);
+	ConditionVariableInit(&counters->room);
+	SpinLockInit(&counters->mutex);
+}
+
+static void
+init_shared(int tranche)
+{
+	ccr_shared->nworkers = ccr_workers;
+	ccr_shared->nslots = slot_count();
+	ccr_shared->heap_size = heap_size();
+	LWLockInitialize(&ccr_shared->lock, tranche);
+	pg_atomic_init_u64(&ccr_shared->heap_used, 0);
+	pg_atomic_init_u64(&ccr_shared->next_id, 1);
+	pg_atomic_init_u32(&ccr_shared->next_serial, 1);
+
+	for (int i = 0; i < CCR_MAX_WORKERS; i++)
+	{
+		pg_atomic_init_u64(&ccr_mailboxes[i].intake, InvalidDsaPointer);
+		pg_atomic_init_u64(&ccr_mailboxes[i].abandoned, InvalidDsaPointer);
+		pg_atomic_init_u32(&ccr_mailboxes[i].generation, 0);
+		pg_atomic_init_u32(&ccr_mailboxes[i].proc, 0);
+		pg_atomic_init_u32(&ccr_mailboxes[i].sleepers, 0);
+	}
+	for (int i = 0; i < ccr_shared->nslots; i++)
+	{
+		LWLockInitialize(&ccr_slots[i].lock, tranche);
+		ccr_slots[i].requests = InvalidDsaPointer;
+	}
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+		init_counters(&ccr_counters[i]);
+	for (int i = 0; i < CCR_MAX_CONNECTIONS; i++)
+		SpinLockInit(&ccr_connections[i].mutex);
+
+	heap = dsa_create_in_place(heap_place, ccr_shared->heap_size, tranche, NULL);
+	dsa_pin(heap);
+	dsa_set_size_limit(heap, ccr_shared->heap_size);
+	dsa_detach(heap);
+	heap = NULL;
+}
+
+void
+ccr_shmem_startup(void)
+{
+	bool		found;
+	char	   *p;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	p = ShmemInitStruct("concresce", shmem_size(), &found);
+	if (!found)
+		memset(p, 0, shmem_size() - heap_size());
+
+	ccr_shared = (CcrShared *) p;
+	p += MAXALIGN(sizeof(CcrShared));
+	ccr_mailboxes = (CcrWorker *) p;
+	p += MAXALIGN(CCR_MAX_WORKERS * sizeof(CcrWorker));
+	ccr_slots = (CcrSlot *) p;
+	p += MAXALIGN(slot_count() * sizeof(CcrSlot));
+	ccr_counters = (CcrCounters *) p;
+	p += MAXALIGN(CCR_MAX_COUNTERS * sizeof(CcrCounters));
+	ccr_connections = (CcrConnection *) p;
+	p += MAXALIGN(CCR_MAX_CONNECTIONS * sizeof(CcrConnection));
+	heap_place = p;
+
+	if (!found)
+		init_shared(GetNamedLWLockTranche(CCR_TRANCHE)->lock.tranche);
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+ccr_shmem_require(void)
+{
+	if (ccr_shared == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("concresce must be loaded via \"shared_preload_libraries\""),
+				 errhint("Add the line \"shared_preload_libraries = 'concresce'\" to postgresql.conf and restart the server.")));
+}
+
+static dsa_area *
+attached_heap(void)
+{
+	if (heap == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		heap = dsa_attach_in_place(heap_place, NULL);
+		dsa_pin_mapping(heap);
+		MemoryContextSwitchTo(old);
+	}
+	return heap;
+}
+
+dsa_pointer
+ccr_heap_allocate(Size size)
+{
+	dsa_pointer dp;
+
+	/* dsa_allocate_extended() raises an error for sizes it deems absurd */
+	if (size >= ccr_shared->heap_size)
+		return InvalidDsaPointer;
+	dp = dsa_allocate_extended(attached_heap(), size,
+							   DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
+	if (DsaPointerIsValid(dp))
+		pg_atomic_fetch_add_u64(&ccr_shared->heap_used, size);
+	return dp;
+}
+
+void
+ccr_heap_free(dsa_pointer dp, Size size)
+{
+	dsa_free(attached_heap(), dp);
+	pg_atomic_fetch_sub_u64(&ccr_shared->heap_used, size);
+}
+
+void *
+ccr_heap_address(dsa_pointer dp)
+{
+	return dsa_get_address(attached_heap(), dp);
+}
+
+/* Wake a process; harmless if another has taken its place meanwhile. */
+void
+ccr_wake(int procno)
+{
+	SetLatch(ccr_proc_latch(procno));
+}
+
+static bool
+key_equals(const CcrCountersKey *a, const CcrCountersKey *b)
+{
+	return a->dbid == b->dbid && a->function == b->function &&
+		a->serverid == b->serverid;
+}
+
+/*
+ * The entry for a key not seen before: a free one, or else the one longest
+ * unused among those without calls.  The last entry is never given up, so
+ * that there is one to share if all others have calls.
+ */
+static CcrCounters *
+allot_counters(const CcrCountersKey *key)
+{
+	CcrCounters *victim = NULL;
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	{
+		CcrCounters *c = &ccr_counters[i];
+
+		if (pg_atomic_read_u32(&c->serial) == 0)
+		{
+			victim = c;
+			break;
+		}
+		if (pg_atomic_read_u32(&c->queued) == 0 &&
+			pg_atomic_read_u32(&c->active) == 0 &&
+			pg_atomic_read_u32(&c->waiting) == 0 &&
+			(victim == NULL || c->used < victim->used))
+			victim = c;
+	}
+	if (victim == NULL)
+		return &ccr_counters[CCR_MAX_COUNTERS - 1];
+
+	victim->key = *key;
+	pg_atomic_write_u32(&victim->serial,
+						pg_atomic_fetch_add_u32(&ccr_shared->next_serial, 1));
+	for (int i = 0; i < CCR_NCOUNTERS; i++)
+		pg_atomic_write_u64(&victim->value[i], 0);
+	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
+		pg_atomic_write_u64(&victim->batch_sizes[i], 0);
+	pg_atomic_write_u32(&victim->backlog, 0);
+
+	SpinLockAcquire(&victim->mutex);
+	victim->used = now;
+	victim->reset = now;
+	victim->last_error_at = 0;
+	victim->last_error[0] = '\0';
+	SpinLockRelease(&victim->mutex);
+	return victim;
+}
+
+int
+ccr_counters_find(const CcrCountersKey *key, uint32 *serial)
+{
+	CcrCounters *found = NULL;
+
+	LWLockAcquire(&ccr_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < CCR_MAX_COUNTERS && found == NULL; i++)
+	{
+		CcrCounters *c = &ccr_counters[i];
+
+		if (pg_atomic_read_u32(&c->serial) == 0)
+			break;				/* entries are taken from the front */
+		if (key_equals(&c->key, key))
+			found = c;
+	}
+	if (found == NULL)
+		found = allot_counters(key);
+	else
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		SpinLockAcquire(&found->mutex);
+		found->used = now;
+		SpinLockRelease(&found->mutex);
+	}
+	*serial = pg_atomic_read_u32(&found->serial);
+	LWLockRelease(&ccr_shared->lock);
+	return found - ccr_counters;
+}
+
+void
+ccr_counters_error(CcrCounters *counters, const char *message)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	SpinLockAcquire(&counters->mutex);
+	counters->last_error_at = now;
+	strlcpy(counters->last_error, message, CCR_TEXT_LEN);
+	SpinLockRelease(&counters->mutex);
+}
+
+/*
+ * Calls not yet ended stay counted, and every counter is lowered by what was
+ * read of it: what is counted meanwhile is not lost, and calls remain the sum
+ * of their outcomes and of the calls still open.
+ */
+void
+ccr_counters_reset(CcrCounters *counters)
+{
+	static const CcrCounter outcomes[] = {
+		CCR_ANSWERED, CCR_ERRORS, CCR_TIMEOUTS, CCR_CANCELLED
+	};
+	TimestampTz now = GetCurrentTimestamp();
+	uint64		ended = 0;
+
+	for (int i = 0; i < (int) lengthof(outcomes); i++)
+	{
+		pg_atomic_uint64 *value = &counters->value[outcomes[i]];
+		uint64		n = pg_atomic_read_u64(value);
+
+		pg_atomic_fetch_sub_u64(value, n);
+		ended += n;
+	}
+	pg_atomic_fetch_sub_u64(&counters->value[CCR_CALLS], ended);
+
+	for (int i = 0; i < CCR_NCOUNTERS; i++)
+	{
+		if (i == CCR_CALLS || i == CCR_ANSWERED || i == CCR_ERRORS ||
+			i == CCR_TIMEOUTS || i == CCR_CANCELLED)
+			continue;
+		pg_atomic_write_u64(&counters->value[i], 0);
+	}
+	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
+		pg_atomic_write_u64(&counters->batch_sizes[i], 0);
+
+	SpinLockAcquire(&counters->mutex);
+	counters->reset = now;
+	counters->last_error_at = 0;
+	counters->last_error[0] = '\0';
+	SpinLockRelease(&counters->mutex);
+}

@@ -1,0 +1,184 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *	  What lies in shared memory, and who may touch it.
+ *
+ * One fixed area, requested at server start:
+ *
+ *	CcrShared		sizes, and the lock of the tables below
+ *	CcrWorker[]		a mailbox for each collector
+ *	CcrSlot[]		a list of open requests for each backend
+ *	CcrCounters[]	statistics and queue gauge of a (function, server)
+ *	CcrConnection[]	what the collectors show of their connections
+ *	the heap		a DSA area of concresce.shared_memory, which cannot
+ *					grow: requests, answers
+ *
+ * Lock rules.  The mailboxes are lock-free.  At most one of the locks below is
+ * held at a time, none across a wait, a latch or an allocation that can fail.
+ * No process-private pointer or descriptor is stored here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SHMEM_H
+#define CCR_SHMEM_H
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
+#include "storage/spin.h"
+#include "utils/dsa.h"
+
+#define CCR_MAX_WORKERS			16
+#define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
+#define CCR_MAX_CONNECTIONS		1024	/* shown, not opened */
+#define CCR_HISTOGRAM_BINS		24	/* of powers of two */
+#define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
+
+/* The mailbox of one collector. */
+typedef struct CcrWorker
+{
+	/*
+	 * Heads of two lists of requests (dsa_pointer), newest first.  Backends
+	 * push, the collector takes a whole list at once, so there is no ABA.
+	 */
+	pg_atomic_uint64 intake;
+	pg_atomic_uint64 abandoned;
+
+	/* Counts the starts of this collector: 0 before the first. */
+	pg_atomic_uint32 generation;
+
+	/* 1 + proc number of the running collector, 0 if there is none. */
+	pg_atomic_uint32 proc;
+
+	/*
+	 * Backends asleep until this collector answers: a guess that steers
+	 * spinning, never correctness.
+	 */
+	pg_atomic_uint32 sleepers;
+
+	TimestampTz started;		/* of this generation; collector only */
+} CcrWorker;
+
+/* The open requests of one backend; indexed by its proc number. */
+typedef struct CcrSlot
+{
+	LWLock		lock;			/* protects the list, and keeps its requests
+								 * from being freed under a reader */
+	dsa_pointer requests;		/* newest first */
+} CcrSlot;
+
+typedef enum CcrCounter
+{
+	CCR_CALLS,
+	CCR_HITS,					/* joined another call's flight */
+	CCR_MISSES,
+	CCR_ANSWERED,
+	CCR_ERRORS,
+	CCR_TIMEOUTS,
+	CCR_CANCELLED,
+	CCR_DISCARDED,				/* enqueued items given up */
+	CCR_BATCHES,
+	CCR_BATCH_ITEMS,
+	CCR_BATCH_MAX,
+	CCR_WAIT_US,				/* sum over misses, arrival to departure */
+	CCR_REMOTE_US,				/* sum over batches, departure to end */
+	CCR_REMOTE_US_MAX,
+	CCR_NCOUNTERS
+} CcrCounter;
+
+typedef struct CcrCountersKey
+{
+	Oid			dbid;
+	Oid			function;
+	Oid			serverid;		/* InvalidOid: local */
+} CcrCountersKey;
+
+typedef struct CcrCounters
+{
+	/* Written under CcrShared.lock; serial changes with the key. */
+	CcrCountersKey key;
+	pg_atomic_uint32 serial;	/* 0: free */
+
+	pg_atomic_uint64 value[CCR_NCOUNTERS];
+	pg_atomic_uint64 batch_sizes[CCR_HISTOGRAM_BINS];
+
+	/* Gauges, which no reset touches: calls not yet sent, calls in flight. */
+	pg_atomic_uint32 queued;
+	pg_atomic_uint32 active;
+
+	/* Items admitted and not yet sent, after coalescing: the queue. */
+	pg_atomic_uint32 backlog;
+	pg_atomic_uint32 waiting;	/* backends that wait for room in it */
+	ConditionVariable room;
+
+	slock_t		mutex;			/* protects following fields only: */
+	TimestampTz used;			/* when an entry was last looked up */
+	TimestampTz reset;
+	TimestampTz last_error_at;
+	char		last_error[CCR_TEXT_LEN];
+} CcrCounters;
+
+/* A row of concresce.connections. */
+typedef struct CcrConnection
+{
+	slock_t		mutex;			/* protects following fields only: */
+	bool		used;
+	Oid			dbid;
+	Oid			serverid;
+	char		server[NAMEDATALEN];
+	char		user[NAMEDATALEN];
+	char		state[16];
+	int64		batches;
+	char		last_error[CCR_TEXT_LEN];
+} CcrConnection;
+
+typedef struct CcrShared
+{
+	LWLock		lock;			/* protects allotment in counters[] */
+	int			nworkers;
+	int			nslots;
+	Size		heap_size;		/* bytes */
+	pg_atomic_uint64 heap_used; /* bytes asked for and not given back */
+	pg_atomic_uint64 next_id;	/* of a request */
+	pg_atomic_uint32 next_serial;	/* of a CcrCounters */
+} CcrShared;
+
+extern CcrShared *ccr_shared;
+extern CcrWorker *ccr_mailboxes;
+extern CcrSlot *ccr_slots;
+extern CcrCounters *ccr_counters;
+extern CcrConnection *ccr_connections;
+
+extern void ccr_shmem_request(void);
+extern void ccr_shmem_startup(void);
+
+/* Raises 55000 unless the library was preloaded. */
+extern void ccr_shmem_require(void);
+
+/*
+ * The heap.  allocate returns InvalidDsaPointer if there is no room; it never
+ * raises an error.  size is needed to account for what is given back.
+ */
+extern dsa_pointer ccr_heap_allocate(Size size);
+extern void ccr_heap_free(dsa_pointer dp, Size size);
+extern void *ccr_heap_address(dsa_pointer dp);
+
+extern void ccr_wake(int procno);
+
+/*
+ * Counters.  find returns the index of an entry, allotting one at need: the
+ * one longest unused gives way when all are taken.  An index is good for as
+ * long as the entry's serial is the one that find returned.
+ */
+extern int	ccr_counters_find(const CcrCountersKey *key, uint32 *serial);
+extern void ccr_counters_error(CcrCounters *counters, const char *message);
+extern void ccr_counters_reset(CcrCounters *counters);
+
+static inline void
+ccr_count(CcrCounters *counters, CcrCounter counter, int64 n)
+{
+	pg_atomic_fetch_add_u64(&counters->value[counter], n);
+}
+
+#endif							/* CCR_SHMEM_H */

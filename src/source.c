@@ -1,0 +1,198 @@
+/*-------------------------------------------------------------------------
+ *
+ * source.c
+ *	  Flattening, restoring and fingerprinting sources.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/cryptohash.h"
+#include "source.h"
+
+static void
+put_bytes(StringInfo buf, const void *data, Size length)
+{
+	appendBinaryStringInfo(buf, data, length);
+}
+
+static void
+put_int(StringInfo buf, int32 n)
+{
+	put_bytes(buf, &n, sizeof(n));
+}
+
+static void
+put_string(StringInfo buf, const char *s)
+{
+	put_int(buf, s ? (int32) strlen(s) : -1);
+	if (s)
+		put_bytes(buf, s, strlen(s) + 1);
+}
+
+static void
+get_bytes(StringInfo buf, void *data, Size length)
+{
+	if (length > (Size) (buf->len - buf->cursor))
+		elog(ERROR, "description of a source is cut short");
+	memcpy(data, buf->data + buf->cursor, length);
+	buf->cursor += length;
+}
+
+static int32
+get_int(StringInfo buf)
+{
+	int32		n;
+
+	get_bytes(buf, &n, sizeof(n));
+	return n;
+}
+
+static void *
+get_array(StringInfo buf, int n, Size size)
+{
+	void	   *array = palloc(Max(n * size, 1));
+
+	get_bytes(buf, array, n * size);
+	return array;
+}
+
+static char *
+get_string(StringInfo buf)
+{
+	int32		length = get_int(buf);
+
+	return length < 0 ? NULL : get_array(buf, length + 1, 1);
+}
+
+static void
+hash_bytes_into(CcrFingerprint *out, const char *data, Size length)
+{
+	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
+
+	if (ctx == NULL ||
+		pg_cryptohash_init(ctx) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) data, length) < 0 ||
+		pg_cryptohash_final(ctx, out->bytes, CCR_FINGERPRINT_LEN) < 0)
+	{
+		pg_cryptohash_free(ctx);
+		elog(ERROR, "could not compute a SHA-256 hash");
+	}
+	pg_cryptohash_free(ctx);
+}
+
+/* What decides which connections may be used. */
+static void
+put_reach(StringInfo buf, const CcrSource *source)
+{
+	put_int(buf, source->dbid);
+	put_int(buf, source->serverid);
+	put_int(buf, source->umid);
+	put_int(buf, source->password_required);
+	put_int(buf, source->noptions);
+	for (int i = 0; i < source->noptions; i++)
+	{
+		put_string(buf, source->keywords[i]);
+		put_string(buf, source->values[i]);
+	}
+}
+
+static void
+get_reach(StringInfo buf, CcrSource *source)
+{
+	source->dbid = get_int(buf);
+	source->serverid = get_int(buf);
+	source->umid = get_int(buf);
+	source->password_required = get_int(buf);
+	source->noptions = get_int(buf);
+	source->keywords = palloc((source->noptions + 1) * sizeof(char *));
+	source->values = palloc((source->noptions + 1) * sizeof(char *));
+	for (int i = 0; i < source->noptions; i++)
+	{
+		source->keywords[i] = get_string(buf);
+		source->values[i] = get_string(buf);
+	}
+}
+
+void
+ccr_source_flatten(StringInfo buf, const CcrSource *source,
+				   CcrFingerprint *fingerprint)
+{
+	put_reach(buf, source);
+	put_int(buf, source->function);
+	put_string(buf, source->key);
+	put_string(buf, source->function_name);
+	put_string(buf, source->server_name);
+	put_string(buf, source->user);
+	put_int(buf, source->bulk);
+	put_int(buf, source->resend);
+	put_int(buf, source->returns_set);
+	put_int(buf, source->returns_void);
+	put_int(buf, source->composite);
+	put_int(buf, source->prepare);
+	put_int(buf, source->isolate_errors);
+	put_string(buf, source->sql);
+	put_string(buf, source->keyed_sql);
+	put_string(buf, source->keyed_null_sql);
+	put_int(buf, source->nargs);
+	put_bytes(buf, source->arg_elements, source->nargs * sizeof(Oid));
+	put_bytes(buf, source->arg_arrays, source->nargs * sizeof(Oid));
+	put_int(buf, source->ncolumns);
+	put_bytes(buf, source->column_types, source->ncolumns * sizeof(Oid));
+	put_bytes(buf, source->column_binary, source->ncolumns * sizeof(bool));
+	hash_bytes_into(fingerprint, buf->data, buf->len);
+
+	put_string(buf, source->hosts);
+	put_string(buf, source->hostaddrs);
+	put_string(buf, source->ports);
+}
+
+CcrSource *
+ccr_source_restore(const char *data, Size length)
+{
+	CcrSource  *source = palloc0(sizeof(CcrSource));
+	StringInfoData buf;
+
+	buf.data = unconstify(char *, data);
+	buf.len = buf.maxlen = length;
+	buf.cursor = 0;
+
+	get_reach(&buf, source);
+	source->function = get_int(&buf);
+	source->key = get_string(&buf);
+	source->function_name = get_string(&buf);
+	source->server_name = get_string(&buf);
+	source->user = get_string(&buf);
+	source->bulk = get_int(&buf);
+	source->resend = get_int(&buf);
+	source->returns_set = get_int(&buf);
+	source->returns_void = get_int(&buf);
+	source->composite = get_int(&buf);
+	source->prepare = get_int(&buf);
+	source->isolate_errors = get_int(&buf);
+	source->sql = get_string(&buf);
+	source->keyed_sql = get_string(&buf);
+	source->keyed_null_sql = get_string(&buf);
+	source->nargs = get_int(&buf);
+	source->arg_elements = get_array(&buf, source->nargs, sizeof(Oid));
+	source->arg_arrays = get_array(&buf, source->nargs, sizeof(Oid));
+	source->ncolumns = get_int(&buf);
+	source->column_types = get_array(&buf, source->ncolumns, sizeof(Oid));
+	source->column_binary = get_array(&buf, source->ncolumns, sizeof(bool));
+	source->hosts = get_string(&buf);
+	source->hostaddrs = get_string(&buf);
+	source->ports = get_string(&buf);
+	return source;
+}
+
+void
+ccr_source_pool_key(const CcrSource *source, CcrFingerprint *key)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	put_reach(&buf, source);
+	hash_bytes_into(key, buf.data, buf.len);
+	explicit_bzero(buf.data, buf.len);
+	pfree(buf.data);
+}

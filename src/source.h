@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * source.h
+ *	  A source: bulk query and connection identity.
+ *
+ * A backend describes a source once and sends the description along with a
+ * request; later requests name it by its fingerprint, a hash over everything
+ * that could change what is asked, of whom, or with which rights.  A collector
+ * that no longer knows a fingerprint says so, and the backend describes the
+ * source again.  Nothing needs to be unregistered.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SOURCE_H
+#define CCR_SOURCE_H
+
+#include "lib/stringinfo.h"
+
+#define CCR_FINGERPRINT_LEN		32
+
+typedef struct CcrFingerprint
+{
+	uint8		bytes[CCR_FINGERPRINT_LEN];
+} CcrFingerprint;
+
+typedef struct CcrSource
+{
+	/* who asks */
+	Oid			dbid;
+	Oid			function;
+	Oid			serverid;
+	Oid			umid;
+	const char *key;			/* concresce.key, or "" */
+	const char *function_name;	/* as shown in errors */
+	const char *server_name;
+	const char *user;			/* on the far side, or "" */
+
+	/* what is asked */
+	bool		bulk;			/* sql is the bulk form: its shape decides */
+	bool		resend;			/* may be sent twice: not VOLATILE */
+	bool		returns_set;
+	bool		returns_void;
+	bool		composite;		/* a single column may be the whole result */
+	bool		prepare;
+	bool		isolate_errors;
+	const char *sql;
+	const char *keyed_sql;		/* bulk form only, else NULL */
+	const char *keyed_null_sql; /* the same, where a key is NULL */
+	int			nargs;
+	Oid		   *arg_elements;	/* element type of each parameter */
+	Oid		   *arg_arrays;		/* its array type */
+	int			ncolumns;		/* of a result row */
+	Oid		   *column_types;	/* base types */
+	bool	   *column_binary;	/* can be read in binary, if the far side
+								 * sends this very type */
+
+	/* how it is reached */
+	bool		password_required;
+	int			noptions;
+	const char **keywords;
+	const char **values;
+	const char *hosts;			/* addresses looked up, or NULL; no part of */
+	const char *hostaddrs;		/* the fingerprint */
+	const char *ports;
+} CcrSource;
+
+/* Flatten, and hash all but the addresses. */
+extern void ccr_source_flatten(StringInfo buf, const CcrSource *source,
+							   CcrFingerprint *fingerprint);
+
+/* Restore into the current memory context; everything is copied. */
+extern CcrSource *ccr_source_restore(const char *data, Size length);
+
+/* Hash of what identifies a pool of connections. */
+extern void ccr_source_pool_key(const CcrSource *source, CcrFingerprint *key);
+
+#endif							/* CCR_SOURCE_H */

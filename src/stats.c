@@ -1,0 +1,353 @@
+/*-------------------------------------------------------------------------
+ *
+ * stats.c
+ *	  The functions behind the views.
+ *
+ * A role sees what is its own: the counters of functions that it owns, the
+ * connections to servers that it may use, its own requests.  The rest takes
+ * pg_read_all_stats.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_proc.h"
+#include "compat.h"
+#include "foreign/foreign.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "request.h"
+#include "stats.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(concresce_stats);
+PG_FUNCTION_INFO_V1(concresce_batch_sizes);
+PG_FUNCTION_INFO_V1(concresce_connections);
+PG_FUNCTION_INFO_V1(concresce_in_flight);
+PG_FUNCTION_INFO_V1(concresce_memory);
+PG_FUNCTION_INFO_V1(concresce_reset_stats);
+
+#define CCR_STATS_COLUMNS		22
+#define CCR_IN_FLIGHT_COLUMNS	7
+#define CCR_CONNECTION_COLUMNS	5
+
+static bool
+sees_all(void)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+static uint64
+value(const CcrCounters *counters, CcrCounter counter)
+{
+	return pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &counters->value[counter]));
+}
+
+static void
+put_text(Datum *values, bool *nulls, int i, const char *s)
+{
+	nulls[i] = s == NULL || s[0] == '\0';
+	values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(s);
+}
+
+/* n over d, or NULL. */
+static void
+put_ratio(Datum *values, bool *nulls, int i, double n, double d)
+{
+	nulls[i] = d == 0;
+	values[i] = nulls[i] ? (Datum) 0 : Float8GetDatum(n / d);
+}
+
+/* ------------------------------------------------------------------- stats */
+
+static void
+put_counters(CcrCounters *counters, Datum *values, bool *nulls)
+{
+	static const CcrCounter first[] = {CCR_CALLS, CCR_HITS, CCR_MISSES};
+	static const CcrCounter second[] = {
+		CCR_BATCHES, CCR_ERRORS, CCR_TIMEOUTS, CCR_CANCELLED, CCR_DISCARDED
+	};
+	uint64		misses = value(counters, CCR_MISSES);
+	uint64		batches = value(counters, CCR_BATCHES);
+	char		last_error[CCR_TEXT_LEN];
+	TimestampTz last_error_at;
+	TimestampTz reset;
+	int			i = 2;
+
+	for (int j = 0; j < (int) lengthof(first); j++)
+		values[i++] = Int64GetDatum(value(counters, first[j]));
+	put_ratio(values, nulls, i++, value(counters, CCR_HITS),
+			  value(counters, CCR_HITS) + misses);
+	for (int j = 0; j < (int) lengthof(second); j++)
+		values[i++] = Int64GetDatum(value(counters, second[j]));
+	values[i++] = Int64GetDatum(pg_atomic_read_u32(&counters->active));
+	values[i++] = Int64GetDatum(pg_atomic_read_u32(&counters->queued));
+	put_ratio(values, nulls, i++, value(counters, CCR_BATCH_ITEMS), batches);
+	values[i++] = Int64GetDatum(value(counters, CCR_BATCH_MAX));
+	put_ratio(values, nulls, i++, value(counters, CCR_WAIT_US) / 1000.0, misses);
+	put_ratio(values, nulls, i++, value(counters, CCR_REMOTE_US) / 1000.0, batches);
+	values[i++] = Float8GetDatum(value(counters, CCR_REMOTE_US_MAX) / 1000.0);
+
+	SpinLockAcquire(&counters->mutex);
+	strlcpy(last_error, counters->last_error, CCR_TEXT_LEN);
+	last_error_at = counters->last_error_at;
+	reset = counters->reset;
+	SpinLockRelease(&counters->mutex);
+	put_text(values, nulls, i++, last_error);
+	nulls[i] = last_error_at == 0;
+	values[i++] = TimestampTzGetDatum(last_error_at);
+	values[i++] = TimestampTzGetDatum(reset);
+	Assert(i == CCR_STATS_COLUMNS - 1);
+}
+
+/*
+ * A copy of the keys, as looking at catalogs is not for while a lock is held.
+ * An entry is counted out once its serial has changed.
+ */
+static int
+copy_keys(CcrCountersKey *keys, uint32 *serials)
+{
+	LWLockAcquire(&ccr_shared->lock, LW_SHARED);
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	{
+		keys[i] = ccr_counters[i].key;
+		serials[i] = pg_atomic_read_u32(&ccr_counters[i].serial);
+	}
+	LWLockRelease(&ccr_shared->lock);
+	return CCR_MAX_COUNTERS;
+}
+
+Datum
+concresce_stats(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
+	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
+	bool		all = sees_all();
+
+	ccr_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	copy_keys(keys, serials);
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	{
+		Datum		values[CCR_STATS_COLUMNS] = {0};
+		bool		nulls[CCR_STATS_COLUMNS] = {0};
+		ForeignServer *server;
+
+		if (serials[i] == 0 || keys[i].dbid != MyDatabaseId ||
+			!(all || ccr_proc_ownercheck(keys[i].function, GetUserId())))
+			continue;
+		values[0] = ObjectIdGetDatum(keys[i].function);
+		server = OidIsValid(keys[i].serverid) ?
+			GetForeignServerExtended(keys[i].serverid, FSV_MISSING_OK) : NULL;
+		put_text(values, nulls, 1, server ? server->servername : NULL);
+		put_counters(&ccr_counters[i], values, nulls);
+		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(keys[i].serverid);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+Datum
+concresce_batch_sizes(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			function = PG_GETARG_OID(0);
+	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
+	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
+	uint64		bins[CCR_HISTOGRAM_BINS] = {0};
+
+	ccr_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	if (!sees_all() && !ccr_proc_ownercheck(function, GetUserId()))
+		return (Datum) 0;
+	copy_keys(keys, serials);
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+		if (serials[i] != 0 && keys[i].dbid == MyDatabaseId && keys[i].function == function)
+			for (int bin = 0; bin < CCR_HISTOGRAM_BINS; bin++)
+				bins[bin] += pg_atomic_read_u64(&ccr_counters[i].batch_sizes[bin]);
+	for (int bin = 0; bin < CCR_HISTOGRAM_BINS; bin++)
+	{
+		Datum		values[3];
+		bool		nulls[3] = {0};
+
+		if (bins[bin] == 0)
+			continue;
+		values[0] = Int32GetDatum(1 << bin);
+		values[1] = Int32GetDatum((1 << (bin + 1)) - 1);
+		values[2] = Int64GetDatum(bins[bin]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* -------------------------------------------------------------- connections */
+
+Datum
+concresce_connections(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool		all = sees_all();
+
+	ccr_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < CCR_MAX_CONNECTIONS; i++)
+	{
+		CcrConnection row;
+		Datum		values[CCR_CONNECTION_COLUMNS] = {0};
+		bool		nulls[CCR_CONNECTION_COLUMNS] = {0};
+
+		SpinLockAcquire(&ccr_connections[i].mutex);
+		row = ccr_connections[i];
+		SpinLockRelease(&ccr_connections[i].mutex);
+		if (!row.used || row.dbid != MyDatabaseId)
+			continue;
+		if (!all &&
+			(GetForeignServerExtended(row.serverid, FSV_MISSING_OK) == NULL ||
+			 ccr_server_aclcheck(row.serverid, GetUserId(), ACL_USAGE) != ACLCHECK_OK))
+			continue;
+		put_text(values, nulls, 0, row.server);
+		put_text(values, nulls, 1, row.user);
+		put_text(values, nulls, 2, row.state);
+		values[3] = Int64GetDatum(row.batches);
+		put_text(values, nulls, 4, row.last_error);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* ---------------------------------------------------------------- in flight */
+
+typedef struct InFlight
+{
+	uint64		id;
+	int			pid;
+	Oid			roleid;
+	Oid			dbid;
+	Oid			function;
+	uint32		nitems;
+	TimestampTz submitted;
+	uint32		phase;
+	uint32		state;
+} InFlight;
+
+/* The open requests of one backend, copied while its slot is locked. */
+static int
+copy_requests(CcrSlot *slot, InFlight **rows, int *size)
+{
+	int			n = 0;
+
+	LWLockAcquire(&slot->lock, LW_SHARED);
+	for (dsa_pointer dp = slot->requests; DsaPointerIsValid(dp);)
+	{
+		CcrRequest *request = ccr_heap_address(dp);
+
+		dp = request->next;
+		if (n == *size)
+			break;
+		(*rows)[n].id = request->id;
+		(*rows)[n].pid = request->pid;
+		(*rows)[n].roleid = request->roleid;
+		(*rows)[n].dbid = request->dbid;
+		(*rows)[n].function = request->kind == CCR_REQUEST_LOOKUP ?
+			request->function : InvalidOid;
+		(*rows)[n].nitems = request->nitems;
+		(*rows)[n].submitted = request->submitted;
+		(*rows)[n].phase = pg_atomic_read_u32(&request->phase);
+		(*rows)[n].state = pg_atomic_read_u32(&request->state);
+		n++;
+	}
+	LWLockRelease(&slot->lock);
+	return n;
+}
+
+static const char *
+shown_state(const InFlight *row)
+{
+	if (row->state == CCR_REQUEST_DONE)
+		return "done";
+	switch (row->phase)
+	{
+		case CCR_PHASE_SUBMITTED:
+			return "submitted";
+		case CCR_PHASE_QUEUED:
+			return "queued";
+		default:
+			return "in flight";
+	}
+}
+
+Datum
+concresce_in_flight(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool		all = sees_all();
+	TimestampTz now = GetCurrentTimestamp();
+	int			size = 100000;
+	InFlight   *rows = palloc_extended(size * sizeof(InFlight), MCXT_ALLOC_HUGE);
+
+	ccr_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	for (int slot = 0; slot < ccr_shared->nslots; slot++)
+	{
+		int			n;
+
+		if (!DsaPointerIsValid(ccr_slots[slot].requests))
+			continue;
+		n = copy_requests(&ccr_slots[slot], &rows, &size);
+		for (int i = 0; i < n; i++)
+		{
+			Datum		values[CCR_IN_FLIGHT_COLUMNS] = {0};
+			bool		nulls[CCR_IN_FLIGHT_COLUMNS] = {0};
+
+			if (rows[i].dbid != MyDatabaseId || !OidIsValid(rows[i].function) ||
+				!(all || has_privs_of_role(GetUserId(), rows[i].roleid)))
+				continue;
+			values[0] = Int64GetDatum(rows[i].id);
+			values[1] = Int32GetDatum(rows[i].pid);
+			values[2] = ObjectIdGetDatum(rows[i].function);
+			values[3] = Int32GetDatum(rows[i].nitems);
+			values[4] = TimestampTzGetDatum(rows[i].submitted);
+			values[5] = Float8GetDatum((now - rows[i].submitted) / 1000000.0);
+			put_text(values, nulls, 6, shown_state(&rows[i]));
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
+	}
+	return (Datum) 0;
+}
+
+/* ---------------------------------------------------------- memory, resets */
+
+Datum
+concresce_memory(PG_FUNCTION_ARGS)
+{
+	TupleDesc	tupdesc;
+	Datum		values[2];
+	bool		nulls[2] = {0};
+
+	ccr_shmem_require();
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int64GetDatum(pg_atomic_read_u64(&ccr_shared->heap_used));
+	values[1] = Int64GetDatum(ccr_shared->heap_size);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
+}
+
+Datum
+concresce_reset_stats(PG_FUNCTION_ARGS)
+{
+	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
+	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
+
+	ccr_shmem_require();
+	copy_keys(keys, serials);
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+		if (serials[i] != 0 && keys[i].dbid == MyDatabaseId &&
+			(PG_ARGISNULL(0) || keys[i].function == PG_GETARG_OID(0)))
+			ccr_counters_reset(&ccr_counters[i]);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,95 @@
+/*-------------------------------------------------------------------------
+ *
+ * timer.c
+ *	  The deadlines of a collector, in a heap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "timer.h"
+#include "utils/memutils.h"
+
+static pairingheap *timers = NULL;
+
+static int
+later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	TimestampTz wa = pairingheap_const_container(CcrTimer, node, a)->when;
+	TimestampTz wb = pairingheap_const_container(CcrTimer, node, b)->when;
+
+	/* the root is the greatest: the earliest */
+	return (wa < wb) ? 1 : (wa > wb) ? -1 : 0;
+}
+
+void
+ccr_timer_init(CcrTimer *timer, void (*fire) (void *), void *arg)
+{
+	timer->armed = false;
+	timer->fire = fire;
+	timer->arg = arg;
+	if (timers == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		timers = pairingheap_allocate(later, NULL);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+void
+ccr_timer_set(CcrTimer *timer, TimestampTz when)
+{
+	ccr_timer_clear(timer);
+	timer->when = when;
+	timer->armed = true;
+	pairingheap_add(timers, &timer->node);
+}
+
+void
+ccr_timer_clear(CcrTimer *timer)
+{
+	if (timer->armed)
+		pairingheap_remove(timers, &timer->node);
+	timer->armed = false;
+}
+
+static CcrTimer *
+earliest(void)
+{
+	if (timers == NULL || pairingheap_is_empty(timers))
+		return NULL;
+	return pairingheap_container(CcrTimer, node, pairingheap_first(timers));
+}
+
+void
+ccr_timers_run(TimestampTz now)
+{
+	CcrTimer   *timer;
+
+	while ((timer = earliest()) != NULL && timer->when <= now)
+	{
+		ccr_timer_clear(timer);
+		timer->fire(timer->arg);
+	}
+}
+
+TimestampTz
+ccr_timers_next(void)
+{
+	CcrTimer   *timer = earliest();
+
+	return timer ? timer->when : 0;
+}
+
+long
+ccr_timers_wait(TimestampTz now)
+{
+	CcrTimer   *timer = earliest();
+
+	if (timer == NULL)
+		return -1;
+	if (timer->when <= now)
+		return 0;
+	return (long) Min((timer->when - now + 999) / 1000, 3600 * 1000);
+}

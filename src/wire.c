@@ -1,0 +1,257 @@
+/*-------------------------------------------------------------------------
+ *
+ * wire.c
+ *	  Between Datums and the bytes that travel.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "wire.h"
+
+/*
+ * Types whose binary form is one and the same on every server.  Not those
+ * whose text is in it (json, xml, ...: their send functions convert to the
+ * client's encoding) or whose values are OIDs of objects (regclass, ...).
+ */
+static bool
+binary_everywhere(Oid type)
+{
+	switch (type)
+	{
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case OIDOID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+		case BYTEAOID:
+		case DATEOID:
+		case TIMEOID:
+		case TIMETZOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+		case INTERVALOID:
+		case UUIDOID:
+		case INETOID:
+		case CIDROID:
+		case MACADDROID:
+		case MACADDR8OID:
+		case BITOID:
+		case VARBITOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+is_bytes(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID ||
+		type == NAMEOID || type == JSONOID;
+}
+
+void
+ccr_wire_arg(CcrArgWire *wire, Oid type, MemoryContext context)
+{
+	Oid			function;
+	bool		varlena;
+
+	wire->base = getBaseType(type);
+	wire->flattens = type_is_rowtype(wire->base) ||
+		OidIsValid(get_element_type(wire->base));
+	wire->varlena = wire->base != NAMEOID;
+	wire->styled = false;
+	if (binary_everywhere(wire->base))
+	{
+		wire->form = CCR_WIRE_BINARY;
+		getTypeBinaryOutputInfo(wire->base, &function, &varlena);
+	}
+	else
+	{
+		wire->form = is_bytes(wire->base) ? CCR_WIRE_BYTES : CCR_WIRE_TEXT;
+		wire->styled = wire->form == CCR_WIRE_TEXT && !type_is_enum(wire->base);
+		getTypeOutputInfo(wire->base, &function, &varlena);
+	}
+	fmgr_info_cxt(function, &wire->out, context);
+	wire->element = wire->form == CCR_WIRE_TEXT ? TEXTOID : wire->base;
+	wire->array = get_array_type(wire->element);
+}
+
+void
+ccr_wire_result(CcrResultWire *wire, Oid type, int32 typmod,
+				MemoryContext context)
+{
+	Oid			function;
+	Oid			element;
+
+	wire->type = type;
+	wire->typmod = typmod;
+	wire->base = getBaseType(type);
+	element = get_element_type(wire->base);
+	getTypeInputInfo(type, &function, &wire->in_param);
+	fmgr_info_cxt(function, &wire->in, context);
+
+	if (is_bytes(wire->base))
+		wire->form = CCR_WIRE_BYTES;
+	else if (binary_everywhere(wire->base) ||
+			 (OidIsValid(element) && binary_everywhere(element)))
+	{
+		wire->form = CCR_WIRE_BINARY;
+		getTypeBinaryInputInfo(type, &function, &wire->receive_param);
+		fmgr_info_cxt(function, &wire->receive, context);
+	}
+	else
+		wire->form = CCR_WIRE_TEXT;
+}
+
+static void
+put_bytes(StringInfo buf, const char *data, int32 length)
+{
+	appendBinaryStringInfo(buf, (char *) &length, sizeof(length));
+	appendBinaryStringInfo(buf, data, length);
+}
+
+void
+ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value, bool isnull)
+{
+	if (isnull)
+	{
+		int32		null = -1;
+
+		appendBinaryStringInfo(buf, (char *) &null, sizeof(null));
+	}
+	else if (wire->base == INT8OID)
+	{
+		uint64		n = pg_hton64((uint64) DatumGetInt64(value));
+
+		put_bytes(buf, (char *) &n, sizeof(n));
+	}
+	else if (wire->base == INT4OID)
+	{
+		uint32		n = pg_hton32((uint32) DatumGetInt32(value));
+
+		put_bytes(buf, (char *) &n, sizeof(n));
+	}
+	else if (wire->form == CCR_WIRE_BYTES && wire->varlena)
+	{
+		struct varlena *v = PG_DETOAST_DATUM_PACKED(value);
+
+		put_bytes(buf, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
+		if (v != (struct varlena *) DatumGetPointer(value))
+			pfree(v);
+	}
+	else if (wire->form == CCR_WIRE_BINARY)
+	{
+		bytea	   *v = SendFunctionCall(&wire->out, value);
+
+		put_bytes(buf, VARDATA(v), VARSIZE(v) - VARHDRSZ);
+		pfree(v);
+	}
+	else
+	{
+		char	   *s = OutputFunctionCall(&wire->out, value);
+
+		put_bytes(buf, s, strlen(s));
+		pfree(s);
+	}
+}
+
+/* A receive function reads from a buffer that ends with a zero byte. */
+static Datum
+receive(CcrResultWire *wire, const char *data, int32 length)
+{
+	StringInfoData buf;
+	Datum		value;
+
+	initStringInfo(&buf);
+	appendBinaryStringInfo(&buf, data, length);
+	value = ReceiveFunctionCall(&wire->receive, &buf, wire->receive_param,
+								wire->typmod);
+	if (buf.cursor != buf.len)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("incorrect binary data format in a result of type %s",
+						format_type_be(wire->type))));
+	pfree(buf.data);
+	return value;
+}
+
+Datum
+ccr_wire_get(CcrResultWire *wire, const char *data, int32 length, bool binary)
+{
+	char	   *s;
+	Datum		value;
+
+	if (binary && wire->form == CCR_WIRE_BINARY)
+	{
+		/* the most common ones, where no domain has a say */
+		if (wire->type == INT4OID && length == sizeof(uint32))
+		{
+			uint32		n;
+
+			memcpy(&n, data, sizeof(n));
+			return Int32GetDatum((int32) pg_ntoh32(n));
+		}
+		if (wire->type == INT8OID && length == sizeof(uint64))
+		{
+			uint64		n;
+
+			memcpy(&n, data, sizeof(n));
+			return Int64GetDatum((int64) pg_ntoh64(n));
+		}
+		return receive(wire, data, length);
+	}
+
+	/* what the far side says it sends need not be so */
+	pg_verify_mbstr(GetDatabaseEncoding(), data, length, false);
+	if (wire->type == TEXTOID)
+		return PointerGetDatum(cstring_to_text_with_len(data, length));
+
+	s = pnstrdup(data, length);
+	value = InputFunctionCall(&wire->in, s, wire->in_param, wire->typmod);
+	pfree(s);
+	return value;
+}
+
+static void
+set_for_now(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+int
+ccr_wire_begin_style(void)
+{
+	int			level = NewGUCNestLevel();
+
+	set_for_now("datestyle", "ISO");
+	set_for_now("intervalstyle", "postgres");
+	if (extra_float_digits < 3)
+		set_for_now("extra_float_digits", "3");
+
+	/* names of objects (regclass, ...) come out qualified */
+	set_for_now("search_path", "pg_catalog");
+	return level;
+}
+
+void
+ccr_wire_end_style(int level)
+{
+	AtEOXact_GUC(true, level);
+}
