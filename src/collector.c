@@ -42,6 +42,7 @@
 #define CCR_FINE_WAIT		20	/* ms; shorter waits are timed in us */
 #define CCR_SPIN			50	/* us to look for news before sleeping */
 #define CCR_SPIN_CROWD		4	/* calls waiting: then there is no hurry */
+#define CCR_RETRY_PAUSE		100 /* ms, when there can be no wait event set */
 #define CCR_RESTART_PAUSE	1000	/* ms between two starts, at least */
 
 /* A connection's descriptor in the wait event set. */
@@ -64,6 +65,7 @@ static MemoryContext loop_context;
 static uint32 wait_event_idle;
 
 /* Taken from the mailbox and not yet dealt with. */
+static CcrRequest *current = NULL;
 static CcrRequest *taken = NULL;
 static CcrRequest *taken_abandoned = NULL;
 
@@ -92,6 +94,15 @@ ccr_collector_register(void)
 	}
 }
 
+static void
+refuse(CcrRequest *request, CcrFailure failure)
+{
+	if (request->kind == CCR_REQUEST_LOOKUP)
+		ccr_flights_refuse(request, failure);
+	else
+		ccr_request_complete(request, failure);
+}
+
 /*
  * Before the heap goes away.  The rows of concresce.connections and the gauges
  * outlive this process, so they are put right.
@@ -100,15 +111,14 @@ static void
 fail_what_is_held(int code, Datum arg)
 {
 	pg_atomic_write_u32(&worker->proc, 0);
+	if (current && !ccr_flights_hold(current))
+		refuse(current, CCR_FAILURE_COLLECTOR_EXIT);
 	while (taken)
 	{
 		CcrRequest *request = taken;
 
 		taken = ccr_request_following(request);
-		if (request->kind == CCR_REQUEST_LOOKUP)
-			ccr_flights_refuse(request, CCR_FAILURE_COLLECTOR_EXIT);
-		else
-			ccr_request_complete(request, CCR_FAILURE_COLLECTOR_EXIT);
+		refuse(request, CCR_FAILURE_COLLECTOR_EXIT);
 	}
 	ccr_flights_fail_all();
 	while (taken_abandoned)
@@ -198,7 +208,8 @@ caught_error(void)
 	LWLockReleaseAll();
 	InterruptHoldoffCount = 0;
 	QueryCancelHoldoffCount = 0;
-	CritSectionCount = 0;
+	if (ccr_flights_torn())
+		elog(FATAL, "concresce collector cannot go on after an error");
 
 	error = palloc0(sizeof(CcrError));
 	error->sqlstate = edata->sqlerrcode;
@@ -253,10 +264,7 @@ take_request(CcrRequest *request)
 	PG_CATCH();
 	{
 		(void) caught_error();
-		if (request->kind == CCR_REQUEST_LOOKUP)
-			ccr_flights_refuse(request, CCR_FAILURE_INTERNAL);
-		else
-			ccr_request_complete(request, CCR_FAILURE_INTERNAL);
+		refuse(request, CCR_FAILURE_INTERNAL);
 	}
 	PG_END_TRY();
 }
@@ -275,10 +283,10 @@ take_mail(void)
 	any = taken_abandoned || taken;
 	while (taken)
 	{
-		CcrRequest *request = taken;
-
-		taken = ccr_request_following(request);
-		take_request(request);
+		current = taken;
+		taken = ccr_request_following(current);
+		take_request(current);
+		current = NULL;
 	}
 	while (taken_abandoned)
 	{
@@ -365,6 +373,35 @@ update_wait_set(void)
 				watched[i].events = watch[j].events;
 			}
 	}
+}
+
+/*
+ * The kernel may be short of something: that is no reason to give up, nor to
+ * go round in circles.
+ */
+static bool
+prepare_to_wait(void)
+{
+	volatile bool ok = false;
+
+	PG_TRY();
+	{
+		update_wait_set();
+		ok = true;
+	}
+	PG_CATCH();
+	{
+		(void) caught_error();
+		ccr_sockets_changed = true;
+	}
+	PG_END_TRY();
+	if (!ok)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 CCR_RETRY_PAUSE, wait_event_idle);
+		ResetLatch(MyLatch);
+	}
+	return ok;
 }
 
 static void
@@ -469,7 +506,8 @@ loop_once(void)
 	ccr_timers_run(GetCurrentTimestamp());
 	ccr_pools_dispatch();
 	ccr_pools_sweep();
-	update_wait_set();
+	if (!prepare_to_wait())
+		return;
 	n = wait_for_events(events);
 	handle_events(events, n);
 	MemoryContextReset(loop_context);

@@ -83,6 +83,7 @@ static MemoryContext flight_context;	/* tickets, flights, groups */
 static MemoryContext landing_context;	/* reset with each landing */
 static HTAB *queues;
 static struct ticket_hash *tickets;
+static bool torn = false;		/* set while they are being changed */
 
 void
 ccr_flights_init(void)
@@ -359,6 +360,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	CcrItem    *item = ccr_request_first(request);
 	bool		found;
 
+	torn = true;
 	ticket = MemoryContextAllocZero(flight_context,
 									MAXALIGN(sizeof(CcrTicket)) + n * sizeof(CcrWaiter));
 	ticket->waiters = (CcrWaiter *) ((char *) ticket + MAXALIGN(sizeof(CcrTicket)));
@@ -374,6 +376,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 		admit_item(ticket, i, item);
 		item = ccr_item_next(item);
 	}
+	torn = false;
 }
 
 /* ------------------------------------------------------------------ taking */
@@ -699,6 +702,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 	MemoryContext old = MemoryContextSwitchTo(landing_context);
 	dlist_head	touched = DLIST_STATIC_INIT(touched);
 
+	torn = true;
 	for (int i = 0; i < n; i++)
 	{
 		/* whoever comes from now on gets a flight of his own */
@@ -712,6 +716,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 					ncolumns, binary);
 	for (int i = 0; i < n; i++)
 		free_flight(flights[i]);
+	torn = false;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(landing_context);
 }
@@ -783,6 +788,18 @@ ccr_flights_refuse(CcrRequest *request, CcrFailure failure)
 	ccr_count(counters, CCR_CALLS, -(int64) n);
 	if (!ccr_request_complete(request, failure))
 		ccr_count(counters, CCR_CALLS, n);
+}
+
+bool
+ccr_flights_hold(CcrRequest *request)
+{
+	return tickets != NULL && ticket_lookup(tickets, request) != NULL;
+}
+
+bool
+ccr_flights_torn(void)
+{
+	return torn;
 }
 
 static CcrRequest *forgetting;	/* argument of forget_in_queue() */

@@ -166,6 +166,15 @@ extern void ccr_flights_forget(CcrRequest *request);
 /* Fail every open request, as the collector exits. */
 extern void ccr_flights_fail_all(void);
 
+/* Is this request among them? */
+extern bool ccr_flights_hold(CcrRequest *request);
+
+/*
+ * An error was raised while requests and flights were being connected or
+ * parted: nothing here can be relied on, and the collector has to exit.
+ */
+extern bool ccr_flights_torn(void);
+
 /* A request that cannot be admitted. */
 extern void ccr_flights_refuse(CcrRequest *request, CcrFailure failure);
 

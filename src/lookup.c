@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_proc.h"
 #include "compat.h"
 #include "key.h"
@@ -44,6 +45,17 @@ abandon_all(int code, Datum arg)
 		ccr_request_abandon(ccr_heap_address(slot->requests), CCR_ABANDON_CANCEL);
 }
 
+/*
+ * Waiting gives back what it waits for, but something may fail between a
+ * request's submission and its wait.
+ */
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
+		abandon_all(0, (Datum) 0);
+}
+
 static void
 init_backend(void)
 {
@@ -54,6 +66,7 @@ init_backend(void)
 	wait_event_answer = ccr_new_wait_event("ConcresceAnswer");
 	wait_event_room = ccr_new_wait_event("ConcresceQueueFull");
 	before_shmem_exit(abandon_all, (Datum) 0);
+	RegisterXactCallback(end_transaction, NULL);
 	done = true;
 }
 

@@ -316,8 +316,11 @@ bury(CcrLink *link, bool failed)
 	ccr_timer_clear(&link->idle_timer);
 	dlist_delete(&link->node);
 	dlist_push_tail(&dead_links, &link->node);
-	if (failed && pool->closed_row == NULL)
+	if (failed)
+	{
+		release_row(pool->closed_row);
 		pool->closed_row = link->shown;
+	}
 	else
 		release_row(link->shown);
 	link->shown = NULL;
