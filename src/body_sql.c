@@ -41,11 +41,17 @@ append_unnest(StringInfo sql, const CcrBody *body)
 	 * must not be qualified and can't be taken over.
 	 */
 	appendStringInfoString(sql, body->nargs == 1 ? "pg_catalog.unnest(" : "unnest(");
+
+	/*
+	 * A parameter within a sub-select is one that the planner does not look
+	 * into.  Else it would find the plan for the very array better than the
+	 * generic one, time and again, and planning costs more than a small batch.
+	 */
 	for (int i = 0; i < body->nargs; i++)
 	{
-		if (i > 0)
-			appendStringInfoString(sql, ", ");
+		appendStringInfoString(sql, i > 0 ? ", (SELECT " : "(SELECT ");
 		append_array(sql, body, i);
+		appendStringInfoChar(sql, ')');
 	}
 	appendStringInfoString(sql, ") WITH ORDINALITY");
 }
@@ -132,7 +138,7 @@ append_items(StringInfo sql, const CcrBody *body, const char *ordinality)
 
 	if (body->nargs == 0)
 	{
-		appendStringInfo(sql, "generate_series(1, $1::int) AS %s(%s)",
+		appendStringInfo(sql, "generate_series(1, (SELECT $1::int)) AS %s(%s)",
 						 function, ordinality);
 		return;
 	}

@@ -123,12 +123,16 @@ ccr_definition_leave(int level)
 	AtEOXact_GUC(true, level);
 }
 
-/* The name by which the far side is to know a type of ours. */
+/*
+ * The name by which the far side is to know a type of ours.  SQL's own names
+ * of bpchar and bit would mean a length of 1.
+ */
 static const char *
 far_type(Oid type)
 {
 	return format_type_extended(type, -1, type >= FirstNormalObjectId ?
-								FORMAT_TYPE_FORCE_QUALIFY : 0);
+								FORMAT_TYPE_FORCE_QUALIFY :
+								FORMAT_TYPE_TYPEMOD_GIVEN);
 }
 
 static void

@@ -4,7 +4,9 @@
  *	  concresce.key: expressions that identify a call.
  *
  * The expressions are over the arguments alone, and immutable: two calls that
- * are found alike must be alike for every session.
+ * are found alike must be alike for every session.  So their names are not
+ * looked up along the session's search_path, either: what is not in
+ * pg_catalog has to be qualified.
  *
  *-------------------------------------------------------------------------
  */
@@ -79,7 +81,7 @@ resolve_number(ParseState *pstate, ParamRef *ref)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_PARAMETER),
 				 errmsg("there is no parameter $%d", ref->number),
-				 errcontext("setting \"concresce.key\"")));
+				 parser_errposition(pstate, ref->location)));
 	return argument_param(pstate, ref->number - 1, ref->location);
 }
 
@@ -93,13 +95,37 @@ bad_key(const char *detail)
 			 errhint("Give one or more expressions over the lookup's arguments, separated by commas.")));
 }
 
+#define CCR_KEY_PREFIX	"SELECT "
+
+/* An error speaks of the setting, not of the query that is being run. */
+static void
+key_error_callback(void *arg)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(Max(position - (int) strlen(CCR_KEY_PREFIX), 1));
+		internalerrquery(ccr_key);
+	}
+	errcontext("setting \"concresce.key\"");
+}
+
+static bool
+is_star(ResTarget *target)
+{
+	return IsA(target->val, ColumnRef) &&
+		IsA(llast(((ColumnRef *) target->val)->fields), A_Star);
+}
+
 /* The target list of SELECT key, which has nothing else to it. */
 static List *
-parse_key(void)
+parse_key(const char *text)
 {
-	List	   *statements = raw_parser(psprintf("SELECT %s", ccr_key),
-										RAW_PARSE_DEFAULT);
+	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
 	SelectStmt *select;
+	ListCell   *lc;
 
 	if (list_length(statements) != 1)
 		bad_key("It is not a list of expressions.");
@@ -111,15 +137,19 @@ parse_key(void)
 		select->lockingClause || select->withClause || select->intoClause ||
 		select->distinctClause || select->targetList == NIL)
 		bad_key("It is not a list of expressions.");
+	foreach(lc, select->targetList)
+		if (is_star(lfirst_node(ResTarget, lc)))
+			bad_key("It is not a list of expressions.");
 	return select->targetList;
 }
 
 static Expr *
-transform_key(CcrDefinition *definition, ResTarget *target)
+transform_key(CcrDefinition *definition, const char *text, ResTarget *target)
 {
 	ParseState *pstate = make_parsestate(NULL);
 	Node	   *expr;
 
+	pstate->p_sourcetext = text;
 	pstate->p_post_columnref_hook = NULL;
 	pstate->p_pre_columnref_hook = resolve_name;
 	pstate->p_paramref_hook = resolve_number;
@@ -140,7 +170,9 @@ transform_key(CcrDefinition *definition, ResTarget *target)
 static void
 compile_key(CcrDefinition *definition, CcrKey *key)
 {
-	List	   *targets = parse_key();
+	const char *text = psprintf(CCR_KEY_PREFIX "%s", ccr_key);
+	List	   *targets = parse_key(text);
+	int			level = ccr_wire_begin_style();
 	ListCell   *lc;
 
 	key->text = pstrdup(ccr_key);
@@ -152,11 +184,12 @@ compile_key(CcrDefinition *definition, CcrKey *key)
 	key->econtext->ecxt_param_list_info = key->params;
 	foreach(lc, targets)
 	{
-		Expr	   *expr = transform_key(definition, lfirst_node(ResTarget, lc));
+		Expr	   *expr = transform_key(definition, text, lfirst_node(ResTarget, lc));
 
 		ccr_wire_arg(&key->wires[key->n], exprType((Node *) expr), key->context);
 		key->exprs[key->n++] = ExecInitExprWithParams(expr, key->params);
 	}
+	ccr_wire_end_style(level);
 }
 
 static CcrKey *
@@ -190,11 +223,16 @@ void
 ccr_key_append(CcrDefinition *definition, StringInfo buf, const Datum *values,
 			   const bool *nulls)
 {
+	ErrorContextCallback callback;
 	CcrKey	   *key;
 	int			level;
 
 	if (ccr_key[0] == '\0')
 		return;
+	callback.callback = key_error_callback;
+	callback.arg = NULL;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 	key = get_key(definition);
 	for (int i = 0; i < definition->nargs; i++)
 	{
@@ -215,4 +253,5 @@ ccr_key_append(CcrDefinition *definition, StringInfo buf, const Datum *values,
 	}
 	ccr_wire_end_style(level);
 	ResetExprContext(key->econtext);
+	error_context_stack = callback.previous;
 }

@@ -121,7 +121,6 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_reach(buf, source);
 	put_int(buf, source->function);
 	put_string(buf, source->key);
-	put_string(buf, source->function_name);
 	put_string(buf, source->server_name);
 	put_string(buf, source->user);
 	put_int(buf, source->bulk);
@@ -142,6 +141,8 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_bytes(buf, source->column_binary, source->ncolumns * sizeof(bool));
 	hash_bytes_into(fingerprint, buf->data, buf->len);
 
+	/* what sessions may know by other names, and is the same all the same */
+	put_string(buf, source->function_name);
 	put_string(buf, source->hosts);
 	put_string(buf, source->hostaddrs);
 	put_string(buf, source->ports);
@@ -160,7 +161,6 @@ ccr_source_restore(const char *data, Size length)
 	get_reach(&buf, source);
 	source->function = get_int(&buf);
 	source->key = get_string(&buf);
-	source->function_name = get_string(&buf);
 	source->server_name = get_string(&buf);
 	source->user = get_string(&buf);
 	source->bulk = get_int(&buf);
@@ -179,6 +179,7 @@ ccr_source_restore(const char *data, Size length)
 	source->ncolumns = get_int(&buf);
 	source->column_types = get_array(&buf, source->ncolumns, sizeof(Oid));
 	source->column_binary = get_array(&buf, source->ncolumns, sizeof(bool));
+	source->function_name = get_string(&buf);
 	source->hosts = get_string(&buf);
 	source->hostaddrs = get_string(&buf);
 	source->ports = get_string(&buf);

@@ -31,7 +31,8 @@ typedef struct CcrSource
 	Oid			serverid;
 	Oid			umid;
 	const char *key;			/* concresce.key, or "" */
-	const char *function_name;	/* as shown in errors */
+	const char *function_name;	/* as shown in errors; no part of the
+								 * fingerprint */
 	const char *server_name;
 	const char *user;			/* on the far side, or "" */
 
@@ -64,7 +65,7 @@ typedef struct CcrSource
 	const char *ports;
 } CcrSource;
 
-/* Flatten, and hash all but the addresses. */
+/* Flatten, and hash all but the function's name and the addresses. */
 extern void ccr_source_flatten(StringInfo buf, const CcrSource *source,
 							   CcrFingerprint *fingerprint);
 

@@ -245,8 +245,11 @@ ccr_wire_begin_style(void)
 	if (extra_float_digits < 3)
 		set_for_now("extra_float_digits", "3");
 
-	/* names of objects (regclass, ...) come out qualified */
-	set_for_now("search_path", "pg_catalog");
+	/*
+	 * Names of objects (regclass, ...) come out qualified, and none is found in
+	 * a schema of the session's choice.
+	 */
+	set_for_now("search_path", "pg_catalog, pg_temp");
 	return level;
 }
 
