@@ -661,11 +661,14 @@ ccr_server_addresses(const CcrServer *server, char **host, char **hostaddr,
 	if (hostaddr_option != NULL && hostaddr_option[0] != '\0')
 		hostaddrs = split_list(hostaddr_option);
 
-	/* lists that do not match are libpq's to complain about, at once */
+	/*
+	 * Lists that do not match are libpq's to complain about, at once.  A list
+	 * of several is needed to go on to the next should one not answer.
+	 */
 	if ((hostaddrs != NIL && list_length(hostaddrs) != list_length(hosts)) ||
 		(list_length(ports) != 1 &&
 		 list_length(ports) != list_length(hosts)) ||
-		!any_lookup_needed(hosts, hostaddrs))
+		(list_length(hosts) < 2 && !any_lookup_needed(hosts, hostaddrs)))
 		return false;
 
 	initStringInfo(&lists.host);
