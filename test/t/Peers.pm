@@ -1,0 +1,404 @@
+# Peers that do not behave: a proxy that can fall silent, and a server that
+# speaks the protocol only as long as it likes.
+#
+# Each runs in a child process on a loopback port of its own, and ends with
+# its parent or after a few minutes, whatever happens.
+
+package Peer;
+
+use strict;
+use warnings FATAL => 'all';
+
+use IO::Select;
+use IO::Socket::INET;
+use POSIX ();
+use Socket;
+use Time::HiRes qw(time);
+
+sub spawn
+{
+	my ($class, %o) = @_;
+	my $listener = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1',
+		Listen => 100,
+		ReuseAddr => 1) or die "could not listen: $!";
+	my $self = bless { %o, port => $listener->sockport }, $class;
+
+	socketpair(my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
+	  or die "socketpair: $!";
+	$ours->autoflush(1);
+	$theirs->autoflush(1);
+	my $pid = fork() // die "fork: $!";
+	if ($pid == 0)
+	{
+		close $ours;
+		alarm 300;
+		$SIG{PIPE} = 'IGNORE';
+		$SIG{__WARN__} = sub { };
+		eval { $self->run($listener, $theirs) };
+		POSIX::_exit(0);
+	}
+	close $theirs;
+	close $listener;
+	@$self{qw(pid control)} = ($pid, $ours);
+	return $self;
+}
+
+sub port { return $_[0]->{port} }
+
+# A command to the child, and its answer.
+sub ask
+{
+	my ($self, $command) = @_;
+
+	print { $self->{control} } "$command\n";
+	my $answer = readline($self->{control});
+	die "the peer has died" unless defined $answer;
+	chomp $answer;
+	return $answer;
+}
+
+# Until it has so many connections open; the seconds that took, or undef.
+sub until_open
+{
+	my ($self, $n, $limit) = @_;
+	my $start = time;
+
+	while (time - $start < $limit)
+	{
+		return time - $start if $self->ask('open') == $n;
+		select(undef, undef, undef, 0.05);
+	}
+	return;
+}
+
+sub DESTROY
+{
+	my ($self) = @_;
+
+	return unless $self->{pid};
+	close $self->{control};
+	local ($?, $!);
+	waitpid($self->{pid}, 0);
+	return;
+}
+
+# ---- a proxy ---------------------------------------------------------------
+
+# new(port): to that port of 127.0.0.1. It forwards, until it is told otherwise:
+#
+#	mute(N)		those open fall silent towards the client after N more bytes
+#	close		those open are closed
+#	hole		those to come get no answer at all
+package Proxy;
+
+use parent -norequire, 'Peer';
+
+sub new
+{
+	my ($class, $target) = @_;
+
+	return $class->spawn(target => $target);
+}
+
+sub mute { return $_[0]->ask("mute $_[1]") }
+sub hole { return $_[0]->ask('hole') }
+sub close { return $_[0]->ask('close') }
+
+sub forget
+{
+	my ($self, $pair) = @_;
+
+	foreach my $socket (grep { $_ } @$pair{qw(client server)})
+	{
+		$self->{select}->remove($socket);
+		delete $self->{pairs}{$socket};
+		CORE::close($socket);
+	}
+	delete $self->{all}{$pair};
+	return;
+}
+
+sub command
+{
+	my ($self, $text) = @_;
+	my ($word, $bytes) = split ' ', $text;
+	my @open = values %{ $self->{all} };
+
+	if ($word eq 'mute') { $_->{budget} //= $bytes foreach @open }
+	elsif ($word eq 'close') { $self->forget($_) foreach @open }
+	elsif ($word eq 'hole') { $self->{hole} = 1 }
+	return scalar @open;
+}
+
+sub accept_one
+{
+	my ($self, $listener) = @_;
+	my $pair = { client => scalar $listener->accept };
+
+	return unless $pair->{client};
+	unless ($self->{hole})
+	{
+		$pair->{server} = IO::Socket::INET->new(
+			PeerAddr => '127.0.0.1', PeerPort => $self->{target}) or return;
+	}
+	$self->{all}{$pair} = $pair;
+	foreach my $socket (grep { $_ } @$pair{qw(client server)})
+	{
+		$self->{pairs}{$socket} = $pair;
+		$self->{select}->add($socket);
+	}
+	return;
+}
+
+sub forward
+{
+	my ($self, $from) = @_;
+	my $pair = $self->{pairs}{$from} or return;
+	my $n = sysread($from, my $data, 16384);
+
+	if (!$n)
+	{
+		$self->forget($pair);
+		return;
+	}
+	return unless $pair->{server};
+	if ($from == $pair->{server} && defined $pair->{budget})
+	{
+		$data = substr($data, 0, $pair->{budget});
+		$pair->{budget} -= length $data;
+	}
+	my $to = $from == $pair->{client} ? $pair->{server} : $pair->{client};
+	while (length $data)
+	{
+		my $written = syswrite($to, $data) // return $self->forget($pair);
+		substr($data, 0, $written) = '';
+	}
+	return;
+}
+
+sub run
+{
+	my ($self, $listener, $control) = @_;
+
+	$self->{select} = IO::Select->new($listener, $control);
+	while (1)
+	{
+		foreach my $socket ($self->{select}->can_read)
+		{
+			if ($socket == $control)
+			{
+				my $text = readline($control) // return;
+				print {$control} $self->command($text), "\n";
+			}
+			elsif ($socket == $listener) { $self->accept_one($listener) }
+			else { $self->forward($socket) }
+		}
+	}
+	return;
+}
+
+# ---- a server --------------------------------------------------------------
+
+# new(acts): the name of the database that a client asks for picks the act, a
+# hash of code that is called with the connection where something else is to
+# happen than an orderly answer, for "columns" and "rows" (see below).
+package FakeServer;
+
+use parent -norequire, 'Peer';
+
+sub new
+{
+	my ($class, %acts) = @_;
+
+	return $class->spawn(acts => \%acts);
+}
+
+sub run
+{
+	my ($self, $listener, $control) = @_;
+	my $select = IO::Select->new($listener, $control);
+
+	local $SIG{CHLD} = 'IGNORE';
+	while (1)
+	{
+		foreach my $ready ($select->can_read)
+		{
+			return if $ready == $control;
+			my $socket = $listener->accept or next;
+			my $pid = fork() // next;
+			if ($pid == 0)
+			{
+				CORE::close($listener);
+				CORE::close($control);
+				alarm 60;
+				eval { FakeServer::Session->new($socket, $self->{acts})->serve };
+				POSIX::_exit(0);
+			}
+		}
+	}
+	return;
+}
+
+package FakeServer::Session;
+
+use Socket;
+
+sub new
+{
+	my ($class, $socket, $acts) = @_;
+
+	return bless { socket => $socket, acts => $acts }, $class;
+}
+
+sub send_raw
+{
+	my ($self, $data) = @_;
+
+	while (length $data)
+	{
+		my $n = syswrite($self->{socket}, $data) // die 'gone';
+		substr($data, 0, $n) = '';
+	}
+	return;
+}
+
+sub message
+{
+	my ($self, $type, $body) = @_;
+
+	return $type . pack('N', 4 + length($body // '')) . ($body // '');
+}
+
+sub send
+{
+	my ($self, $type, $body) = @_;
+
+	return $self->send_raw($self->message($type, $body));
+}
+
+sub ready { return $_[0]->send('Z', 'I') }
+
+# As a message of type E or N.
+sub report
+{
+	my ($self, $type, $severity, $sqlstate, $text) = @_;
+
+	return $self->send($type,
+		"S$severity\0V$severity\0C$sqlstate\0M$text\0\0");
+}
+
+# columns: [name, type OID, format]
+sub row_description
+{
+	my ($self, @columns) = @_;
+
+	return $self->send('T', pack('n', scalar @columns)
+		  . join('', map { "$_->[0]\0" . pack('NnNnNn', 0, 0, $_->[1], 0xFFFF, 0xFFFFFFFF, $_->[2]) } @columns));
+}
+
+sub row
+{
+	my ($self, @values) = @_;
+
+	return $self->message('D', pack('n', scalar @values)
+		  . join('', map { defined $_ ? pack('N', length $_) . $_ : pack('N', 0xFFFFFFFF) } @values));
+}
+
+sub receive
+{
+	my ($self, $n) = @_;
+	my $data = '';
+
+	while (length $data < $n)
+	{
+		sysread($self->{socket}, $data, $n - length $data, length $data) or die 'gone';
+	}
+	return $data;
+}
+
+# The startup message; its database names the act.
+sub start
+{
+	my ($self) = @_;
+	my $length = unpack('N', $self->receive(4));
+	my $body = $self->receive($length - 4);
+	my $code = unpack('N', $body);
+
+	if ($code == 80877103 || $code == 80877104)    # TLS, GSS: no
+	{
+		$self->send_raw('N');
+		return $self->start;
+	}
+	die 'a cancel' if $code == 80877102;
+	my %options = split(/\0/, substr($body, 4), -1);
+	$self->{act} = $self->{acts}{ $options{database} } // {};
+	return;
+}
+
+# Does the act have something of its own for this stage?
+sub play
+{
+	my ($self, $stage) = @_;
+
+	return 0 unless $self->{act}{$stage};
+	$self->{act}{$stage}->($self);
+	return 1;
+}
+
+sub greet
+{
+	my ($self) = @_;
+
+	return if $self->play('greet');
+	$self->send('R', pack('N', 0));
+	$self->send('S', "$_\0") foreach "server_version\00015.0", "client_encoding\0UTF8",
+	  "standard_conforming_strings\0on";
+	$self->send('K', pack('NN', 1, 2));
+	return $self->ready;
+}
+
+# What the query is said to return: the ordinality and an int, in binary when
+# asked for.
+sub columns
+{
+	my ($self, $format) = @_;
+
+	return ([ 'ordinality', 20, $format ], [ 'n', 23, $format ]);
+}
+
+# One message of the client's at a time; what is to be answered is kept until
+# the sync.
+sub serve
+{
+	my ($self) = @_;
+
+	$self->start;
+	$self->greet;
+	while (1)
+	{
+		my ($type, $length) = unpack('aN', $self->receive(5));
+		my $body = $self->receive($length - 4);
+
+		if ($type eq 'P') { $self->send('1') unless $self->play('parse') }
+		elsif ($type eq 'D' && substr($body, 0, 1) eq 'S')
+		{
+			next if $self->play('describe');
+			$self->send('t', pack('nN', 1, 1007));
+			$self->row_description($self->columns(0));
+		}
+		elsif ($type eq 'D') { $self->row_description($self->columns(1)) unless $self->play('portal') }
+		elsif ($type eq 'B') { $self->send('2') unless $self->play('bind') }
+		elsif ($type eq 'E')
+		{
+			next if $self->play('execute');
+			$self->send_raw($self->row(pack('NN', 0, 1), pack('N', 42)));
+			$self->send('C', "SELECT 1\0");
+		}
+		elsif ($type eq 'S') { $self->ready unless $self->play('sync') }
+		elsif ($type eq 'X') { return }
+	}
+	return;
+}
+
+1;

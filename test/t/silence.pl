@@ -1,0 +1,108 @@
+# Servers that fall silent: in the midst of a result, or from the start. No
+# caller waits longer than its timeout, no other server's callers wait at
+# all, and the next call gets a connection of its own.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Concresce;
+use Peers;
+use Test::More;
+
+# Seconds: what a deadline may be late by, and what a silent connection may
+# stay open for after the last caller has left.
+my $LATE = 3;
+my $GRACE = 10;
+
+my $node = start_node('local');
+make_far($node);
+my $proxy = Proxy->new($node->port);
+my $hole = Proxy->new($node->port);
+$hole->hole;
+
+sub server
+{
+	my ($name, %o) = @_;
+
+	return "CREATE SERVER $name FOREIGN DATA WRAPPER concresce OPTIONS ("
+	  . far_options($node, %o)
+	  . "); CREATE USER MAPPING FOR PUBLIC SERVER $name;\n"
+	  . define($name,
+		"v_$name(n int)" => 'text STABLE' => 'SELECT v FROM items WHERE id = n',
+		"big_$name(n int)" => 'text STABLE' => "SELECT repeat(n::text, 1000000)");
+}
+my $closed = PostgreSQL::Test::Cluster->get_free_port;
+$node->safe_psql('postgres',
+	server('proxied', port => $proxy->port)
+	  . server('hole', port => $hole->port, connect_timeout => 1)
+	  . server('patient', port => $hole->port)
+	  . server('hole_first', host => '127.0.0.1,127.0.0.1',
+		port => $hole->port . ',' . $node->port, connect_timeout => 1)
+	  . server('dead_first', host => '127.0.0.1,127.0.0.1',
+		port => "$closed," . $node->port)
+	  . server('name', host => 'localhost')
+	  . server('hole_name', host => 'localhost,localhost',
+		port => $hole->port . ',' . $node->port, connect_timeout => 1)
+	  . server('address', host => 'no.such.host.invalid', hostaddr => '127.0.0.1'));
+
+# ---- in the midst of a result ----------------------------------------------
+
+is(attempt($node, 'SELECT v_proxied(1)')->out, 'v1', 'the proxy forwards');
+is($proxy->ask('open'), 1, 'a connection through the proxy');
+$proxy->mute(10000);
+my $call;
+my $seconds = timed(sub { $call = attempt($node, 'SELECT big_proxied(1)', timeout => '500ms') });
+is($call->sqlstate, '57014', 'silent in the midst of a result: the timeout fires');
+like($call->err, qr/the foreign server's answer/, 'and says what it waited for');
+cmp_ok($seconds, '>', 0.45, 'not too early');
+cmp_ok($seconds, '<', $LATE, 'not too late');
+my $pid = collector_pid($node);
+$seconds = timed(sub {
+	is(attempt($node, 'SELECT length(big_proxied(2))')->out, '1000000',
+		'the next call gets a fresh connection');
+});
+cmp_ok($seconds, '<', $LATE, 'at once');
+ok(defined $proxy->until_open(1, $GRACE), 'the silent one is closed');
+
+# Several callers of one flight, with timeouts of their own.
+$proxy->mute(0);
+my @calls = map { call($node, 'SELECT v_proxied(6)', timeout => (400 * $_) . 'ms') } 1 .. 3;
+is(attempt($node, 'SELECT v(7)')->out, 'v7', 'another server is not affected');
+is(join(',', map { $_->sqlstate } finish_all(@calls)), '57014,57014,57014', 'each caller leaves on time');
+is(attempt($node, 'SELECT v_proxied(8)')->out, 'v8', 'and the next is served');
+ok(defined $proxy->until_open(1, $GRACE), 'one connection remains');
+
+# Closed without a word: STABLE lookups are sent again.
+$proxy->mute(0);
+my $resent = call($node, 'SELECT v_proxied(9)');
+$resent->waiting;
+$proxy->close;
+is($resent->out, 'v9', 'cut off: sent again');
+
+# ---- from the start --------------------------------------------------------
+
+$seconds = timed(sub { $call = attempt($node, 'SELECT v_hole(1)') });
+is($call->sqlstate, '08001', 'a server that never answers: connect_timeout');
+like($call->err, qr/could not connect to server "hole"\nDETAIL:  The server did not answer in time/, 'says so');
+cmp_ok($seconds, '>', 0.9, 'not too early');
+cmp_ok($seconds, '<', 1 + $LATE, 'not too late');
+
+$seconds = timed(sub { $call = attempt($node, 'SELECT v_patient(1)', timeout => '300ms') });
+is($call->sqlstate, '57014', 'a shorter timeout of the caller fires');
+like($call->err, qr/It waited 300 ms for its batch to be sent/, 'and says what it waited for');
+cmp_ok($seconds, '<', $LATE, 'on time');
+is(attempt($node, 'SELECT v(10)')->out, 'v10', 'another server is not affected');
+
+# ---- several hosts ---------------------------------------------------------
+
+is(attempt($node, 'SELECT v_dead_first(1)')->out, 'v1', 'the first host is dead: the second serves');
+is(attempt($node, 'SELECT v_hole_first(1)')->out, 'v1', 'the first host is silent: the second serves');
+is(attempt($node, 'SELECT v_hole_name(1)')->out, 'v1', 'the same for names');
+is(attempt($node, 'SELECT v_name(1)')->out, 'v1', 'a name is looked up');
+is(attempt($node, 'SELECT v_address(1)')->out, 'v1', 'no name is looked up beside an address');
+
+is(collector_pid($node), $pid, 'the collector has lived through all of it');
+at_rest($node);
+done_testing();
