@@ -91,22 +91,22 @@ new_error(CcrRemote *remote, int sqlstate, const char *message,
 	return error;
 }
 
+/* The server's error, or libpq's own, which has no fields. */
 static CcrError *
 result_error(CcrRemote *remote, const PGresult *result)
 {
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	CcrError   *error;
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(remote->op_context);
 
+	if (message == NULL)
+		message = copied(PQresultErrorMessage(result));
 	error = new_error(remote,
 					  packed_sqlstate(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
 					  message ? message : "foreign server reported no message",
 					  PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
-	old = MemoryContextSwitchTo(remote->op_context);
 	error->hint = copied(PQresultErrorField(result, PG_DIAG_MESSAGE_HINT));
 	error->context = copied(PQresultErrorField(result, PG_DIAG_CONTEXT));
-	if (message == NULL)
-		error->detail = copied(PQresultErrorMessage(result));
 	MemoryContextSwitchTo(old);
 	return error;
 }
