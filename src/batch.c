@@ -48,6 +48,7 @@ struct CcrBatch
 	CcrParams	params;
 	bool		checked;		/* the first row has been looked at */
 	bool		asked_shape;	/* this very batch had it described */
+	bool		reshaped;		/* rows came in another shape than described */
 	int64		nrows;
 	Size		bytes;			/* of results kept */
 	const CcrError *error;		/* found by ourselves */
@@ -392,6 +393,7 @@ check_first_row(CcrBatch *batch, const PGresult *result)
 		(!shape->binary || all_binary(source, result, shape->first, shape->ncolumns)))
 		return true;
 	batch->queue->shape.known = false;
+	batch->reshaped = true;
 	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
 							   "foreign server sent rows of another shape than it had described",
 							   NULL, "The next call asks it again.");
@@ -592,6 +594,10 @@ static bool
 outdated(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
+
+	/* what was not prepared is not checked by the far side */
+	if (batch->reshaped)
+		return queue->source->resend && !batch->flights[0]->resent;
 
 	switch (error->sqlstate)
 	{

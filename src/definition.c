@@ -168,6 +168,20 @@ compile_arguments(CcrDefinition *definition, HeapTuple tuple)
 	}
 }
 
+/* Where the body is wrong; the validator makes it a place in the command. */
+static void
+body_error_callback(void *arg)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery((const char *) arg);
+	}
+}
+
 static void
 compile_body(CcrDefinition *definition, HeapTuple tuple)
 {
@@ -176,6 +190,9 @@ compile_body(CcrDefinition *definition, HeapTuple tuple)
 	CcrBodyArg *args = palloc0(Max(n, 1) * sizeof(CcrBodyArg));
 	bool		isnull;
 	Datum		source;
+	char	   *source_text;
+	int			level;
+	ErrorContextCallback callback;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -189,8 +206,21 @@ compile_body(CcrDefinition *definition, HeapTuple tuple)
 	source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
 	if (isnull)
 		elog(ERROR, "function %u has no body", definition->function);
-	definition->body = ccr_body_parse(TextDatumGetCString(source),
-									  pstrdup(NameStr(proc->proname)), n, args);
+	source_text = TextDatumGetCString(source);
+
+	/* as the far side will read it, whatever the session has set */
+	level = NewGUCNestLevel();
+	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	callback.callback = body_error_callback;
+	callback.arg = source_text;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	definition->body = ccr_body_parse(source_text, pstrdup(NameStr(proc->proname)),
+									  n, args);
+	error_context_stack = callback.previous;
+	AtEOXact_GUC(true, level);
+
 	if (definition->body->form == CCR_FORM_SINGLE)
 		definition->sql = ccr_body_single_sql(definition->body,
 											  proc->provolatile == PROVOLATILE_VOLATILE);

@@ -22,15 +22,11 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
-#include "portability/instr_time.h"
 #include "route.h"
 #include "settings.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-#define CCR_SPIN		50		/* us to look for the answer before sleeping */
-#define CCR_SPIN_CROWD	1		/* others that wait: then it does not pay */
 
 static uint32 wait_event_answer;
 static uint32 wait_event_room;
@@ -279,29 +275,6 @@ collector_gone(const char *name, bool outcome_unknown)
 			 errhint("It restarts by itself; try again.")));
 }
 
-/*
- * Look for a moment before going to sleep, where that is cheaper than being
- * woken up: when few wait, so that nobody needs the processor more.
- */
-static void
-spin(CcrRequest *request, CcrWorker *worker)
-{
-	instr_time	begin;
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(begin);
-	while (!is_done(request) &&
-		   pg_atomic_read_u32(&worker->sleepers) <= CCR_SPIN_CROWD)
-	{
-		for (int i = 0; i < 20; i++)
-			pg_spin_delay();
-		INSTR_TIME_SET_CURRENT(now);
-		INSTR_TIME_SUBTRACT(now, begin);
-		if (INSTR_TIME_GET_MICROSEC(now) > CCR_SPIN)
-			break;
-	}
-}
-
 static void
 sleep_until_done(const char *name, bool effects, CcrRequest *request,
 				 TimestampTz deadline)
@@ -333,7 +306,6 @@ wait_until_done(const char *name, bool effects, CcrRequest *request)
 	pg_atomic_fetch_add_u32(&worker->sleepers, 1);
 	PG_TRY();
 	{
-		spin(request, worker);
 		sleep_until_done(name, effects, request, deadline);
 	}
 	PG_CATCH();
