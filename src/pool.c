@@ -556,20 +556,25 @@ ccr_pool_check(CcrQueue *queue)
 		ccr_timer_clear(&queue->window_timer);
 }
 
+/* None, too, while as many as there may be are busy: the limit can be lowered. */
 static CcrLink *
 free_link(CcrPool *pool)
 {
+	CcrLink    *found = NULL;
+	int			nbusy = 0;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &pool->links)
 	{
 		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
 
-		if (link->connected && link->batch == NULL &&
-			ccr_remote_state(link->remote) == CCR_REMOTE_IDLE)
-			return link;
+		if (link->batch)
+			nbusy++;
+		else if (found == NULL && link->connected &&
+				 ccr_remote_state(link->remote) == CCR_REMOTE_IDLE)
+			found = link;
 	}
-	return NULL;
+	return nbusy < ccr_max_connections ? found : NULL;
 }
 
 /* Give up one that waits for the end of a cancelled query. */
