@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #define CCR_TRANCHE		"concresce"
+#define CCR_BLOCK_SIZES	40		/* that dsa.c knows, and a few more */
 
 CcrShared  *ccr_shared = NULL;
 CcrWorker  *ccr_mailboxes = NULL;
@@ -41,7 +42,18 @@ slot_count(void)
 static Size
 heap_size(void)
 {
-	return Max((Size) ccr_shared_memory * 1024 * 1024, dsa_minimum_size());
+	return (Size) ccr_shared_memory * 1024 * 1024;
+}
+
+/*
+ * Of each size of small blocks that was ever asked for, the area keeps a span
+ * of 64 kB when it is empty.  Without room for these besides, a small heap
+ * would in the end have room for some sizes only.
+ */
+static Size
+area_size(void)
+{
+	return heap_size() + CCR_BLOCK_SIZES * 64 * 1024;
 }
 
 static Size
@@ -54,7 +66,7 @@ shmem_size(void)
 	size = add_size(size, mul_size(CCR_MAX_COUNTERS, sizeof(CcrCounters)));
 	size = add_size(size, mul_size(CCR_MAX_CONNECTIONS, sizeof(CcrConnection)));
 	size = add_size(size, 5 * MAXIMUM_ALIGNOF);
-	return add_size(size, heap_size());
+	return add_size(size, area_size());
 }
 
 void
@@ -109,9 +121,9 @@ init_shared(int tranche)
 	for (int i = 0; i < CCR_MAX_CONNECTIONS; i++)
 		SpinLockInit(&ccr_connections[i].mutex);
 
-	heap = dsa_create_in_place(heap_place, ccr_shared->heap_size, tranche, NULL);
+	heap = dsa_create_in_place(heap_place, area_size(), tranche, NULL);
 	dsa_pin(heap);
-	dsa_set_size_limit(heap, ccr_shared->heap_size);
+	dsa_set_size_limit(heap, area_size());
 	dsa_detach(heap);
 	heap = NULL;
 }
@@ -125,7 +137,7 @@ ccr_shmem_startup(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	p = ShmemInitStruct("concresce", shmem_size(), &found);
 	if (!found)
-		memset(p, 0, shmem_size() - heap_size());
+		memset(p, 0, shmem_size() - area_size());
 
 	ccr_shared = (CcrShared *) p;
 	p += MAXALIGN(sizeof(CcrShared));
