@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "batch.h"
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
@@ -45,6 +46,7 @@ struct CcrBatch
 	int			live;			/* flights that someone waits for */
 	TimestampTz sent;
 	CcrVariant	variant;
+	CcrShape	shape;			/* when it was executed */
 	CcrParams	params;
 	bool		checked;		/* the first row has been looked at */
 	bool		asked_shape;	/* this very batch had it described */
@@ -253,8 +255,11 @@ next_step(CcrBatch *batch)
 		ccr_remote_prepare(batch->remote, statement, variant_sql(batch),
 						   &batch->params, false);
 	else
+	{
+		batch->shape = queue->shape;
 		ccr_remote_execute(batch->remote, statement, variant_sql(batch),
-						   &batch->params, queue->shape.binary);
+						   &batch->params, batch->shape.binary);
+	}
 }
 
 CcrBatch *
@@ -335,6 +340,22 @@ wrong_shape(CcrBatch *batch, int got)
 					   "The columns of the body must match the function's result.");
 }
 
+/*
+ * A key and a whole composite can be as many columns as the composite's own.
+ * Rather than guess, ask for the latter.
+ */
+static bool
+ambiguous(const CcrSource *source, const PGresult *result)
+{
+	int			last = source->ncolumns - 1;
+
+	return source->bulk && source->composite &&
+		source->nargs + 1 == source->ncolumns &&
+		(PQftype(result, last) == RECORDOID ||
+		 (PQftype(result, last) >= FirstNormalObjectId &&
+		  source->column_types[last] < FirstNormalObjectId));
+}
+
 /* The description of the query as written tells its shape. */
 void
 ccr_batch_described(CcrBatch *batch, const PGresult *result)
@@ -353,7 +374,7 @@ ccr_batch_described(CcrBatch *batch, const PGresult *result)
 		shape->first = 1;
 		shape->binary = all_binary(source, result, source->nargs, source->ncolumns);
 	}
-	else if (got == lead + source->ncolumns)
+	else if (got == lead + source->ncolumns && !ambiguous(source, result))
 	{
 		shape->nfields = got;
 		shape->first = lead;
@@ -385,7 +406,7 @@ static bool
 check_first_row(CcrBatch *batch, const PGresult *result)
 {
 	const CcrSource *source = batch->queue->source;
-	const CcrShape *shape = &batch->queue->shape;
+	const CcrShape *shape = &batch->shape;
 
 	batch->checked = true;
 	if (PQnfields(result) == shape->nfields &&
@@ -404,7 +425,7 @@ check_first_row(CcrBatch *batch, const PGresult *result)
 static int64
 row_item(CcrBatch *batch, const PGresult *result)
 {
-	const CcrShape *shape = &batch->queue->shape;
+	const CcrShape *shape = &batch->shape;
 	int64		item;
 
 	if (shape->positional)
@@ -442,7 +463,7 @@ too_large(CcrBatch *batch, CcrFlight *flight)
 static void
 keep_row(CcrBatch *batch, CcrFlight *flight, const PGresult *result)
 {
-	const CcrShape *shape = &batch->queue->shape;
+	const CcrShape *shape = &batch->shape;
 	int			before;
 
 	/* a second row is kept only to tell that there is one */
@@ -497,7 +518,7 @@ ccr_batch_row(CcrBatch *batch, const PGresult *result)
 	}
 
 	/* too many positional rows are counted, to be told about at the end */
-	if (batch->queue->shape.positional)
+	if (batch->shape.positional)
 		return true;
 	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
 							   "foreign server sent a row for an item that was not asked for",
@@ -535,10 +556,9 @@ free_batch(CcrBatch *batch)
 static void
 land(CcrBatch *batch)
 {
-	CcrShape   *shape = &batch->queue->shape;
-
 	count_end(batch);
-	ccr_flights_land(batch->flights, batch->n, shape->ncolumns, shape->binary);
+	ccr_flights_land(batch->flights, batch->n, batch->shape.ncolumns,
+					 batch->shape.binary);
 	free_batch(batch);
 }
 
@@ -595,16 +615,15 @@ outdated(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
-	/* what was not prepared is not checked by the far side */
-	if (batch->reshaped)
-		return queue->source->resend && !batch->flights[0]->resent;
-
 	switch (error->sqlstate)
 	{
 		case ERRCODE_FEATURE_NOT_SUPPORTED:
 			/* "cached plan must not change result type", unless fresh */
-			if (batch->asked_shape)
+			if (batch->asked_shape || queue->stubborn)
+			{
+				queue->stubborn = true;
 				return false;
+			}
 			break;
 		case ERRCODE_UNDEFINED_PSTATEMENT:
 		case ERRCODE_DUPLICATE_PSTATEMENT:
@@ -651,23 +670,33 @@ wrong_row_count(CcrBatch *batch)
 					   "Return the arguments as the first columns to have rows matched by key.");
 }
 
+/*
+ * What is wrong with the rows is found after the query has done what it does,
+ * so it is no reason to send any of it again, unlike an error of the query.
+ */
 bool
 ccr_batch_done(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)
 {
-	if (batch->error)
-		error = batch->error;
-	if (error == NULL && op != CCR_OP_EXECUTE)
+	if (error == NULL && batch->error == NULL && op != CCR_OP_EXECUTE)
 	{
 		next_step(batch);
 		return false;
 	}
-	if (error == NULL && batch->queue->shape.positional &&
+	if (error == NULL && batch->error == NULL && batch->shape.positional &&
 		batch->nrows != batch->n)
-		error = wrong_row_count(batch);
-	if (error)
+		batch->error = wrong_row_count(batch);
+	if (batch->error && batch->reshaped && batch->queue->source->resend &&
+		!batch->flights[0]->resent)
+		resend(batch);
+	else if (batch->error)
+		ccr_batch_fail(batch, batch->error);
+	else if (error)
 		ended_badly(batch, error);
 	else
+	{
+		batch->queue->stubborn = false;
 		land(batch);
+	}
 	return true;
 }
 

@@ -228,7 +228,7 @@ admit(CcrRequest *request)
 
 	if (DsaPointerIsValid(request->source))
 	{
-		MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+		MemoryContext context = AllocSetContextCreate(loop_context,
 													  "concresce source",
 													  ALLOCSET_SMALL_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(context);
@@ -506,10 +506,11 @@ loop_once(void)
 	ccr_timers_run(GetCurrentTimestamp());
 	ccr_pools_dispatch();
 	ccr_pools_sweep();
-	if (!prepare_to_wait())
-		return;
-	n = wait_for_events(events);
-	handle_events(events, n);
+	if (prepare_to_wait())
+	{
+		n = wait_for_events(events);
+		handle_events(events, n);
+	}
 	MemoryContextReset(loop_context);
 }
 

@@ -15,11 +15,13 @@
 #error "concresce supports PostgreSQL 15 to 18"
 #endif
 
+#include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_proc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
@@ -78,6 +80,27 @@ ccr_proc_ownercheck(Oid functionid, Oid roleid)
 	return object_ownercheck(ProcedureRelationId, functionid, roleid);
 #else
 	return pg_proc_ownercheck(functionid, roleid);
+#endif
+}
+
+static inline bool
+ccr_database_ownercheck(Oid dbid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, dbid, roleid);
+#else
+	return pg_database_ownercheck(dbid, roleid);
+#endif
+}
+
+/* What a check hook leaves for its assign hook is freed by guc.c. */
+static inline void *
+ccr_guc_malloc(size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(LOG, size);
+#else
+	return malloc(size);
 #endif
 }
 

@@ -24,6 +24,8 @@ extern PGDLLEXPORT void _PG_init(void);
 
 char	   *ccr_server_name = NULL;
 char	   *ccr_key = NULL;
+int			ccr_server_source = PGC_S_DEFAULT;
+int			ccr_key_source = PGC_S_DEFAULT;
 double		ccr_max_window = 0;
 int			ccr_max_size = 1000;
 int			ccr_max_bytes = 8 * 1024 * 1024;
@@ -63,6 +65,31 @@ static const struct config_enum_entry on_full_options[] = {
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
+/* Remember who has set a value, for as long as it is in force. */
+static bool
+check_source(char **newval, void **extra, GucSource source)
+{
+	int		   *copy = ccr_guc_malloc(sizeof(int));
+
+	if (copy == NULL)
+		return false;
+	*copy = source;
+	*extra = copy;
+	return true;
+}
+
+static void
+assign_server(const char *newval, void *extra)
+{
+	ccr_server_source = *(int *) extra;
+}
+
+static void
+assign_key(const char *newval, void *extra)
+{
+	ccr_key_source = *(int *) extra;
+}
+
 /* What a session, a role, a database or a function can set. */
 static void
 define_call_settings(void)
@@ -70,12 +97,12 @@ define_call_settings(void)
 	DefineCustomStringVariable("concresce.server",
 							   "Foreign server that lookups are sent to.",
 							   NULL, &ccr_server_name, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
+							   PGC_USERSET, 0, check_source, assign_server, NULL);
 	DefineCustomStringVariable("concresce.key",
 							   "Expressions over a lookup's arguments that identify a call.",
 							   "Empty: all arguments do.",
 							   &ccr_key, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
+							   PGC_USERSET, 0, check_source, assign_key, NULL);
 	DefineCustomEnumVariable("concresce.coalesce",
 							 "Which calls of a lookup share one item.",
 							 "\"auto\": \"flight\", but \"off\" for VOLATILE lookups.",

@@ -221,6 +221,12 @@ compile_body(CcrDefinition *definition, HeapTuple tuple)
 	error_context_stack = callback.previous;
 	AtEOXact_GUC(true, level);
 
+	/* it may be shared, and sent again */
+	if (!definition->body->is_select && proc->provolatile != PROVOLATILE_VOLATILE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("a lookup that writes must be VOLATILE")));
+
 	if (definition->body->form == CCR_FORM_SINGLE)
 		definition->sql = ccr_body_single_sql(definition->body,
 											  proc->provolatile == PROVOLATILE_VOLATILE);
@@ -303,6 +309,38 @@ compile_result(CcrDefinition *definition, bool returns_set)
 	}
 }
 
+static void
+depend_on_type(CcrDefinition *definition, Oid type)
+{
+	definition->type_hashes[definition->ntypes++] =
+		GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(type));
+}
+
+static void
+note_types(CcrDefinition *definition)
+{
+	CcrResult  *result = definition->result;
+	int			ncolumns = result ? result->ncolumns : 0;
+
+	definition->type_hashes = palloc((2 * (definition->nargs + ncolumns) + 2) * sizeof(uint32));
+	for (int i = 0; i < definition->nargs; i++)
+	{
+		depend_on_type(definition, definition->argtypes[i]);
+		depend_on_type(definition, definition->args[i].base);
+	}
+	for (int i = 0; i < ncolumns; i++)
+	{
+		depend_on_type(definition, result->columns[i].type);
+		depend_on_type(definition, result->columns[i].base);
+	}
+	if (result)
+	{
+		depend_on_type(definition, result->type);
+		if (OidIsValid(result->domain))
+			depend_on_type(definition, result->domain);
+	}
+}
+
 CcrDefinition *
 ccr_definition_compile(Oid function, MemoryContext context)
 {
@@ -327,6 +365,7 @@ ccr_definition_compile(Oid function, MemoryContext context)
 	compile_arguments(definition, tuple);
 	compile_result(definition, proc->proretset);
 	compile_body(definition, tuple);
+	note_types(definition);
 	ReleaseSysCache(tuple);
 	MemoryContextSwitchTo(old);
 	return definition;
@@ -341,6 +380,16 @@ invalidate(DefinitionEntry *entry)
 		entry->definition->valid = false;
 }
 
+static bool
+depends_on_type(const CcrDefinition *definition, uint32 hash)
+{
+	if (definition)
+		for (int i = 0; i < definition->ntypes; i++)
+			if (definition->type_hashes[i] == hash)
+				return true;
+	return false;
+}
+
 static void
 syscache_changed(Datum arg, int cacheid, uint32 hash)
 {
@@ -350,7 +399,8 @@ syscache_changed(Datum arg, int cacheid, uint32 hash)
 	changes++;
 	hash_seq_init(&status, definitions);
 	while ((entry = hash_seq_search(&status)) != NULL)
-		if (cacheid != PROCOID || hash == 0 || hash == entry->hash)
+		if (hash == 0 || (cacheid == PROCOID && hash == entry->hash) ||
+			(cacheid == TYPEOID && depends_on_type(entry->definition, hash)))
 			invalidate(entry);
 }
 

@@ -51,6 +51,8 @@ typedef struct CcrDefinition
 	char	   *sql;			/* bulk query, as written */
 	CcrResult  *result;			/* NULL if each call says what it expects */
 	Oid			typrelid;		/* of a composite result, or InvalidOid */
+	int			ntypes;
+	uint32	   *type_hashes;	/* of the syscache entries it depends on */
 
 	List	   *routes;			/* kept by route.c */
 	void	   *key;			/* kept by key.c */

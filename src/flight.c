@@ -234,14 +234,28 @@ stop_waiting(CcrFlight *flight)
 }
 
 static void
-lower_limits(CcrQueue *queue, const CcrFlight *flight)
+lower_limits(CcrQueue *queue, const CcrFlight *flight, bool first)
 {
-	bool		first = queue->nwaiting == 0;
-
 	if (first || flight->max_size < queue->max_size)
 		queue->max_size = flight->max_size;
 	if (first || flight->max_bytes < queue->max_bytes)
 		queue->max_bytes = flight->max_bytes;
+}
+
+/* The limits of the next batch are those of the flights that would be in it. */
+static void
+reset_limits(CcrQueue *queue)
+{
+	dlist_iter	iter;
+	int			n = 0;
+
+	dlist_foreach(iter, &queue->waiting)
+	{
+		if (n > 0 && n >= queue->max_size)
+			break;
+		lower_limits(queue, dlist_container(CcrFlight, waiting_node, iter.cur), n == 0);
+		n++;
+	}
 }
 
 static void
@@ -249,7 +263,8 @@ start_waiting(CcrFlight *flight)
 {
 	CcrQueue   *queue = flight->queue;
 
-	lower_limits(queue, flight);
+	if (queue->nwaiting == 0 || queue->nwaiting < queue->max_size)
+		lower_limits(queue, flight, queue->nwaiting == 0);
 	flight->state = CCR_FLIGHT_WAITING;
 	dlist_push_tail(&queue->waiting, &flight->waiting_node);
 	pairingheap_add(queue->windows, &flight->window_node);
@@ -291,9 +306,12 @@ join(CcrFlight *flight, const CcrRequest *request)
 		flight->window_end = request->window_end;
 		pairingheap_add(flight->queue->windows, &flight->window_node);
 	}
-	flight->max_size = Min(flight->max_size, request->max_size);
-	flight->max_bytes = Min(flight->max_bytes, request->max_bytes);
-	lower_limits(flight->queue, flight);
+	if (request->max_size < flight->max_size || request->max_bytes < flight->max_bytes)
+	{
+		flight->max_size = Min(flight->max_size, request->max_size);
+		flight->max_bytes = Min(flight->max_bytes, request->max_bytes);
+		reset_limits(flight->queue);
+	}
 }
 
 /* The flight that an item may join, or NULL. */
@@ -361,6 +379,13 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	bool		found;
 
 	torn = true;
+
+	/* the entry may have been given away while nothing was going on */
+	if (pg_atomic_read_u32(&queue->counters->serial) != queue->counters_serial)
+	{
+		queue->counters = &ccr_counters[request->counters];
+		queue->counters_serial = request->counters_serial;
+	}
 	ticket = MemoryContextAllocZero(flight_context,
 									MAXALIGN(sizeof(CcrTicket)) + n * sizeof(CcrWaiter));
 	ticket->waiters = (CcrWaiter *) ((char *) ticket + MAXALIGN(sizeof(CcrTicket)));
@@ -403,7 +428,7 @@ ccr_queue_window_end(CcrQueue *queue)
 }
 
 static void
-take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
+take_off(CcrFlight *flight, struct CcrBatch *batch)
 {
 	CcrCounters *counters = flight->queue->counters;
 	dlist_iter	iter;
@@ -415,7 +440,6 @@ take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
 	flight->reserved = false;
 	pg_atomic_fetch_sub_u32(&counters->queued, flight->nwaiters);
 	pg_atomic_fetch_add_u32(&counters->active, flight->nwaiters);
-	ccr_count(counters, CCR_WAIT_US, Max(now - flight->arrived, 0));
 	dlist_foreach(iter, &flight->waiters)
 	{
 		CcrWaiter  *waiter = dlist_container(CcrWaiter, node, iter.cur);
@@ -431,7 +455,6 @@ take_group(CcrQueue *queue, struct CcrBatch *batch, int *n)
 	CcrGroup   *group = dlist_container(CcrGroup, node,
 										dlist_pop_head_node(&queue->groups));
 	CcrFlight **flights = palloc(group->n * sizeof(CcrFlight *));
-	TimestampTz now = GetCurrentTimestamp();
 
 	*n = 0;
 	for (int i = 0; i < group->n; i++)
@@ -443,7 +466,7 @@ take_group(CcrQueue *queue, struct CcrBatch *batch, int *n)
 			free_flight(flight);
 			continue;
 		}
-		take_off(flight, batch, now);
+		take_off(flight, batch);
 		flights[(*n)++] = flight;
 	}
 	pfree(group);
@@ -473,9 +496,11 @@ ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, int *n)
 		if (*n > 0 && bytes > (Size) queue->max_bytes)
 			break;
 		stop_waiting(flight);
-		take_off(flight, batch, now);
+		ccr_count(queue->counters, CCR_WAIT_US, Max(now - flight->arrived, 0));
+		take_off(flight, batch);
 		flights[(*n)++] = flight;
 	}
+	reset_limits(queue);
 	return flights;
 }
 

@@ -65,7 +65,7 @@ typedef struct CcrQueue
 	dlist_head	waiting;		/* flights, oldest first */
 	int			nwaiting;
 	Size		waiting_bytes;
-	int			max_size;		/* least of the waiting ones' */
+	int			max_size;		/* least of those in the next batch */
 	int			max_bytes;
 	pairingheap *windows;		/* of the waiting ones, by window_end */
 	CcrTimer	window_timer;
@@ -74,6 +74,7 @@ typedef struct CcrQueue
 	/* Kept by batch.c: */
 	CcrShape	shape;
 	bool		unprepared;		/* prepared statements do not last there */
+	bool		stubborn;		/* preparing anew has not helped */
 
 	/* Kept by pool.c: */
 	struct CcrPool *pool;

@@ -325,31 +325,47 @@ check_execute(Oid function)
 }
 
 /*
- * An argument of VARIADIC "any", coerced to the type that the lookup declares.
+ * An argument of VARIADIC "any", coerced to the type that the lookup declares
+ * as a call would coerce it.
  */
 static Datum
 coerced_argument(FunctionCallInfo fcinfo, int n, Oid target, bool *isnull)
 {
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, n);
-	Oid			input;
-	Oid			param;
-	Oid			output;
-	bool		varlena;
 	Datum		value = PG_ARGISNULL(n) ? (Datum) 0 : PG_GETARG_DATUM(n);
+	Oid			cast = InvalidOid;
+	Oid			function;
+	Oid			param;
+	bool		varlena;
+	char	   *string;
 
 	*isnull = PG_ARGISNULL(n);
-	if (*isnull || type == target || IsBinaryCoercible(type, target))
+	if (*isnull || getBaseType(type) == target)
 		return value;
-	if (type != UNKNOWNOID && !can_coerce_type(1, &type, &target, COERCION_IMPLICIT))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("argument %d has type %s, but the lookup expects %s",
-						n, format_type_be(type), format_type_be(target))));
-	getTypeInputInfo(target, &input, &param);
 	if (type == UNKNOWNOID)
-		return OidInputFunctionCall(input, DatumGetCString(value), param, -1);
-	getTypeOutputInfo(type, &output, &varlena);
-	return OidInputFunctionCall(input, OidOutputFunctionCall(output, value), param, -1);
+		string = DatumGetCString(value);
+	else
+	{
+		if (!can_coerce_type(1, &type, &target, COERCION_IMPLICIT))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("argument %d has type %s, but the lookup expects %s",
+							n, format_type_be(type), format_type_be(target))));
+		switch (find_coercion_pathway(target, type, COERCION_IMPLICIT, &cast))
+		{
+			case COERCION_PATH_RELABELTYPE:
+				return value;
+			case COERCION_PATH_FUNC:
+				if (get_func_nargs(cast) == 1)
+					return OidFunctionCall1(cast, value);
+				return OidFunctionCall3(cast, value, Int32GetDatum(-1), BoolGetDatum(false));
+			default:
+				getTypeOutputInfo(type, &function, &varlena);
+				string = OidOutputFunctionCall(function, value);
+		}
+	}
+	getTypeInputInfo(target, &function, &param);
+	return OidInputFunctionCall(function, string, param, -1);
 }
 
 Datum
@@ -394,7 +410,14 @@ concresce_forget_all(PG_FUNCTION_ARGS)
 	ccr_shmem_require();
 	ccr_items_init(&none);
 	if (PG_ARGISNULL(0))
+	{
+		if (!ccr_database_ownercheck(MyDatabaseId, GetUserId()))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("only the owner of the database can forget the calls of all lookups"),
+					 errhint("Name a lookup that you may execute.")));
 		ccr_lookup_forget(NULL, &none);
+	}
 	else
 	{
 		CcrDefinition *definition = lookup_definition(PG_GETARG_OID(0));

@@ -31,14 +31,40 @@
 static uint32 wait_event_answer;
 static uint32 wait_event_room;
 
-/* FATAL errors do not pass through PG_CATCH. */
+/* Gauges that this process has raised, and has to lower whatever happens. */
+static pg_atomic_uint32 *raised = NULL;
+
 static void
-abandon_all(int code, Datum arg)
+raise_gauge(pg_atomic_uint32 *gauge)
+{
+	Assert(raised == NULL);
+	pg_atomic_fetch_add_u32(gauge, 1);
+	raised = gauge;
+}
+
+static void
+lower_gauge(void)
+{
+	if (raised)
+		pg_atomic_fetch_sub_u32(raised, 1);
+	raised = NULL;
+}
+
+static void
+abandon_all(void)
 {
 	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
 
 	while (DsaPointerIsValid(slot->requests))
 		ccr_request_abandon(ccr_heap_address(slot->requests), CCR_ABANDON_CANCEL);
+}
+
+/* FATAL errors do not pass through PG_CATCH. */
+static void
+exit_backend(int code, Datum arg)
+{
+	lower_gauge();
+	abandon_all();
 }
 
 /*
@@ -49,7 +75,7 @@ static void
 end_transaction(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
-		abandon_all(0, (Datum) 0);
+		abandon_all();
 }
 
 static void
@@ -61,7 +87,7 @@ init_backend(void)
 		return;
 	wait_event_answer = ccr_new_wait_event("ConcresceAnswer");
 	wait_event_room = ccr_new_wait_event("ConcresceQueueFull");
-	before_shmem_exit(abandon_all, (Datum) 0);
+	before_shmem_exit(exit_backend, (Datum) 0);
 	RegisterXactCallback(end_transaction, NULL);
 	done = true;
 }
@@ -94,6 +120,7 @@ ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
 
 	if (ccr_key[0])
 	{
+		ccr_route_check(definition);
 		header.key_offset = buf->len - start - offsetof(CcrItem, data);
 		ccr_key_append(definition, buf, values, nulls);
 	}
@@ -160,7 +187,7 @@ wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
 	if (ccr_on_full == CCR_FULL_ERROR)
 		queue_full(definition);
 
-	pg_atomic_fetch_add_u32(&counters->waiting, 1);
+	raise_gauge(&counters->waiting);
 	PG_TRY();
 	{
 		ConditionVariablePrepareToSleep(&counters->room);
@@ -176,7 +203,7 @@ wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
 	PG_FINALLY();
 	{
 		ConditionVariableCancelSleep();
-		pg_atomic_fetch_sub_u32(&counters->waiting, 1);
+		lower_gauge();
 	}
 	PG_END_TRY();
 }
@@ -190,11 +217,10 @@ coalesce_mode(const CcrDefinition *definition)
 		CCR_COALESCE_OFF : CCR_COALESCE_FLIGHT;
 }
 
-CcrRequest *
-ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
-				  const CcrItems *items)
+static CcrRequest *
+submit(CcrDefinition *definition, const CcrResult *result,
+	   const CcrItems *items, TimestampTz now)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	CcrRoute   *route;
 	CcrCounters *counters;
 	CcrRequest *request;
@@ -237,6 +263,13 @@ ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
 	ccr_request_submit(request);
 	route->described = generation;
 	return request;
+}
+
+CcrRequest *
+ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
+				  const CcrItems *items)
+{
+	return submit(definition, result, items, GetCurrentTimestamp());
 }
 
 /* ----------------------------------------------------------------- waiting */
@@ -303,7 +336,7 @@ wait_until_done(const char *name, bool effects, CcrRequest *request)
 	CcrWorker  *worker = &ccr_mailboxes[request->worker];
 	TimestampTz deadline = deadline_from(request->submitted);
 
-	pg_atomic_fetch_add_u32(&worker->sleepers, 1);
+	raise_gauge(&worker->sleepers);
 	PG_TRY();
 	{
 		sleep_until_done(name, effects, request, deadline);
@@ -313,12 +346,12 @@ wait_until_done(const char *name, bool effects, CcrRequest *request)
 		bool		late = deadline != 0 && geterrcode() == ERRCODE_QUERY_CANCELED &&
 			GetCurrentTimestamp() >= deadline;
 
-		pg_atomic_fetch_sub_u32(&worker->sleepers, 1);
+		lower_gauge();
 		ccr_request_abandon(request, late ? CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	pg_atomic_fetch_sub_u32(&worker->sleepers, 1);
+	lower_gauge();
 	pg_read_barrier();
 }
 
@@ -417,6 +450,7 @@ ccr_lookup_wait(CcrDefinition *definition, const CcrResult *result,
 {
 	CcrAnswered *answered = palloc(sizeof(CcrAnswered));
 	CcrFingerprint fingerprint = request->fingerprint;
+	TimestampTz start = request->submitted;
 	CcrFailure	failure;
 
 	answered->n = request->nitems;
@@ -434,7 +468,7 @@ ccr_lookup_wait(CcrDefinition *definition, const CcrResult *result,
 		if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
 			break;
 		ccr_route_forget(definition, &fingerprint);
-		request = ccr_lookup_submit(definition, result, items);
+		request = submit(definition, result, items, start);
 		fingerprint = request->fingerprint;
 	}
 	if (failure != CCR_FAILURE_NONE)

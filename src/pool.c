@@ -140,6 +140,7 @@ allot_row(const CcrSource *source)
 			c->used = mine = true;
 			c->dbid = source->dbid;
 			c->serverid = source->serverid;
+			c->umid = source->umid;
 			strlcpy(c->server, source->server_name, NAMEDATALEN);
 			strlcpy(c->user, source->user, NAMEDATALEN);
 			c->batches = 0;
@@ -280,6 +281,7 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 		return queue;
 	}
 	queue = ccr_queue_create(fingerprint, source, context, window_ended);
+	MemoryContextSetParent(context, TopMemoryContext);
 	queue->pool = entry->pool;
 	queue->used = GetCurrentTimestamp();
 	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);

@@ -4,9 +4,9 @@
  *	  One connection to a foreign server, as a state machine.
  *
  * libpq is used in its non-blocking way throughout, rows are taken one at a
- * time (so a result is never held in whole by libpq), and every state but
- * BUSY has a deadline of its own: how long a query may take is for the
- * callers to say, who leave, whereupon the owner cancels.
+ * time (so a result is never held in whole by libpq), and connecting and
+ * cancelling have deadlines.  How long a query may take is for the callers to
+ * say, who leave, whereupon the owner cancels.
  *
  *-------------------------------------------------------------------------
  */
@@ -296,7 +296,8 @@ start_connection(CcrRemote *remote)
 		keywords[n] = "hostaddr";
 		values[n++] = skip_entries(reach->hostaddrs, remote->skip_hosts);
 		keywords[n] = "port";
-		values[n++] = skip_entries(reach->ports, remote->skip_hosts);
+		values[n++] = strchr(reach->ports, ',') == NULL ? reach->ports :
+			skip_entries(reach->ports, remote->skip_hosts);
 	}
 	keywords[n] = NULL;
 	values[n] = NULL;

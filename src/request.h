@@ -15,7 +15,7 @@
  *
  * A collector that starts anew knows nothing of what the one before it had
  * taken.  What that one did not fail as it exited is lost: its backends see
- * that the generation changed, and free what they find.
+ * that the generation changed, and abandon it.
  *
  *-------------------------------------------------------------------------
  */

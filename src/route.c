@@ -19,6 +19,7 @@
 #include "route.h"
 #include "server.h"
 #include "settings.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -47,25 +48,34 @@ watch_catalogs(void)
 }
 
 /*
- * What runs with the rights of its owner must not be steered by its caller,
- * to whom the settings belong that the owner has left open.
+ * What runs with the rights of another than the session's user must not be
+ * steered by the session: a key is an expression that runs with those rights,
+ * and a server is where they are used.  What the lookup itself sets is its
+ * owner's word, and what comes from the configuration or the database is its
+ * administrator's.
  */
-static void
-check_pinned(const CcrDefinition *definition)
+void
+ccr_route_check(const CcrDefinition *definition)
 {
 	const char *open = NULL;
 
-	if (!definition->security_definer)
-		return;
-	if (!definition->pins_server)
+	if (definition->security_definer && !definition->pins_server)
 		open = "concresce.server";
-	else if (!definition->pins_key && ccr_key[0])
+	else if (definition->security_definer && !definition->pins_key && ccr_key[0])
 		open = "concresce.key";
+	else if (InLocalUserIdChange() || InSecurityRestrictedOperation())
+	{
+		if (!definition->pins_server && ccr_server_source > PGC_S_DATABASE)
+			open = "concresce.server";
+		else if (!definition->pins_key && ccr_key[0] && ccr_key_source > PGC_S_DATABASE)
+			open = "concresce.key";
+	}
 	if (open)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("SECURITY DEFINER lookup %s must set \"%s\"",
+				 errmsg("lookup %s must set \"%s\" to run with the rights of another role",
 						definition->name, open),
+				 errdetail("The session's setting is not used in a SECURITY DEFINER function."),
 				 errhint("ALTER FUNCTION %s SET %s = ...", definition->name, open)));
 }
 
@@ -99,6 +109,21 @@ find_route(CcrDefinition *definition, const CcrResult *result)
 			return route;
 	}
 	return NULL;
+}
+
+/* A change that does not concern the source is no reason to describe it anew. */
+static void
+inherit_description(CcrDefinition *definition, CcrRoute *route)
+{
+	ListCell   *lc;
+
+	foreach(lc, definition->routes)
+	{
+		CcrRoute   *old = lfirst(lc);
+
+		if (memcmp(&old->fingerprint, &route->fingerprint, sizeof(CcrFingerprint)) == 0)
+			route->described = old->described;
+	}
 }
 
 static void
@@ -227,7 +252,7 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result)
 	MemoryContext old;
 
 	watch_catalogs();
-	check_pinned(definition);
+	ccr_route_check(definition);
 	route = find_route(definition, result);
 	if (route)
 		return route;
@@ -238,8 +263,9 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result)
 				 errmsg("lookup %s names no foreign server", definition->name),
 				 errhint("ALTER FUNCTION %s SET concresce.server = 'name of a server'",
 						 definition->name)));
-	drop_stale_routes(definition);
 	route = make_route(definition, result);
+	inherit_description(definition, route);
+	drop_stale_routes(definition);
 	MemoryContextSetParent(route->context, definition->context);
 	old = MemoryContextSwitchTo(definition->context);
 	definition->routes = lappend(definition->routes, route);

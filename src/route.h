@@ -42,6 +42,12 @@ typedef struct CcrRoute
 extern CcrRoute *ccr_route_get(CcrDefinition *definition,
 							   const CcrResult *result);
 
+/*
+ * Refuse settings of the session where the call has not the session's rights.
+ * To be asked before concresce.key is evaluated.
+ */
+extern void ccr_route_check(const CcrDefinition *definition);
+
 /* The description of its source, with fresh addresses; palloc'd. */
 extern void ccr_route_describe(CcrRoute *route, StringInfo buf);
 

@@ -28,8 +28,10 @@ typedef enum CcrOnFull
 	CCR_FULL_ERROR
 } CcrOnFull;
 
-extern char *ccr_server_name;	/* foreign server; "": this database */
+extern char *ccr_server_name;	/* foreign server; "": none */
 extern char *ccr_key;			/* expressions over the arguments, or "" */
+extern int	ccr_server_source;	/* GucSource of the two */
+extern int	ccr_key_source;
 extern double ccr_max_window;	/* ms */
 extern int	ccr_max_size;		/* items */
 extern int	ccr_max_bytes;		/* bytes */

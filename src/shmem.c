@@ -244,6 +244,7 @@ allot_counters(const CcrCountersKey *key)
 		}
 		if (pg_atomic_read_u32(&c->queued) == 0 &&
 			pg_atomic_read_u32(&c->active) == 0 &&
+			pg_atomic_read_u32(&c->backlog) == 0 &&
 			pg_atomic_read_u32(&c->waiting) == 0 &&
 			(victim == NULL || c->used < victim->used))
 			victim = c;
@@ -258,7 +259,6 @@ allot_counters(const CcrCountersKey *key)
 		pg_atomic_write_u64(&victim->value[i], 0);
 	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
 		pg_atomic_write_u64(&victim->batch_sizes[i], 0);
-	pg_atomic_write_u32(&victim->backlog, 0);
 
 	SpinLockAcquire(&victim->mutex);
 	victim->used = now;

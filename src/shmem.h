@@ -126,6 +126,7 @@ typedef struct CcrConnection
 	bool		used;
 	Oid			dbid;
 	Oid			serverid;
+	Oid			umid;			/* user mapping */
 	char		server[NAMEDATALEN];
 	char		user[NAMEDATALEN];
 	char		state[16];

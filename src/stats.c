@@ -4,8 +4,8 @@
  *	  The functions behind the views.
  *
  * A role sees what is its own: the counters of functions that it owns, the
- * connections to servers that it may use, its own requests.  The rest takes
- * pg_read_all_stats.
+ * connections of the user mappings that it uses, its own requests.  The rest
+ * takes pg_read_all_stats.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_user_mapping.h"
 #include "compat.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
@@ -22,6 +23,7 @@
 #include "stats.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(concresce_stats);
@@ -39,6 +41,14 @@ static bool
 sees_all(void)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+/* Whose function it is; one that was dropped is nobody's. */
+static bool
+owns(Oid function)
+{
+	return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) &&
+		ccr_proc_ownercheck(function, GetUserId());
 }
 
 static uint64
@@ -139,7 +149,7 @@ concresce_stats(PG_FUNCTION_ARGS)
 		ForeignServer *server;
 
 		if (serials[i] == 0 || keys[i].dbid != MyDatabaseId ||
-			!(all || ccr_proc_ownercheck(keys[i].function, GetUserId())))
+			!(all || owns(keys[i].function)))
 			continue;
 		values[0] = ObjectIdGetDatum(keys[i].function);
 		server = OidIsValid(keys[i].serverid) ?
@@ -163,7 +173,7 @@ concresce_batch_sizes(PG_FUNCTION_ARGS)
 
 	ccr_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	if (!sees_all() && !ccr_proc_ownercheck(function, GetUserId()))
+	if (!sees_all() && !owns(function))
 		return (Datum) 0;
 	copy_keys(keys, serials);
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
@@ -187,6 +197,21 @@ concresce_batch_sizes(PG_FUNCTION_ARGS)
 
 /* -------------------------------------------------------------- connections */
 
+/* Is this the user mapping that the role would use? */
+static bool
+is_own_mapping(Oid umid, Oid serverid)
+{
+	Oid			own = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
+									  ObjectIdGetDatum(GetUserId()),
+									  ObjectIdGetDatum(serverid));
+
+	if (!OidIsValid(own))
+		own = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
+							  ObjectIdGetDatum(InvalidOid),
+							  ObjectIdGetDatum(serverid));
+	return own == umid;
+}
+
 Datum
 concresce_connections(PG_FUNCTION_ARGS)
 {
@@ -206,9 +231,7 @@ concresce_connections(PG_FUNCTION_ARGS)
 		SpinLockRelease(&ccr_connections[i].mutex);
 		if (!row.used || row.dbid != MyDatabaseId)
 			continue;
-		if (!all &&
-			(GetForeignServerExtended(row.serverid, FSV_MISSING_OK) == NULL ||
-			 ccr_server_aclcheck(row.serverid, GetUserId(), ACL_USAGE) != ACLCHECK_OK))
+		if (!all && !is_own_mapping(row.umid, row.serverid))
 			continue;
 		put_text(values, nulls, 0, row.server);
 		put_text(values, nulls, 1, row.user);
