@@ -90,6 +90,8 @@ sub DESTROY
 #	mute(N)		those open fall silent towards the client after N more bytes
 #	close		those open are closed
 #	hole		those to come get no answer at all
+#
+# and asked: open, accepted (how many).
 package Proxy;
 
 use parent -norequire, 'Peer';
@@ -98,7 +100,7 @@ sub new
 {
 	my ($class, $target) = @_;
 
-	return $class->spawn(target => $target);
+	return $class->spawn(target => $target, accepted => 0);
 }
 
 sub mute { return $_[0]->ask("mute $_[1]") }
@@ -128,6 +130,7 @@ sub command
 	if ($word eq 'mute') { $_->{budget} //= $bytes foreach @open }
 	elsif ($word eq 'close') { $self->forget($_) foreach @open }
 	elsif ($word eq 'hole') { $self->{hole} = 1 }
+	elsif ($word eq 'accepted') { return $self->{accepted} }
 	return scalar @open;
 }
 
@@ -137,6 +140,7 @@ sub accept_one
 	my $pair = { client => scalar $listener->accept };
 
 	return unless $pair->{client};
+	$self->{accepted}++;
 	unless ($self->{hole})
 	{
 		$pair->{server} = IO::Socket::INET->new(
