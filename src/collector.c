@@ -190,6 +190,7 @@ start(void)
 	pg_atomic_write_u32(&worker->proc, ccr_my_procno() + 1);
 	pg_memory_barrier();
 	wake_waiters();
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 

@@ -16,8 +16,6 @@ CHILDREN=()
 DISTURBED=0
 
 settings() {
-	: "${BENCH_CLIENTS:=1 8 64 256}"
-	: "${BENCH_SESSIONS:=100 500}"
 	: "${BENCH_RTT_MS:=0 1}"
 	: "${BENCH_PROTOCOL:=simple}"
 	: "${BENCH_PEERS:=${CONTENDERS[*]}}"
@@ -25,12 +23,16 @@ settings() {
 	: "${BENCH_OTHERS:=20}"
 	: "${BENCH_RETRIES:=2}"
 	if [ -n "${QUICK:-}" ]; then
+		: "${BENCH_CLIENTS:=1 64}"
+		: "${BENCH_SESSIONS:=100}"
 		: "${BENCH_ROUNDS:=1}"
 		: "${BENCH_SECONDS:=1}"
 		: "${BENCH_COUNT_CLIENTS:=64}"
-		: "${BENCH_LONE_CALLS:=300}"
+		: "${BENCH_LONE_CALLS:=200}"
 		: "${BENCH_LOOKUPS:=200000}"
 	else
+		: "${BENCH_CLIENTS:=1 8 64 256}"
+		: "${BENCH_SESSIONS:=100 500}"
 		: "${BENCH_ROUNDS:=3}"
 		: "${BENCH_SECONDS:=4}"
 		: "${BENCH_COUNT_CLIENTS:=$BENCH_CLIENTS}"
@@ -389,14 +391,15 @@ calc() {
 	awk "BEGIN { printf \"${2:-%.2f}\", $1 }"
 }
 
-# medians FILE KEY-COLUMNS VALUE-COLUMN: "key median min max" a line, the
-# values of a key joined by a space; columns by name
+# medians FILE KEY-COLUMNS VALUE-COLUMN: "key median min max [disturbed]" a
+# line, the values of a key joined by a space; columns by name.
 medians() {
-	awk -F, -v keys="$2" -v value="$3" -f "$BENCH/medians.awk" "$1"
+	awk -F, -v keys="$2" -v value="$3" -v limit="$BENCH_OTHERS" \
+		-f "$BENCH/medians.awk" "$1"
 }
 
-# print_matrix TITLE FORMAT ROW-NAME COLUMN...: "row column value" lines on
-# standard input
+# print_matrix TITLE FORMAT ROW-NAME COLUMN...: "row column value [disturbed]"
+# lines on standard input; what was disturbed gets a star.
 print_matrix() {
 	local title=$1 format=$2 row=$3
 
@@ -407,37 +410,40 @@ print_matrix() {
 		{
 			if (!($1 in seen)) { seen[$1] = 1; rows[++nrows] = $1 }
 			value[$1, $2] = $3
+			star[$1, $2] = $NF == "disturbed" ? "*" : " "
 		}
 		END {
 			n = split(columns, column, " ")
 			printf "%14s", corner
 			for (i = 1; i <= n; i++)
-				printf "%14s", column[i]
+				printf "%13s ", column[i]
 			printf "\n"
 			for (r = 1; r <= nrows; r++) {
 				printf "%14s", rows[r]
 				for (i = 1; i <= n; i++) {
 					v = value[rows[r], column[i]]
-					printf "%14s", v == "" ? "-" : v + 0 == v ? sprintf(format, v) : v
+					printf "%13s%s", (v == "" ? "-" : sprintf(format, v)),
+						(v == "" ? " " : star[rows[r], column[i]])
 				}
 				printf "\n"
 			}
 		}'
 }
 
-# verdict WHAT MEASURED COMPARISON TARGET: one line, with "met" or "short"
+# verdict WHAT MEASURED COMPARISON TARGET [disturbed]: one line, with "met" or
+# "short".
 verdict() {
 	local what=$1 measured=$2 comparison=$3 target=$4 word=met
 
-	if [[ $measured == - ]]; then
+	if [ "$measured" = - ]; then
 		word='not measured'
-	elif awk "BEGIN { exit $measured $comparison $target }"; then
+	elif awk "BEGIN { exit ($measured $comparison $target) }"; then
 		word=short
 	fi
-	printf '  %-58s %9s  (%s %s)  %s\n' "$what" "$measured" "$comparison" \
-		"$target" "$word"
-	printf '"%s",%s,%s,%s,%s\n' "$what" "$measured" "$comparison" "$target" \
-		"$word" >>"$RESULTS/verdicts.csv"
+	printf '  %-58s %9s  (%s %s)  %s%s\n' "$what" "$measured" "$comparison" \
+		"$target" "$word" "${5:+, but disturbed}"
+	printf '"%s",%s,%s,%s,%s,%s\n' "$what" "$measured" "$comparison" \
+		"$target" "$word" "${5:-}" >>"$RESULTS/verdicts.csv"
 }
 
 asked_for() {

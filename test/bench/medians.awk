@@ -2,7 +2,9 @@
 #
 # -v keys="a b": the columns that make a group; -v value=c.  The groups come
 # out in the order of their first row.  Values that are no numbers (a round
-# that failed) are left out.
+# that failed) are left out, and so are rows with more than -v limit=n in the
+# column others_cpu_percent, unless a group has no others: then it is marked
+# with "disturbed" at the end of its line.
 
 function median(list,    n, v, i, j, t)
 {
@@ -29,14 +31,25 @@ $(at[value]) + 0 == $(at[value]) {
 	group = ""
 	for (i = 1; i <= nkeys; i++)
 		group = group (i > 1 ? " " : "") $(at[key[i]])
-	if (!(group in values))
+	if (!(group in known)) {
+		known[group] = 1
 		groups[++ngroups] = group
-	values[group] = values[group] " " $(at[value])
+	}
+	if ("others_cpu_percent" in at && $(at["others_cpu_percent"]) > limit + 0)
+		disturbed[group] = disturbed[group] " " $(at[value])
+	else
+		values[group] = values[group] " " $(at[value])
 }
 
 END {
 	for (i = 1; i <= ngroups; i++) {
-		m = median(values[groups[i]])
-		print groups[i], m, least, greatest
+		group = groups[i]
+		mark = ""
+		if (!(group in values)) {
+			values[group] = disturbed[group]
+			mark = " disturbed"
+		}
+		m = median(values[group])
+		print group, m, least, greatest mark
 	}
 }

@@ -181,11 +181,11 @@ part_calls() {
 	done
 }
 
-# calls_table FILE VALUE PROTOCOL RTT: "clients peer median" lines
+# calls_table FILE VALUE PROTOCOL RTT: "clients peer median [disturbed]" lines
 calls_table() {
 	medians "$1" 'protocol rtt_ms clients peer' "$2" |
 		awk -v protocol="$3" -v rtt="$4" \
-			'$1 == protocol && $2 == rtt { print $3, $4, $5 }'
+			'$1 == protocol && $2 == rtt { print $3, $4, $5, $8 }'
 }
 
 calls_report() {
@@ -198,13 +198,13 @@ calls_report() {
 	print_matrix "$title: transactions a second" %.0f clients "$@" <"$WORK/tps"
 	if have concresce; then
 		awk '
-			$2 == "concresce" { own[$1] = $3 }
+			$2 == "concresce" { own[$1] = $3; mark[$1] = $4 }
 			{ line[NR] = $0 }
 			END {
 				for (i = 1; i <= NR; i++) {
 					split(line[i], f, " ")
 					if (f[2] != "concresce" && f[3] > 0 && f[1] in own)
-						print f[1], f[2], own[f[1]] / f[3]
+						print f[1], f[2], own[f[1]] / f[3], f[4] mark[f[1]] ? "disturbed" : ""
 				}
 			}' "$WORK/tps" >"$WORK/ratios"
 		print_matrix "$title: concresce / contender" %.2f clients "${@:2}" \
@@ -227,16 +227,16 @@ calls_report() {
 }
 
 calls_verdicts() {
-	local protocol=$1 rtt=$2 at clients peer target measured
+	local protocol=$1 rtt=$2 at clients peer target measured mark
 
 	say ''
 	while read -r at clients peer target; do
 		((at == rtt)) || continue
 		[[ " $BENCH_CLIENTS " == *" $clients "* ]] || continue
-		measured=$(awk -v c="$clients" -v p="$peer" \
-			'$1 == c && $2 == p { printf "%.2f", $3 }' "$WORK/ratios")
+		read -r measured mark < <(awk -v c="$clients" -v p="$peer" \
+			'$1 == c && $2 == p { printf "%.2f %s", $3, $4 }' "$WORK/ratios") || :
 		verdict "$protocol, $rtt ms, $clients clients: / $peer" \
-			"${measured:--}" '>=' "$target"
+			"${measured:--}" '>=' "$target" "$mark"
 	done <<-TARGETS
 		0 64 postgres_fdw 3.5
 		0 64 plproxy 1.3
@@ -254,12 +254,15 @@ calls_verdicts() {
 		1 256 pgbouncer 6
 		1 256 straight 1.0
 	TARGETS
-	measured=$(awk '
-		$2 == "concresce" { tps[$1] = $3 }
-		END { if (tps[64] && tps[256]) printf "%.2f", tps[256] / tps[64] }' \
-		"$WORK/tps")
-	if ((rtt == 0)); then
+	((rtt == 0)) || return 0
+	read -r measured mark < <(awk '
+		$2 == "concresce" { tps[$1] = $3; mark[$1] = $4 }
+		END {
+			if (tps[64] && tps[256])
+				printf "%.2f %s", tps[256] / tps[64], mark[64] mark[256]
+		}' "$WORK/tps") || :
+	if [ -n "$measured" ]; then
 		verdict "$protocol, $rtt ms: concresce at 256 / at 64 clients" \
-			"${measured:--}" '>=' 1.0
+			"$measured" '>=' 1.0 "$mark"
 	fi
 }

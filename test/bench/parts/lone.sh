@@ -91,7 +91,7 @@ lone_report() {
 	for column in min median p95; do
 		medians "$RESULTS/lone.csv" 'rtt_ms pause_us peer' "$column" |
 			awk -v rtt="$rtt" -v pause="$pause_us" -v column="$column" \
-				'$1 == rtt && $2 == pause { print $3, column, $4 }'
+				'$1 == rtt && $2 == pause { print $3, column, $4, $7 }'
 	done >"$WORK/lone.table"
 	sed 's/^latch /2_latches /' "$WORK/lone.table" |
 		print_matrix "$title" %.1f '' min median p95
@@ -116,6 +116,7 @@ lone_verdict() {
 	own=$(lone_median concresce)
 	if [[ -n $own && -n $peer ]]; then
 		verdict "$rtt ms, pause $pause_us us: a lone call $label" \
-			"$(calc "$own / $peer")" "$comparison" "$target"
+			"$(calc "$own / $peer")" "$comparison" "$target" \
+			"$(awk '$4 != "" { print $4; exit }' "$WORK/lone.table")"
 	fi
 }
