@@ -35,7 +35,7 @@ ccr_cancel_start(PGconn *conn)
 		PQcancelFinish(cc);
 		return NULL;
 	}
-	cancel = palloc(sizeof(CcrCancel));
+	cancel = MemoryContextAlloc(TopMemoryContext, sizeof(CcrCancel));
 	cancel->conn = cc;
 	cancel->wants = PGRES_POLLING_WRITING;
 	return cancel;
@@ -79,6 +79,13 @@ ccr_cancel_free(CcrCancel *cancel)
 #define CCR_CANCEL_STACK	(256 * 1024)	/* bytes */
 
 /*
+ * PQcancel() waits for as long as the far side keeps its connection open, and
+ * cannot be interrupted.  A server that never answers must not tie up ever
+ * more threads and descriptors: beyond these, connections are just closed.
+ */
+#define CCR_MAX_CANCELS		32
+
+/*
  * Not palloc'd, as the thread may outlive the collector's interest in it.
  * Whoever of the two leaves last frees it.
  */
@@ -88,6 +95,8 @@ struct CcrCancel
 	int			fd;				/* eventfd, readable at the end */
 	int			left;			/* how many of the two have left */
 };
+
+static int	nrunning = 0;		/* threads */
 
 static void
 leave(CcrCancel *cancel)
@@ -109,6 +118,7 @@ run(void *arg)
 	(void) PQcancel(cancel->handle, error, sizeof(error));
 	(void) !write(cancel->fd, &one, sizeof(one));
 	leave(cancel);
+	__atomic_sub_fetch(&nrunning, 1, __ATOMIC_ACQ_REL);
 	return NULL;
 }
 
@@ -127,7 +137,10 @@ start_thread(CcrCancel *cancel)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, CCR_CANCEL_STACK);
+	__atomic_add_fetch(&nrunning, 1, __ATOMIC_ACQ_REL);
 	rc = pthread_create(&thread, &attr, run, cancel);
+	if (rc != 0)
+		__atomic_sub_fetch(&nrunning, 1, __ATOMIC_ACQ_REL);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc == 0;
@@ -136,8 +149,11 @@ start_thread(CcrCancel *cancel)
 CcrCancel *
 ccr_cancel_start(PGconn *conn)
 {
-	CcrCancel  *cancel = malloc(sizeof(CcrCancel));
+	CcrCancel  *cancel;
 
+	if (__atomic_load_n(&nrunning, __ATOMIC_ACQUIRE) >= CCR_MAX_CANCELS)
+		return NULL;
+	cancel = malloc(sizeof(CcrCancel));
 	if (cancel == NULL)
 		return NULL;
 	cancel->left = 0;
