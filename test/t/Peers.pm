@@ -205,8 +205,9 @@ sub run
 # ---- a server --------------------------------------------------------------
 
 # new(acts): the name of the database that a client asks for picks the act, a
-# hash of code that is called with the connection where something else is to
-# happen than an orderly answer, for "columns" and "rows" (see below).
+# hash of code that is called with the connection in place of an orderly answer
+# at that stage: greet, parse, describe, bind, portal, execute, sync. The act
+# "cancel" is code to call for a cancel request.
 package FakeServer;
 
 use parent -norequire, 'Peer';
@@ -334,7 +335,11 @@ sub start
 		$self->send_raw('N');
 		return $self->start;
 	}
-	die 'a cancel' if $code == 80877102;
+	if ($code == 80877102)
+	{
+		$self->{acts}{cancel}->($self) if $self->{acts}{cancel};
+		die 'a cancel';
+	}
 	my %options = split(/\0/, substr($body, 4), -1);
 	$self->{act} = $self->{acts}{ $options{database} } // {};
 	return;

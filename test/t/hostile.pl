@@ -203,6 +203,8 @@ my $i = 0;
 my %name = map { ("act" . $i++) => $_ } sort keys %acts;
 my $fake = FakeServer->new(
 	endless => $endless,
+	stall => { execute => $silence },
+	cancel => $silence,
 	map { ($_ => $acts{ $name{$_} }[0]) } keys %name);
 
 sub server
@@ -216,7 +218,7 @@ sub server
 		"${name}_f(n int)" => 'int STABLE' => 'SELECT n',
 		"${name}_set(n int)" => 'SETOF int STABLE' => 'SELECT n');
 }
-$node->safe_psql('postgres', join('', map { server($_) } 'endless', keys %name));
+$node->safe_psql('postgres', join('', map { server($_) } 'endless', 'stall', keys %name));
 
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'another server works');
 my $pid = collector_pid($node);
@@ -224,7 +226,7 @@ my $pid = collector_pid($node);
 foreach my $server (sort { $name{$a} cmp $name{$b} } keys %name)
 {
 	my $due = $acts{ $name{$server} }[1];
-	my $call = attempt($node, "SELECT coalesce(${server}_f(1), -1)", timeout => '2s');
+	my $call = attempt($node, "SELECT coalesce(${server}_f(1), -1)", timeout => ($due // '') eq '57014' ? '500ms' : '20s');
 	my $state = $call->sqlstate;
 
 	# no wrong answer, no end of the session, no waiting for the timeout
@@ -241,6 +243,26 @@ like($node->safe_psql('postgres', 'SELECT last_error FROM concresce.stats'),
 is(attempt($node, 'SELECT v(2)')->out, 'v2', 'another server still works');
 
 # More rows than fit: that set is refused, in bounded memory.
+# Neither queries nor cancels end. What that ties up is bounded.
+is(attempt($node, <<'EOF_SQL', timeout => '100ms')->out, '60', 'calls that are never answered time out');
+CREATE FUNCTION stalls() RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	n int := 0;
+BEGIN
+	FOR i IN 1 .. 60 LOOP
+		BEGIN
+			PERFORM stall_f(i);
+		EXCEPTION WHEN query_canceled THEN
+			n := n + 1;
+		END;
+	END LOOP;
+	RETURN n;
+END $$;
+SELECT stalls()
+EOF_SQL
+cmp_ok(scalar(() = glob("/proc/$pid/task/*")), '<', 40, 'their cancels are bounded');
+is(attempt($node, 'SELECT v(3)')->out, 'v3', 'another server still works');
+
 my $memory = sub {
 	return PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status") =~ /^VmRSS:\s+(\d+)/m ? $1 : 0;
 };
@@ -248,6 +270,8 @@ my $before = $memory->();
 my $scalar = call($node, 'SELECT endless_f(1)', timeout => '3s');
 my $set = call($node, 'SELECT count(*) FROM endless_set(1)', timeout => '3s');
 $scalar->waiting;
+ok(Concresce::timed(sub { $node->safe_psql('postgres', $_) foreach 'CREATE DATABASE app', 'DROP DATABASE app' }) < 15,
+	'rows without end: a database can be dropped');
 is(attempt($node, "SELECT v($_)")->out, "v$_", 'rows without end: another server is served')
   foreach 3 .. 5;
 is($scalar->sqlstate, '57014', 'a scalar lookup times out');

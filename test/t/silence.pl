@@ -13,8 +13,8 @@ use Test::More;
 
 # Seconds: what a deadline may be late by, and what a silent connection may
 # stay open for after the last caller has left.
-my $LATE = 3;
-my $GRACE = 10;
+my $LATE = 5;
+my $GRACE = 20;
 
 my $node = start_node('local');
 make_far($node);
