@@ -48,9 +48,11 @@ CREATE ROLE app_wrong LOGIN;
 CREATE ROLE app_none LOGIN;
 CREATE ROLE app_free LOGIN;
 CREATE ROLE app_unmapped LOGIN;
+CREATE ROLE app_twin LOGIN;
 GRANT USAGE ON FOREIGN SERVER far TO PUBLIC;
 CREATE USER MAPPING FOR app_md5 SERVER far OPTIONS (user 'far_md5', password '$SECRET');
 CREATE USER MAPPING FOR app_scram SERVER far OPTIONS (user 'far_scram', password '$SECRET');
+CREATE USER MAPPING FOR app_twin SERVER far OPTIONS (user 'far_scram', password '$SECRET');
 CREATE USER MAPPING FOR app_other SERVER far OPTIONS (user 'far_other', password '$SECRET');
 CREATE USER MAPPING FOR app_trust SERVER far OPTIONS (user 'far_trust', password '$SECRET');
 CREATE USER MAPPING FOR app_wrong SERVER far OPTIONS (user 'far_scram', password 'x$SECRET');
@@ -104,13 +106,13 @@ is(join(',', map { $_->out } finish_all(@calls)),
 $node->safe_psql('postgres',
 	define('far', 'slow_who(n int)' => 'text STABLE' => 'SELECT current_user::text FROM gate(n)'));
 my $gate = close_gate($node);
-@calls = map { call($node, 'SELECT slow_who(1)', user => $_) } @users;
+@calls = map { call($node, 'SELECT slow_who(1)', user => $_) } @users, 'app_twin';
 $_->waiting foreach @calls;
-ok(poll_far($node, 4), 'a flight of the same key for each mapping');
+ok(poll_far($node, 5), 'a flight of the same key for each mapping, be they alike');
 is($node->safe_psql('postgres', q{SELECT count(DISTINCT usename) FROM pg_stat_activity
 	WHERE application_name = 'concresce' AND state = 'active'}), 4, 'on a connection of its own');
 open_gate($gate);
-is(join(',', map { $_->out } finish_all(@calls)), 'far_md5,far_scram,far_other,far_trust', 'each gets his own');
+is(join(',', map { $_->out } finish_all(@calls)), 'far_md5,far_scram,far_other,far_trust,far_scram', 'each gets his own');
 
 # The role that counts is the one that runs the function.
 is($node->safe_psql('postgres', 'SET ROLE app_scram; SELECT who(2)'), 'far_scram 2', 'SET ROLE');
@@ -155,6 +157,14 @@ is($calls[1]->out, 'far', 'is used by nobody else');
 is($calls[1]->out . $calls[2]->out, '23', 'a key that a session sets is its own affair');
 my $evil = as('app_scram', "SELECT poison(1)", key => '(SELECT 1)');
 isnt($evil->sqlstate, '', 'a key is no query');
+
+# Keys are values, whatever they look like.
+$node->safe_psql('postgres',
+	define('far', 'echo(s text, t text[])' => 'text STABLE' => "SELECT s || t[1]"));
+my $attack = q~'); DROP TABLE items; --" \\ {$1,"~;
+is(as('app_scram', "SELECT echo(\$q\$$attack\$q\$, ARRAY[\$q\$$attack\$q\$])")->out, $attack x 2,
+	'what looks like SQL is a key like any other');
+is($node->safe_psql('far', 'SELECT count(*) FROM items'), 1000, 'and has no effect');
 
 # ---- rights that are taken away --------------------------------------------
 
