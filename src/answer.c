@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "answer.h"
+#include "mb/pg_wchar.h"
 #include "shmem.h"
 
 static void
@@ -63,15 +64,41 @@ ccr_error_restore(const char *data, Size length)
 	return error;
 }
 
+/* What is cut off within its last character keeps the others. */
+const char *
+ccr_error_legible(const char *s)
+{
+	int			length = s ? strlen(s) : 0;
+	int			good;
+	char	   *copy;
+
+	if (length == 0)
+		return s;
+	good = pg_verify_mbstr_len(GetDatabaseEncoding(), s, length, true);
+	if (good >= 0)
+		return s;
+	good = pg_encoding_verifymbstr(GetDatabaseEncoding(), s, length);
+	if (length - good < pg_database_encoding_max_length())
+		return pnstrdup(s, good);
+	copy = pnstrdup(s, length);
+	for (char *p = copy; *p; p++)
+		if (IS_HIGHBIT_SET(*p))
+			*p = '?';
+	return copy;
+}
+
+/* The texts come from elsewhere, and are no format strings. */
 void
 ccr_error_throw(const CcrError *error)
 {
 	ereport(ERROR,
 			(errcode(error->sqlstate),
-			 errmsg_internal("%s", error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0,
-			 error->context ? errcontext("%s", error->context) : 0));
+			 errmsg_internal("%s", ccr_error_legible(error->message)),
+			 error->detail ?
+			 errdetail_internal("%s", ccr_error_legible(error->detail)) : 0,
+			 error->hint ? errhint("%s", ccr_error_legible(error->hint)) : 0,
+			 error->context ?
+			 errcontext("%s", ccr_error_legible(error->context)) : 0));
 }
 
 dsa_pointer

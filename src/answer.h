@@ -70,6 +70,9 @@ typedef struct CcrSharedRows
 
 extern void ccr_error_flatten(StringInfo buf, const CcrError *error);
 extern CcrError *ccr_error_restore(const char *data, Size length);
+/* A text that the database's encoding allows: s itself, or a copy. */
+extern const char *ccr_error_legible(const char *s);
+
 CCR_NORETURN extern void ccr_error_throw(const CcrError *error);
 
 /* Rows shared by references entries; InvalidDsaPointer if there is no room. */

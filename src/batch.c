@@ -236,6 +236,7 @@ next_step(CcrBatch *batch)
 	bool		prepare = queue->source->prepare && !queue->unprepared;
 	char		statement[NAMEDATALEN];
 
+	batch->variant = CCR_VARIANT_PLAIN;
 	if (queue->shape.known && queue->shape.keyed)
 		batch->variant = has_null(batch) ?
 			CCR_VARIANT_KEYED_NULL : CCR_VARIANT_KEYED;
@@ -292,6 +293,7 @@ ccr_batch_new(CcrQueue *queue, CcrRemote *remote, const char *nonce,
 	queue->flying++;
 	batch->sent = GetCurrentTimestamp();
 	queue->used = batch->sent;
+	ccr_counters_touch(counters, batch->sent);
 	ccr_count(counters, CCR_BATCHES, 1);
 	ccr_count(counters, CCR_BATCH_ITEMS, batch->n);
 	if ((uint64) batch->n > pg_atomic_read_u64(&counters->value[CCR_BATCH_MAX]))
@@ -312,6 +314,19 @@ ccr_batch_start(CcrBatch *batch)
 }
 
 /* ------------------------------------------------------------------- shape */
+
+/*
+ * Ask the far side anew, under new names: those used so far are taken on the
+ * links that know them.
+ */
+static void
+forget_shape(CcrQueue *queue)
+{
+	if (queue->source->returns_void)
+		return;
+	queue->shape.known = false;
+	queue->revision++;
+}
 
 static bool
 all_binary(const CcrSource *source, const PGresult *result, int first, int n)
@@ -413,7 +428,7 @@ check_first_row(CcrBatch *batch, const PGresult *result)
 		(shape->positional || PQftype(result, 0) == INT8OID) &&
 		(!shape->binary || all_binary(source, result, shape->first, shape->ncolumns)))
 		return true;
-	batch->queue->shape.known = false;
+	forget_shape(batch->queue);
 	batch->reshaped = true;
 	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
 							   "foreign server sent rows of another shape than it had described",
@@ -633,9 +648,7 @@ outdated(CcrBatch *batch, const CcrError *error)
 		default:
 			return false;
 	}
-	if (!queue->source->returns_void)
-		queue->shape.known = false;
-	queue->revision++;			/* new names for what is prepared anew */
+	forget_shape(queue);
 	return !batch->flights[0]->resent;
 }
 
@@ -651,9 +664,9 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		fly_again(batch, batch->n / 2);
 	else
 	{
-		/* ask anew what the columns are: they may be what is wrong */
-		if (queue->shape.keyed)
-			queue->shape.known = false;
+		/* ask anew what the columns are, if they may be what is wrong */
+		if (queue->shape.keyed && !is_data_error(error->sqlstate))
+			forget_shape(queue);
 		ccr_batch_fail(batch, error);
 	}
 }
@@ -677,6 +690,11 @@ wrong_row_count(CcrBatch *batch)
 bool
 ccr_batch_done(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)
 {
+	if (error == NULL && batch->error == NULL && op == CCR_OP_DESCRIBE &&
+		!batch->queue->shape.known)
+		batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
+								   "foreign server did not describe the query",
+								   NULL, NULL);
 	if (error == NULL && batch->error == NULL && op != CCR_OP_EXECUTE)
 	{
 		next_step(batch);

@@ -57,7 +57,6 @@ typedef struct Watched
 static int	worker_index;
 static CcrWorker *worker;
 static WaitEventSet *wait_set = NULL;
-static int	wait_set_size = 0;
 static Watched *watched = NULL;
 static int	nwatched = 0;
 static int	fine_timer = -1;	/* timerfd: epoll counts in ms only */
@@ -161,6 +160,32 @@ wake_waiters(void)
 			ccr_wake(i);
 }
 
+/*
+ * libpq takes from PG* variables what it is not told.  What reaches a foreign
+ * server is for the server's options to say, not for the shell that started
+ * this one; and dates have to come in a style that any session reads alike.
+ */
+static void
+clear_environment(void)
+{
+	for (int i = 0; environ[i];)
+	{
+		const char *equals = strchr(environ[i], '=');
+
+		if (equals && strncmp(environ[i], "PG", 2) == 0)
+		{
+			char	   *name = pnstrdup(environ[i], equals - environ[i]);
+
+			/* shifts what follows to this place */
+			unsetenv(name);
+			pfree(name);
+		}
+		else
+			i++;
+	}
+	setenv("PGDATESTYLE", "ISO", 1);
+}
+
 static void
 start(void)
 {
@@ -170,8 +195,7 @@ start(void)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	CurrentResourceOwner = ResourceOwnerCreate(NULL, "concresce collector");
 
-	/* what libpq would otherwise take from the postmaster's environment */
-	setenv("PGDATESTYLE", "ISO", 1);
+	clear_environment();
 
 	wait_event_idle = ccr_new_wait_event("ConcresceCollectorMain");
 	pause_before_restart();
@@ -274,14 +298,11 @@ take_request(CcrRequest *request)
  * What is abandoned was pushed for intake before, so the intake is taken
  * second, and the abandoned requests are dealt with last.
  */
-static bool
+static void
 take_mail(void)
 {
-	bool		any;
-
 	taken_abandoned = ccr_request_take_abandoned(worker);
 	taken = ccr_request_take(worker);
-	any = taken_abandoned || taken;
 	while (taken)
 	{
 		current = taken;
@@ -296,7 +317,6 @@ take_mail(void)
 		taken_abandoned = ccr_request_following_abandoned(request);
 		ccr_flights_abandon(request, ccr_pool_deserted);
 	}
-	return any;
 }
 
 /* ----------------------------------------------------------------- waiting */
@@ -343,8 +363,7 @@ rebuild_wait_set(void)
 	if (watched)
 		pfree(watched);
 	watched = MemoryContextAlloc(TopMemoryContext, Max(nwatched, 1) * sizeof(Watched));
-	wait_set_size = nwatched + 3;
-	wait_set = ccr_create_wait_event_set(wait_set_size);
+	wait_set = ccr_create_wait_event_set(nwatched + 3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fine_timer, NULL, &fine_timer);

@@ -30,6 +30,8 @@ struct CcrTicket
 {
 	CcrRequest *request;		/* hash key */
 	CcrQueue   *queue;
+	CcrCounters *counters;		/* that the backend counted the calls in */
+	uint32		admitted;		/* items that have their waiters */
 	uint32		remaining;		/* items not yet landed */
 	uint32		errors;			/* items that landed with one */
 	bool		failed;			/* a block of the answer found no room */
@@ -83,7 +85,7 @@ static MemoryContext flight_context;	/* tickets, flights, groups */
 static MemoryContext landing_context;	/* reset with each landing */
 static HTAB *queues;
 static struct ticket_hash *tickets;
-static bool torn = false;		/* set while they are being changed */
+static int	torn = 0;			/* > 0 while they are being changed */
 
 void
 ccr_flights_init(void)
@@ -99,6 +101,12 @@ ccr_flights_init(void)
 											ALLOCSET_DEFAULT_SIZES);
 	queues = hash_create("concresce queues", 64, &ctl, HASH_ELEM | HASH_BLOBS);
 	tickets = ticket_create(TopMemoryContext, 256, NULL);
+}
+
+void
+ccr_flights_tear(bool begin)
+{
+	torn += begin ? 1 : -1;
 }
 
 /* ------------------------------------------------------------------ queues */
@@ -133,6 +141,7 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 	static uint64 next_serial = 1;
 	CcrQueue   *queue = MemoryContextAllocZero(context, sizeof(CcrQueue));
 	CcrCountersKey key = {source->dbid, source->function, source->serverid};
+	uint32		serial;
 	MemoryContext old = MemoryContextSwitchTo(context);
 	QueueEntry *entry;
 
@@ -140,7 +149,7 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue->source = source;
 	queue->context = context;
 	queue->serial = next_serial++;
-	queue->counters = &ccr_counters[ccr_counters_find(&key, &queue->counters_serial)];
+	queue->counters = &ccr_counters[ccr_counters_find(&key, &serial)];
 	queue->listed = flight_create(context, 64, NULL);
 	queue->windows = pairingheap_allocate(window_later, NULL);
 	dlist_init(&queue->waiting);
@@ -217,7 +226,7 @@ free_flight(CcrFlight *flight)
 	Assert(flight->nwaiters == 0);
 	unlist(flight);
 	if (flight->reserved)
-		release_backlog(flight->queue->counters, 1);
+		release_backlog(flight->counters, 1);
 	pfree(flight->item);
 	pfree(flight);
 }
@@ -286,6 +295,7 @@ new_flight(CcrQueue *queue, const CcrRequest *request, const CcrItem *item,
 	flight->queue = queue;
 	flight->hash = hash;
 	flight->reserved = request->reserved;
+	flight->counters = &ccr_counters[request->counters];
 	flight->arrived = request->submitted;
 	flight->window_end = request->window_end;
 	flight->max_size = request->max_size;
@@ -330,6 +340,14 @@ joinable(CcrQueue *queue, CcrFlight *probe, int coalesce)
 	return entry->flight;
 }
 
+/* Calls whose flight takes off; a negative number of those that come back. */
+static void
+move_to_active(CcrCounters *counters, int n)
+{
+	pg_atomic_fetch_sub_u32(&counters->queued, n);
+	pg_atomic_fetch_add_u32(&counters->active, n);
+}
+
 static void
 admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 {
@@ -345,20 +363,19 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 	if (flight)
 	{
 		join(flight, request);
-		ccr_count(queue->counters, CCR_HITS, 1);
+		ccr_count(ticket->counters, CCR_HITS, 1);
 		if (request->reserved)
-			release_backlog(queue->counters, 1);
+			release_backlog(ticket->counters, 1);
 		if (flight->state == CCR_FLIGHT_FLYING)
 		{
-			pg_atomic_fetch_sub_u32(&queue->counters->queued, 1);
-			pg_atomic_fetch_add_u32(&queue->counters->active, 1);
+			move_to_active(ticket->counters, 1);
 			pg_atomic_write_u32(&request->phase, CCR_PHASE_IN_FLIGHT);
 		}
 	}
 	else
 	{
 		flight = new_flight(queue, request, item, probe.hash);
-		ccr_count(queue->counters, CCR_MISSES, 1);
+		ccr_count(ticket->counters, CCR_MISSES, 1);
 		if (request->coalesce != CCR_COALESCE_OFF)
 			list(flight);
 		start_waiting(flight);
@@ -368,6 +385,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 	waiter->item = index;
 	dlist_push_tail(&flight->waiters, &waiter->node);
 	flight->nwaiters++;
+	ticket->admitted++;
 }
 
 void
@@ -378,19 +396,16 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	CcrItem    *item = ccr_request_first(request);
 	bool		found;
 
-	torn = true;
+	ccr_flights_tear(true);
 
 	/* the entry may have been given away while nothing was going on */
-	if (pg_atomic_read_u32(&queue->counters->serial) != queue->counters_serial)
-	{
-		queue->counters = &ccr_counters[request->counters];
-		queue->counters_serial = request->counters_serial;
-	}
+	queue->counters = &ccr_counters[request->counters];
 	ticket = MemoryContextAllocZero(flight_context,
 									MAXALIGN(sizeof(CcrTicket)) + n * sizeof(CcrWaiter));
 	ticket->waiters = (CcrWaiter *) ((char *) ticket + MAXALIGN(sizeof(CcrTicket)));
 	ticket->request = request;
 	ticket->queue = queue;
+	ticket->counters = &ccr_counters[request->counters];
 	ticket->remaining = n;
 	ticket_insert(tickets, request, &found)->ticket = ticket;
 	Assert(!found);
@@ -401,7 +416,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 		admit_item(ticket, i, item);
 		item = ccr_item_next(item);
 	}
-	torn = false;
+	ccr_flights_tear(false);
 }
 
 /* ------------------------------------------------------------------ taking */
@@ -430,21 +445,19 @@ ccr_queue_window_end(CcrQueue *queue)
 static void
 take_off(CcrFlight *flight, struct CcrBatch *batch)
 {
-	CcrCounters *counters = flight->queue->counters;
 	dlist_iter	iter;
 
 	flight->state = CCR_FLIGHT_FLYING;
 	flight->batch = batch;
 	if (flight->reserved)
-		release_backlog(counters, 1);
+		release_backlog(flight->counters, 1);
 	flight->reserved = false;
-	pg_atomic_fetch_sub_u32(&counters->queued, flight->nwaiters);
-	pg_atomic_fetch_add_u32(&counters->active, flight->nwaiters);
 	dlist_foreach(iter, &flight->waiters)
 	{
-		CcrWaiter  *waiter = dlist_container(CcrWaiter, node, iter.cur);
+		CcrTicket  *ticket = dlist_container(CcrWaiter, node, iter.cur)->ticket;
 
-		pg_atomic_write_u32(&waiter->ticket->request->phase, CCR_PHASE_IN_FLIGHT);
+		move_to_active(ticket->counters, 1);
+		pg_atomic_write_u32(&ticket->request->phase, CCR_PHASE_IN_FLIGHT);
 	}
 }
 
@@ -514,6 +527,7 @@ ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
 	for (int i = 0; i < n; i++)
 	{
 		CcrFlight  *flight = flights[i];
+		dlist_iter	iter;
 
 		if (flight->nwaiters == 0)
 		{
@@ -525,8 +539,8 @@ ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
 		flight->nrows = 0;
 		flight->rows.data = NULL;
 		flight->error = NULL;
-		pg_atomic_fetch_add_u32(&queue->counters->queued, flight->nwaiters);
-		pg_atomic_fetch_sub_u32(&queue->counters->active, flight->nwaiters);
+		dlist_foreach(iter, &flight->waiters)
+			move_to_active(dlist_container(CcrWaiter, node, iter.cur)->ticket->counters, -1);
 		group->flights[group->n++] = flight;
 	}
 	if (group->n > 0)
@@ -563,7 +577,7 @@ static void
 finish_ticket(CcrTicket *ticket)
 {
 	CcrRequest *request = ticket->request;
-	CcrCounters *counters = ticket->queue->counters;
+	CcrCounters *counters = ticket->counters;
 	uint32		errors = ticket->failed ? request->nitems : ticket->errors;
 	CcrFailure	failure = ticket->failed ?
 		CCR_FAILURE_NO_MEMORY : CCR_FAILURE_NONE;
@@ -727,7 +741,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 	MemoryContext old = MemoryContextSwitchTo(landing_context);
 	dlist_head	touched = DLIST_STATIC_INIT(touched);
 
-	torn = true;
+	ccr_flights_tear(true);
 	for (int i = 0; i < n; i++)
 	{
 		/* whoever comes from now on gets a flight of his own */
@@ -741,7 +755,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 					ncolumns, binary);
 	for (int i = 0; i < n; i++)
 		free_flight(flights[i]);
-	torn = false;
+	ccr_flights_tear(false);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(landing_context);
 }
@@ -753,7 +767,7 @@ static void
 leave_flight(CcrWaiter *waiter, void (*deserted) (struct CcrBatch *))
 {
 	CcrFlight  *flight = waiter->flight;
-	CcrCounters *counters = waiter->ticket->queue->counters;
+	CcrCounters *counters = waiter->ticket->counters;
 
 	if (flight == NULL || flight->state == CCR_FLIGHT_FLYING)
 		pg_atomic_fetch_sub_u32(&counters->active, 1);
@@ -824,7 +838,7 @@ ccr_flights_hold(CcrRequest *request)
 bool
 ccr_flights_torn(void)
 {
-	return torn;
+	return torn > 0;
 }
 
 static CcrRequest *forgetting;	/* argument of forget_in_queue() */
@@ -880,22 +894,26 @@ ccr_flights_fail_all(void)
 	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
 	{
 		CcrTicket  *ticket = entry->ticket;
-		CcrCounters *counters = ticket->queue->counters;
+		CcrCounters *counters = ticket->counters;
 		CcrFailure	failure = CCR_FAILURE_COLLECTOR_EXIT;
 		uint32		n = ticket->request->nitems;
 
 		for (uint32 i = 0; i < n; i++)
 		{
 			CcrFlight  *flight = ticket->waiters[i].flight;
-			bool		sent = flight == NULL || flight->state == CCR_FLIGHT_FLYING;
+			bool		admitted = i < ticket->admitted;
+			bool		sent = admitted &&
+				(flight == NULL || flight->state == CCR_FLIGHT_FLYING);
 
+			if (!admitted && ticket->request->reserved)
+				release_backlog(counters, 1);
 			pg_atomic_fetch_sub_u32(sent ? &counters->active : &counters->queued, 1);
 			if (sent && !ticket->queue->source->resend)
 				failure = CCR_FAILURE_UNKNOWN_OUTCOME;
 			if (flight && flight->reserved)
 			{
 				flight->reserved = false;
-				release_backlog(counters, 1);
+				release_backlog(flight->counters, 1);
 			}
 		}
 		complete(ticket->request, counters, failure, n);

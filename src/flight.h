@@ -58,8 +58,7 @@ typedef struct CcrQueue
 	MemoryContext context;
 	uint64		serial;			/* names its prepared statements, */
 	uint32		revision;		/* with this */
-	CcrCounters *counters;
-	uint32		counters_serial;
+	CcrCounters *counters;		/* of the batches */
 	struct flight_hash *listed; /* flights that identical items may join */
 
 	dlist_head	waiting;		/* flights, oldest first */
@@ -92,6 +91,7 @@ typedef struct CcrFlight
 	CcrFlightState state;
 	bool		listed;
 	bool		reserved;		/* holds a place in the backlog */
+	CcrCounters *counters;		/* of which */
 	bool		resent;			/* was lost or outdated once already */
 	uint32		hash;
 	uint32		key_length;
@@ -171,9 +171,10 @@ extern void ccr_flights_fail_all(void);
 extern bool ccr_flights_hold(CcrRequest *request);
 
 /*
- * An error was raised while requests and flights were being connected or
- * parted: nothing here can be relied on, and the collector has to exit.
+ * Begin and end changes that an error must not interrupt.  If one does, what
+ * is here cannot be relied on, and the collector has to exit.
  */
+extern void ccr_flights_tear(bool begin);
 extern bool ccr_flights_torn(void);
 
 /* A request that cannot be admitted. */

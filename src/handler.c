@@ -48,6 +48,8 @@ typedef struct Receiver
 {
 	CcrResult  *result;
 	Tuplestorestate *store;		/* sets only */
+	TupleDesc	scalar;			/* of its rows, unless composite */
+	void	   *domain;			/* domain_check()'s cache */
 	Datum		value;
 	bool		isnull;
 } Receiver;
@@ -116,28 +118,35 @@ receive_row(void *arg, Datum value, bool isnull, const Datum *values,
 	Receiver   *receiver = arg;
 	CcrResult  *result = receiver->result;
 
-	if (result->tupdesc)
+	if (result->tupdesc && (!isnull || receiver->store))
 	{
+		/* a set has no NULL rows, but rows of NULLs */
 		HeapTuple	tuple = heap_form_tuple(result->tupdesc,
 											unconstify(Datum *, values),
 											unconstify(bool *, nulls));
 
 		if (OidIsValid(result->domain))
-			domain_check(HeapTupleGetDatum(tuple), false, result->domain, NULL, NULL);
+			domain_check(HeapTupleGetDatum(tuple), false, result->domain,
+						 &receiver->domain, CurrentMemoryContext);
 		if (receiver->store)
+		{
 			tuplestore_puttuple(receiver->store, tuple);
-		else
-			receiver->value = HeapTupleGetDatum(tuple);
-		receiver->isnull = false;
-		return;
+			heap_freetuple(tuple);
+			return;
+		}
+		value = HeapTupleGetDatum(tuple);
 	}
+	else if (result->tupdesc && OidIsValid(result->domain))
+		domain_check((Datum) 0, true, result->domain, &receiver->domain,
+					 CurrentMemoryContext);
 	if (receiver->store)
 	{
-		TupleDesc	desc = CreateTemplateTupleDesc(1);
-
-		TupleDescInitEntry(desc, 1, "value", result->type, -1, 0);
-		tuplestore_putvalues(receiver->store, desc, &value, &isnull);
-		FreeTupleDesc(desc);
+		if (receiver->scalar == NULL)
+		{
+			receiver->scalar = CreateTemplateTupleDesc(1);
+			TupleDescInitEntry(receiver->scalar, 1, "value", result->type, -1, 0);
+		}
+		tuplestore_putvalues(receiver->store, receiver->scalar, &value, &isnull);
 		return;
 	}
 	receiver->value = value;
@@ -271,9 +280,18 @@ concresce_validator(PG_FUNCTION_ARGS)
 
 /* ------------------------------------------------------- functions about it */
 
+static void
+release_on_reset(void *arg)
+{
+	ccr_definition_release(arg);
+}
+
+/* The definition of a lookup, which is good until the call has ended. */
 static CcrDefinition *
 lookup_definition(Oid function)
 {
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+	CcrDefinition *definition;
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	HeapTuple	language;
 	bool		ours;
@@ -294,7 +312,12 @@ lookup_definition(Oid function)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s is no lookup", format_procedure(function)),
 				 errhint("Lookups are functions in LANGUAGE concresce.")));
-	return ccr_definition_get(function);
+
+	definition = ccr_definition_get(function);
+	callback->func = release_on_reset;
+	callback->arg = definition;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return definition;
 }
 
 Datum
@@ -304,15 +327,12 @@ concresce_remote_sql(PG_FUNCTION_ARGS)
 	const CcrBody *body = definition->body;
 	CcrResult  *result = definition->result;
 	char	   *sql = definition->sql;
-	text	   *shown;
 
 	/* where the body's columns are named, so is the way rows find items */
 	if (body->form == CCR_FORM_BULK && result && !result->is_void &&
 		body->ntargets == definition->nargs + result->ncolumns)
 		sql = ccr_body_keyed_sql(body, result->ncolumns, result->returns_set, false);
-	shown = cstring_to_text(sql);
-	ccr_definition_release(definition);
-	PG_RETURN_TEXT_P(shown);
+	PG_RETURN_TEXT_P(cstring_to_text(sql));
 }
 
 static void
@@ -380,8 +400,8 @@ concresce_forget(PG_FUNCTION_ARGS)
 	int			level;
 
 	ccr_shmem_require();
-	definition = lookup_definition(function);
 	check_execute(function);
+	definition = lookup_definition(function);
 	if (get_fn_expr_variadic(fcinfo->flinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -398,7 +418,6 @@ concresce_forget(PG_FUNCTION_ARGS)
 	ccr_items_add(definition, &items, values, nulls);
 	ccr_definition_leave(level);
 	ccr_lookup_forget(definition, &items);
-	ccr_definition_release(definition);
 	PG_RETURN_VOID();
 }
 
@@ -424,7 +443,6 @@ concresce_forget_all(PG_FUNCTION_ARGS)
 
 		check_execute(PG_GETARG_OID(0));
 		ccr_lookup_forget(definition, &none);
-		ccr_definition_release(definition);
 	}
 	PG_RETURN_VOID();
 }

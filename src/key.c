@@ -32,6 +32,7 @@ typedef struct CcrKey
 	MemoryContext context;
 	char	   *text;			/* of the setting */
 	Oid			roleid;			/* who may call what is in it */
+	bool		busy;			/* being evaluated */
 	int			n;
 	ExprState **exprs;
 	CcrArgWire *wires;			/* of their results */
@@ -193,30 +194,64 @@ compile_key(CcrDefinition *definition, CcrKey *key)
 }
 
 static CcrKey *
+new_key(CcrDefinition *definition)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "concresce key",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	CcrKey	   *key = palloc0(sizeof(CcrKey));
+
+	key->context = context;
+	compile_key(definition, key);
+	MemoryContextSwitchTo(old);
+	return key;
+}
+
+static void
+free_key(CcrKey *key)
+{
+	FreeExprContext(key->econtext, true);
+	MemoryContextDelete(key->context);
+}
+
+/*
+ * The one kept with the definition, unless that is being evaluated: an
+ * expression may call a function that calls this very lookup.
+ */
+static CcrKey *
 get_key(CcrDefinition *definition)
 {
 	CcrKey	   *key = definition->key;
-	MemoryContext context;
-	MemoryContext old;
 
+	if (key && key->busy)
+		return new_key(definition);
 	if (key && strcmp(key->text, ccr_key) == 0 && key->roleid == GetUserId())
 		return key;
 	if (key)
 	{
 		definition->key = NULL;
-		FreeExprContext(key->econtext, true);
-		MemoryContextDelete(key->context);
+		free_key(key);
 	}
-	context = AllocSetContextCreate(CurrentMemoryContext, "concresce key",
-									ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(context);
-	key = palloc0(sizeof(CcrKey));
-	key->context = context;
-	compile_key(definition, key);
-	MemoryContextSwitchTo(old);
-	MemoryContextSetParent(context, definition->context);
+	key = new_key(definition);
+	MemoryContextSetParent(key->context, definition->context);
 	definition->key = key;
 	return key;
+}
+
+static void
+evaluate(CcrKey *key, StringInfo buf)
+{
+	int			level = ccr_wire_begin_style();
+
+	for (int i = 0; i < key->n; i++)
+	{
+		bool		isnull;
+		Datum		value = ExecEvalExprSwitchContext(key->exprs[i], key->econtext, &isnull);
+
+		ccr_wire_put(buf, &key->wires[i], value, isnull);
+	}
+	ccr_wire_end_style(level);
+	ResetExprContext(key->econtext);
 }
 
 void
@@ -225,7 +260,6 @@ ccr_key_append(CcrDefinition *definition, StringInfo buf, const Datum *values,
 {
 	ErrorContextCallback callback;
 	CcrKey	   *key;
-	int			level;
 
 	if (ccr_key[0] == '\0')
 		return;
@@ -243,15 +277,17 @@ ccr_key_append(CcrDefinition *definition, StringInfo buf, const Datum *values,
 		param->pflags = PARAM_FLAG_CONST;
 		param->ptype = definition->argtypes[i];
 	}
-	level = ccr_wire_begin_style();
-	for (int i = 0; i < key->n; i++)
+	key->busy = true;
+	PG_TRY();
 	{
-		bool		isnull;
-		Datum		value = ExecEvalExprSwitchContext(key->exprs[i], key->econtext, &isnull);
-
-		ccr_wire_put(buf, &key->wires[i], value, isnull);
+		evaluate(key, buf);
 	}
-	ccr_wire_end_style(level);
-	ResetExprContext(key->econtext);
+	PG_FINALLY();
+	{
+		key->busy = false;
+		if (key != definition->key)
+			free_key(key);
+	}
+	PG_END_TRY();
 	error_context_stack = callback.previous;
 }

@@ -25,11 +25,18 @@
 #include "route.h"
 #include "settings.h"
 #include "storage/ipc.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#define CCR_MAX_ITEM	(512 * 1024 * 1024) /* bytes: batches must stay below 1 GB */
 
 static uint32 wait_event_answer;
 static uint32 wait_event_room;
+
+/* The request of the call under way, until it is waited for or freed. */
+static CcrRequest *held = NULL;
 
 /* Gauges that this process has raised, and has to lower whatever happens. */
 static pg_atomic_uint32 *raised = NULL;
@@ -55,6 +62,7 @@ abandon_all(void)
 {
 	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
 
+	held = NULL;
 	while (DsaPointerIsValid(slot->requests))
 		ccr_request_abandon(ccr_heap_address(slot->requests), CCR_ABANDON_CANCEL);
 }
@@ -68,14 +76,32 @@ exit_backend(int code, Datum arg)
 }
 
 /*
- * Waiting gives back what it waits for, but something may fail between a
- * request's submission and its wait.
+ * Waiting gives back what it waits for, but something may fail before and
+ * after the wait.
  */
+static void
+drop_held(void)
+{
+	CcrRequest *request = held;
+
+	held = NULL;
+	if (request)
+		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
+}
+
 static void
 end_transaction(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
-		abandon_all();
+		drop_held();
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId subid,
+				   SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		drop_held();
 }
 
 static void
@@ -89,6 +115,7 @@ init_backend(void)
 	wait_event_room = ccr_new_wait_event("ConcresceQueueFull");
 	before_shmem_exit(exit_backend, (Datum) 0);
 	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
 	done = true;
 }
 
@@ -125,6 +152,11 @@ ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
 		ccr_key_append(definition, buf, values, nulls);
 	}
 	header.length = buf->len - start - offsetof(CcrItem, data);
+	if (header.length > CCR_MAX_ITEM)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("arguments of lookup %s are too large", definition->name),
+				 errdetail("They may take %d MB.", CCR_MAX_ITEM / (1024 * 1024))));
 	appendBinaryStringInfo(buf, zeros, MAXALIGN(buf->len) - buf->len);
 	item = (CcrItem *) (buf->data + start);
 	memcpy(item, &header, offsetof(CcrItem, data));
@@ -253,7 +285,6 @@ submit(CcrDefinition *definition, const CcrResult *result,
 	request->function = definition->function;
 	request->fingerprint = route->fingerprint;
 	request->counters = route->counters;
-	request->counters_serial = route->counters_serial;
 	request->reserved = true;
 	request->submitted = now;
 	request->window_end = now + (TimestampTz) (ccr_max_window * 1000.0);
@@ -261,6 +292,7 @@ submit(CcrDefinition *definition, const CcrResult *result,
 	request->max_bytes = ccr_max_bytes;
 	request->coalesce = coalesce_mode(definition);
 	ccr_request_submit(request);
+	held = request;
 	route->described = generation;
 	return request;
 }
@@ -347,6 +379,7 @@ wait_until_done(const char *name, bool effects, CcrRequest *request)
 			GetCurrentTimestamp() >= deadline;
 
 		lower_gauge();
+		held = NULL;
 		ccr_request_abandon(request, late ? CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
 		PG_RE_THROW();
 	}
@@ -464,6 +497,7 @@ ccr_lookup_wait(CcrDefinition *definition, const CcrResult *result,
 		failure = request->failure;
 		if (failure == CCR_FAILURE_NONE)
 			copy_answer(request, answered);
+		held = NULL;
 		ccr_request_free(request);
 		if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
 			break;
@@ -479,30 +513,11 @@ ccr_lookup_wait(CcrDefinition *definition, const CcrResult *result,
 
 /* ----------------------------------------------------------------- reading */
 
-/* What came from elsewhere may be in no encoding at all. */
-static const char *
-legible(const char *s)
-{
-	char	   *copy;
-
-	if (s == NULL || pg_verify_mbstr(GetDatabaseEncoding(), s, strlen(s), true))
-		return s;
-	copy = pstrdup(s);
-	for (char *p = copy; *p; p++)
-		if (IS_HIGHBIT_SET(*p))
-			*p = '?';
-	return copy;
-}
-
 static void
 raise_entry(const CcrEntry *entry)
 {
 	CcrError   *error = ccr_error_restore(entry->data, entry->length);
 
-	error->message = legible(error->message);
-	error->detail = legible(error->detail);
-	error->hint = legible(error->hint);
-	error->context = legible(error->context);
 	ccr_error_throw(error);
 }
 
@@ -544,27 +559,38 @@ next_value(const char *p, CcrResultWire *wire, bool binary, Datum *value,
 	return p + length;
 }
 
-/* One column that holds the whole of a composite. */
+/*
+ * One column that holds the whole of a composite.  The input function goes by
+ * the type as it is now, which may not be as it was when we were compiled.
+ */
 static const char *
-next_whole(const char *p, CcrResult *result, Datum *values, bool *nulls)
+next_whole(const char *p, CcrResult *result, Datum *values, bool *nulls,
+		   bool *isnull)
 {
 	Datum		value;
-	bool		isnull;
 	HeapTupleHeader header;
 	HeapTupleData tuple;
+	TupleDesc	tupdesc;
 
-	p = next_value(p, &result->whole, false, &value, &isnull);
-	if (isnull)
-	{
-		memset(nulls, true, result->tupdesc->natts);
+	p = next_value(p, &result->whole, false, &value, isnull);
+	if (*isnull)
 		return p;
-	}
 	header = DatumGetHeapTupleHeader(value);
+	tupdesc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+									 HeapTupleHeaderGetTypMod(header));
+	for (int i = 0; i < Max(tupdesc->natts, result->tupdesc->natts); i++)
+		if (tupdesc->natts != result->tupdesc->natts ||
+			TupleDescAttr(tupdesc, i)->atttypid != TupleDescAttr(result->tupdesc, i)->atttypid)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("type %s was altered during a lookup",
+							format_type_be(result->type))));
 	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
 	tuple.t_data = header;
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
-	heap_deform_tuple(&tuple, result->tupdesc, values, nulls);
+	heap_deform_tuple(&tuple, tupdesc, values, nulls);
+	ReleaseTupleDesc(tupdesc);
 	return p;
 }
 
@@ -578,11 +604,13 @@ read_rows(CcrResult *result, const CcrEntry *entry, CcrReceive receive, void *ar
 
 	for (uint32 row = 0; row < entry->nrows; row++)
 	{
+		bool		isnull = false;
+
 		memset(nulls, true, natts);
 		if (result->tupdesc == NULL)
-			p = next_value(p, result->columns, entry->binary, &values[0], &nulls[0]);
+			p = next_value(p, result->columns, entry->binary, &values[0], &isnull);
 		else if (entry->ncolumns != result->ncolumns)
-			p = next_whole(p, result, values, nulls);
+			p = next_whole(p, result, values, nulls, &isnull);
 		else
 			for (int i = 0; i < result->ncolumns; i++)
 			{
@@ -591,7 +619,7 @@ read_rows(CcrResult *result, const CcrEntry *entry, CcrReceive receive, void *ar
 				p = next_value(p, &result->columns[i], entry->binary,
 							   &values[attribute], &nulls[attribute]);
 			}
-		receive(arg, values[0], nulls[0], values, nulls);
+		receive(arg, values[0], isnull, values, nulls);
 	}
 }
 

@@ -211,7 +211,10 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	CcrPool    *pool = palloc0(sizeof(CcrPool));
 	CcrSource  *own = palloc(sizeof(CcrSource));
 
-	*own = *source;
+	memset(own, 0, sizeof(CcrSource));
+	own->dbid = source->dbid;
+	own->serverid = source->serverid;
+	own->umid = source->umid;
 	own->server_name = pstrdup(source->server_name);
 	own->user = pstrdup(source->user);
 	pool->key = *key;
@@ -438,17 +441,6 @@ link_row(void *owner, const PGresult *result)
 }
 
 static void
-end_batch(CcrLink *link)
-{
-	CcrQueue   *queue = ccr_batch_queue(link->batch);
-
-	/* what the batch leaves behind may be due at once */
-	link->batch = NULL;
-	in_flight--;
-	ccr_pool_check(queue);
-}
-
-static void
 link_done(void *owner, CcrRemoteOp op, const CcrError *error)
 {
 	CcrLink    *link = owner;
@@ -456,12 +448,15 @@ link_done(void *owner, CcrRemoteOp op, const CcrError *error)
 
 	if (error)
 		show_link(link, "active", error->message);
-	if (!ccr_batch_done(link->batch, op, error))
-		return;
-	link->batch = NULL;
-	in_flight--;
-	ccr_pool_check(queue);
-	become_idle(link);
+	ccr_flights_tear(true);
+	if (ccr_batch_done(link->batch, op, error))
+	{
+		link->batch = NULL;
+		in_flight--;
+		ccr_pool_check(queue);
+		become_idle(link);
+	}
+	ccr_flights_tear(false);
 }
 
 /* Is there any hope that what waits will be carried? */
@@ -493,7 +488,12 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	if (has_live_link(pool) || pool->nconnecting > 0)
 		return;
 	dlist_foreach(iter, &pool->queues)
-		ccr_batch_fail_waiting(dlist_container(CcrQueue, pool_node, iter.cur), error);
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
+
+		ccr_batch_fail_waiting(queue, error);
+		ccr_pool_check(queue);
+	}
 }
 
 static void
@@ -503,6 +503,7 @@ link_dead(void *owner, CcrRemoteOp op, const CcrError *error)
 	CcrPool    *pool = link->pool;
 	bool		connected = link->connected;
 
+	ccr_flights_tear(true);
 	show_link(link, "closed", error->message);
 	bury(link, true);
 	if (link->batch)
@@ -517,6 +518,7 @@ link_dead(void *owner, CcrRemoteOp op, const CcrError *error)
 	if (!connected)
 		could_not_connect(pool, error);
 	dispatch(pool);
+	ccr_flights_tear(false);
 }
 
 void
@@ -616,7 +618,9 @@ want_link(CcrPool *pool)
 static void
 start_batch(CcrLink *link, CcrQueue *queue)
 {
+	ccr_flights_tear(true);
 	link->batch = ccr_batch_new(queue, link->remote, nonce, link);
+	ccr_flights_tear(false);
 	ccr_pool_check(queue);
 	if (link->batch == NULL)
 		return;
@@ -634,6 +638,12 @@ dispatch(CcrPool *pool)
 		CcrQueue   *queue = dlist_head_element(CcrQueue, due_node, &pool->line);
 		CcrLink    *link = free_link(pool);
 
+		/* its callers may have left since it took its place */
+		if (!ccr_queue_due(queue, GetCurrentTimestamp()))
+		{
+			ccr_pool_check(queue);
+			continue;
+		}
 		if (link == NULL)
 		{
 			want_link(pool);
@@ -667,7 +677,8 @@ ccr_pool_deserted(struct CcrBatch *batch)
 	if (!ccr_batch_deserted(batch))
 		return;
 	link = ccr_batch_owner(batch);
-	end_batch(link);
+	link->batch = NULL;
+	in_flight--;
 	ccr_batch_drop(batch);
 	show_link(link, "cancelling", NULL);
 	ccr_remote_cancel(link->remote);

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#define CCR_ERROR_LENGTH		4096	/* bytes of each part of an error */
 #define CCR_CONNECT_TIMEOUT		10	/* s, without connect_timeout */
 #define CCR_CONNECT_TIMEOUT_MAX	300 /* s, for what says: for ever */
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
@@ -47,7 +48,6 @@ struct CcrRemote
 
 bool		ccr_sockets_changed = false;
 
-static void step_connecting(CcrRemote *remote);
 static void start_connecting(CcrRemote *remote);
 
 CcrRemoteState
@@ -58,11 +58,26 @@ ccr_remote_state(const CcrRemote *remote)
 
 /* ----------------------------------------------------------------- errors */
 
-/* NULL, or a copy without the newline at its end. */
+/*
+ * NULL, or a copy without the newline at its end; of bounded length, since
+ * every caller of a batch gets one.
+ */
 static const char *
 copied(const char *s)
 {
-	return s && s[0] ? pchomp(s) : NULL;
+	size_t		length;
+
+	if (s == NULL || s[0] == '\0')
+		return NULL;
+	length = strlen(s);
+	if (length <= CCR_ERROR_LENGTH)
+		return pchomp(s);
+
+	/* not within a character of UTF-8 */
+	length = CCR_ERROR_LENGTH;
+	while (length > 0 && (s[length] & 0xC0) == 0x80)
+		length--;
+	return pnstrdup(s, length);
 }
 
 static int
@@ -85,7 +100,7 @@ new_error(CcrRemote *remote, int sqlstate, const char *message,
 	CcrError   *error = palloc0(sizeof(CcrError));
 
 	error->sqlstate = sqlstate;
-	error->message = pstrdup(message);
+	error->message = copied(message);
 	error->detail = copied(detail);
 	MemoryContextSwitchTo(old);
 	return error;
@@ -257,6 +272,26 @@ skip_entries(const char *list, int n)
 }
 
 static int
+count_entries(const char *list)
+{
+	int			n = 1;
+
+	for (; *list; list++)
+		if (*list == ',')
+			n++;
+	return n;
+}
+
+static bool
+is_entry(const char *list, int n, const char *value)
+{
+	const char *entry = skip_entries(list, n);
+	size_t		length = strcspn(entry, ",");
+
+	return value && strlen(value) == length && strncmp(entry, value, length) == 0;
+}
+
+static int
 connect_timeout(const CcrReach *reach)
 {
 	for (int i = 0; i < reach->noptions; i++)
@@ -296,7 +331,7 @@ start_connection(CcrRemote *remote)
 		keywords[n] = "hostaddr";
 		values[n++] = skip_entries(reach->hostaddrs, remote->skip_hosts);
 		keywords[n] = "port";
-		values[n++] = strchr(reach->ports, ',') == NULL ? reach->ports :
+		values[n++] = count_entries(reach->ports) == 1 ? reach->ports :
 			skip_entries(reach->ports, remote->skip_hosts);
 	}
 	keywords[n] = NULL;
@@ -307,22 +342,17 @@ start_connection(CcrRemote *remote)
 	return conn;
 }
 
-/* Which entry of the address list is being tried. */
+/* Which entry of the address list is being tried: the first, at worst. */
 static int
 current_entry(CcrRemote *remote)
 {
-	const char *list = remote->reach->hostaddrs;
-	const char *addr = PQhostaddr(remote->conn);
-	int			entry = remote->skip_hosts;
+	const CcrReach *reach = remote->reach;
+	int			nports = count_entries(reach->ports);
 
-	for (const char *p = skip_entries(list, entry); *p; p = skip_entries(p, 1))
-	{
-		size_t		length = strcspn(p, ",");
-
-		if (addr && strlen(addr) == length && strncmp(p, addr, length) == 0)
-			return entry;
-		entry++;
-	}
+	for (int i = remote->skip_hosts; i < count_entries(reach->hostaddrs); i++)
+		if (is_entry(reach->hostaddrs, i, PQhostaddr(remote->conn)) &&
+			(nports == 1 || is_entry(reach->ports, i, PQport(remote->conn))))
+			return i;
 	return remote->skip_hosts;
 }
 
@@ -337,7 +367,7 @@ connecting_timed_out(CcrRemote *remote)
 	{
 		int			next = current_entry(remote) + 1;
 
-		if (*skip_entries(remote->reach->hostaddrs, next))
+		if (next < count_entries(remote->reach->hostaddrs))
 		{
 			remote->skip_hosts = next;
 			close_connection(remote);
@@ -475,12 +505,12 @@ step_connecting(CcrRemote *remote)
 {
 	PostgresPollingStatusType wants = PQconnectPoll(remote->conn);
 
-	/* the next host or address, or another attempt without TLS */
-	if (PQsocket(remote->conn) != remote->fd)
+	/*
+	 * The next host or address, or another attempt without TLS, has a socket
+	 * of its own, be it under the same number.  It starts with a wish to write.
+	 */
+	if (PQsocket(remote->conn) != remote->fd || wants == PGRES_POLLING_WRITING)
 		set_socket(remote, PQsocket(remote->conn));
-	else if (remote->fd >= 0 && wants == PGRES_POLLING_WRITING &&
-			 !remote->wants_write)
-		ccr_sockets_changed = true; /* maybe anew under the same number */
 
 	remote->wants_write = (wants == PGRES_POLLING_WRITING);
 	if (wants == PGRES_POLLING_OK)

@@ -162,9 +162,13 @@ ccr_request_lost(CcrRequest *request)
 {
 	uint32		taken = pg_atomic_read_u32(&request->taken);
 
-	return taken != 0 &&
-		taken != pg_atomic_read_u32(&ccr_mailboxes[request->worker].generation) &&
-		pg_atomic_read_u32(&request->state) == CCR_REQUEST_PENDING;
+	if (taken == 0 ||
+		taken == pg_atomic_read_u32(&ccr_mailboxes[request->worker].generation))
+		return false;
+
+	/* what it completed, it completed before the next one began */
+	pg_read_barrier();
+	return pg_atomic_read_u32(&request->state) == CCR_REQUEST_PENDING;
 }
 
 void

@@ -109,7 +109,6 @@ typedef struct CcrRequest
 								 * wipes and frees it */
 	Size		source_size;
 	int			counters;		/* index */
-	uint32		counters_serial;
 	uint32		nitems;
 	Size		nbytes;			/* of the items */
 	bool		reserved;		/* items are counted in the backlog */

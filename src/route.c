@@ -24,6 +24,8 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#define CCR_MAX_ROUTES	32		/* kept of a definition */
+
 static uint64 changes = 1;		/* invalidations that concern routes */
 
 static void
@@ -48,34 +50,34 @@ watch_catalogs(void)
 }
 
 /*
- * What runs with the rights of another than the session's user must not be
- * steered by the session: a key is an expression that runs with those rights,
- * and a server is where they are used.  What the lookup itself sets is its
- * owner's word, and what comes from the configuration or the database is its
- * administrator's.
+ * A key is an expression that runs with the rights of the call, and a server
+ * is where they are used.  Where the call has not the rights of the session's
+ * user, the session must not steer it; and the owner of a database must not
+ * have others run his expressions.  What the lookup itself sets is part of
+ * what one calls, and what the configuration says is an administrator's word.
  */
 void
 ccr_route_check(const CcrDefinition *definition)
 {
+	bool		borrowed = InLocalUserIdChange() || InSecurityRestrictedOperation();
+	GucSource	server_limit = borrowed ? PGC_S_DATABASE : PGC_S_SESSION;
+	GucSource	key_limit = borrowed ? PGC_S_GLOBAL : PGC_S_SESSION;
+	bool		key_of_database = ccr_key_source == PGC_S_DATABASE ||
+		ccr_key_source == PGC_S_DATABASE_USER;
 	const char *open = NULL;
 
-	if (definition->security_definer && !definition->pins_server)
+	if (!definition->pins_server &&
+		(definition->security_definer || ccr_server_source > (int) server_limit))
 		open = "concresce.server";
-	else if (definition->security_definer && !definition->pins_key && ccr_key[0])
+	else if (!definition->pins_key && ccr_key[0] &&
+			 (definition->security_definer || key_of_database ||
+			  ccr_key_source > (int) key_limit))
 		open = "concresce.key";
-	else if (InLocalUserIdChange() || InSecurityRestrictedOperation())
-	{
-		if (!definition->pins_server && ccr_server_source > PGC_S_DATABASE)
-			open = "concresce.server";
-		else if (!definition->pins_key && ccr_key[0] && ccr_key_source > PGC_S_DATABASE)
-			open = "concresce.key";
-	}
 	if (open)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("lookup %s must set \"%s\" to run with the rights of another role",
-						definition->name, open),
-				 errdetail("The session's setting is not used in a SECURITY DEFINER function."),
+				 errmsg("lookup %s must set \"%s\" itself", definition->name, open),
+				 errdetail("With the rights of another role, and for keys set for a database, no other setting is used."),
 				 errhint("ALTER FUNCTION %s SET %s = ...", definition->name, open)));
 }
 
@@ -135,7 +137,8 @@ drop_stale_routes(CcrDefinition *definition)
 	{
 		CcrRoute   *route = lfirst(lc);
 
-		if (route->made_at == changes)
+		if (route->made_at == changes &&
+			list_length(definition->routes) < CCR_MAX_ROUTES)
 			continue;
 		definition->routes = foreach_delete_current(definition->routes, lc);
 		MemoryContextDelete(route->context);

@@ -42,6 +42,8 @@
 #define IN_SERVER	0x01
 #define IN_MAPPING	0x02
 #define BY_SUPERUSER 0x04		/* in the mapping: only by a superuser */
+#define A_FILE		0x08		/* of the server: only a superuser's server,
+								 * as reading it could block the collector */
 
 typedef enum OptionKind
 {
@@ -69,7 +71,7 @@ static const OptionRule option_rules[] = {
 	{"dbname", IN_SERVER, OPTION_TEXT},
 	{"user", IN_MAPPING, OPTION_TEXT},
 	{"password", IN_MAPPING, OPTION_TEXT},
-	{"passfile", IN_SERVER, OPTION_TEXT},
+	{"passfile", IN_SERVER | A_FILE, OPTION_TEXT},
 	{"options", IN_SERVER, OPTION_TEXT},
 	{"application_name", IN_SERVER, OPTION_TEXT},
 	{"target_session_attrs", IN_SERVER, OPTION_TEXT},
@@ -91,13 +93,13 @@ static const OptionRule option_rules[] = {
 	{"sslmode", IN_SERVER, OPTION_TEXT},
 	{"sslnegotiation", IN_SERVER, OPTION_TEXT},
 	{"sslcompression", IN_SERVER, OPTION_TEXT},
-	{"sslcert", IN_SERVER | IN_MAPPING | BY_SUPERUSER, OPTION_TEXT},
-	{"sslkey", IN_SERVER | IN_MAPPING | BY_SUPERUSER, OPTION_TEXT},
+	{"sslcert", IN_SERVER | IN_MAPPING | BY_SUPERUSER | A_FILE, OPTION_TEXT},
+	{"sslkey", IN_SERVER | IN_MAPPING | BY_SUPERUSER | A_FILE, OPTION_TEXT},
 	{"sslpassword", IN_MAPPING, OPTION_TEXT},
 	{"sslcertmode", IN_SERVER, OPTION_TEXT},
-	{"sslrootcert", IN_SERVER, OPTION_TEXT},
-	{"sslcrl", IN_SERVER, OPTION_TEXT},
-	{"sslcrldir", IN_SERVER, OPTION_TEXT},
+	{"sslrootcert", IN_SERVER | A_FILE, OPTION_TEXT},
+	{"sslcrl", IN_SERVER | A_FILE, OPTION_TEXT},
+	{"sslcrldir", IN_SERVER | A_FILE, OPTION_TEXT},
 	{"sslsni", IN_SERVER, OPTION_TEXT},
 	{"ssl_min_protocol_version", IN_SERVER, OPTION_TEXT},
 	{"ssl_max_protocol_version", IN_SERVER, OPTION_TEXT},
@@ -441,6 +443,28 @@ take_options(CcrServer *server, List *options, int where, bool strict)
 }
 
 static void
+check_files(ForeignServer *foreign)
+{
+	ListCell   *lc;
+
+	if (superuser_arg(foreign->owner))
+		return;
+	foreach(lc, foreign->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+		const OptionRule *rule = allowed_option(option->defname);
+
+		if (rule && (rule->where & A_FILE))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("option \"%s\" of server \"%s\" is not allowed",
+							option->defname, foreign->servername),
+					 errdetail("Files are only read for servers that a superuser owns."),
+					 errhint("Drop the option, or have a superuser own the server.")));
+	}
+}
+
+static void
 add_defaults(CcrServer *server)
 {
 	set_option(server, "client_encoding", GetDatabaseEncodingName());
@@ -521,6 +545,7 @@ ccr_server_resolve(const char *name, Oid roleid)
 	server->values = palloc(size * sizeof(char *));
 
 	take_options(server, wrapper->options, IN_SERVER, true);
+	check_files(foreign);
 	take_options(server, foreign->options, IN_SERVER, true);
 	take_options(server, mapping->options, IN_MAPPING, strict);
 	apply_password_rule(server, roleid, mapping->options, strict);

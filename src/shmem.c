@@ -287,16 +287,19 @@ ccr_counters_find(const CcrCountersKey *key, uint32 *serial)
 	if (found == NULL)
 		found = allot_counters(key);
 	else
-	{
-		TimestampTz now = GetCurrentTimestamp();
-
-		SpinLockAcquire(&found->mutex);
-		found->used = now;
-		SpinLockRelease(&found->mutex);
-	}
+		ccr_counters_touch(found, GetCurrentTimestamp());
 	*serial = pg_atomic_read_u32(&found->serial);
 	LWLockRelease(&ccr_shared->lock);
 	return found - ccr_counters;
+}
+
+/* Say that an entry is in use. */
+void
+ccr_counters_touch(CcrCounters *counters, TimestampTz now)
+{
+	SpinLockAcquire(&counters->mutex);
+	counters->used = now;
+	SpinLockRelease(&counters->mutex);
 }
 
 void

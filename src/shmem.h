@@ -173,6 +173,7 @@ extern void ccr_wake(int procno);
  * long as the entry's serial is the one that find returned.
  */
 extern int	ccr_counters_find(const CcrCountersKey *key, uint32 *serial);
+extern void ccr_counters_touch(CcrCounters *counters, TimestampTz now);
 extern void ccr_counters_error(CcrCounters *counters, const char *message);
 extern void ccr_counters_reset(CcrCounters *counters);
 

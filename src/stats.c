@@ -19,6 +19,7 @@
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "answer.h"
 #include "request.h"
 #include "stats.h"
 #include "utils/builtins.h"
@@ -57,11 +58,15 @@ value(const CcrCounters *counters, CcrCounter counter)
 	return pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &counters->value[counter]));
 }
 
+/*
+ * Texts may have been cut within a character, and what a foreign server says
+ * may be in no encoding at all.
+ */
 static void
 put_text(Datum *values, bool *nulls, int i, const char *s)
 {
 	nulls[i] = s == NULL || s[0] == '\0';
-	values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(s);
+	values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(ccr_error_legible(s));
 }
 
 /* n over d, or NULL. */
