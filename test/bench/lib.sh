@@ -27,7 +27,7 @@ settings() {
 		: "${BENCH_SESSIONS:=100}"
 		: "${BENCH_ROUNDS:=1}"
 		: "${BENCH_SECONDS:=1}"
-		: "${BENCH_COUNT_CLIENTS:=64}"
+		: "${BENCH_COUNT_CLIENTS:=${BENCH_CLIENTS##* }}"
 		: "${BENCH_LONE_CALLS:=200}"
 		: "${BENCH_LOOKUPS:=200000}"
 	else

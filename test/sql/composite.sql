@@ -55,6 +55,10 @@ CREATE FUNCTION person_whole(id int) RETURNS person LANGUAGE concresce STABLE
 AS 'SELECT ROW(name, born, tags)::public.person FROM people WHERE people.id = person_whole.id';
 SELECT person_whole(1), (person_whole(1)).tags[2], person_whole(9);
 SELECT * FROM person_whole(2);
+-- NULL is no row of NULLs
+CREATE FUNCTION no_person(id int) RETURNS person LANGUAGE concresce STABLE AS 'SELECT NULL::public.person';
+SELECT no_person(1) IS NOT DISTINCT FROM NULL AS none, count(no_person(1));
+DROP FUNCTION no_person;
 CREATE FUNCTION of_table_whole(low int) RETURNS SETOF far.people LANGUAGE concresce STABLE
 AS 'SELECT p FROM people p WHERE p.id <= low ORDER BY p.id';
 SELECT * FROM of_table_whole(2);

@@ -143,6 +143,22 @@ SELECT concresce.forget('run', 'A'::text, 1::int);
 ALTER FUNCTION run SET concresce.key = 'clock_timestamp()';
 SELECT run('a', 1);
 
+-- an expression may call the very lookup that it is the key of
+ALTER FUNCTION run RESET ALL;
+CREATE FUNCTION within(a text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  PERFORM set_config('concresce.key', 'upper(a)', true);
+  PERFORM public.run(a, 1);
+  PERFORM set_config('concresce.key', 'public.within(a)', true);
+  RETURN length(a);
+END $$;
+BEGIN;
+SET LOCAL concresce.key = 'public.within(a)';
+SELECT run('abc', 1) IS NOT NULL AS fine;
+SELECT run('abc', 1) IS NOT NULL AS fine;
+COMMIT;
+DROP FUNCTION within;
+
 SELECT used FROM concresce.memory();
 DROP FUNCTION run, unnamed, runs;
 DROP EXTENSION dblink;

@@ -130,6 +130,35 @@ SET ROLE regress_ccr_b;
 SELECT owned(1);
 RESET ROLE;
 
+-- nor do the session's settings steer what another function lends its rights to
+CREATE FUNCTION lent(a int) RETURNS name LANGUAGE concresce STABLE AS 'SELECT session_user';
+CREATE FUNCTION lender(a int) RETURNS name LANGUAGE plpgsql SECURITY DEFINER AS
+$$ BEGIN RETURN lent(a); END $$;
+SET ROLE regress_ccr_b;
+SET concresce.server = 'rights_far';
+SELECT lender(1);
+RESET ROLE;
+ALTER FUNCTION lent SET concresce.server = 'rights_far';
+SET ROLE regress_ccr_b;
+SELECT lender(1) IS NOT NULL AS fine;
+SET concresce.key = 'a + 1';
+SELECT lender(1);
+RESET concresce.key;
+RESET ROLE;
+DROP FUNCTION lender, lent;
+
+-- a key set for a database would be the database owner's to run as others
+SELECT format('ALTER DATABASE %I SET concresce.key = %L', current_database(), 'a + 1') AS set,
+       format('ALTER DATABASE %I RESET concresce.key', current_database()) AS reset \gset
+:set;
+\c -
+SET concresce.server = 'rights_far';
+SELECT who(1);
+:reset;
+\c -
+SET client_min_messages = warning;
+SET concresce.server = 'rights_far';
+
 -- views call with the rights of whoever asks, as for any function
 CREATE VIEW v AS SELECT who(1) AS who;
 GRANT SELECT ON v TO regress_ccr_a, regress_ccr_b;

@@ -96,13 +96,13 @@ DROP ROLE regress_ccr_set;
 
 -- the timeout says what it waited for
 CREATE FUNCTION nap(s float8) RETURNS int LANGUAGE concresce STABLE AS 'SELECT 1 FROM pg_sleep(s)';
-SET concresce.timeout = '200ms';
+SET concresce.timeout = '500ms';
 SELECT nap(600);
 \echo :LAST_ERROR_SQLSTATE
 SELECT nap(0);
 RESET concresce.timeout;
 -- so do the others' limits, which come first
-SET statement_timeout = '200ms';
+SET statement_timeout = '500ms';
 SELECT nap(600);
 RESET statement_timeout;
 SELECT timeouts, cancelled FROM concresce.stats WHERE function = 'nap'::regproc;
