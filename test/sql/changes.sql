@@ -158,7 +158,7 @@ CREATE FUNCTION small(a int) RETURNS small LANGUAGE concresce STABLE AS 'SELECT 
 CREATE FUNCTION take_small(a small) RETURNS int LANGUAGE concresce STABLE AS 'SELECT a';
 CREATE FUNCTION mood(a text) RETURNS mood LANGUAGE concresce STABLE AS 'SELECT a';
 CREATE FUNCTION take_mood(a mood) RETURNS text LANGUAGE concresce STABLE AS 'SELECT a';
-SELECT pair(1), small(50), take_small(50), mood('sad'), take_mood('sad');
+SELECT pair(1), small(50), take_small(50), mood('sad'::text), take_mood('sad');
 ALTER TYPE pair ADD ATTRIBUTE c date;
 SELECT pair(1);
 SELECT * FROM pairs(1);
@@ -175,13 +175,13 @@ SELECT take_small(50);
 ALTER DOMAIN small DROP CONSTRAINT smaller;
 SELECT small(50);
 ALTER DOMAIN small SET NOT NULL;
-SELECT small(NULL);
+SELECT small(NULL::int);
 ALTER TYPE mood ADD VALUE 'happy';
-SELECT mood('happy'), take_mood('happy');
+SELECT mood('happy'::text), take_mood('happy');
 ALTER TYPE mood RENAME VALUE 'happy' TO 'glad';
-SELECT mood('glad'), take_mood('glad');
+SELECT mood('glad'::text), take_mood('glad');
 ALTER TYPE mood SET SCHEMA far;
-SELECT mood('sad'), take_mood('sad');
+SELECT mood('sad'::text), take_mood('sad');
 
 -- the far side's tables: "cached plan must not change result type" heals
 CREATE FUNCTION typed(id int) RETURNS text LANGUAGE concresce STABLE AS 'SELECT v FROM t WHERE t.id = typed.id';
