@@ -36,8 +36,8 @@ restore_string(const char **p)
 	return s;
 }
 
-void
-ccr_error_flatten(StringInfo buf, const CcrError *error)
+static void
+flatten_error(StringInfo buf, const CcrError *error)
 {
 	appendBinaryStringInfo(buf, (char *) &error->sqlstate,
 						   sizeof(error->sqlstate));
@@ -101,8 +101,8 @@ ccr_error_throw(const CcrError *error)
 			 errcontext("%s", ccr_error_legible(error->context)) : 0));
 }
 
-dsa_pointer
-ccr_rows_share(const char *data, Size length, uint32 references)
+static dsa_pointer
+share_rows(const char *data, Size length, uint32 references)
 {
 	Size		size = offsetof(CcrSharedRows, data) + length;
 	dsa_pointer dp = ccr_heap_allocate(size);
@@ -118,8 +118,8 @@ ccr_rows_share(const char *data, Size length, uint32 references)
 	return dp;
 }
 
-void
-ccr_rows_release(dsa_pointer dp)
+static void
+release_rows(dsa_pointer dp)
 {
 	CcrSharedRows *rows = ccr_heap_address(dp);
 
@@ -127,8 +127,8 @@ ccr_rows_release(dsa_pointer dp)
 		ccr_heap_free(dp, rows->size);
 }
 
-dsa_pointer
-ccr_answer_allocate(Size size, uint32 nentries)
+static dsa_pointer
+allocate_block(Size size, uint32 nentries)
 {
 	dsa_pointer dp;
 	CcrAnswer  *block;
@@ -149,6 +149,92 @@ CcrAnswer *
 ccr_answer_block(dsa_pointer block)
 {
 	return DsaPointerIsValid(block) ? ccr_heap_address(block) : NULL;
+}
+
+void
+ccr_outcome_share(CcrOutcome *outcome, uint32 waiters)
+{
+	const StringInfoData *rows = &outcome->rows;
+
+	outcome->shared = InvalidDsaPointer;
+	if (outcome->error == NULL && waiters > 1 && rows->data &&
+		rows->len > CCR_SHARE_BYTES)
+		outcome->shared = share_rows(rows->data, rows->len, waiters);
+}
+
+/* What an entry will say, before there is room to say it. */
+typedef struct Draft
+{
+	CcrEntryKind kind;
+	const char *data;
+	uint32		length;
+} Draft;
+
+static Draft
+draft_entry(const CcrOutcome *outcome, const CcrError *previous)
+{
+	Draft		draft = {CCR_ENTRY_ROWS, outcome->rows.data,
+	outcome->rows.data ? outcome->rows.len : 0};
+	StringInfoData buf;
+
+	if (outcome->error)
+	{
+		draft.kind = CCR_ENTRY_ERROR;
+		draft.length = 0;
+		if (outcome->error != previous)
+		{
+			initStringInfo(&buf);
+			flatten_error(&buf, outcome->error);
+			draft.data = buf.data;
+			draft.length = buf.len;
+		}
+	}
+	else if (DsaPointerIsValid(outcome->shared))
+	{
+		draft.kind = CCR_ENTRY_SHARED;
+		draft.data = (const char *) &outcome->shared;
+		draft.length = sizeof(dsa_pointer);
+	}
+	return draft;
+}
+
+dsa_pointer
+ccr_answer_build(const uint32 *items, CcrOutcome *const *outcomes, int n,
+				 int ncolumns, bool binary)
+{
+	Draft	   *drafts = palloc(n * sizeof(Draft));
+	Size		size = 0;
+	dsa_pointer block;
+	CcrEntry   *entry;
+
+	for (int i = 0; i < n; i++)
+	{
+		drafts[i] = draft_entry(outcomes[i], i > 0 ? outcomes[i - 1]->error : NULL);
+		size += CCR_ENTRY_SIZE(drafts[i].length);
+	}
+	block = allocate_block(size, n);
+	if (!DsaPointerIsValid(block))
+	{
+		for (int i = 0; i < n; i++)
+			if (DsaPointerIsValid(outcomes[i]->shared))
+				release_rows(outcomes[i]->shared);
+		return block;
+	}
+
+	entry = ccr_answer_first(ccr_answer_block(block));
+	for (int i = 0; i < n; i++)
+	{
+		entry->item = items[i];
+		entry->kind = drafts[i].kind;
+		entry->ncolumns = ncolumns;
+		entry->nrows = outcomes[i]->nrows;
+		entry->length = drafts[i].length;
+		entry->binary = binary;
+		if (drafts[i].length > 0)
+			memcpy(entry->data, drafts[i].data, drafts[i].length);
+		entry = ccr_entry_next(entry);
+	}
+	return block;
 }
 
 static dsa_pointer
@@ -188,7 +274,7 @@ ccr_answer_free(dsa_pointer chain)
 		for (uint32 i = 0; i < block->nentries; i++)
 		{
 			if (entry->kind == CCR_ENTRY_SHARED)
-				ccr_rows_release(shared_pointer(entry));
+				release_rows(shared_pointer(entry));
 			entry = ccr_entry_next(entry);
 		}
 		ccr_heap_free(chain, block->size);

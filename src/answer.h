@@ -68,17 +68,35 @@ typedef struct CcrSharedRows
 	char		data[FLEXIBLE_ARRAY_MEMBER];
 } CcrSharedRows;
 
-extern void ccr_error_flatten(StringInfo buf, const CcrError *error);
+/* What came of one item, before it is handed over. */
+typedef struct CcrOutcome
+{
+	const CcrError *error;		/* or: */
+	uint32		nrows;
+	StringInfoData rows;		/* as in an entry; data is NULL if there are
+								 * none */
+	dsa_pointer shared;			/* the rows on the heap, if shared */
+} CcrOutcome;
+
 extern CcrError *ccr_error_restore(const char *data, Size length);
 /* A text that the database's encoding allows: s itself, or a copy. */
 extern const char *ccr_error_legible(const char *s);
 
 CCR_NORETURN extern void ccr_error_throw(const CcrError *error);
 
-/* Rows shared by references entries; InvalidDsaPointer if there is no room. */
-extern dsa_pointer ccr_rows_share(const char *data, Size length,
-								  uint32 references);
-extern void ccr_rows_release(dsa_pointer rows);
+/*
+ * Put rows that are too large to be copied for each of several waiters on the
+ * heap, once.  To be done before the outcome is answered.
+ */
+extern void ccr_outcome_share(CcrOutcome *outcome, uint32 waiters);
+
+/*
+ * A block with the outcomes of n items of a request.  InvalidDsaPointer if
+ * there is no room, whereupon their share of shared rows has been given back.
+ */
+extern dsa_pointer ccr_answer_build(const uint32 *items,
+									CcrOutcome *const *outcomes, int n,
+									int ncolumns, bool binary);
 
 /* A block of the chain; first entry of it, and the one after an entry. */
 extern CcrAnswer *ccr_answer_block(dsa_pointer block);
@@ -94,9 +112,6 @@ ccr_entry_next(CcrEntry *entry)
 {
 	return (CcrEntry *) ((char *) entry + CCR_ENTRY_SIZE(entry->length));
 }
-
-/* Room for entries of size bytes in all; InvalidDsaPointer if there is none. */
-extern dsa_pointer ccr_answer_allocate(Size size, uint32 nentries);
 
 /* The rows of an entry, wherever they are. */
 extern const char *ccr_entry_rows(const CcrEntry *entry, Size *length);

@@ -462,57 +462,55 @@ row_item(CcrBatch *batch, const PGresult *result)
 }
 
 static void
-too_large(CcrBatch *batch, CcrFlight *flight)
+too_large(CcrBatch *batch, CcrOutcome *outcome)
 {
-	batch->bytes -= flight->rows.len;
-	pfree(flight->rows.data);
-	flight->rows.data = NULL;
-	flight->error = with_context(batch,
-								 batch_error(batch, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-											 "result of a lookup is too large",
-											 psprintf("Results in flight may take %zu bytes.",
-													  ccr_shared->heap_size),
-											 "You may need to increase \"concresce.shared_memory\"."));
+	batch->bytes -= outcome->rows.len;
+	pfree(outcome->rows.data);
+	outcome->rows.data = NULL;
+	outcome->error = with_context(batch,
+								  batch_error(batch, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+											  "result of a lookup is too large",
+											  psprintf("Results in flight may take %zu bytes.",
+													   ccr_shared->heap_size),
+											  "You may need to increase \"concresce.shared_memory\"."));
 }
 
 static void
-keep_row(CcrBatch *batch, CcrFlight *flight, const PGresult *result)
+keep_row(CcrBatch *batch, CcrOutcome *outcome, const PGresult *result)
 {
 	const CcrShape *shape = &batch->shape;
+	StringInfo	rows = &outcome->rows;
 	int			before;
 
 	/* a second row is kept only to tell that there is one */
-	if (flight->error || (!batch->queue->source->returns_set && flight->nrows >= 2))
+	if (outcome->error || (!batch->queue->source->returns_set && outcome->nrows >= 2))
 		return;
-	if (flight->rows.data == NULL)
+	if (rows->data == NULL)
 	{
-		MemoryContext old = MemoryContextSwitchTo(batch->context);
-
-		flight->rows.maxlen = 64;
-		flight->rows.data = palloc(flight->rows.maxlen);
-		resetStringInfo(&flight->rows);
-		MemoryContextSwitchTo(old);
+		rows->maxlen = 64;
+		rows->data = MemoryContextAlloc(batch->context, rows->maxlen);
+		resetStringInfo(rows);
 	}
-	before = flight->rows.len;
-	flight->nrows++;
+	before = rows->len;
+	outcome->nrows++;
 	for (int i = 0; i < shape->ncolumns; i++)
 	{
 		int			field = shape->first + i;
 		int32		length = PQgetisnull(result, 0, field) ?
 			-1 : PQgetlength(result, 0, field);
 
-		if (batch->bytes + flight->rows.len - before + Max(length, 0) > ccr_shared->heap_size ||
-			flight->rows.len + (Size) Max(length, 0) >= MaxAllocSize / 2)
+		if (batch->bytes + rows->len - before + Max(length, 0) > ccr_shared->heap_size ||
+			rows->len + (Size) Max(length, 0) >= MaxAllocSize / 2)
 		{
-			batch->bytes += flight->rows.len - before;
-			too_large(batch, flight);
+			batch->bytes += rows->len - before;
+			too_large(batch, outcome);
 			return;
 		}
-		appendBinaryStringInfo(&flight->rows, (char *) &length, sizeof(length));
+		appendBinaryStringInfo(rows, (char *) &length, sizeof(length));
 		if (length > 0)
-			appendBinaryStringInfo(&flight->rows, PQgetvalue(result, 0, field), length);
+			appendBinaryStringInfo(rows, PQgetvalue(result, 0, field), length);
 	}
-	batch->bytes += flight->rows.len - before;
+	batch->bytes += rows->len - before;
 }
 
 bool
@@ -528,7 +526,7 @@ ccr_batch_row(CcrBatch *batch, const PGresult *result)
 	batch->nrows++;
 	if (item >= 0 && item < batch->n)
 	{
-		keep_row(batch, batch->flights[item], result);
+		keep_row(batch, &batch->flights[item]->outcome, result);
 		return true;
 	}
 
@@ -582,8 +580,8 @@ ccr_batch_fail(CcrBatch *batch, const CcrError *error)
 {
 	error = with_context(batch, error);
 	for (int i = 0; i < batch->n; i++)
-		if (batch->flights[i]->error == NULL)
-			batch->flights[i]->error = error;
+		if (batch->flights[i]->outcome.error == NULL)
+			batch->flights[i]->outcome.error = error;
 	ccr_counters_error(batch->queue->counters, error->message);
 	land(batch);
 }

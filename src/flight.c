@@ -536,9 +536,7 @@ ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
 		}
 		flight->state = CCR_FLIGHT_GROUPED;
 		flight->batch = NULL;
-		flight->nrows = 0;
-		flight->rows.data = NULL;
-		flight->error = NULL;
+		memset(&flight->outcome, 0, sizeof(CcrOutcome));
 		dlist_foreach(iter, &flight->waiters)
 			move_to_active(dlist_container(CcrWaiter, node, iter.cur)->ticket->counters, -1);
 		group->flights[group->n++] = flight;
@@ -587,111 +585,27 @@ finish_ticket(CcrTicket *ticket)
 	complete(request, counters, failure, errors);
 }
 
-/*
- * Results too large to be copied to each of several waiters are put on the
- * heap once; an invalid pointer for those that are to be copied.
- */
-static dsa_pointer
-share_rows(const CcrFlight *flight)
-{
-	if (flight->error || flight->nwaiters < 2 || flight->rows.data == NULL ||
-		flight->rows.len <= CCR_SHARE_BYTES)
-		return InvalidDsaPointer;
-	return ccr_rows_share(flight->rows.data, flight->rows.len, flight->nwaiters);
-}
-
-/* What an entry will say, before there is room to say it. */
-typedef struct Draft
-{
-	CcrWaiter  *waiter;
-	CcrFlight  *flight;
-	const char *data;
-	uint32		length;
-	CcrEntryKind kind;
-} Draft;
-
-static Size
-draft_entries(CcrTicket *ticket, Draft *drafts)
-{
-	const CcrError *previous = NULL;
-	Size		size = 0;
-
-	for (int i = 0; i < ticket->nlanded; i++)
-	{
-		Draft	   *draft = &drafts[i];
-		CcrFlight  *flight = ticket->landed[i]->flight;
-
-		draft->waiter = ticket->landed[i];
-		draft->flight = flight;
-		draft->data = NULL;
-		draft->length = 0;
-		if (flight->error)
-		{
-			draft->kind = CCR_ENTRY_ERROR;
-			if (flight->error != previous)
-			{
-				StringInfoData buf;
-
-				initStringInfo(&buf);
-				ccr_error_flatten(&buf, flight->error);
-				draft->data = buf.data;
-				draft->length = buf.len;
-			}
-		}
-		else if (DsaPointerIsValid(flight->shared))
-		{
-			draft->kind = CCR_ENTRY_SHARED;
-			draft->data = (const char *) &flight->shared;
-			draft->length = sizeof(dsa_pointer);
-		}
-		else
-		{
-			draft->kind = CCR_ENTRY_ROWS;
-			draft->data = flight->rows.data;
-			draft->length = flight->rows.data ? flight->rows.len : 0;
-		}
-		previous = flight->error;
-		size += CCR_ENTRY_SIZE(draft->length);
-	}
-	return size;
-}
-
 /* Append a block with what landed for this ticket to its request's answer. */
 static void
 answer_ticket(CcrTicket *ticket, int ncolumns, bool binary)
 {
-	Draft	   *drafts = palloc(ticket->nlanded * sizeof(Draft));
+	int			n = ticket->nlanded;
+	uint32	   *items = palloc(n * sizeof(uint32));
+	CcrOutcome **outcomes = palloc(n * sizeof(CcrOutcome *));
 	dsa_pointer block;
-	CcrEntry   *entry;
 
-	block = ccr_answer_allocate(draft_entries(ticket, drafts), ticket->nlanded);
-	if (!DsaPointerIsValid(block))
+	for (int i = 0; i < n; i++)
 	{
-		ticket->failed = true;
-		for (int i = 0; i < ticket->nlanded; i++)
-			if (DsaPointerIsValid(drafts[i].flight->shared))
-				ccr_rows_release(drafts[i].flight->shared);
-		return;
-	}
-
-	entry = ccr_answer_first(ccr_answer_block(block));
-	for (int i = 0; i < ticket->nlanded; i++)
-	{
-		Draft	   *draft = &drafts[i];
-
-		entry->item = draft->waiter->item;
-		entry->kind = draft->kind;
-		entry->ncolumns = ncolumns;
-		entry->nrows = draft->flight->nrows;
-		entry->length = draft->length;
-		entry->binary = binary;
-		if (draft->length > 0)
-			memcpy(entry->data, draft->data, draft->length);
-		entry = ccr_entry_next(entry);
-		if (draft->kind == CCR_ENTRY_ERROR)
+		items[i] = ticket->landed[i]->item;
+		outcomes[i] = &ticket->landed[i]->flight->outcome;
+		if (outcomes[i]->error)
 			ticket->errors++;
 	}
-	ccr_request_answer(ticket->request, block);
+	block = ccr_answer_build(items, outcomes, n, ncolumns, binary);
+	if (DsaPointerIsValid(block))
+		ccr_request_answer(ticket->request, block);
+	else
+		ticket->failed = true;
 }
 
 /* Gather, for each ticket, its waiters on these flights. */
@@ -746,7 +660,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 	{
 		/* whoever comes from now on gets a flight of his own */
 		unlist(flights[i]);
-		flights[i]->shared = share_rows(flights[i]);
+		ccr_outcome_share(&flights[i]->outcome, flights[i]->nwaiters);
 	}
 	gather_landed(flights, n, &touched);
 	while (!dlist_is_empty(&touched))

@@ -107,11 +107,7 @@ typedef struct CcrFlight
 	int			nwaiters;
 	struct CcrBatch *batch;		/* while FLYING */
 
-	/* Outcome, written by batch.c. */
-	uint32		nrows;
-	StringInfoData rows;		/* data is NULL if there are none */
-	const CcrError *error;
-	dsa_pointer shared;			/* the rows, where waiters share them */
+	CcrOutcome	outcome;		/* written by batch.c */
 } CcrFlight;
 
 /* Flights that must fly again, together. */
