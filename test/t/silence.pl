@@ -8,6 +8,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 use Concresce;
+use IO::Socket::INET;
 use Peers;
 use Test::More;
 
@@ -98,6 +99,18 @@ is(attempt($node, 'SELECT v(10)')->out, 'v10', 'another server is not affected')
 # ---- several hosts ---------------------------------------------------------
 
 is(attempt($node, 'SELECT v_dead_first(1)')->out, 'v1', 'the first host is dead: the second serves');
+# Refused late: whoever fills the line of a listener that accepts nobody has
+# the next wait in it, until the listener is gone.
+my $full = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die $!;
+my @line = map {
+	IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $full->sockport, Blocking => 0)
+} 1 .. 4;
+$node->safe_psql('postgres', server('late_first', host => '127.0.0.1,127.0.0.1',
+	port => $full->sockport . ',' . $node->port));
+$call = call($node, 'SELECT v_late_first(1)', timeout => '8s');
+poll($node, "SELECT state = 'connecting' FROM concresce.connections WHERE server = 'late_first'");
+close($_) foreach $full, @line;
+is($call->out, 'v1', 'the first host refuses in the end: the second serves');
 is(attempt($node, 'SELECT v_hole_first(1)')->out, 'v1', 'the first host is silent: the second serves');
 is(attempt($node, 'SELECT v_hole_name(1)')->out, 'v1', 'the same for names');
 is(attempt($node, 'SELECT v_name(1)')->out, 'v1', 'a name is looked up');
