@@ -74,7 +74,7 @@ CALL play_full('g> SELECT gated(7)', 'waits_for_room(''g'')',
                'pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = ''g''', 'g', 'open');
 -- one that leaves makes room, and so does one that joins another's flight
 CALL play_full('g> SELECT gated(7)', 'waits_for_room(''g'')',
-               'pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = ''e''', '2 queued', 'open', 'g');
+               'pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = ''e''', 'e', '2 queued', 'open', 'g');
 CALL play('close', 'a> SELECT gated(1)', '1 runs', 'b> SELECT gated(1)', '2 in flight', 'c> SELECT gated(1)', '3 in flight',
           'd> SELECT gated(1)', '4 in flight', 'e: SET concresce.on_full = error', 'e> SELECT gated(2)', '2 runs', 'open',
           'a', 'b', 'c', 'd', 'e', 'counters()');
