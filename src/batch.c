@@ -404,6 +404,14 @@ ccr_batch_described(CcrBatch *batch, const PGresult *result)
 		shape->ncolumns = 1;
 		shape->whole = true;
 	}
+	else if (got == lead + source->ncolumns)
+	{
+		batch->error = batch_error(batch, ERRCODE_DATATYPE_MISMATCH,
+								   "result of a lookup can be read in two ways",
+								   "Its last column may be a whole row, after the arguments, or the last column of a row.",
+								   "Spell out the columns of the row, or cast the last one to the type that the function declares.");
+		return;
+	}
 	else
 	{
 		batch->error = wrong_shape(batch, got - lead);
@@ -682,8 +690,9 @@ wrong_row_count(CcrBatch *batch)
 }
 
 /*
- * What is wrong with the rows is found after the query has done what it does,
- * so it is no reason to send any of it again, unlike an error of the query.
+ * What is wrong with the rows is found after the query has done what it does.
+ * Unlike after an error of the query, then, no write is sent again; and what
+ * may be sent again is only after a change of types, which asking anew heals.
  */
 bool
 ccr_batch_done(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)

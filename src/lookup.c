@@ -623,16 +623,34 @@ read_rows(CcrResult *result, const CcrEntry *entry, CcrReceive receive, void *ar
 	}
 }
 
-/*
- * The collector counted an answer.  It is an error while it is being read, and
- * stays one if reading fails.
- */
+static void
+read_error_callback(void *arg)
+{
+	errcontext("result of lookup %s", ((const CcrDefinition *) arg)->name);
+}
+
+/* The collector counted an answer, but the caller gets an error. */
+static void
+count_error(CcrCounters *counters, MemoryContext context)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	ccr_count(counters, CCR_ERRORS, 1);
+	ccr_count(counters, CCR_ANSWERED, -1);
+	ccr_counters_error(counters, edata->message ? edata->message : "");
+	FreeErrorData(edata);
+}
+
 void
 ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
 				CcrAnswered *answered, uint32 item, CcrReceive receive,
 				void *arg)
 {
 	CcrEntry   *entry = answered->entries[item];
+	MemoryContext context = CurrentMemoryContext;
+	ErrorContextCallback callback;
 
 	if (entry == NULL)
 		elog(ERROR, "item %u has no answer", item);
@@ -640,12 +658,23 @@ ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
 		raise_entry(entry);
 	if (result->is_void)
 		return;
-	ccr_count(answered->counters, CCR_ERRORS, 1);
-	ccr_count(answered->counters, CCR_ANSWERED, -1);
-	check_row_count(definition, result, entry->nrows);
-	read_rows(result, entry, receive, arg);
-	ccr_count(answered->counters, CCR_ERRORS, -1);
-	ccr_count(answered->counters, CCR_ANSWERED, 1);
+
+	callback.callback = read_error_callback;
+	callback.arg = definition;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	PG_TRY();
+	{
+		check_row_count(definition, result, entry->nrows);
+		read_rows(result, entry, receive, arg);
+	}
+	PG_CATCH();
+	{
+		count_error(answered->counters, context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
 }
 
 /* ------------------------------------------------------------------ forget */

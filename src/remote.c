@@ -101,6 +101,8 @@ new_error(CcrRemote *remote, int sqlstate, const char *message,
 
 	error->sqlstate = sqlstate;
 	error->message = copied(message);
+	if (error->message == NULL)
+		error->message = "foreign server reported no message";
 	error->detail = copied(detail);
 	MemoryContextSwitchTo(old);
 	return error;
@@ -118,7 +120,7 @@ result_error(CcrRemote *remote, const PGresult *result)
 		message = copied(PQresultErrorMessage(result));
 	error = new_error(remote,
 					  packed_sqlstate(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
-					  message ? message : "foreign server reported no message",
+					  message,
 					  PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
 	error->hint = copied(PQresultErrorField(result, PG_DIAG_MESSAGE_HINT));
 	error->context = copied(PQresultErrorField(result, PG_DIAG_CONTEXT));
@@ -458,6 +460,7 @@ unfit(CcrRemote *remote)
 {
 	const char *strings = PQparameterStatus(remote->conn,
 											"standard_conforming_strings");
+	const char *intervals = PQparameterStatus(remote->conn, "IntervalStyle");
 	CcrError   *error;
 
 	if (remote->reach->password_required &&
@@ -476,6 +479,15 @@ unfit(CcrRemote *remote)
 		error = new_error(remote, ERRCODE_FEATURE_NOT_SUPPORTED,
 						  "foreign server has standard_conforming_strings off", NULL);
 		error->hint = "Set it on for the foreign user: ALTER ROLE ... SET standard_conforming_strings = on.";
+		return error;
+	}
+
+	/* signs of what comes as text would be read another way */
+	if (intervals && strcmp(intervals, "sql_standard") == 0)
+	{
+		error = new_error(remote, ERRCODE_FEATURE_NOT_SUPPORTED,
+						  "foreign server has IntervalStyle sql_standard", NULL);
+		error->hint = "Change it for the foreign user: ALTER ROLE ... SET IntervalStyle = postgres.";
 		return error;
 	}
 	return NULL;

@@ -77,7 +77,7 @@ ccr_route_check(const CcrDefinition *definition)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("lookup %s must set \"%s\" itself", definition->name, open),
-				 errdetail("With the rights of another role, and for keys set for a database, no other setting is used."),
+				 errdetail("The session's setting is not used with the rights of another role, nor is a key that is set for a database."),
 				 errhint("ALTER FUNCTION %s SET %s = ...", definition->name, open)));
 }
 

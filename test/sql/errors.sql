@@ -34,6 +34,13 @@ CREATE FUNCTION small(n int) RETURNS small LANGUAGE concresce STABLE AS 'SELECT 
 CREATE FUNCTION several(n int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT i FROM generate_series(1, n) i';
 CREATE FUNCTION broken(n int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT n FROM nowhere';
 
+-- an error may have nothing to say
+CREATE FUNCTION far.mute(n int) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION USING MESSAGE = '', DETAIL = '', HINT = ''; END $$;
+CREATE FUNCTION mute(n int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = 'far' AS 'SELECT far.mute(n)';
+SELECT mute(1);
+DROP FUNCTION mute;
+
 -- the bulk query's error reaches every caller
 CALL batch_of('', 'inverse(1)', 'inverse(0)', 'inverse(4)');
 CALL batch_of('', 'inverse_bulk(1)', 'inverse_bulk(0)', 'inverse_bulk(4)');
