@@ -156,6 +156,12 @@ need_tests() {
 	want 'command -v prove' perl
 	want 'perl -MIPC::Run -e 1' libipc-run-perl
 	want 'command -v nm' binutils
+
+	# what is tested only where it is there, so nobody has to be asked for it
+	if is_root; then
+		want '[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer' pgbouncer
+		want 'command -v openssl' openssl
+	fi
 }
 
 apt_update() {
