@@ -12,6 +12,9 @@
 #include "request.h"
 #include "utils/timestamp.h"
 
+static int	sleepers[1024];		/* proc numbers of those to be woken */
+static int	nsleepers = 0;
+
 /* ---------------------------------------------------------------- backend */
 
 CcrRequest *
@@ -279,6 +282,18 @@ ccr_request_answer(CcrRequest *request, dsa_pointer block)
 	request->answer = block;
 }
 
+/*
+ * A process that is woken wants the processor at once, so the next batch would
+ * have to wait until hundreds of callers have had their turn.
+ */
+void
+ccr_requests_wake(void)
+{
+	for (int i = 0; i < nsleepers; i++)
+		ccr_wake(sleepers[i]);
+	nsleepers = 0;
+}
+
 bool
 ccr_request_complete(CcrRequest *request, CcrFailure failure)
 {
@@ -291,7 +306,9 @@ ccr_request_complete(CcrRequest *request, CcrFailure failure)
 	if (!pg_atomic_compare_exchange_u32(&request->state, &expected,
 										CCR_REQUEST_DONE))
 		return false;
-	ccr_wake(procno);
+	if (nsleepers == (int) lengthof(sleepers))
+		ccr_requests_wake();
+	sleepers[nsleepers++] = procno;
 	return true;
 }
 

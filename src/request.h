@@ -181,8 +181,13 @@ extern CcrSource *ccr_request_source(CcrRequest *request);
 /* Append a block to the answer. */
 extern void ccr_request_answer(CcrRequest *request, dsa_pointer block);
 
-/* Hand it to its backend.  False: abandoned, and to be released in time. */
+/*
+ * Hand it to its backend.  False: abandoned, and to be released in time.  The
+ * backend is woken by ccr_requests_wake(): to be called once there is nothing
+ * more urgent to do, and before going to sleep.
+ */
 extern bool ccr_request_complete(CcrRequest *request, CcrFailure failure);
+extern void ccr_requests_wake(void);
 
 /* Free a request found on the list of abandoned ones. */
 extern void ccr_request_release(CcrRequest *request);

@@ -3,6 +3,10 @@
 # Many clients, one single-key lookup of a random key a transaction, at every
 # contender, at a round trip of about 0 and of 1 ms.
 
+# A call of the local server that looks nothing up: what the clients and their
+# backends cost by themselves.  Only if asked for.
+CEILING=local
+
 # The key is a literal in simple protocol and a parameter in the others: the
 # scripts work either way.
 calls_script() {
@@ -23,6 +27,7 @@ calls_script() {
 		postgres_fdw) say "SELECT score FROM $path.scores_fdw WHERE id = :id;" ;;
 		plproxy) say "SELECT $path.plproxy_score(:id);" ;;
 		dblink) say "SELECT score FROM dblink('c', 'SELECT score FROM scores WHERE id = ' || :id) AS t(score int);" ;;
+		"$CEILING") say "SELECT :id;" ;;
 		*) say "SELECT score FROM scores WHERE id = :id;" ;;
 	esac
 }
@@ -158,7 +163,7 @@ part_calls() {
 		>"$RESULTS/calls.csv"
 	say 'protocol,rtt_ms,clients,peer,transactions,foreign_statements,foreign_connections,statements_per_transaction' \
 		>"$RESULTS/calls_foreign.csv"
-	mapfile -t among < <(those_of "${CONTENDERS[@]}")
+	mapfile -t among < <(those_of "${CONTENDERS[@]}" "$CEILING")
 	for protocol in $BENCH_PROTOCOL; do
 		for rtt in $BENCH_RTT_MS; do
 			count_statements off
