@@ -311,8 +311,14 @@ start_bouncer() {
 	CONF
 	as_user env "PATH=$PATH:/usr/sbin" pgbouncer -q -d \
 		"$WORK/run/pgbouncer.ini" </dev/null >/dev/null 2>&1
-	wait_for_port "$BOUNCER_PORT" PgBouncer
+	# it listens before it has said who it is
+	for _ in {1..100}; do
+		[ -s "$pidfile" ] && break
+		sleep 0.1
+	done
+	[ -s "$pidfile" ] || die 'PgBouncer does not start.'
 	CHILDREN+=("$(<"$pidfile")")
+	wait_for_port "$BOUNCER_PORT" PgBouncer
 }
 
 # bounded SECONDS COMMAND...: a contender may hang.
