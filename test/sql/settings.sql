@@ -50,13 +50,15 @@ CALL refuse('idle_timeout', '1');
 CALL refuse('shared_memory', '1');
 CALL refuse('workers', '1');
 CALL refuse('log_min_duration', '1');
+-- (the text of the error is another from 17 on)
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET concresce.max_connections = 0;
-\echo :LAST_ERROR_SQLSTATE
 ALTER SYSTEM SET concresce.queue_size = 0;
 ALTER SYSTEM SET concresce.idle_timeout = -1;
 ALTER SYSTEM SET concresce.shared_memory = 0;
 ALTER SYSTEM SET concresce.workers = 0;
 ALTER SYSTEM SET concresce.log_min_duration = -2;
+\set VERBOSITY default
 -- units
 SET concresce.max_window = '500us'; SHOW concresce.max_window;
 SET concresce.max_window = 1.5; SHOW concresce.max_window;
