@@ -583,8 +583,8 @@ land(CcrBatch *batch)
 	free_batch(batch);
 }
 
-void
-ccr_batch_fail(CcrBatch *batch, const CcrError *error)
+static void
+fail(CcrBatch *batch, const CcrError *error)
 {
 	error = with_context(batch, error);
 	for (int i = 0; i < batch->n; i++)
@@ -673,7 +673,7 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		/* ask anew what the columns are, if they may be what is wrong */
 		if (queue->shape.keyed && !is_data_error(error->sqlstate))
 			forget_shape(queue);
-		ccr_batch_fail(batch, error);
+		fail(batch, error);
 	}
 }
 
@@ -714,7 +714,7 @@ ccr_batch_done(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)
 		!batch->flights[0]->resent)
 		resend(batch);
 	else if (batch->error)
-		ccr_batch_fail(batch, batch->error);
+		fail(batch, batch->error);
 	else if (error)
 		ended_badly(batch, error);
 	else
@@ -733,9 +733,9 @@ ccr_batch_lost(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)
 	if (harmless && !batch->flights[0]->resent)
 		resend(batch);
 	else if (harmless)
-		ccr_batch_fail(batch, error);
+		fail(batch, error);
 	else
-		ccr_batch_fail(batch,
+		fail(batch,
 					   batch_error(batch, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
 								   error->message, error->detail,
 								   "The lookup is VOLATILE: it may have had its effect, and was not sent again."));
@@ -758,7 +758,7 @@ ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error)
 		MemoryContextSwitchTo(old);
 		queue->flying++;
 		if (batch->n > 0)
-			ccr_batch_fail(batch, error);
+			fail(batch, error);
 		else
 			free_batch(batch);
 	}

@@ -40,9 +40,6 @@ extern bool ccr_batch_done(CcrBatch *batch, CcrRemoteOp op,
 extern void ccr_batch_lost(CcrBatch *batch, CcrRemoteOp op,
 						   const CcrError *error);
 
-/* Fail all flights of the batch, which ends it. */
-extern void ccr_batch_fail(CcrBatch *batch, const CcrError *error);
-
 /*
  * A flight of the batch has lost its last waiter.  True: so have they all;
  * whoever runs the batch is to cancel and then drop it.

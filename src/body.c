@@ -302,9 +302,6 @@ count_select_targets(const SelectStmt *stmt)
 }
 
 /*
- * RETURNING became a node of its own in 18, and MERGE has had it since 17.
- */
-/*
  * Fill in what the parse tree knows of a statement.  *with is its own WITH
  * clause.  False: no kind of statement that a lookup can be.
  */

@@ -172,8 +172,8 @@ ccr_queue_free(CcrQueue *queue)
 	MemoryContextDelete(queue->context);
 }
 
-void
-ccr_queues_foreach(void (*visit) (CcrQueue *))
+static void
+visit_queues(void (*visit) (CcrQueue *))
 {
 	HASH_SEQ_STATUS status;
 	QueueEntry *entry;
@@ -788,7 +788,7 @@ void
 ccr_flights_forget(CcrRequest *request)
 {
 	forgetting = request;
-	ccr_queues_foreach(forget_in_queue);
+	visit_queues(forget_in_queue);
 	(void) ccr_request_complete(request, CCR_FAILURE_NONE);
 }
 

@@ -176,6 +176,4 @@ extern bool ccr_flights_torn(void);
 /* A request that cannot be admitted. */
 extern void ccr_flights_refuse(CcrRequest *request, CcrFailure failure);
 
-extern void ccr_queues_foreach(void (*visit) (CcrQueue *));
-
 #endif							/* CCR_FLIGHT_H */

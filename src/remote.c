@@ -49,6 +49,7 @@ struct CcrRemote
 bool		ccr_sockets_changed = false;
 
 static void start_connecting(CcrRemote *remote);
+static void flush(CcrRemote *remote);
 
 CcrRemoteState
 ccr_remote_state(const CcrRemote *remote)
@@ -564,7 +565,7 @@ ccr_remote_prepare(CcrRemote *remote, const char *statement, const char *sql,
 	else
 		ok = PQsendPrepare(remote->conn, statement, sql, params->n, params->types);
 	if (ok)
-		ccr_remote_flush(remote);
+		flush(remote);
 	else
 		ccr_remote_close(remote, lost_error(remote));
 }
@@ -596,7 +597,7 @@ ccr_remote_execute(CcrRemote *remote, const char *statement, const char *sql,
 		ok = PQsendQueryParams(remote->conn, sql, params->n, params->types,
 							   params->values, params->lengths, formats, binary);
 	if (ok && PQsetSingleRowMode(remote->conn))
-		ccr_remote_flush(remote);
+		flush(remote);
 	else
 		ccr_remote_close(remote, lost_error(remote));
 }
@@ -776,8 +777,8 @@ step_idle(CcrRemote *remote)
 		ccr_remote_close(remote, lost_error(remote));
 }
 
-void
-ccr_remote_flush(CcrRemote *remote)
+static void
+flush(CcrRemote *remote)
 {
 	int			rc = PQflush(remote->conn);
 
@@ -815,7 +816,7 @@ step_busy(CcrRemote *remote, int events)
 			PQfreemem(notify);
 	}
 	if (remote->wants_write && remote->conn)
-		ccr_remote_flush(remote);
+		flush(remote);
 }
 
 static void

@@ -123,7 +123,4 @@ extern bool ccr_sockets_changed;
 /* Go on; events are those of the connection's own socket. */
 extern void ccr_remote_step(CcrRemote *remote, int fd, int events);
 
-/* Flush and read what can be; after starting something. */
-extern void ccr_remote_flush(CcrRemote *remote);
-
 #endif							/* CCR_REMOTE_H */

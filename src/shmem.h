@@ -81,7 +81,7 @@ typedef enum CcrCounter
 	CCR_BATCHES,
 	CCR_BATCH_ITEMS,
 	CCR_BATCH_MAX,
-	CCR_WAIT_US,				/* sum over misses, arrival to departure */
+	CCR_WAIT_US,				/* sum over misses, arrival to first departure */
 	CCR_REMOTE_US,				/* sum over batches, departure to end */
 	CCR_REMOTE_US_MAX,
 	CCR_NCOUNTERS
