@@ -106,21 +106,42 @@ compile_config(CcrDefinition *definition, HeapTuple tuple)
 	definition->pins_key = pins(definition->config, "concresce.key");
 }
 
-int
-ccr_definition_enter(const CcrDefinition *definition)
+void
+ccr_definition_enter_as(const CcrDefinition *definition, Oid roleid,
+						int sec_context, CcrEntered *entered)
 {
-	int			level = NewGUCNestLevel();
+	GetUserIdAndSecContext(&entered->roleid, &entered->sec_context);
+	if (definition->security_definer)
+		SetUserIdAndSecContext(definition->owner,
+							   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	else if (roleid != entered->roleid || sec_context != entered->sec_context)
+		SetUserIdAndSecContext(roleid, sec_context);
 
+	entered->level = 0;
 	if (definition->config)
+	{
+		entered->level = NewGUCNestLevel();
 		ProcessGUCArray(definition->config, superuser() ? PGC_SUSET : PGC_USERSET,
 						PGC_S_SESSION, GUC_ACTION_SAVE);
-	return level;
+	}
 }
 
 void
-ccr_definition_leave(int level)
+ccr_definition_enter(const CcrDefinition *definition, CcrEntered *entered)
 {
-	AtEOXact_GUC(true, level);
+	Oid			roleid;
+	int			sec_context;
+
+	GetUserIdAndSecContext(&roleid, &sec_context);
+	ccr_definition_enter_as(definition, roleid, sec_context, entered);
+}
+
+void
+ccr_definition_leave(const CcrEntered *entered)
+{
+	if (entered->level > 0)
+		AtEOXact_GUC(true, entered->level);
+	SetUserIdAndSecContext(entered->roleid, entered->sec_context);
 }
 
 /*
@@ -360,6 +381,7 @@ ccr_definition_compile(Oid function, MemoryContext context)
 	definition->context = context;
 	definition->name = format_procedure(function);
 	definition->volatility = proc->provolatile;
+	definition->owner = proc->proowner;
 	definition->security_definer = proc->prosecdef;
 	compile_config(definition, tuple);
 	compile_arguments(definition, tuple);

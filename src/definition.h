@@ -38,6 +38,7 @@ typedef struct CcrDefinition
 
 	const char *name;			/* qualified, with argument types */
 	char		volatility;
+	Oid			owner;
 	bool		security_definer;
 	bool		pins_server;	/* SET concresce.server = ... */
 	bool		pins_key;
@@ -69,11 +70,24 @@ extern CcrDefinition *ccr_definition_get(Oid function);
 extern void ccr_definition_release(CcrDefinition *definition);
 
 /*
- * Put the settings of its SET clauses into force, as a call does, for those
- * who look at them outside of a call; until the level returned is ended.
+ * Take on the rights and settings that a call runs with, for those who do a
+ * part of its work outside of it: the owner's rights if it is SECURITY
+ * DEFINER, and what its SET clauses say.  An error undoes it as it would undo
+ * that of a call.  enter_as: as seen by a caller with these rights.
  */
-extern int	ccr_definition_enter(const CcrDefinition *definition);
-extern void ccr_definition_leave(int level);
+typedef struct CcrEntered
+{
+	int			level;			/* of settings; 0: none were made */
+	Oid			roleid;			/* to return to */
+	int			sec_context;
+} CcrEntered;
+
+extern void ccr_definition_enter(const CcrDefinition *definition,
+								 CcrEntered *entered);
+extern void ccr_definition_enter_as(const CcrDefinition *definition,
+									Oid roleid, int sec_context,
+									CcrEntered *entered);
+extern void ccr_definition_leave(const CcrEntered *entered);
 
 /* The result of a call that returns record, as the call site expects it. */
 extern CcrResult *ccr_result_from_tupdesc(TupleDesc tupdesc, bool returns_set,

@@ -34,6 +34,7 @@ struct CcrTicket
 	uint32		admitted;		/* items that have their waiters */
 	uint32		remaining;		/* items not yet landed */
 	uint32		errors;			/* items that landed with one */
+	TimestampTz departed;		/* when the first of them took off, or 0 */
 	bool		failed;			/* a block of the answer found no room */
 	int			nlanded;		/* in this landing: */
 	CcrWaiter **landed;
@@ -340,12 +341,23 @@ joinable(CcrQueue *queue, CcrFlight *probe, int coalesce)
 	return entry->flight;
 }
 
-/* Calls whose flight takes off; a negative number of those that come back. */
+/* Calls whose flights take off; a negative number of those that come back. */
 static void
 move_to_active(CcrCounters *counters, int n)
 {
 	pg_atomic_fetch_sub_u32(&counters->queued, n);
 	pg_atomic_fetch_add_u32(&counters->active, n);
+}
+
+/* The flight of one of its waiters takes off, or has. */
+static void
+depart(CcrTicket *ticket)
+{
+	move_to_active(ticket->counters, 1);
+	if (ticket->departed != 0)
+		return;
+	ticket->departed = GetCurrentTimestamp();
+	pg_atomic_write_u32(&ticket->request->phase, CCR_PHASE_IN_FLIGHT);
 }
 
 static void
@@ -364,13 +376,11 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 	{
 		join(flight, request);
 		ccr_count(ticket->counters, CCR_HITS, 1);
+		request->joined++;
 		if (request->reserved)
 			release_backlog(ticket->counters, 1);
 		if (flight->state == CCR_FLIGHT_FLYING)
-		{
-			move_to_active(ticket->counters, 1);
-			pg_atomic_write_u32(&request->phase, CCR_PHASE_IN_FLIGHT);
-		}
+			depart(ticket);
 	}
 	else
 	{
@@ -453,12 +463,7 @@ take_off(CcrFlight *flight, struct CcrBatch *batch)
 		release_backlog(flight->counters, 1);
 	flight->reserved = false;
 	dlist_foreach(iter, &flight->waiters)
-	{
-		CcrTicket  *ticket = dlist_container(CcrWaiter, node, iter.cur)->ticket;
-
-		move_to_active(ticket->counters, 1);
-		pg_atomic_write_u32(&ticket->request->phase, CCR_PHASE_IN_FLIGHT);
-	}
+		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket);
 }
 
 /* The flights of the oldest group that someone still waits for. */
@@ -581,6 +586,8 @@ finish_ticket(CcrTicket *ticket)
 		CCR_FAILURE_NO_MEMORY : CCR_FAILURE_NONE;
 
 	pg_atomic_fetch_sub_u32(&counters->active, request->nitems);
+	if (ticket->departed != 0)
+		request->remote_us = GetCurrentTimestamp() - ticket->departed;
 	free_ticket(ticket);
 	complete(request, counters, failure, errors);
 }

@@ -184,7 +184,7 @@ concresce_call_handler(PG_FUNCTION_ARGS)
 	Datum		values[FUNC_MAX_ARGS];
 	bool		nulls[FUNC_MAX_ARGS];
 	CcrItems	items;
-	CcrRequest *request;
+	CcrPending *pending;
 	CcrAnswered *answered;
 
 	if (CALLED_AS_TRIGGER(fcinfo) || CALLED_AS_EVENT_TRIGGER(fcinfo))
@@ -208,8 +208,9 @@ concresce_call_handler(PG_FUNCTION_ARGS)
 	{
 		ccr_items_init(&items);
 		ccr_items_add(definition, &items, values, nulls);
-		request = ccr_lookup_submit(definition, receiver.result, &items);
-		answered = ccr_lookup_wait(definition, receiver.result, &items, request);
+		pending = ccr_lookup_submit(definition, receiver.result, &items,
+									CurrentResourceOwner);
+		answered = ccr_lookup_take(pending);
 		if (receiver.result->returns_set)
 			receiver.store = make_store(fcinfo, receiver.result);
 		ccr_lookup_read(definition, receiver.result, answered, 0, receive_row, &receiver);
@@ -397,7 +398,7 @@ concresce_forget(PG_FUNCTION_ARGS)
 	Datum		values[FUNC_MAX_ARGS];
 	bool		nulls[FUNC_MAX_ARGS];
 	CcrItems	items;
-	int			level;
+	CcrEntered	entered;
 
 	ccr_shmem_require();
 	check_execute(function);
@@ -414,9 +415,9 @@ concresce_forget(PG_FUNCTION_ARGS)
 	for (int i = 0; i < nargs; i++)
 		values[i] = coerced_argument(fcinfo, i + 1, definition->argtypes[i], &nulls[i]);
 	ccr_items_init(&items);
-	level = ccr_definition_enter(definition);
+	ccr_definition_enter(definition, &entered);
 	ccr_items_add(definition, &items, values, nulls);
-	ccr_definition_leave(level);
+	ccr_definition_leave(&entered);
 	ccr_lookup_forget(definition, &items);
 	PG_RETURN_VOID();
 }

@@ -4,16 +4,16 @@
  *	  The backend's side of a call: submit, wait, read.
  *
  * A request that was submitted is always given back: waiting for it abandons
- * it on any error, and a backend that exits abandons what its slot still
- * lists.  What a request brought is copied out of shared memory before
- * anything is made of it, since input functions may raise errors.
+ * it on any error, the resource owner of what asked for it drops it when it is
+ * released, and a backend that exits abandons what its slot still lists.  What
+ * a request brought is copied out of shared memory before anything is made of
+ * it, since input functions may raise errors.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_proc.h"
 #include "compat.h"
 #include "key.h"
@@ -35,8 +35,9 @@
 static uint32 wait_event_answer;
 static uint32 wait_event_room;
 
-/* The request of the call under way, until it is waited for or freed. */
-static CcrRequest *held = NULL;
+/* All that this process has under way. */
+static dlist_head under_way = DLIST_STATIC_INIT(under_way);
+static MemoryContext pending_context = NULL;
 
 /* Gauges that this process has raised, and has to lower whatever happens. */
 static pg_atomic_uint32 *raised = NULL;
@@ -58,50 +59,51 @@ lower_gauge(void)
 }
 
 static void
-abandon_all(void)
+end_pending(CcrPending *pending)
 {
-	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
+	dlist_delete(&pending->node);
+	ccr_definition_release(pending->definition);
+	pfree(pending);
+}
 
-	held = NULL;
-	while (DsaPointerIsValid(slot->requests))
-		ccr_request_abandon(ccr_heap_address(slot->requests), CCR_ABANDON_CANCEL);
+void
+ccr_lookup_drop(CcrPending *pending)
+{
+	if (pending->request)
+		ccr_request_abandon(pending->request, CCR_ABANDON_CANCEL);
+	end_pending(pending);
 }
 
 /* FATAL errors do not pass through PG_CATCH. */
 static void
 exit_backend(int code, Datum arg)
 {
+	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
+
 	lower_gauge();
-	abandon_all();
+	dlist_init(&under_way);
+	while (DsaPointerIsValid(slot->requests))
+		ccr_request_abandon(ccr_heap_address(slot->requests), CCR_ABANDON_CANCEL);
 }
 
 /*
- * Waiting gives back what it waits for, but something may fail before and
- * after the wait.
+ * Waiting gives back what it waits for, but errors may come before and after
+ * the wait, and a portal may end without having been run to its end.
  */
 static void
-drop_held(void)
+release_owner(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg)
 {
-	CcrRequest *request = held;
+	dlist_mutable_iter iter;
 
-	held = NULL;
-	if (request)
-		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
-}
+	if (phase != RESOURCE_RELEASE_BEFORE_LOCKS)
+		return;
+	dlist_foreach_modify(iter, &under_way)
+	{
+		CcrPending *pending = dlist_container(CcrPending, node, iter.cur);
 
-static void
-end_transaction(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
-		drop_held();
-}
-
-static void
-end_subtransaction(SubXactEvent event, SubTransactionId subid,
-				   SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		drop_held();
+		if (pending->owner != NULL && pending->owner == CurrentResourceOwner)
+			ccr_lookup_drop(pending);
+	}
 }
 
 static void
@@ -114,8 +116,9 @@ init_backend(void)
 	wait_event_answer = ccr_new_wait_event("ConcresceAnswer");
 	wait_event_room = ccr_new_wait_event("ConcresceQueueFull");
 	before_shmem_exit(exit_backend, (Datum) 0);
-	RegisterXactCallback(end_transaction, NULL);
-	RegisterSubXactCallback(end_subtransaction, NULL);
+	RegisterResourceReleaseCallback(release_owner, NULL);
+	pending_context = AllocSetContextCreate(TopMemoryContext, "concresce requests",
+											ALLOCSET_SMALL_SIZES);
 	done = true;
 }
 
@@ -174,9 +177,9 @@ milliseconds_left(TimestampTz deadline)
 }
 
 static TimestampTz
-deadline_from(TimestampTz start)
+deadline_from(TimestampTz start, int timeout)
 {
-	return ccr_timeout > 0 ? TimestampTzPlusMilliseconds(start, ccr_timeout) : 0;
+	return timeout > 0 ? TimestampTzPlusMilliseconds(start, timeout) : 0;
 }
 
 static bool
@@ -202,12 +205,12 @@ queue_full(const CcrDefinition *definition)
 }
 
 static void
-timed_out(const char *name, const char *waited_for)
+timed_out(const char *name, int timeout, const char *waited_for)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED),
 			 errmsg("canceling lookup %s due to timeout", name),
-			 errdetail("It waited %d ms for %s.", ccr_timeout, waited_for),
+			 errdetail("It waited %d ms for %s.", timeout, waited_for),
 			 errhint("The limit is set by \"concresce.timeout\".")));
 }
 
@@ -228,7 +231,7 @@ wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
 			long		left = milliseconds_left(deadline);
 
 			if (left == 0)
-				timed_out(definition->name, "room in its queue");
+				timed_out(definition->name, ccr_timeout, "room in its queue");
 			(void) ConditionVariableTimedSleep(&counters->room, left, wait_event_room);
 		}
 	}
@@ -249,6 +252,7 @@ coalesce_mode(const CcrDefinition *definition)
 		CCR_COALESCE_OFF : CCR_COALESCE_FLIGHT;
 }
 
+/* A request for items, as the present role and settings have it. */
 static CcrRequest *
 submit(CcrDefinition *definition, const CcrResult *result,
 	   const CcrItems *items, TimestampTz now)
@@ -259,14 +263,13 @@ submit(CcrDefinition *definition, const CcrResult *result,
 	uint32		generation;
 	StringInfoData source = {0};
 
-	init_backend();
 	route = ccr_route_get(definition, result);
 	counters = ccr_route_counters(route);
 	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
 	if (route->described != generation || generation == 0)
 		ccr_route_describe(route, &source);
 	if (!try_reserve(counters, items->n))
-		wait_for_room(definition, counters, items->n, deadline_from(now));
+		wait_for_room(definition, counters, items->n, deadline_from(now, ccr_timeout));
 
 	request = ccr_request_new(CCR_REQUEST_LOOKUP, items->n, items->buf.len,
 							  source.data, source.len);
@@ -292,16 +295,33 @@ submit(CcrDefinition *definition, const CcrResult *result,
 	request->max_bytes = ccr_max_bytes;
 	request->coalesce = coalesce_mode(definition);
 	ccr_request_submit(request);
-	held = request;
 	route->described = generation;
 	return request;
 }
 
-CcrRequest *
+CcrPending *
 ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
-				  const CcrItems *items)
+				  const CcrItems *items, ResourceOwner owner)
 {
-	return submit(definition, result, items, GetCurrentTimestamp());
+	TimestampTz now = GetCurrentTimestamp();
+	CcrPending *pending;
+
+	init_backend();
+
+	/* on the list before there is anything to be given back */
+	pending = MemoryContextAllocZero(pending_context, sizeof(CcrPending));
+	pending->definition = definition;
+	definition->references++;
+	pending->result = result;
+	pending->items = items;
+	pending->owner = CurrentResourceOwner;
+	pending->timeout = ccr_timeout;
+	pending->deadline = deadline_from(now, ccr_timeout);
+	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
+	dlist_push_tail(&under_way, &pending->node);
+	pending->request = submit(definition, result, items, now);
+	pending->owner = owner;
+	return pending;
 }
 
 /* ----------------------------------------------------------------- waiting */
@@ -340,18 +360,29 @@ collector_gone(const char *name, bool outcome_unknown)
 			 errhint("It restarts by itself; try again.")));
 }
 
-static void
-sleep_until_done(const char *name, bool effects, CcrRequest *request,
-				 TimestampTz deadline)
+/* What one waits for, and how long; effects: the lookup may have some. */
+typedef struct Wait
 {
+	const char *name;
+	bool		effects;
+	CcrRequest *request;
+	TimestampTz deadline;
+	int			timeout;		/* ms */
+} Wait;
+
+static void
+sleep_until_done(const Wait *wait)
+{
+	CcrRequest *request = wait->request;
+
 	while (!is_done(request))
 	{
-		long		left = milliseconds_left(deadline);
+		long		left = milliseconds_left(wait->deadline);
 
 		if (left == 0)
-			timed_out(name, waits_for(request));
+			timed_out(wait->name, wait->timeout, waits_for(request));
 		if (ccr_request_lost(request))
-			collector_gone(name, effects &&
+			collector_gone(wait->name, wait->effects &&
 						   pg_atomic_read_u32(&request->phase) == CCR_PHASE_IN_FLIGHT);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
@@ -361,26 +392,26 @@ sleep_until_done(const char *name, bool effects, CcrRequest *request,
 	}
 }
 
-/* Wait for the end of a request, or abandon it.  effects: it may have some. */
+/* Wait for the end of a request, or abandon it and end what holds it. */
 static void
-wait_until_done(const char *name, bool effects, CcrRequest *request)
+wait_until_done(const Wait *wait, CcrPending *pending)
 {
-	CcrWorker  *worker = &ccr_mailboxes[request->worker];
-	TimestampTz deadline = deadline_from(request->submitted);
+	CcrWorker  *worker = &ccr_mailboxes[wait->request->worker];
 
 	raise_gauge(&worker->sleepers);
 	PG_TRY();
 	{
-		sleep_until_done(name, effects, request, deadline);
+		sleep_until_done(wait);
 	}
 	PG_CATCH();
 	{
-		bool		late = deadline != 0 && geterrcode() == ERRCODE_QUERY_CANCELED &&
-			GetCurrentTimestamp() >= deadline;
+		bool		late = wait->deadline != 0 && geterrcode() == ERRCODE_QUERY_CANCELED &&
+			GetCurrentTimestamp() >= wait->deadline;
 
 		lower_gauge();
-		held = NULL;
-		ccr_request_abandon(request, late ? CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
+		ccr_request_abandon(wait->request, late ? CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
+		if (pending)
+			end_pending(pending);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -388,23 +419,71 @@ wait_until_done(const char *name, bool effects, CcrRequest *request)
 	pg_read_barrier();
 }
 
+static void
+wait_for_pending(CcrPending *pending)
+{
+	Wait		wait = {
+		.name = pending->definition->name,
+		.effects = pending->definition->volatility == PROVOLATILE_VOLATILE,
+		.request = pending->request,
+		.deadline = pending->deadline,
+		.timeout = pending->timeout
+	};
+
+	wait_until_done(&wait, pending);
+}
+
+/*
+ * The collector did not know the source: describe it and submit the items
+ * again, with the rights and settings of the lookup.
+ */
+static void
+submit_again(CcrPending *pending)
+{
+	CcrRequest *request = pending->request;
+	TimestampTz start = request->submitted;
+	ResourceOwner owner = pending->owner;
+	CcrEntered	entered;
+
+	ccr_route_forget(pending->definition, &request->fingerprint);
+	pending->request = NULL;
+	ccr_request_free(request);
+
+	/* an error must find an owner */
+	pending->owner = CurrentResourceOwner;
+	ccr_definition_enter_as(pending->definition, pending->roleid,
+							pending->sec_context, &entered);
+	pending->request = submit(pending->definition, pending->result, pending->items, start);
+	ccr_definition_leave(&entered);
+	pending->owner = owner;
+}
+
+bool
+ccr_lookup_ready(CcrPending *pending)
+{
+	if (!is_done(pending->request))
+		return ccr_request_lost(pending->request);
+	pg_read_barrier();
+	if (pending->request->failure != CCR_FAILURE_UNKNOWN_SOURCE)
+		return true;
+	submit_again(pending);
+	return false;
+}
+
 /* -------------------------------------------------------------- the answer */
 
+/* An entry that has its rows elsewhere, with them. */
 static CcrEntry *
-copied_entry(CcrEntry *entry)
+completed_entry(const CcrEntry *entry)
 {
-	Size		length = entry->length;
-	const char *data = entry->data;
-	CcrEntry   *copy;
+	Size		length;
+	const char *rows = ccr_entry_rows(entry, &length);
+	CcrEntry   *copy = palloc(offsetof(CcrEntry, data) + length);
 
-	if (entry->kind == CCR_ENTRY_SHARED)
-		data = ccr_entry_rows(entry, &length);
-	copy = palloc(offsetof(CcrEntry, data) + length);
 	memcpy(copy, entry, offsetof(CcrEntry, data));
-	memcpy(copy->data, data, length);
+	memcpy(copy->data, rows, length);
 	copy->length = length;
-	if (copy->kind == CCR_ENTRY_SHARED)
-		copy->kind = CCR_ENTRY_ROWS;
+	copy->kind = CCR_ENTRY_ROWS;
 	return copy;
 }
 
@@ -414,16 +493,21 @@ copy_answer(CcrRequest *request, CcrAnswered *answered)
 	for (CcrAnswer *block = ccr_answer_block(request->answer); block;
 		 block = ccr_answer_block(block->next))
 	{
-		CcrEntry   *entry = ccr_answer_first(block);
+		CcrAnswer  *copy = palloc_extended(block->size, MCXT_ALLOC_HUGE);
+		CcrEntry   *entry;
 		CcrEntry   *previous = NULL;
 
-		for (uint32 i = 0; i < block->nentries; i++)
+		memcpy(copy, block, block->size);
+		entry = ccr_answer_first(copy);
+		for (uint32 i = 0; i < copy->nentries; i++)
 		{
 			Assert(entry->item < answered->n);
 			if (entry->kind == CCR_ENTRY_ERROR && entry->length == 0)
 				answered->entries[entry->item] = previous;
+			else if (entry->kind == CCR_ENTRY_SHARED)
+				answered->entries[entry->item] = completed_entry(entry);
 			else
-				answered->entries[entry->item] = copied_entry(entry);
+				answered->entries[entry->item] = entry;
 			previous = answered->entries[entry->item];
 			entry = ccr_entry_next(entry);
 		}
@@ -478,36 +562,29 @@ check_connection_errors(CcrDefinition *definition, const CcrFingerprint *fingerp
 }
 
 CcrAnswered *
-ccr_lookup_wait(CcrDefinition *definition, const CcrResult *result,
-				const CcrItems *items, CcrRequest *request)
+ccr_lookup_take(CcrPending *pending)
 {
 	CcrAnswered *answered = palloc(sizeof(CcrAnswered));
-	CcrFingerprint fingerprint = request->fingerprint;
-	TimestampTz start = request->submitted;
-	CcrFailure	failure;
+	CcrRequest *request;
 
+	wait_for_pending(pending);
+	while (pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE)
+	{
+		submit_again(pending);
+		wait_for_pending(pending);
+	}
+	request = pending->request;
 	answered->n = request->nitems;
 	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
 	answered->counters = &ccr_counters[request->counters];
-
-	for (;;)
-	{
-		wait_until_done(definition->name,
-						definition->volatility == PROVOLATILE_VOLATILE, request);
-		failure = request->failure;
-		if (failure == CCR_FAILURE_NONE)
-			copy_answer(request, answered);
-		held = NULL;
-		ccr_request_free(request);
-		if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
-			break;
-		ccr_route_forget(definition, &fingerprint);
-		request = submit(definition, result, items, start);
-		fingerprint = request->fingerprint;
-	}
-	if (failure != CCR_FAILURE_NONE)
-		raise_failure(definition, failure);
-	check_connection_errors(definition, &fingerprint, answered);
+	answered->failure = request->failure;
+	answered->joined = request->joined;
+	answered->remote_us = request->remote_us;
+	if (answered->failure == CCR_FAILURE_NONE)
+		copy_answer(request, answered);
+	check_connection_errors(pending->definition, &request->fingerprint, answered);
+	ccr_request_free(request);
+	end_pending(pending);
 	return answered;
 }
 
@@ -645,13 +722,15 @@ count_error(CcrCounters *counters, MemoryContext context)
 
 void
 ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
-				CcrAnswered *answered, uint32 item, CcrReceive receive,
+				const CcrAnswered *answered, uint32 item, CcrReceive receive,
 				void *arg)
 {
-	CcrEntry   *entry = answered->entries[item];
+	const CcrEntry *entry = answered->entries[item];
 	MemoryContext context = CurrentMemoryContext;
 	ErrorContextCallback callback;
 
+	if (answered->failure != CCR_FAILURE_NONE)
+		raise_failure(definition, answered->failure);
 	if (entry == NULL)
 		elog(ERROR, "item %u has no answer", item);
 	if (entry->kind == CCR_ENTRY_ERROR)
@@ -682,7 +761,11 @@ ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
 void
 ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 {
+	Wait		wait = {.name = definition ? definition->name : "to be forgotten"};
+
 	init_backend();
+	wait.timeout = ccr_timeout;
+	wait.deadline = deadline_from(GetCurrentTimestamp(), ccr_timeout);
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
 		CcrRequest *request = ccr_request_new(CCR_REQUEST_FORGET, items->n,
@@ -696,7 +779,8 @@ ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 		request->function = definition ? definition->function : InvalidOid;
 		request->submitted = GetCurrentTimestamp();
 		ccr_request_submit(request);
-		wait_until_done(definition ? definition->name : "to be forgotten", false, request);
+		wait.request = request;
+		wait_until_done(&wait, NULL);
 		ccr_request_free(request);
 	}
 }

@@ -9,7 +9,9 @@
 #define CCR_LOOKUP_H
 
 #include "definition.h"
+#include "lib/ilist.h"
 #include "request.h"
+#include "utils/resowner.h"
 
 /* Items of a request to be. */
 typedef struct CcrItems
@@ -18,11 +20,30 @@ typedef struct CcrItems
 	StringInfoData buf;			/* CcrItem, each MAXALIGNed */
 } CcrItems;
 
+/* A request under way.  It ends by being taken or dropped, in any order. */
+typedef struct CcrPending
+{
+	dlist_node	node;			/* in the list of this backend's */
+	CcrRequest *request;
+	CcrDefinition *definition;	/* a reference is held */
+	const CcrResult *result;	/* these two belong to the caller, and must */
+	const CcrItems *items;		/* last until it is taken or dropped */
+	ResourceOwner owner;		/* drops it when released; NULL: the caller
+								 * sees to that */
+	TimestampTz deadline;		/* 0: none */
+	int			timeout;		/* ms, as it was when submitted */
+	Oid			roleid;			/* with whose rights; to submit it again */
+	int			sec_context;
+} CcrPending;
+
 /* What a request brought, copied out of shared memory. */
 typedef struct CcrAnswered
 {
 	uint32		n;
 	CcrEntry  **entries;		/* by item; rows or an error */
+	CcrFailure	failure;		/* if the request as a whole has no answer */
+	uint32		joined;			/* items that shared another's flight */
+	int64		remote_us;		/* from departure to the end */
 	CcrCounters *counters;
 } CcrAnswered;
 
@@ -32,25 +53,31 @@ extern void ccr_items_add(CcrDefinition *definition, CcrItems *items,
 
 /*
  * Start looking items up.  Waits, interruptibly, while the queue is full.
+ * The result ends with the resource owner, if there is one.
  */
-extern CcrRequest *ccr_lookup_submit(CcrDefinition *definition,
+extern CcrPending *ccr_lookup_submit(CcrDefinition *definition,
 									 const CcrResult *result,
-									 const CcrItems *items);
+									 const CcrItems *items,
+									 ResourceOwner owner);
+
+/* Would taking it not have to wait? */
+extern bool ccr_lookup_ready(CcrPending *pending);
 
 /*
- * Wait for a request and take what it brought.  The request is gone after
- * this, whether it returns or raises an error.  Errors of items are not raised.
+ * Wait for a request and take what it brought, into the current context.
+ * pending is gone after this, whether it returns or raises an error.  Errors
+ * of items are not raised.
  */
-extern CcrAnswered *ccr_lookup_wait(CcrDefinition *definition,
-									const CcrResult *result,
-									const CcrItems *items,
-									CcrRequest *request);
+extern CcrAnswered *ccr_lookup_take(CcrPending *pending);
+
+/* Leave it. */
+extern void ccr_lookup_drop(CcrPending *pending);
 
 /* Read one item's rows, handing each to receive(); raises its error. */
 typedef void (*CcrReceive) (void *arg, Datum value, bool isnull,
 							const Datum *values, const bool *nulls);
 extern void ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
-							CcrAnswered *answered, uint32 item,
+							const CcrAnswered *answered, uint32 item,
 							CcrReceive receive, void *arg);
 
 /*

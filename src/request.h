@@ -120,6 +120,8 @@ typedef struct CcrRequest
 
 	/* Written by the collector before it completes the request. */
 	int			failure;		/* CcrFailure */
+	uint32		joined;			/* items that joined another's flight */
+	int64		remote_us;		/* from the first departure to the end */
 	dsa_pointer answer;			/* chain of blocks */
 
 	char		items[FLEXIBLE_ARRAY_MEMBER];	/* MAXALIGNed CcrItem */
