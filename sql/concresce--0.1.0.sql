@@ -39,6 +39,16 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
 CREATE FUNCTION concresce.forget_all(function regproc DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget_all';
 
+-- What a batch node puts in place of a call; nothing else can call these
+
+CREATE FUNCTION concresce.batch_value(internal, oid, anyelement) RETURNS anyelement
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'concresce_batch_value';
+
+CREATE FUNCTION concresce.batch_rows(internal, oid, anyelement) RETURNS SETOF anyelement
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'concresce_batch_value';
+
+GRANT EXECUTE ON FUNCTION concresce.batch_value, concresce.batch_rows TO PUBLIC;
+
 -- Watching it
 
 CREATE FUNCTION concresce.stats(

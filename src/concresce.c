@@ -13,6 +13,8 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "scan_exec.h"
+#include "scan_plan.h"
 #include "settings.h"
 #include "shmem.h"
 #include "storage/ipc.h"
@@ -37,6 +39,7 @@ int			ccr_on_missing = CCR_MISSING_NULL;
 int			ccr_on_full = CCR_FULL_WAIT;
 int			ccr_queue_size = 10000;
 bool		ccr_prepare = true;
+bool		ccr_enable_batchscan = true;
 int			ccr_idle_timeout = 300;
 int			ccr_shared_memory = 64;
 int			ccr_workers = 1;
@@ -132,6 +135,16 @@ define_call_settings(void)
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
+/* Only the planner asks. */
+static void
+define_planner_settings(void)
+{
+	DefineCustomBoolVariable("concresce.enable_batchscan",
+							 "Enables the planner's use of batch nodes for lookups.",
+							 NULL, &ccr_enable_batchscan, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+}
+
 static void
 define_batch_settings(void)
 {
@@ -205,6 +218,7 @@ _PG_init(void)
 {
 	define_call_settings();
 	define_batch_settings();
+	define_planner_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_server_settings();
 	MarkGUCPrefixReserved("concresce");
@@ -217,4 +231,6 @@ _PG_init(void)
 	prev_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shmem;
 	ccr_collector_register();
+	ccr_scan_init();
+	ccr_scan_plan_init();
 }

@@ -94,6 +94,24 @@ pins(ArrayType *config, const char *setting)
 	return false;
 }
 
+/* Are all its SET clauses about concresce? */
+static bool
+sets_only_own(ArrayType *config)
+{
+	const char *prefix = "concresce.";
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	if (config == NULL)
+		return true;
+	deconstruct_array(config, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		if (pg_strncasecmp(TextDatumGetCString(elements[i]), prefix, strlen(prefix)) != 0)
+			return false;
+	return true;
+}
+
 static void
 compile_config(CcrDefinition *definition, HeapTuple tuple)
 {
@@ -102,6 +120,7 @@ compile_config(CcrDefinition *definition, HeapTuple tuple)
 
 	if (!isnull)
 		definition->config = DatumGetArrayTypePCopy(config);
+	definition->own_settings = sets_only_own(definition->config);
 	definition->pins_server = pins(definition->config, "concresce.server");
 	definition->pins_key = pins(definition->config, "concresce.key");
 }
@@ -505,4 +524,17 @@ ccr_definition_get(Oid function)
 		definition = compile_and_keep(function);
 	definition->references++;
 	return definition;
+}
+
+char *
+ccr_definition_remote_sql(const CcrDefinition *definition)
+{
+	const CcrBody *body = definition->body;
+	const CcrResult *result = definition->result;
+
+	/* where the body's columns are named, so is the way rows find items */
+	if (body->form == CCR_FORM_BULK && result && !result->is_void &&
+		body->ntargets == definition->nargs + result->ncolumns)
+		return ccr_body_keyed_sql(body, result->ncolumns, result->returns_set, false);
+	return definition->sql;
 }

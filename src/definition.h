@@ -43,6 +43,7 @@ typedef struct CcrDefinition
 	bool		pins_server;	/* SET concresce.server = ... */
 	bool		pins_key;
 	ArrayType  *config;			/* its SET clauses, or NULL */
+	bool		own_settings;	/* it has none but of concresce */
 	int			nargs;
 	Oid		   *argtypes;
 	char	  **argnames;		/* NULL or "" where unnamed */
@@ -88,6 +89,9 @@ extern void ccr_definition_enter_as(const CcrDefinition *definition,
 									Oid roleid, int sec_context,
 									CcrEntered *entered);
 extern void ccr_definition_leave(const CcrEntered *entered);
+
+/* What is sent, as far as that can be told without the far side. */
+extern char *ccr_definition_remote_sql(const CcrDefinition *definition);
 
 /* The result of a call that returns record, as the call site expects it. */
 extern CcrResult *ccr_result_from_tupdesc(TupleDesc tupdesc, bool returns_set,

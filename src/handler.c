@@ -16,18 +16,16 @@
 #include "compat.h"
 #include "funcapi.h"
 #include "handler.h"
-#include "lookup.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_func.h"
+#include "receive.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
-#include "utils/tuplestore.h"
-#include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(concresce_call_handler);
 PG_FUNCTION_INFO_V1(concresce_validator);
@@ -42,17 +40,6 @@ typedef struct CallSite
 	CcrResult  *record;			/* what this site expects of a record */
 	MemoryContextCallback release;
 } CallSite;
-
-/* Where a call's rows go. */
-typedef struct Receiver
-{
-	CcrResult  *result;
-	Tuplestorestate *store;		/* sets only */
-	TupleDesc	scalar;			/* of its rows, unless composite */
-	void	   *domain;			/* domain_check()'s cache */
-	Datum		value;
-	bool		isnull;
-} Receiver;
 
 static void
 release_definition(void *arg)
@@ -111,76 +98,13 @@ expected_result(FunctionCallInfo fcinfo, CallSite *site)
 
 /* ----------------------------------------------------------------- the call */
 
-static void
-receive_row(void *arg, Datum value, bool isnull, const Datum *values,
-			const bool *nulls)
-{
-	Receiver   *receiver = arg;
-	CcrResult  *result = receiver->result;
-
-	if (result->tupdesc && (!isnull || receiver->store))
-	{
-		/* a set has no NULL rows, but rows of NULLs */
-		HeapTuple	tuple = heap_form_tuple(result->tupdesc,
-											unconstify(Datum *, values),
-											unconstify(bool *, nulls));
-
-		if (OidIsValid(result->domain))
-			domain_check(HeapTupleGetDatum(tuple), false, result->domain,
-						 &receiver->domain, CurrentMemoryContext);
-		if (receiver->store)
-		{
-			tuplestore_puttuple(receiver->store, tuple);
-			heap_freetuple(tuple);
-			return;
-		}
-		value = HeapTupleGetDatum(tuple);
-	}
-	else if (result->tupdesc && OidIsValid(result->domain))
-		domain_check((Datum) 0, true, result->domain, &receiver->domain,
-					 CurrentMemoryContext);
-	if (receiver->store)
-	{
-		if (receiver->scalar == NULL)
-		{
-			receiver->scalar = CreateTemplateTupleDesc(1);
-			TupleDescInitEntry(receiver->scalar, 1, "value", result->type, -1, 0);
-		}
-		tuplestore_putvalues(receiver->store, receiver->scalar, &value, &isnull);
-		return;
-	}
-	receiver->value = value;
-	receiver->isnull = isnull;
-}
-
-/* Hand the executor a store to be filled. */
-static Tuplestorestate *
-make_store(FunctionCallInfo fcinfo, CcrResult *result)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext old;
-
-	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
-		!(rsinfo->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set")));
-	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
-	rsinfo->returnMode = SFRM_Materialize;
-	rsinfo->setResult = tuplestore_begin_heap(rsinfo->allowedModes & SFRM_Materialize_Random,
-											  false, work_mem);
-	if (result->tupdesc)
-		rsinfo->setDesc = CreateTupleDescCopy(result->tupdesc);
-	MemoryContextSwitchTo(old);
-	return rsinfo->setResult;
-}
-
 Datum
 concresce_call_handler(PG_FUNCTION_ARGS)
 {
 	CallSite   *site;
 	CcrDefinition *definition;
-	Receiver	receiver = {.isnull = true};
+	CcrResult  *result;
+	Datum		value = (Datum) 0;
 	Datum		values[FUNC_MAX_ARGS];
 	bool		nulls[FUNC_MAX_ARGS];
 	CcrItems	items;
@@ -195,7 +119,7 @@ concresce_call_handler(PG_FUNCTION_ARGS)
 
 	site = call_site(fcinfo->flinfo);
 	definition = site->definition;
-	receiver.result = expected_result(fcinfo, site);
+	result = expected_result(fcinfo, site);
 	for (int i = 0; i < definition->nargs; i++)
 	{
 		values[i] = PG_GETARG_DATUM(i);
@@ -208,12 +132,9 @@ concresce_call_handler(PG_FUNCTION_ARGS)
 	{
 		ccr_items_init(&items);
 		ccr_items_add(definition, &items, values, nulls);
-		pending = ccr_lookup_submit(definition, receiver.result, &items,
-									CurrentResourceOwner);
+		pending = ccr_lookup_submit(definition, result, &items, CurrentResourceOwner);
 		answered = ccr_lookup_take(pending);
-		if (receiver.result->returns_set)
-			receiver.store = make_store(fcinfo, receiver.result);
-		ccr_lookup_read(definition, receiver.result, answered, 0, receive_row, &receiver);
+		value = ccr_receive(fcinfo, definition, result, answered, 0);
 	}
 	PG_FINALLY();
 	{
@@ -221,10 +142,7 @@ concresce_call_handler(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 
-	if (receiver.store || receiver.result->is_void)
-		return (Datum) 0;
-	fcinfo->isnull = receiver.isnull;
-	return receiver.value;
+	return value;
 }
 
 /* ---------------------------------------------------------------- validator */
@@ -325,15 +243,8 @@ Datum
 concresce_remote_sql(PG_FUNCTION_ARGS)
 {
 	CcrDefinition *definition = lookup_definition(PG_GETARG_OID(0));
-	const CcrBody *body = definition->body;
-	CcrResult  *result = definition->result;
-	char	   *sql = definition->sql;
 
-	/* where the body's columns are named, so is the way rows find items */
-	if (body->form == CCR_FORM_BULK && result && !result->is_void &&
-		body->ntargets == definition->nargs + result->ncolumns)
-		sql = ccr_body_keyed_sql(body, result->ncolumns, result->returns_set, false);
-	PG_RETURN_TEXT_P(cstring_to_text(sql));
+	PG_RETURN_TEXT_P(cstring_to_text(ccr_definition_remote_sql(definition)));
 }
 
 static void

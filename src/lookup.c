@@ -316,6 +316,7 @@ ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
 	pending->items = items;
 	pending->owner = CurrentResourceOwner;
 	pending->timeout = ccr_timeout;
+	pending->on_missing = ccr_on_missing;
 	pending->deadline = deadline_from(now, ccr_timeout);
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
 	dlist_push_tail(&under_way, &pending->node);
@@ -578,6 +579,7 @@ ccr_lookup_take(CcrPending *pending)
 	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
 	answered->counters = &ccr_counters[request->counters];
 	answered->failure = request->failure;
+	answered->on_missing = pending->on_missing;
 	answered->joined = request->joined;
 	answered->remote_us = request->remote_us;
 	if (answered->failure == CCR_FAILURE_NONE)
@@ -600,9 +602,9 @@ raise_entry(const CcrEntry *entry)
 
 static void
 check_row_count(const CcrDefinition *definition, const CcrResult *result,
-				uint32 nrows)
+				uint32 nrows, int on_missing)
 {
-	if (nrows == 0 && ccr_on_missing == CCR_MISSING_ERROR)
+	if (nrows == 0 && on_missing == CCR_MISSING_ERROR)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA),
 				 errmsg("lookup %s found no row", definition->name),
@@ -744,7 +746,7 @@ ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
 	error_context_stack = &callback;
 	PG_TRY();
 	{
-		check_row_count(definition, result, entry->nrows);
+		check_row_count(definition, result, entry->nrows, answered->on_missing);
 		read_rows(result, entry, receive, arg);
 	}
 	PG_CATCH();

@@ -32,6 +32,7 @@ typedef struct CcrPending
 								 * sees to that */
 	TimestampTz deadline;		/* 0: none */
 	int			timeout;		/* ms, as it was when submitted */
+	int			on_missing;		/* CcrOnMissing, then */
 	Oid			roleid;			/* with whose rights; to submit it again */
 	int			sec_context;
 } CcrPending;
@@ -45,6 +46,7 @@ typedef struct CcrAnswered
 	uint32		joined;			/* items that shared another's flight */
 	int64		remote_us;		/* from departure to the end */
 	CcrCounters *counters;
+	int			on_missing;		/* CcrOnMissing, when it was submitted */
 } CcrAnswered;
 
 extern void ccr_items_init(CcrItems *items);

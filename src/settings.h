@@ -43,6 +43,7 @@ extern int	ccr_on_missing;		/* CcrOnMissing */
 extern int	ccr_on_full;		/* CcrOnFull */
 extern int	ccr_queue_size;		/* items per function */
 extern bool ccr_prepare;
+extern bool ccr_enable_batchscan;
 extern int	ccr_idle_timeout;	/* s; 0: never */
 extern int	ccr_shared_memory;	/* MB */
 extern int	ccr_workers;		/* processes */

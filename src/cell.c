@@ -1,0 +1,184 @@
+/*-------------------------------------------------------------------------
+ *
+ * cell.c
+ *	  What a batch node has found for one call, as a column of its rows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "cell.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "receive.h"
+#include "settings.h"
+
+PG_FUNCTION_INFO_V1(concresce_batch_value);
+
+#define CCR_LEADING_ARGS	2	/* of batch_value(): cell, lookup */
+
+/* Kept in fn_extra. */
+typedef struct CellSite
+{
+	FmgrInfo	lookup;			/* to call it plainly */
+	CcrDefinition *definition;	/* NULL while it is being replaced */
+	MemoryContextCallback release;
+} CellSite;
+
+/* ------------------------------------------------------------------ making */
+
+Datum
+ccr_cell_make(const CcrAnswered *answered, uint32 item)
+{
+	const CcrEntry *entry = answered->entries[item];
+	Size		length = offsetof(CcrEntry, data) + entry->length;
+	Size		size = offsetof(CcrCell, entry) + length;
+	CcrCell    *cell = palloc(size);
+
+	SET_VARSIZE(cell, size);
+	cell->counters = answered->counters - ccr_counters;
+	cell->on_missing = answered->on_missing;
+	cell->no_call = false;
+	memcpy(&cell->entry, entry, length);
+	return PointerGetDatum(cell);
+}
+
+Datum
+ccr_cell_make_no_call(void)
+{
+	CcrCell    *cell = palloc0(sizeof(CcrCell));
+
+	SET_VARSIZE(cell, sizeof(CcrCell));
+	cell->no_call = true;
+	return PointerGetDatum(cell);
+}
+
+bool
+ccr_cell_is_good(const CcrAnswered *answered, uint32 item, bool returns_set)
+{
+	const CcrEntry *entry;
+
+	if (answered->failure != CCR_FAILURE_NONE)
+		return false;
+	entry = answered->entries[item];
+	if (entry == NULL || entry->kind != CCR_ENTRY_ROWS)
+		return false;
+	if (entry->nrows == 0)
+		return answered->on_missing != CCR_MISSING_ERROR;
+	return entry->nrows == 1 || returns_set;
+}
+
+/* ----------------------------------------------------------------- reading */
+
+static void
+release_definition(void *arg)
+{
+	CellSite   *site = arg;
+
+	if (site->definition)
+		ccr_definition_release(site->definition);
+}
+
+static CellSite *
+cell_site(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *flinfo = fcinfo->flinfo;
+	CellSite   *site = flinfo->fn_extra;
+
+	if (site == NULL)
+	{
+		site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(CellSite));
+		fmgr_info_cxt(PG_GETARG_OID(1), &site->lookup, flinfo->fn_mcxt);
+		site->release.func = release_definition;
+		site->release.arg = site;
+		MemoryContextRegisterResetCallback(flinfo->fn_mcxt, &site->release);
+		flinfo->fn_extra = site;
+	}
+	if (site->definition && !site->definition->valid)
+	{
+		CcrDefinition *stale = site->definition;
+
+		site->definition = NULL;
+		ccr_definition_release(stale);
+	}
+	if (site->definition == NULL)
+		site->definition = ccr_definition_get(site->lookup.fn_oid);
+	return site;
+}
+
+static Datum
+no_result(FunctionCallInfo fcinfo, CellSite *site)
+{
+	if (site->lookup.fn_retset)
+		ccr_receive_no_rows(fcinfo, site->definition->result);
+	else
+		fcinfo->isnull = true;
+	return (Datum) 0;
+}
+
+/* The call as it would have been made without a batch node. */
+static Datum
+call_plainly(FunctionCallInfo fcinfo, CellSite *site)
+{
+	int			nargs = PG_NARGS() - CCR_LEADING_ARGS;
+	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
+	Datum		value;
+
+	InitFunctionCallInfoData(*call, &site->lookup, nargs, PG_GET_COLLATION(),
+							 fcinfo->context, fcinfo->resultinfo);
+	for (int i = 0; i < nargs; i++)
+	{
+		call->args[i] = fcinfo->args[i + CCR_LEADING_ARGS];
+		if (site->lookup.fn_strict && call->args[i].isnull)
+			return no_result(fcinfo, site);
+	}
+	value = FunctionCallInvoke(call);
+	fcinfo->isnull = call->isnull;
+	return value;
+}
+
+static Datum
+read_cell(FunctionCallInfo fcinfo, CellSite *site, CcrCell *cell)
+{
+	CcrDefinition *definition = site->definition;
+	bool		as_call = definition->security_definer || !definition->own_settings;
+	CcrEntry   *entry = &cell->entry;
+	CcrAnswered answered = {
+		.n = 1,
+		.entries = &entry,
+		.failure = CCR_FAILURE_NONE,
+		.counters = &ccr_counters[cell->counters],
+		.on_missing = cell->on_missing
+	};
+	CcrEntered	entered;
+	Datum		value;
+
+	/* input functions may depend on more than our own settings */
+	if (as_call)
+		ccr_definition_enter(definition, &entered);
+	value = ccr_receive(fcinfo, definition, definition->result, &answered, 0);
+	if (as_call)
+		ccr_definition_leave(&entered);
+	return value;
+}
+
+/*
+ * batch_value(internal, oid, anyelement) and batch_rows(...), which returns a
+ * set.  Nobody but a batch node can make a call of them: there are no values of
+ * type internal in SQL.  The calls have as many arguments as the lookup.
+ */
+Datum
+concresce_batch_value(PG_FUNCTION_ARGS)
+{
+	CellSite   *site = cell_site(fcinfo);
+	CcrCell    *cell;
+
+	if (PG_ARGISNULL(0))
+		return call_plainly(fcinfo, site);
+
+	/* a row that was stored may have a short header: this aligns it */
+	cell = (CcrCell *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
+	if (cell->no_call)
+		return no_result(fcinfo, site);
+	return read_cell(fcinfo, site, cell);
+}

@@ -1,0 +1,550 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_calls.c
+ *	  The calls of lookups in expressions, and when SQL makes them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/proclang.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/plannodes.h"
+#include "optimizer/optimizer.h"
+#include "scan_calls.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* ------------------------------------------------------------ single calls */
+
+bool
+ccr_is_lookup(Oid function)
+{
+	HeapTuple	tuple;
+	bool		result;
+
+	if (function < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_proc) GETSTRUCT(tuple))->prolang ==
+		get_language_oid("concresce", true);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static bool
+holds_lookup_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && ccr_is_lookup(((FuncExpr *) node)->funcid))
+		return true;
+	return expression_tree_walker(node, holds_lookup_walker, context);
+}
+
+bool
+ccr_holds_lookup(Node *node)
+{
+	return holds_lookup_walker(node, NULL);
+}
+
+/*
+ * What is evaluated ahead is evaluated twice if the call is made after all, so
+ * it must give the same again; and it must not mean something else outside of
+ * the expression that it stands in.
+ */
+static bool
+tied_to_its_place_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_SubPlan:
+		case T_AlternativeSubPlan:
+		case T_CaseTestExpr:
+		case T_CoerceToDomainValue:
+		case T_SetToDefault:
+		case T_CurrentOfExpr:
+			return true;
+		case T_Aggref:
+		case T_GroupingFunc:
+		case T_WindowFunc:
+			return false;		/* computed elsewhere */
+		default:
+			return expression_tree_walker(node, tied_to_its_place_walker, context);
+	}
+}
+
+static bool
+movable(Node *node)
+{
+	return !tied_to_its_place_walker(node, NULL) &&
+		!contain_volatile_functions(node);
+}
+
+const char *
+ccr_call_obstacle(FuncExpr *call)
+{
+	if (func_volatile(call->funcid) == PROVOLATILE_VOLATILE)
+		return "it is VOLATILE";
+	if (get_func_result_type(call->funcid, NULL, NULL) == TYPEFUNC_RECORD)
+		return "it returns record";
+	if (list_length(call->args) + 2 > FUNC_MAX_ARGS)
+		return "it has too many arguments";
+	if (FmgrHookIsNeeded(call->funcid))
+		return "a security module watches its calls";
+	if (contain_volatile_functions((Node *) call->args))
+		return "an argument is volatile";
+	if (!movable((Node *) call->args))
+		return "an argument holds a sub-select, or is bound to its place";
+	return NULL;
+}
+
+/* -------------------------------------------------------------- with guards */
+
+typedef struct Finder
+{
+	CcrCalls   *calls;
+	List	   *guard;
+} Finder;
+
+static bool find_walker(Node *node, void *context);
+
+static void
+find_under(Finder *finder, Node *node, List *conditions)
+{
+	Finder		inner = {
+		.calls = finder->calls,
+		.guard = list_concat_copy(finder->guard, conditions)
+	};
+
+	(void) find_walker(node, &inner);
+}
+
+static Expr *
+test(Expr *condition, BoolTestType type)
+{
+	BooleanTest *test = makeNode(BooleanTest);
+
+	test->arg = condition;
+	test->booltesttype = type;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+static Expr *
+is_null(Expr *arg)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = arg;
+	test->nulltesttype = IS_NULL;
+	test->argisrow = false;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+/* Each argument is evaluated unless one before has decided. */
+static void
+find_in_bool(Finder *finder, BoolExpr *expr)
+{
+	BoolTestType open = expr->boolop == AND_EXPR ? IS_NOT_FALSE : IS_NOT_TRUE;
+	List	   *before = NIL;
+	ListCell   *lc;
+
+	foreach(lc, expr->args)
+	{
+		find_under(finder, lfirst(lc), before);
+		before = lappend(before, test(lfirst(lc), open));
+	}
+}
+
+static void
+find_in_coalesce(Finder *finder, CoalesceExpr *expr)
+{
+	List	   *before = NIL;
+	ListCell   *lc;
+
+	foreach(lc, expr->args)
+	{
+		find_under(finder, lfirst(lc), before);
+		before = lappend(before, is_null(lfirst(lc)));
+	}
+}
+
+/* The test value stands for the argument within a condition of CASE. */
+static Node *
+put_argument(Node *node, void *argument)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, CaseTestExpr))
+		return copyObject((Node *) argument);
+	/* another CASE has a test value of its own: its conditions stay tied */
+	if (IsA(node, CaseExpr))
+		return copyObject(node);
+	return expression_tree_mutator(node, put_argument, argument);
+}
+
+static void
+find_in_case(Finder *finder, CaseExpr *expr)
+{
+	List	   *before = NIL;
+	ListCell   *lc;
+
+	(void) find_walker((Node *) expr->arg, finder);
+	foreach(lc, expr->args)
+	{
+		CaseWhen   *when = lfirst_node(CaseWhen, lc);
+		Expr	   *condition = when->expr;
+
+		find_under(finder, (Node *) condition, before);
+		if (expr->arg)
+			condition = (Expr *) put_argument((Node *) condition, expr->arg);
+		find_under(finder, (Node *) when->result,
+				   list_concat_copy(before, list_make1(condition)));
+		before = lappend(before, test(condition, IS_NOT_TRUE));
+	}
+	find_under(finder, (Node *) expr->defresult, before);
+}
+
+static bool
+vars_walker(Node *node, void *varno)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varno != *(int *) varno;
+	if (IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, GroupingFunc))
+		return true;
+	return expression_tree_walker(node, vars_walker, varno);
+}
+
+static bool
+reachable(const CcrCalls *calls, Node *node)
+{
+	int			varno = calls->varno;
+
+	return varno == 0 || !vars_walker(node, &varno);
+}
+
+static bool
+mentions_walker(Node *node, void *call)
+{
+	if (node == NULL)
+		return false;
+	if (equal(node, call))
+		return true;
+	return expression_tree_walker(node, mentions_walker, call);
+}
+
+static Expr *
+all_of(List *guard)
+{
+	return list_length(guard) == 1 ? linitial(guard) : make_andclause(guard);
+}
+
+/*
+ * A call that stands in several places is made where any of the guards holds.
+ * If a guard depends on the call itself, it is left out: where it holds and
+ * the others do not, the call will be made plainly.
+ */
+static void
+add_place(CcrCall *call, List *guard)
+{
+	if (call->guard == NIL || equal(call->guard, guard))
+		return;
+	if (guard == NIL)
+		call->guard = NIL;
+	else if (!mentions_walker((Node *) guard, call->call))
+		call->guard = list_make1(make_orclause(list_make2(all_of(call->guard),
+														  all_of(guard))));
+}
+
+static void
+add_call(Finder *finder, FuncExpr *expr)
+{
+	CcrCall    *call = ccr_calls_member(finder->calls, expr);
+
+	if (ccr_call_obstacle(expr) ||
+		!reachable(finder->calls, (Node *) expr->args) ||
+		!reachable(finder->calls, (Node *) finder->guard) ||
+		!movable((Node *) finder->guard))
+		return;
+	if (call)
+	{
+		add_place(call, finder->guard);
+		return;
+	}
+	call = palloc0(sizeof(CcrCall));
+	call->call = expr;
+	call->guard = finder->guard;
+	finder->calls->calls = lappend(finder->calls->calls, call);
+}
+
+/*
+ * Only nodes that are known to evaluate all that is in them are entered, or
+ * with what decides about it.
+ */
+static bool
+find_walker(Node *node, void *context)
+{
+	Finder	   *finder = context;
+
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_BoolExpr:
+			find_in_bool(finder, (BoolExpr *) node);
+			return false;
+		case T_CoalesceExpr:
+			find_in_coalesce(finder, (CoalesceExpr *) node);
+			return false;
+		case T_CaseExpr:
+			find_in_case(finder, (CaseExpr *) node);
+			return false;
+		case T_RowCompareExpr:
+			/* the first pair that differs decides */
+			(void) find_walker(linitial(((RowCompareExpr *) node)->largs), finder);
+			return find_walker(linitial(((RowCompareExpr *) node)->rargs), finder);
+		case T_ArrayCoerceExpr:
+			return find_walker((Node *) ((ArrayCoerceExpr *) node)->arg, finder);
+		case T_FuncExpr:
+			(void) expression_tree_walker(node, find_walker, finder);
+			if (ccr_is_lookup(((FuncExpr *) node)->funcid))
+				add_call(finder, (FuncExpr *) node);
+			return false;
+		case T_List:
+		case T_TargetEntry:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_SubPlan:
+		case T_SubscriptingRef:
+		case T_FieldSelect:
+		case T_FieldStore:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_ConvertRowtypeExpr:
+		case T_CollateExpr:
+		case T_ArrayExpr:
+		case T_RowExpr:
+		case T_MinMaxExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_CoerceToDomain:
+			return expression_tree_walker(node, find_walker, finder);
+		default:
+			return false;
+	}
+}
+
+void
+ccr_calls_find(CcrCalls *calls, Node *node, List *guard)
+{
+	Finder		finder = {.calls = calls, .guard = guard};
+
+	(void) find_walker(node, &finder);
+}
+
+/* However conditional what an aggregate is used for, its arguments are evaluated. */
+static bool
+aggregates_walker(Node *node, void *context)
+{
+	Finder	   *finder = context;
+	List	   *args;
+	Expr	   *filter;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+	{
+		args = ((Aggref *) node)->args;
+		filter = ((Aggref *) node)->aggfilter;
+	}
+	else if (IsA(node, WindowFunc))
+	{
+		args = ((WindowFunc *) node)->args;
+		filter = ((WindowFunc *) node)->aggfilter;
+	}
+	else
+		return expression_tree_walker(node, aggregates_walker, context);
+	(void) find_walker((Node *) filter, finder);
+	find_under(finder, (Node *) args, filter ? list_make1(filter) : NIL);
+	return false;
+}
+
+void
+ccr_calls_find_in_aggregates(CcrCalls *calls, Node *node)
+{
+	Finder		finder = {.calls = calls, .guard = NIL};
+
+	(void) aggregates_walker(node, &finder);
+}
+
+void
+ccr_calls_find_in_quals(CcrCalls *calls, List *quals)
+{
+	List	   *before = NIL;
+	ListCell   *lc;
+
+	foreach(lc, quals)
+	{
+		ccr_calls_find(calls, lfirst(lc), list_copy(before));
+		before = lappend(before, lfirst(lc));
+	}
+}
+
+CcrCall *
+ccr_calls_member(const CcrCalls *calls, FuncExpr *expr)
+{
+	ListCell   *lc;
+
+	foreach(lc, calls->calls)
+	{
+		CcrCall    *call = lfirst(lc);
+
+		if (equal(call->call, expr))
+			return call;
+	}
+	return NULL;
+}
+
+/* ------------------------------------------------------------- other terms */
+
+static Node *
+read_cell(const CcrTerms *terms, FuncExpr *expr, Node *cell, List *args)
+{
+	FuncExpr   *read;
+	Const	   *lookup = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+								   ObjectIdGetDatum(expr->funcid), false, true);
+
+	/* as an implicit cast it is not shown by EXPLAIN: the cell stands for it */
+	read = makeFuncExpr(expr->funcretset ? terms->rows_function : terms->value_function,
+						expr->funcresulttype,
+						list_concat(list_make2(cell, lookup), args),
+						expr->funccollid, expr->inputcollid, COERCE_IMPLICIT_CAST);
+	read->funcretset = expr->funcretset;
+	return (Node *) read;
+}
+
+static bool
+is_atom(Node *node)
+{
+	return IsA(node, Var) || IsA(node, Aggref) || IsA(node, GroupingFunc) ||
+		IsA(node, WindowFunc);
+}
+
+static Node *
+column_for(const CcrTerms *terms, Node *atom)
+{
+	AttrNumber	column = 0;
+	ListCell   *lc;
+
+	foreach(lc, terms->atoms)
+		if (equal(lfirst(lc), atom))
+			column = foreach_current_index(lc) + 1;
+	if (column == 0)
+		elog(ERROR, "expression needs a value that its rows do not have");
+	return (Node *) makeVar(terms->to_varno, column, exprType(atom), exprTypmod(atom),
+							exprCollation(atom), 0);
+}
+
+static Node *terms_mutator(Node *node, void *context);
+
+/* Not its direct arguments: these belong to a group, not to a row. */
+static Node *
+aggregate_in_terms(Node *node, const CcrTerms *terms)
+{
+	CcrTerms	inside = *terms;
+	Node	   *copy = copyObject(node);
+	List	  **args;
+	Expr	  **filter;
+
+	inside.in_aggregates = false;
+	args = IsA(node, Aggref) ? &((Aggref *) copy)->args : &((WindowFunc *) copy)->args;
+	filter = IsA(node, Aggref) ? &((Aggref *) copy)->aggfilter :
+		&((WindowFunc *) copy)->aggfilter;
+	*args = (List *) terms_mutator((Node *) *args, &inside);
+	*filter = (Expr *) terms_mutator((Node *) *filter, &inside);
+	return copy;
+}
+
+static Node *
+terms_mutator(Node *node, void *context)
+{
+	const CcrTerms *terms = context;
+
+	if (node == NULL)
+		return NULL;
+	if (terms->in_aggregates)
+	{
+		if (IsA(node, Aggref) || IsA(node, WindowFunc))
+			return aggregate_in_terms(node, terms);
+		return expression_tree_mutator(node, terms_mutator, context);
+	}
+	if (terms->atoms && is_atom(node))
+		return column_for(terms, node);
+	if (IsA(node, Var) && terms->from_varno != 0 &&
+		((Var *) node)->varno == terms->from_varno)
+	{
+		Var		   *var = copyObject((Var *) node);
+
+		var->varno = terms->to_varno;
+		return (Node *) var;
+	}
+	if (IsA(node, FuncExpr) && terms->calls)
+	{
+		FuncExpr   *expr = (FuncExpr *) node;
+		CcrCall    *call = ccr_calls_member(terms->calls, expr);
+
+		if (call)
+			return read_cell(terms, expr,
+							 call->cell ? copyObject(call->cell) :
+							 (Node *) makeVar(terms->cell_varno, call->column,
+											  BYTEAOID, -1, InvalidOid, 0),
+							 (List *) expression_tree_mutator((Node *) expr->args,
+															  terms_mutator, context));
+	}
+	return expression_tree_mutator(node, terms_mutator, context);
+}
+
+Node *
+ccr_terms_apply(const CcrTerms *terms, Node *node)
+{
+	return terms_mutator(node, unconstify(CcrTerms *, terms));
+}
+
+static bool
+atoms_walker(Node *node, void *context)
+{
+	List	  **atoms = context;
+
+	if (node == NULL)
+		return false;
+	if (is_atom(node))
+	{
+		*atoms = list_append_unique(*atoms, node);
+		return false;
+	}
+	return expression_tree_walker(node, atoms_walker, context);
+}
+
+List *
+ccr_atoms_add(List *atoms, Node *node)
+{
+	(void) atoms_walker(node, &atoms);
+	return atoms;
+}

@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_calls.h
+ *	  The calls of lookups in expressions, and when SQL makes them.
+ *
+ * Every call that can be made ahead is found together with its guard: the
+ * conditions under which SQL would come to evaluate it.  So a batch node asks
+ * for nothing that would not have been asked for, and an argument is evaluated
+ * only where SQL would have.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SCAN_CALLS_H
+#define CCR_SCAN_CALLS_H
+
+#include "nodes/primnodes.h"
+#include "nodes/pg_list.h"
+
+/* A call, in the terms of the expression that holds it. */
+typedef struct CcrCall
+{
+	FuncExpr   *call;
+	List	   *guard;			/* all must be true; NIL: always called */
+	int			column;			/* of its cell, once it has one; 1-based */
+	Node	   *cell;			/* what the cell is read from, if no column */
+} CcrCall;
+
+/* What is looked for, and what was found. */
+typedef struct CcrCalls
+{
+	int			varno;			/* arguments may hold Vars of this only; 0: of
+								 * any */
+	List	   *calls;			/* CcrCall; no two are equal */
+} CcrCalls;
+
+/* Is it a lookup?  Is it one that may be called ahead? */
+extern bool ccr_is_lookup(Oid function);
+extern bool ccr_holds_lookup(Node *node);
+
+/* Why a call cannot be made ahead, wherever it stands; NULL: it can. */
+extern const char *ccr_call_obstacle(FuncExpr *call);
+
+/*
+ * Add the calls in an expression, or in each of a list of expressions, that is
+ * evaluated where the guard holds.
+ */
+extern void ccr_calls_find(CcrCalls *calls, Node *node, List *guard);
+
+/* Add those in the arguments of aggregates and window functions. */
+extern void ccr_calls_find_in_aggregates(CcrCalls *calls, Node *node);
+
+/* Add those in conditions each of which is evaluated where those before hold. */
+extern void ccr_calls_find_in_quals(CcrCalls *calls, List *quals);
+
+extern CcrCall *ccr_calls_member(const CcrCalls *calls, FuncExpr *call);
+
+/*
+ * How an expression is put in other terms: calls are replaced by reading their
+ * cells, which are columns of cell_varno; and atoms, or the columns of
+ * from_varno, by columns of to_varno.
+ */
+typedef struct CcrTerms
+{
+	const CcrCalls *calls;		/* NULL: leave calls as they are */
+	int			cell_varno;
+	List	   *atoms;			/* column n+1 is equal to the n-th */
+	int			from_varno;		/* if there are no atoms; 0: replace none */
+	int			to_varno;
+	bool		in_aggregates;	/* change only what aggregates and window
+								 * functions aggregate */
+	Oid			value_function; /* concresce.batch_value */
+	Oid			rows_function;	/* concresce.batch_rows */
+} CcrTerms;
+
+extern Node *ccr_terms_apply(const CcrTerms *terms, Node *node);
+
+/* Add to a list what an expression needs from below, each once. */
+extern List *ccr_atoms_add(List *atoms, Node *node);
+
+#endif							/* CCR_SCAN_CALLS_H */

@@ -1,0 +1,442 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_exec.c
+ *	  The batch node at work.
+ *
+ * It reads rows ahead in rounds, first a few, then more, since it cannot know
+ * how many will be asked for unless a limit says so.  Once rounds have their
+ * full size there are two of them: while the rows of one are emitted, the
+ * other's lookups are under way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/explain.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/extensible.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "scan_exec.h"
+#include "scan_node.h"
+#include "scan_round.h"
+#include "settings.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/ruleutils.h"
+
+#define CCR_FIRST_ROUND		10	/* rows, if nothing is known */
+#define CCR_ROUND_GROWTH	10
+
+typedef struct BatchState
+{
+	CustomScanState css;
+	CcrScan		scan;
+	CcrRound	rounds[2];
+	int			current;		/* whose rows are emitted */
+	bool		ended;			/* the child has no more rows */
+	int			size;			/* of the next round */
+	int64		left;			/* rows that may be read; -1: no limit */
+	bool		all;			/* all rows are going to be asked for */
+	ExprState  *count;			/* limit, or NULL */
+	ExprState  *offset;
+	uint64		nrounds;
+	MemoryContextCallback release;
+} BatchState;
+
+static Node *create_state(CustomScan *node);
+static void begin(CustomScanState *css, EState *estate, int eflags);
+static TupleTableSlot *execute(CustomScanState *css);
+static void end(CustomScanState *css);
+static void rescan(CustomScanState *css);
+static void explain(CustomScanState *css, List *ancestors, ExplainState *es);
+
+const CustomScanMethods ccr_scan_methods = {
+	.CustomName = CCR_NODE_NAME,
+	.CreateCustomScanState = create_state
+};
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = CCR_NODE_NAME,
+	.BeginCustomScan = begin,
+	.ExecCustomScan = execute,
+	.EndCustomScan = end,
+	.ReScanCustomScan = rescan,
+	.ExplainCustomScan = explain
+};
+
+void
+ccr_scan_init(void)
+{
+	RegisterCustomScanMethods(&ccr_scan_methods);
+}
+
+/* ------------------------------------------------------------------- begin */
+
+static Node *
+create_state(CustomScan *node)
+{
+	BatchState *state = palloc0(sizeof(BatchState));
+
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &exec_methods;
+	return (Node *) state;
+}
+
+/* As the executor does for the calls in expressions. */
+static void
+check_execute(Oid function)
+{
+	AclResult	aclresult = ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+
+	if (aclresult != ACLCHECK_OK)
+		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
+	InvokeFunctionExecuteHook(function);
+}
+
+static bool
+uses_walker(Node *node, void *context)
+{
+	Bitmapset **columns = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		*columns = bms_add_member(*columns, ((Var *) node)->varattno);
+	return expression_tree_walker(node, uses_walker, context);
+}
+
+static void
+begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
+{
+	PlanState  *parent = &state->css.ss.ps;
+	Bitmapset  *columns = NULL;
+	ListCell   *lc;
+
+	check_execute(plan->function);
+	call->function = plan->function;
+	call->strict = func_strict(plan->function);
+	call->returns_set = get_func_retset(plan->function);
+	call->shown = plan->shown;
+	call->nargs = list_length(plan->args);
+	call->args = palloc(Max(call->nargs, 1) * sizeof(ExprState *));
+	foreach(lc, plan->args)
+		call->args[foreach_current_index(lc)] = ExecInitExpr(lfirst(lc), parent);
+	call->guard = ExecInitQual(plan->guard, parent);
+	call->stage = -1;
+
+	(void) uses_walker((Node *) plan->args, &columns);
+	(void) uses_walker((Node *) plan->guard, &columns);
+	for (int i = 0; i < state->scan.ncalls; i++)
+		if (bms_is_member(state->scan.ncolumns + 1 + i, columns))
+			call->uses = bms_add_member(call->uses, i);
+}
+
+/*
+ * One stage after the last of what it uses.  Two guards may use each other's
+ * calls; then one of the calls is made plainly where the other needs it.
+ */
+static int
+find_stage(CcrScan *scan, int n)
+{
+	CcrScanCall *call = &scan->calls[n];
+	int			stage = 0;
+	int			i = -1;
+
+	if (call->stage >= 0)
+		return call->stage;
+	call->stage = 0;
+	while ((i = bms_next_member(call->uses, i)) >= 0)
+		stage = Max(stage, find_stage(scan, i) + 1);
+	call->stage = stage;
+	scan->nstages = Max(scan->nstages, stage + 1);
+	return stage;
+}
+
+/* Is this a scan of a table, whose current row has a place? */
+static bool
+has_tids(PlanState *child)
+{
+	switch (nodeTag(child))
+	{
+		case T_SeqScanState:
+		case T_SampleScanState:
+		case T_IndexScanState:
+		case T_BitmapHeapScanState:
+		case T_TidScanState:
+		case T_TidRangeScanState:
+		case T_ForeignScanState:
+			return ((ScanState *) child)->ss_currentRelation != NULL;
+		case T_CustomScanState:
+			return ((CustomScanState *) child)->methods == &exec_methods &&
+				((ScanState *) child)->ss_currentRelation != NULL;
+		default:
+			return false;
+	}
+}
+
+/* Errors, too, end with the memory of the query. */
+static void
+release_definitions(void *arg)
+{
+	CcrScan    *scan = arg;
+
+	for (int i = 0; i < scan->ncalls; i++)
+		if (scan->calls[i].definition)
+			ccr_definition_release(scan->calls[i].definition);
+}
+
+static void
+begin_rows(BatchState *state)
+{
+	CcrScan    *scan = &state->scan;
+	bool		filters = state->css.ss.ps.qual != NULL;
+	int64		limit = -1;
+
+	scan->max_size = ccr_max_size;
+	scan->max_bytes = ccr_max_bytes;
+	if (state->count)
+	{
+		ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+		bool		isnull;
+		int64		count = DatumGetInt64(ExecEvalExprSwitchContext(state->count, econtext,
+																	&isnull));
+		bool		unlimited = isnull;
+		int64		offset = 0;
+
+		if (state->offset)
+			offset = DatumGetInt64(ExecEvalExprSwitchContext(state->offset, econtext,
+															 &isnull));
+		if (!unlimited)
+			limit = Max(count, 0) + (isnull ? 0 : Max(offset, 0));
+		if (limit < 0)
+			limit = -1;			/* overflow */
+	}
+
+	/* a filter makes the limit no more than a hint */
+	state->left = filters ? -1 : limit;
+	state->size = state->all ? scan->max_size : CCR_FIRST_ROUND;
+	if (limit > 0)
+		state->size = filters ? Max(CCR_FIRST_ROUND, Min(limit, INT_MAX)) :
+			Min(limit, INT_MAX);
+}
+
+static void
+begin(CustomScanState *css, EState *estate, int eflags)
+{
+	BatchState *state = (BatchState *) css;
+	CcrScan    *scan = &state->scan;
+	CustomScan *node = (CustomScan *) css->ss.ps.plan;
+	List	   *calls = ccr_node_calls(node);
+	CcrReach	reach = ccr_node_reach(node);
+	PlanState  *child;
+	ListCell   *lc;
+
+	/* rows are read ahead: the child can be told nothing of how they are used */
+	child = ExecInitNode(outerPlan(node), estate,
+						 eflags & ~(EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK));
+	outerPlanState(css) = child;
+	scan->node = &css->ss;
+	scan->ncolumns = ccr_node_columns(node);
+	scan->ncalls = list_length(calls);
+	scan->calls = palloc0(Max(scan->ncalls, 1) * sizeof(CcrScanCall));
+	state->release.func = release_definitions;
+	state->release.arg = scan;
+	MemoryContextRegisterResetCallback(estate->es_query_cxt, &state->release);
+	foreach(lc, calls)
+		begin_call(state, &scan->calls[foreach_current_index(lc)], lfirst(lc));
+	for (int i = 0; i < scan->ncalls; i++)
+		(void) find_stage(scan, i);
+
+	for (int i = 1; i <= scan->ncalls; i++)
+		TupleDescInitEntry(css->ss.ss_ScanTupleSlot->tts_tupleDescriptor,
+						   scan->ncolumns + i, NULL, BYTEAOID, -1, 0);
+
+	/* a cursor's current row is found by the place that its scan gives it */
+	scan->has_tids = has_tids(child);
+	if (scan->has_tids)
+		css->ss.ss_currentRelation = ((ScanState *) child)->ss_currentRelation;
+	scan->held = ExecInitExtraTupleSlot(estate, ExecGetResultType(child),
+										&TTSOpsMinimalTuple);
+	for (int i = 0; i < 2; i++)
+		state->rounds[i].context = AllocSetContextCreate(estate->es_query_cxt,
+														 "concresce round",
+														 ALLOCSET_DEFAULT_SIZES);
+	state->count = ExecInitExpr((Expr *) reach.count, &css->ss.ps);
+	state->offset = ExecInitExpr((Expr *) reach.offset, &css->ss.ps);
+	state->all = reach.all;
+	state->size = 0;			/* until the first row is asked for */
+}
+
+/* ----------------------------------------------------------------- execute */
+
+static void
+fill(BatchState *state, CcrRound *round)
+{
+	int			size = Min(state->size, state->scan.max_size);
+
+	if (state->left >= 0)
+		size = Min(size, state->left);
+	if (size == 0 || !ccr_round_fill(&state->scan, round, size))
+		state->ended = true;
+	if (state->left >= 0)
+		state->left -= round->nrows;
+	if (round->nrows == 0)
+		return;
+	state->nrounds++;
+	state->size = Min((int64) state->size * CCR_ROUND_GROWTH, state->scan.max_size);
+	ccr_round_start(&state->scan, round);
+}
+
+/* Is it worth reading on while there are rows to be emitted? */
+static bool
+reads_on(BatchState *state)
+{
+	return !state->ended && (state->all || state->nrounds > 2 ||
+							 state->scan.max_size <= CCR_FIRST_ROUND);
+}
+
+/* See to it that the other round is under way. */
+static void
+overlap(BatchState *state)
+{
+	CcrRound   *other = &state->rounds[1 - state->current];
+
+	if (other->nrows > 0)
+		ccr_round_advance(&state->scan, other);
+	else if (reads_on(state))
+		fill(state, other);
+}
+
+static TupleTableSlot *
+next_row(ScanState *node)
+{
+	BatchState *state = (BatchState *) node;
+
+	if (state->size == 0)
+		begin_rows(state);
+	for (;;)
+	{
+		CcrRound   *round = &state->rounds[state->current];
+		CcrRound   *other = &state->rounds[1 - state->current];
+
+		if (round->next < round->nrows)
+		{
+			TupleTableSlot *slot;
+			MemoryContext old;
+
+			overlap(state);
+			ccr_round_finish(&state->scan, round);
+			old = MemoryContextSwitchTo(node->ps.ps_ExprContext->ecxt_per_tuple_memory);
+			slot = ccr_round_emit(&state->scan, round, round->next++);
+			MemoryContextSwitchTo(old);
+			return slot;
+		}
+		ccr_round_clear(&state->scan, round);
+		if (other->nrows > 0)
+			state->current = 1 - state->current;
+		else if (state->ended)
+			return ExecClearTuple(node->ss_ScanTupleSlot);
+		else
+			fill(state, round);
+	}
+}
+
+/* In EvalPlanQual the child has one row at most, checked by itself. */
+static bool
+recheck(ScanState *node, TupleTableSlot *slot)
+{
+	return !TupIsNull(next_row(node));
+}
+
+static TupleTableSlot *
+execute(CustomScanState *css)
+{
+	return ExecScan(&css->ss, next_row, recheck);
+}
+
+/* --------------------------------------------------------------------- end */
+
+static void
+clear(BatchState *state)
+{
+	ccr_round_clear(&state->scan, &state->rounds[0]);
+	ccr_round_clear(&state->scan, &state->rounds[1]);
+}
+
+static void
+end(CustomScanState *css)
+{
+	BatchState *state = (BatchState *) css;
+
+	clear(state);
+	css->ss.ss_currentRelation = NULL;	/* the child's */
+	ExecEndNode(outerPlanState(css));
+}
+
+/* What was read to its end once will be so again. */
+static void
+rescan(CustomScanState *css)
+{
+	BatchState *state = (BatchState *) css;
+	bool		emitted = state->rounds[0].nrows == 0 && state->rounds[1].nrows == 0;
+
+	if (state->ended && emitted)
+		state->all = true;
+	clear(state);
+	state->current = 0;
+	state->ended = false;
+	state->size = 0;
+	ExecScanReScan(&css->ss);
+	if (outerPlanState(css)->chgParam == NULL)
+		ExecReScan(outerPlanState(css));
+}
+
+/* ----------------------------------------------------------------- explain */
+
+static void
+explain_call(BatchState *state, CcrScanCall *call, List *context, ExplainState *es)
+{
+	CcrDefinition *definition = ccr_scan_definition(call);
+	bool		prefixed = list_length(es->rtable) > 1 || es->verbose;
+	CcrEntered	entered;
+
+	ExplainOpenGroup("Lookup", NULL, true, es);
+	ExplainPropertyText("Lookup",
+						deparse_expression((Node *) call->shown, context, prefixed, false), es);
+	ccr_definition_enter(definition, &entered);
+	if (ccr_server_name[0])
+		ExplainPropertyText("Server", pstrdup(ccr_server_name), es);
+	ccr_definition_leave(&entered);
+	if (es->verbose)
+		ExplainPropertyText("Remote SQL", ccr_definition_remote_sql(definition), es);
+	if (es->analyze)
+	{
+		ExplainPropertyInteger("Keys", NULL, call->keys, es);
+		ExplainPropertyInteger("Coalesced", NULL, call->coalesced, es);
+		if (es->timing)
+			ExplainPropertyFloat("Remote Time", "ms", call->remote_us / 1000.0, 3, es);
+	}
+	ExplainCloseGroup("Lookup", NULL, true, es);
+}
+
+static void
+explain(CustomScanState *css, List *ancestors, ExplainState *es)
+{
+	BatchState *state = (BatchState *) css;
+	List	   *context = set_deparse_context_plan(es->deparse_cxt, css->ss.ps.plan, ancestors);
+
+	ExplainOpenGroup("Lookups", "Lookups", false, es);
+	for (int i = 0; i < state->scan.ncalls; i++)
+		explain_call(state, &state->scan.calls[i], context, es);
+	ExplainCloseGroup("Lookups", "Lookups", false, es);
+	if (es->analyze)
+		ExplainPropertyInteger("Rounds", NULL, state->nrounds, es);
+}

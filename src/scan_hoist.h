@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_hoist.h
+ *	  Calls that are made once for each row of a loop's outer side.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SCAN_HOIST_H
+#define CCR_SCAN_HOIST_H
+
+#include "scan_node.h"
+
+/*
+ * Calls on the inner side of a nested loop whose arguments come from its outer
+ * side: a batch node on the outer side looks them up, and the loop passes
+ * their cells along with its other parameters.
+ */
+extern void ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
+								 const CcrReach *reach);
+
+#endif							/* CCR_SCAN_HOIST_H */

@@ -1,0 +1,170 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_node.c
+ *	  The batch node as a plan.
+ *
+ * custom_exprs holds, for each call, a list of its arguments and one of its
+ * guard, and at the end the two expressions of a limit.  custom_private holds
+ * the number of the child's columns, whether all rows will be asked for, and
+ * the OIDs of the lookups.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "scan_node.h"
+
+void
+ccr_node_number(CcrCalls *calls, Plan *child)
+{
+	int			column = list_length(child->targetlist);
+	ListCell   *lc;
+
+	foreach(lc, calls->calls)
+		((CcrCall *) lfirst(lc))->column = ++column;
+}
+
+/* EXPLAIN shows a cell as its call, so that is what the list says. */
+static TargetEntry *
+cell_column(const CcrCall *call, const CcrTerms *shown)
+{
+	return makeTargetEntry((Expr *) ccr_terms_apply(shown, (Node *) call->call),
+						   call->column, NULL, false);
+}
+
+static List *
+scan_tuple(Plan *child, const CcrCalls *calls, const CcrTerms *shown)
+{
+	List	   *tlist = NIL;
+	ListCell   *lc;
+
+	foreach(lc, child->targetlist)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Var		   *var = makeVar(OUTER_VAR, tle->resno, exprType((Node *) tle->expr),
+								  exprTypmod((Node *) tle->expr),
+								  exprCollation((Node *) tle->expr), 0);
+
+		tlist = lappend(tlist, makeTargetEntry((Expr *) var, tle->resno, tle->resname,
+											   false));
+	}
+	foreach(lc, calls->calls)
+		tlist = lappend(tlist, cell_column(lfirst(lc), shown));
+	return tlist;
+}
+
+static bool
+params_walker(Node *node, void *context)
+{
+	Bitmapset **params = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		*params = bms_add_member(*params, ((Param *) node)->paramid);
+	return expression_tree_walker(node, params_walker, context);
+}
+
+Bitmapset *
+ccr_node_params(Node *node)
+{
+	Bitmapset  *params = NULL;
+
+	(void) params_walker(node, &params);
+	return params;
+}
+
+Plan *
+ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
+			  const CcrTerms *in, const CcrTerms *shown, const CcrReach *reach,
+			  List *targetlist, List *qual)
+{
+	CustomScan *node = makeNode(CustomScan);
+	Plan	   *plan = &node->scan.plan;
+	List	   *functions = NIL;
+	Bitmapset  *params;
+	ListCell   *lc;
+
+	foreach(lc, calls->calls)
+	{
+		CcrCall    *call = lfirst(lc);
+		Node	   *args = ccr_terms_apply(in, (Node *) call->call->args);
+		Node	   *guard = ccr_terms_apply(in, (Node *) call->guard);
+
+		node->custom_exprs = lappend(node->custom_exprs, list_make2(args, guard));
+		functions = lappend_oid(functions, call->call->funcid);
+	}
+	node->custom_exprs = lappend(node->custom_exprs,
+								 list_make2(copyObject(reach->count), copyObject(reach->offset)));
+	node->custom_private = list_make3(makeInteger(list_length(child->targetlist)),
+									  makeInteger(reach->all), functions);
+	node->custom_scan_tlist = scan_tuple(child, calls, shown);
+	node->methods = &ccr_scan_methods;
+
+	plan->targetlist = targetlist;
+	plan->qual = qual;
+	plan->lefttree = child;
+	plan->startup_cost = child->startup_cost;
+	plan->total_cost = child->total_cost;
+	plan->plan_rows = child->plan_rows;
+	plan->plan_width = child->plan_width;
+	plan->parallel_safe = child->parallel_safe;
+	plan->plan_node_id = ++planning->last_node_id;
+	params = bms_union(ccr_node_params((Node *) targetlist), ccr_node_params((Node *) qual));
+	params = bms_add_members(params, ccr_node_params((Node *) node->custom_exprs));
+	plan->extParam = bms_union(child->extParam, params);
+	plan->allParam = bms_union(child->allParam, params);
+	return plan;
+}
+
+bool
+ccr_node_is_batch(Plan *plan)
+{
+	return plan != NULL && IsA(plan, CustomScan) &&
+		((CustomScan *) plan)->methods == &ccr_scan_methods;
+}
+
+int
+ccr_node_columns(CustomScan *node)
+{
+	return intVal(linitial(node->custom_private));
+}
+
+List *
+ccr_node_calls(CustomScan *node)
+{
+	List	   *functions = lthird(node->custom_private);
+	int			ncolumns = ccr_node_columns(node);
+	List	   *calls = NIL;
+	ListCell   *lc;
+
+	foreach(lc, functions)
+	{
+		int			n = foreach_current_index(lc);
+		List	   *exprs = list_nth(node->custom_exprs, n);
+		TargetEntry *tle = list_nth_node(TargetEntry, node->custom_scan_tlist, ncolumns + n);
+		CcrNodeCall *call = palloc0(sizeof(CcrNodeCall));
+
+		call->function = lfirst_oid(lc);
+		call->args = linitial(exprs);
+		call->guard = lsecond(exprs);
+		call->shown = tle->expr;
+		calls = lappend(calls, call);
+	}
+	return calls;
+}
+
+CcrReach
+ccr_node_reach(CustomScan *node)
+{
+	List	   *limit = llast(node->custom_exprs);
+	CcrReach	reach = {
+		.count = linitial(limit),
+		.offset = lsecond(limit),
+		.all = intVal(lsecond(node->custom_private)) != 0
+	};
+
+	return reach;
+}

@@ -1,0 +1,480 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_plan.c
+ *	  Where batch nodes go: from a finished plan to one that has them.
+ *
+ * The standard planner finishes its work; then the plan tree is visited from
+ * the leaves up, and a batch node is put in by one of two moves:
+ *
+ *	above a node	that computes calls in its target list or filter.  The node
+ *					gives those up and emits the values that they are made of;
+ *					the batch node filters and projects in its place.  A filter
+ *					moves together with all that come after it, so that no
+ *					function sees a row that it would not have seen.
+ *	below a node	that evaluates calls over its child's columns: arguments of
+ *					aggregates and window functions, hash keys.  The batch node
+ *					adds the cells as columns, and the calls read them.
+ *
+ * Nothing changes for plans without lookups, and these are told by the list of
+ * functions that every plan depends on.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/proclang.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planner.h"
+#include "scan_hoist.h"
+#include "scan_moves.h"
+#include "scan_node.h"
+#include "scan_plan.h"
+#include "settings.h"
+#include "shmem.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+static planner_hook_type prev_planner = NULL;
+
+static const CcrReach reach_unknown = {NULL, NULL, false};
+
+static Plan *visit(CcrPlanning *planning, Plan *plan, CcrReach reach);
+
+/* ------------------------------------------------------------ above a node */
+
+/* The first of the quals that holds a call which can be made ahead, or -1. */
+static int
+first_with_call(List *quals)
+{
+	ListCell   *lc;
+
+	foreach(lc, quals)
+	{
+		CcrCalls	calls = {0};
+
+		ccr_calls_find(&calls, lfirst(lc), NIL);
+		if (calls.calls)
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
+/*
+ * Cut off the quals from the first one that holds a call.  Those of an inner
+ * join are a filter on its rows; but a join that may stop at the first match
+ * has been told so on account of all of them.
+ */
+static List *
+cut_quals(Plan *plan)
+{
+	List	  **conditions = NULL;
+	List	   *moved = NIL;
+	int			first;
+
+	if (IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin))
+	{
+		Join	   *join = (Join *) plan;
+
+		if (join->jointype == JOIN_INNER)
+			conditions = &join->joinqual;
+		if (conditions && (first = first_with_call(*conditions)) >= 0)
+		{
+			moved = list_copy_tail(*conditions, first);
+			*conditions = list_copy_head(*conditions, first);
+			moved = list_concat(moved, plan->qual);
+			plan->qual = NIL;
+			join->inner_unique = false;
+			return moved;
+		}
+	}
+	first = first_with_call(plan->qual);
+	if (first >= 0)
+	{
+		moved = list_copy_tail(plan->qual, first);
+		plan->qual = list_copy_head(plan->qual, first);
+	}
+	return moved;
+}
+
+/* A limit bounds what is read only where every row that is read is emitted. */
+static Plan *
+above(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+{
+	CcrCalls	calls = {0};
+	List	   *moved = IsA(plan, WindowAgg) ? NIL : cut_quals(plan);
+
+	if (moved)
+	{
+		ccr_calls_find_in_quals(&calls, moved);
+		plan = ccr_put_above(planning, plan, &calls, moved, reach);
+	}
+
+	/* what else the target list calls is for the rows that passed */
+	calls.calls = NIL;
+	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
+	if (calls.calls)
+		plan = ccr_put_above(planning, plan, &calls, NIL, reach);
+	return plan;
+}
+
+/* ------------------------------------------------------------ below a node */
+
+/* The arguments of aggregates and window functions. */
+static void
+below_aggregates(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+{
+	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+
+	ccr_calls_find_in_aggregates(&calls, (Node *) plan->targetlist);
+	ccr_calls_find_in_aggregates(&calls, (Node *) plan->qual);
+	if (calls.calls == NIL)
+		return;
+	plan->lefttree = ccr_put_below(planning, plan->lefttree, &calls, reach);
+	terms.in_aggregates = true;
+	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
+	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
+}
+
+/* A node that only filters and projects its child's rows. */
+static void
+below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+{
+	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+
+	ccr_calls_find_in_quals(&calls, plan->qual);
+	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
+	if (calls.calls == NIL)
+		return;
+	plan->lefttree = ccr_put_below(planning, plan->lefttree, &calls, reach);
+	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
+	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
+}
+
+static void
+below_outer_keys(CcrPlanning *planning, HashJoin *join)
+{
+	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+	Plan	  **outer = &join->join.plan.lefttree;
+
+	ccr_calls_find(&calls, (Node *) join->hashkeys, NIL);
+	if (calls.calls == NIL)
+		return;
+	*outer = ccr_put_below(planning, *outer, &calls, &reach_unknown);
+	join->hashkeys = (List *) ccr_terms_apply(&terms, (Node *) join->hashkeys);
+	join->hashclauses = (List *) ccr_terms_apply(&terms, (Node *) join->hashclauses);
+}
+
+/* The hash table keeps the cells, since the join compares the keys again. */
+static void
+below_inner_keys(CcrPlanning *planning, HashJoin *join)
+{
+	Hash	   *hash = castNode(Hash, join->join.plan.righttree);
+	CcrReach	reach = {NULL, NULL, true};
+	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrCalls	inner = {.varno = INNER_VAR};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+	CcrTerms	to_inner = {.from_varno = OUTER_VAR, .to_varno = INNER_VAR};
+	ListCell   *lc;
+
+	ccr_calls_find(&calls, (Node *) hash->hashkeys, NIL);
+	if (calls.calls == NIL)
+		return;
+	hash->plan.lefttree = ccr_put_below(planning, hash->plan.lefttree, &calls, &reach);
+	hash->hashkeys = (List *) ccr_terms_apply(&terms, (Node *) hash->hashkeys);
+	foreach(lc, calls.calls)
+	{
+		CcrCall    *call = lfirst(lc);
+		CcrCall    *copy = palloc0(sizeof(CcrCall));
+		Expr	   *cell = (Expr *) makeVar(OUTER_VAR, call->column, BYTEAOID, -1,
+											InvalidOid, 0);
+
+		hash->plan.targetlist = lappend(hash->plan.targetlist,
+										makeTargetEntry(cell, call->column, NULL, true));
+		copy->call = (FuncExpr *) ccr_terms_apply(&to_inner, (Node *) call->call);
+		copy->column = call->column;
+		inner.calls = lappend(inner.calls, copy);
+	}
+	terms = ccr_cells_of(planning, &inner, INNER_VAR);
+	join->hashclauses = (List *) ccr_terms_apply(&terms, (Node *) join->hashclauses);
+}
+
+/* -------------------------------------------------------------- the visit */
+
+static void
+visit_list(CcrPlanning *planning, List *plans, CcrReach reach)
+{
+	ListCell   *lc;
+
+	foreach(lc, plans)
+		lfirst(lc) = visit(planning, lfirst(lc), reach);
+}
+
+/* Whatever its rows are used for, they are all read. */
+static CcrReach
+all_or(CcrReach reach, bool all)
+{
+	reach.count = reach.offset = NULL;
+	reach.all = reach.all || all;
+	return reach;
+}
+
+static CcrReach
+limited(Limit *limit)
+{
+	CcrReach	reach = reach_unknown;
+
+	if (limit->limitOption == LIMIT_OPTION_COUNT && limit->limitCount &&
+		!contain_volatile_functions(limit->limitCount) &&
+		!contain_volatile_functions(limit->limitOffset) &&
+		!contain_subplans(limit->limitCount) && !contain_subplans(limit->limitOffset))
+	{
+		reach.count = limit->limitCount;
+		reach.offset = limit->limitOffset;
+	}
+	return reach;
+}
+
+/* How much a node will read of its outer child. */
+static CcrReach
+reach_below(Plan *plan, CcrReach reach)
+{
+	switch (nodeTag(plan))
+	{
+		case T_Limit:
+			return limited((Limit *) plan);
+		case T_Sort:
+		case T_IncrementalSort:
+		case T_Hash:
+		case T_ModifyTable:
+			return all_or(reach_unknown, true);
+		case T_Agg:
+			return all_or(reach, ((Agg *) plan)->aggstrategy == AGG_PLAIN ||
+						  ((Agg *) plan)->aggstrategy == AGG_HASHED);
+		case T_Result:
+		case T_SubqueryScan:
+			return plan->qual ? all_or(reach, false) : reach;
+		case T_Append:
+		case T_MergeAppend:
+		case T_Gather:
+		case T_GatherMerge:
+			return reach;
+		case T_NestLoop:
+			if (((Join *) plan)->jointype == JOIN_LEFT && plan->qual == NIL)
+				return reach;
+			return all_or(reach, false);
+		case T_HashJoin:
+		case T_WindowAgg:
+		case T_ProjectSet:
+		case T_Unique:
+		case T_Group:
+		case T_LockRows:
+			return all_or(reach, false);
+		default:
+			return reach_unknown;
+	}
+}
+
+static bool
+marks_inner(Plan *plan)
+{
+	return IsA(plan, MergeJoin) && !((MergeJoin *) plan)->skip_mark_restore;
+}
+
+static void
+visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
+{
+	CcrReach	below = reach_below(plan, reach);
+
+	switch (nodeTag(plan))
+	{
+		case T_Append:
+			visit_list(planning, ((Append *) plan)->appendplans, below);
+			return;
+		case T_MergeAppend:
+			visit_list(planning, ((MergeAppend *) plan)->mergeplans, below);
+			return;
+		case T_SubqueryScan:
+			((SubqueryScan *) plan)->subplan =
+				visit(planning, ((SubqueryScan *) plan)->subplan, below);
+			return;
+		case T_CustomScan:
+			visit_list(planning, ((CustomScan *) plan)->custom_plans, reach_unknown);
+			return;
+		case T_ForeignScan:
+
+			/* its outer plan serves rechecks only, one row at a time */
+			return;
+		default:
+			break;
+	}
+	if (plan->lefttree)
+		plan->lefttree = visit(planning, plan->lefttree, below);
+	if (IsA(plan, NestLoop))
+		ccr_hoist_from_inner(planning, (NestLoop *) plan, &below);
+	if (plan->righttree)
+		plan->righttree = visit(planning, plan->righttree, reach_unknown);
+	if (marks_inner(plan) && ccr_node_is_batch(plan->righttree))
+		plan->righttree = ccr_materialized(planning, plan->righttree);
+}
+
+static Plan *
+visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
+{
+	CcrReach	below;
+
+	check_stack_depth();
+	visit_children(planning, plan, reach);
+	below = reach_below(plan, reach);
+	switch (nodeTag(plan))
+	{
+		case T_Result:
+		case T_ProjectSet:
+			if (plan->lefttree)
+				below_projection(planning, plan, &below);
+			return plan;
+		case T_Agg:
+		case T_WindowAgg:
+			below_aggregates(planning, plan, &below);
+			return above(planning, plan, &reach);
+		case T_HashJoin:
+			below_outer_keys(planning, (HashJoin *) plan);
+			below_inner_keys(planning, (HashJoin *) plan);
+			return above(planning, plan, &reach);
+		case T_ForeignScan:
+			if (((ForeignScan *) plan)->operation != CMD_SELECT)
+				return plan;
+			return above(planning, plan, &reach);
+		case T_NestLoop:
+		case T_MergeJoin:
+		case T_Group:
+		case T_SeqScan:
+		case T_SampleScan:
+		case T_IndexScan:
+		case T_IndexOnlyScan:
+		case T_BitmapHeapScan:
+		case T_TidScan:
+		case T_TidRangeScan:
+		case T_SubqueryScan:
+		case T_FunctionScan:
+		case T_ValuesScan:
+		case T_TableFuncScan:
+		case T_CteScan:
+		case T_NamedTuplestoreScan:
+		case T_WorkTableScan:
+			return above(planning, plan, &reach);
+		default:
+			return plan;
+	}
+}
+
+/* ------------------------------------------------------------ the statement */
+
+static Oid
+helper_function(const char *name)
+{
+	Oid			types[] = {INTERNALOID, OIDOID, ANYELEMENTOID};
+
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, PointerGetDatum(name),
+						   PointerGetDatum(buildoidvector(types, lengthof(types))),
+						   ObjectIdGetDatum(get_namespace_oid("concresce", true)));
+}
+
+static int
+highest_node_id(Plan *plan)
+{
+	int			highest;
+	List	   *children = NIL;
+	ListCell   *lc;
+
+	if (plan == NULL)
+		return 0;
+	check_stack_depth();
+	highest = Max(highest_node_id(plan->lefttree), highest_node_id(plan->righttree));
+	highest = Max(highest, plan->plan_node_id);
+	if (IsA(plan, Append))
+		children = ((Append *) plan)->appendplans;
+	else if (IsA(plan, MergeAppend))
+		children = ((MergeAppend *) plan)->mergeplans;
+	else if (IsA(plan, BitmapAnd))
+		children = ((BitmapAnd *) plan)->bitmapplans;
+	else if (IsA(plan, BitmapOr))
+		children = ((BitmapOr *) plan)->bitmapplans;
+	else if (IsA(plan, CustomScan))
+		children = ((CustomScan *) plan)->custom_plans;
+	else if (IsA(plan, SubqueryScan))
+		highest = Max(highest, highest_node_id(((SubqueryScan *) plan)->subplan));
+	foreach(lc, children)
+		highest = Max(highest, highest_node_id(lfirst(lc)));
+	return highest;
+}
+
+/* A function that is not PostgreSQL's own is among the plan's dependencies. */
+static bool
+may_hold_lookups(PlannedStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->commandType == CMD_UTILITY)
+		return false;
+	foreach(lc, stmt->invalItems)
+		if (((PlanInvalItem *) lfirst(lc))->cacheId == PROCOID)
+			return OidIsValid(get_language_oid("concresce", true));
+	return false;
+}
+
+static void
+put_batch_nodes(PlannedStmt *stmt, int cursor_options)
+{
+	CcrPlanning planning = {.stmt = stmt};
+	bool		backward = (cursor_options & CURSOR_OPT_SCROLL) != 0 &&
+		ExecSupportsBackwardScan(stmt->planTree);
+	ListCell   *lc;
+
+	planning.value_function = helper_function("batch_value");
+	planning.rows_function = helper_function("batch_rows");
+	if (!OidIsValid(planning.value_function) || !OidIsValid(planning.rows_function))
+		return;
+	planning.last_node_id = highest_node_id(stmt->planTree);
+	foreach(lc, stmt->subplans)
+		planning.last_node_id = Max(planning.last_node_id, highest_node_id(lfirst(lc)));
+
+	foreach(lc, stmt->subplans)
+		if (lfirst(lc))
+			lfirst(lc) = visit(&planning, lfirst(lc), reach_unknown);
+	stmt->planTree = visit(&planning, stmt->planTree, reach_unknown);
+	if (backward && !ExecSupportsBackwardScan(stmt->planTree))
+		stmt->planTree = ccr_materialized(&planning, stmt->planTree);
+}
+
+static PlannedStmt *
+plan_statement(Query *parse, const char *query_string, int cursor_options,
+			   ParamListInfo params)
+{
+	PlannedStmt *stmt = prev_planner ?
+		prev_planner(parse, query_string, cursor_options, params) :
+		standard_planner(parse, query_string, cursor_options, params);
+
+	if (ccr_enable_batchscan && may_hold_lookups(stmt))
+		put_batch_nodes(stmt, cursor_options);
+	return stmt;
+}
+
+void
+ccr_scan_plan_init(void)
+{
+	prev_planner = planner_hook;
+	planner_hook = plan_statement;
+}

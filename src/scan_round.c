@@ -1,0 +1,371 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_round.c
+ *	  Rounds: the rows that a batch node has read ahead, and what it asks for
+ *	  them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "cell.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "scan_round.h"
+#include "settings.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+/* ----------------------------------------------------------------- reading */
+
+bool
+ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
+{
+	PlanState  *child = outerPlanState(scan->node);
+	Size		bytes = 0;
+	MemoryContext old = MemoryContextSwitchTo(round->context);
+	bool		more = true;
+
+	round->rows = palloc(n * sizeof(MinimalTuple));
+	if (scan->has_tids)
+		round->tids = palloc(n * sizeof(ItemPointerData));
+	MemoryContextSwitchTo(old);
+	while (round->nrows < n && bytes < (Size) scan->max_bytes)
+	{
+		TupleTableSlot *slot = ExecProcNode(child);
+		MinimalTuple tuple;
+
+		if (TupIsNull(slot))
+		{
+			more = false;
+			break;
+		}
+		old = MemoryContextSwitchTo(round->context);
+		tuple = ExecCopySlotMinimalTuple(slot);
+		MemoryContextSwitchTo(old);
+		if (scan->has_tids)
+		{
+			TupleTableSlot *scanned = ((ScanState *) child)->ss_ScanTupleSlot;
+
+			round->tids[round->nrows] = scanned->tts_tid;
+			round->tableoid = scanned->tts_tableOid;
+		}
+		bytes += tuple->t_len;
+		round->rows[round->nrows++] = tuple;
+	}
+	return more;
+}
+
+/* -------------------------------------------------------------------- rows */
+
+/* What is known of a call, or NULL if it has to be made plainly. */
+static Datum
+known_cell(const CcrLooked *looked, bool *isnull)
+{
+	*isnull = false;
+	if (looked->answered)
+	{
+		const CcrEntry *entry = looked->answered->failure == CCR_FAILURE_NONE ?
+			looked->answered->entries[looked->item] : NULL;
+
+		if (entry && entry->kind == CCR_ENTRY_ROWS)
+			return ccr_cell_make(looked->answered, looked->item);
+	}
+	else if (looked->item == CCR_NO_CALL)
+		return ccr_cell_make_no_call();
+	*isnull = true;
+	return (Datum) 0;
+}
+
+/* Put a row and what is known of its calls into the scan slot. */
+static TupleTableSlot *
+load_row(CcrScan *scan, CcrRound *round, int row)
+{
+	TupleTableSlot *slot = scan->node->ss_ScanTupleSlot;
+	int			n = scan->ncolumns;
+
+	ExecClearTuple(slot);
+	ExecStoreMinimalTuple(round->rows[row], scan->held, false);
+	slot_getallattrs(scan->held);
+	memcpy(slot->tts_values, scan->held->tts_values, n * sizeof(Datum));
+	memcpy(slot->tts_isnull, scan->held->tts_isnull, n * sizeof(bool));
+	for (int i = 0; i < scan->ncalls; i++)
+	{
+		if (round->asked[i].looked)
+			slot->tts_values[n + i] = known_cell(&round->asked[i].looked[row],
+												 &slot->tts_isnull[n + i]);
+		else
+			slot->tts_isnull[n + i] = true;
+	}
+	return ExecStoreVirtualTuple(slot);
+}
+
+/* ------------------------------------------------------------------ asking */
+
+CcrDefinition *
+ccr_scan_definition(CcrScanCall *call)
+{
+	CcrDefinition *stale = call->definition;
+
+	if (stale && !stale->valid)
+	{
+		call->definition = NULL;
+		ccr_definition_release(stale);
+	}
+	if (call->definition == NULL)
+		call->definition = ccr_definition_get(call->function);
+	return call->definition;
+}
+
+/* Can the results that a call's arguments and guard need be had for a row? */
+static bool
+has_what_it_uses(CcrScan *scan, CcrRound *round, const CcrScanCall *call, int row)
+{
+	int			i = -1;
+
+	while ((i = bms_next_member(call->uses, i)) >= 0)
+	{
+		const CcrLooked *looked = &round->asked[i].looked[row];
+
+		if (looked->answered &&
+			!ccr_cell_is_good(looked->answered, looked->item, scan->calls[i].returns_set))
+			return false;
+	}
+	return true;
+}
+
+/* The arguments of a call for a row: true if it is to be asked for. */
+static bool
+evaluate(CcrScan *scan, CcrRound *round, CcrScanCall *call, int row,
+		 Datum *values, bool *nulls, CcrLooked *looked)
+{
+	ExprContext *econtext = scan->node->ps.ps_ExprContext;
+
+	looked->answered = NULL;
+	looked->item = CCR_NOT_ASKED;
+	if (!has_what_it_uses(scan, round, call, row))
+		return false;
+	econtext->ecxt_scantuple = load_row(scan, round, row);
+	if (call->guard)
+	{
+		bool		isnull;
+		Datum		holds = ExecEvalExpr(call->guard, econtext, &isnull);
+
+		if (isnull || !DatumGetBool(holds))
+			return false;
+	}
+	for (int i = 0; i < call->nargs; i++)
+	{
+		values[i] = ExecEvalExpr(call->args[i], econtext, &nulls[i]);
+		if (nulls[i] && call->strict)
+			looked->item = CCR_NO_CALL;
+	}
+	return looked->item != CCR_NO_CALL;
+}
+
+/*
+ * Ask for the rows from first to last.  All arguments are evaluated before any
+ * of the lookup's own settings and rights are taken on, to encode them.
+ */
+static void
+ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
+	CcrAsked *asked)
+{
+	CcrScanCall *call = &scan->calls[n];
+	MemoryContext scratch = AllocSetContextCreate(round->context, "concresce arguments",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	int			nrows = last - first + 1;
+	int			stride = Max(call->nargs, 1);
+	Datum	   *values = palloc(nrows * stride * sizeof(Datum));
+	bool	   *nulls = palloc(nrows * stride * sizeof(bool));
+	int			nitems = 0;
+
+	for (int row = first; row <= last; row++)
+	{
+		CcrLooked  *looked = &asked->looked[row];
+
+		if (evaluate(scan, round, call, row, &values[nitems * stride],
+					 &nulls[nitems * stride], looked))
+			looked->item = nitems++;
+	}
+	if (nitems > 0)
+	{
+		CcrDefinition *definition = ccr_scan_definition(call);
+		CcrEntered	entered;
+
+		MemoryContextSwitchTo(round->context);
+		ccr_definition_enter(definition, &entered);
+		ccr_items_init(&asked->items);
+		for (int i = 0; i < nitems; i++)
+			ccr_items_add(definition, &asked->items, &values[i * stride], &nulls[i * stride]);
+		scan->max_size = Min(scan->max_size, ccr_max_size);
+		scan->max_bytes = Min(scan->max_bytes, ccr_max_bytes);
+		asked->pending = ccr_lookup_submit(definition, definition->result, &asked->items,
+										   CurrentResourceOwner);
+		ccr_definition_leave(&entered);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
+static CcrAnswered *
+take(CcrScan *scan, CcrRound *round, int n, CcrAsked *asked)
+{
+	CcrScanCall *call = &scan->calls[n];
+	MemoryContext old = MemoryContextSwitchTo(round->context);
+	CcrPending *pending = asked->pending;
+	CcrAnswered *answered;
+
+	asked->pending = NULL;
+	answered = ccr_lookup_take(pending);
+	MemoryContextSwitchTo(old);
+	call->keys += answered->n - answered->joined;
+	call->coalesced += answered->joined;
+	call->remote_us += answered->remote_us;
+	if (answered->failure == CCR_FAILURE_NO_MEMORY)
+		scan->max_size = Max(scan->max_size / 4, 1);
+	return answered;
+}
+
+/* ------------------------------------------------------------------ stages */
+
+static void
+start_stage(CcrScan *scan, CcrRound *round)
+{
+	for (int i = 0; i < scan->ncalls; i++)
+		if (scan->calls[i].stage == round->stage)
+		{
+			round->asked[i].looked = MemoryContextAlloc(round->context,
+														round->nrows * sizeof(CcrLooked));
+			ask(scan, round, i, 0, round->nrows - 1, &round->asked[i]);
+		}
+}
+
+static void
+end_stage(CcrScan *scan, CcrRound *round)
+{
+	for (int i = 0; i < scan->ncalls; i++)
+	{
+		CcrAsked   *asked = &round->asked[i];
+		CcrAnswered *answered;
+
+		if (asked->pending == NULL)
+			continue;
+		answered = take(scan, round, i, asked);
+		for (int row = 0; row < round->nrows; row++)
+			if (asked->looked[row].item >= 0)
+				asked->looked[row].answered = answered;
+	}
+	if (++round->stage < scan->nstages)
+		start_stage(scan, round);
+}
+
+void
+ccr_round_start(CcrScan *scan, CcrRound *round)
+{
+	round->stage = 0;
+	round->asked = MemoryContextAllocZero(round->context,
+										  Max(scan->ncalls, 1) * sizeof(CcrAsked));
+	start_stage(scan, round);
+}
+
+void
+ccr_round_advance(CcrScan *scan, CcrRound *round)
+{
+	if (round->stage == scan->nstages)
+		return;
+	for (int i = 0; i < scan->ncalls; i++)
+		if (round->asked[i].pending && !ccr_lookup_ready(round->asked[i].pending))
+			return;
+	end_stage(scan, round);
+}
+
+void
+ccr_round_finish(CcrScan *scan, CcrRound *round)
+{
+	while (round->stage < scan->nstages)
+		end_stage(scan, round);
+}
+
+/* -------------------------------------------------------------- after errors */
+
+static bool
+failed(const CcrLooked *looked)
+{
+	return looked->answered &&
+		(looked->answered->failure != CCR_FAILURE_NONE ||
+		 looked->answered->entries[looked->item] == NULL ||
+		 looked->answered->entries[looked->item]->kind == CCR_ENTRY_ERROR);
+}
+
+/*
+ * A batch may have failed because of a row that SQL would not have come to, so
+ * the first row that needs the call makes it plainly, and raises the error if
+ * it is its own.  If it is not, the next ones are asked for in batches that
+ * grow again.
+ */
+static void
+ask_again(CcrScan *scan, CcrRound *round, int n, int row)
+{
+	CcrScanCall *call = &scan->calls[n];
+	CcrAsked   *asked = &round->asked[n];
+	CcrAsked	again = {.looked = asked->looked};
+	CcrAnswered *answered;
+	int			last = row;
+
+	if (call->attempt > 1)
+		while (last + 1 < round->nrows && last - row + 1 < call->attempt &&
+			   failed(&asked->looked[last + 1]))
+			last++;
+	call->attempt = Min(Max(call->attempt, 1) * 2, scan->max_size);
+	if (last == row)
+		return;
+
+	ask(scan, round, n, row, last, &again);
+	if (again.pending == NULL)
+		return;
+	answered = take(scan, round, n, &again);
+	for (int i = row; i <= last; i++)
+		if (asked->looked[i].item >= 0)
+			asked->looked[i].answered = answered;
+	if (failed(&asked->looked[row]))
+		call->attempt = 1;
+}
+
+/* ---------------------------------------------------------------- emitting */
+
+TupleTableSlot *
+ccr_round_emit(CcrScan *scan, CcrRound *round, int row)
+{
+	TupleTableSlot *slot;
+
+	for (int i = 0; i < scan->ncalls; i++)
+		if (failed(&round->asked[i].looked[row]))
+			ask_again(scan, round, i, row);
+	slot = load_row(scan, round, row);
+	if (scan->has_tids)
+	{
+		slot->tts_tid = round->tids[row];
+		slot->tts_tableOid = round->tableoid;
+	}
+	return slot;
+}
+
+void
+ccr_round_clear(CcrScan *scan, CcrRound *round)
+{
+	if (round->asked)
+		for (int i = 0; i < scan->ncalls; i++)
+			if (round->asked[i].pending)
+			{
+				ccr_lookup_drop(round->asked[i].pending);
+				round->asked[i].pending = NULL;
+			}
+	ExecClearTuple(scan->node->ss_ScanTupleSlot);
+	ExecClearTuple(scan->held);
+	round->nrows = round->next = 0;
+	round->asked = NULL;
+	MemoryContextReset(round->context);
+}

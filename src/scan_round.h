@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_round.h
+ *	  Rounds: the rows that a batch node has read ahead, and what it asks for
+ *	  them.
+ *
+ * A round is filled with rows; then its calls are looked up in stages, each a
+ * request for each lookup: a call whose arguments or guard need another call's
+ * result is of a later stage than that one.  When all stages are through, its
+ * rows can be emitted.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SCAN_ROUND_H
+#define CCR_SCAN_ROUND_H
+
+#include "lookup.h"
+#include "nodes/execnodes.h"
+
+/* A call, as the executor has it. */
+typedef struct CcrScanCall
+{
+	Oid			function;
+	bool		strict;
+	bool		returns_set;
+	CcrDefinition *definition;	/* with a reference; NULL before first use */
+	int			nargs;
+	ExprState **args;
+	ExprState  *guard;			/* NULL: none */
+	int			stage;
+	Bitmapset  *uses;			/* indexes of the calls that these two read */
+	int			attempt;		/* rows to ask for again when one fails; 0 or
+								 * 1: it is called plainly */
+
+	/* for EXPLAIN */
+	Expr	   *shown;
+	uint64		keys;			/* looked up */
+	uint64		coalesced;		/* shared another's lookup */
+	int64		remote_us;
+} CcrScanCall;
+
+typedef struct CcrScan
+{
+	ScanState  *node;
+	int			ncolumns;		/* of the child */
+	int			ncalls;
+	CcrScanCall *calls;
+	int			nstages;
+	int			max_size;		/* rows in a round, at most */
+	int			max_bytes;
+	TupleTableSlot *held;		/* for the row of a round */
+	bool		has_tids;		/* rows of the child are those of a table */
+} CcrScan;
+
+/* What became of one call for one row. */
+typedef struct CcrLooked
+{
+	CcrAnswered *answered;		/* NULL: see item */
+	int			item;			/* or CCR_NOT_ASKED, CCR_NO_CALL */
+} CcrLooked;
+
+#define CCR_NOT_ASKED	(-1)	/* SQL would not call it, or only it can tell */
+#define CCR_NO_CALL		(-2)	/* STRICT and an argument is NULL */
+
+/* Requests under way, of one call. */
+typedef struct CcrAsked
+{
+	CcrItems	items;
+	CcrPending *pending;		/* NULL: none */
+	CcrLooked  *looked;			/* by row */
+} CcrAsked;
+
+typedef struct CcrRound
+{
+	MemoryContext context;
+	int			nrows;
+	int			next;			/* row to be emitted */
+	MinimalTuple *rows;
+	ItemPointerData *tids;
+	Oid			tableoid;
+	int			stage;			/* under way; nstages: complete */
+	CcrAsked   *asked;			/* by call */
+} CcrRound;
+
+/* Read up to n rows of the child.  False: there are no more. */
+extern bool ccr_round_fill(CcrScan *scan, CcrRound *round, int n);
+
+/* Start the first stage; go on as far as possible without waiting, or wait. */
+extern void ccr_round_start(CcrScan *scan, CcrRound *round);
+extern void ccr_round_advance(CcrScan *scan, CcrRound *round);
+extern void ccr_round_finish(CcrScan *scan, CcrRound *round);
+
+/* Put a row and its cells into the node's scan slot, in the current context. */
+extern TupleTableSlot *ccr_round_emit(CcrScan *scan, CcrRound *round, int row);
+
+/* Forget its rows, and what is under way for them. */
+extern void ccr_round_clear(CcrScan *scan, CcrRound *round);
+
+/* The definition of a call's lookup as it is now. */
+extern CcrDefinition *ccr_scan_definition(CcrScanCall *call);
+
+#endif							/* CCR_SCAN_ROUND_H */
