@@ -18,6 +18,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_proc.h"
+#include "commands/explain.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -29,6 +30,8 @@
 #include "varatt.h"
 #endif
 #if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
 #include "storage/waiteventset.h"
 #endif
 
@@ -50,6 +53,11 @@
 #define CCR_MERGE_RETURNING_LIST(stmt) CCR_RETURNING_LIST(stmt)
 #else
 #define CCR_MERGE_RETURNING_LIST(stmt) NIL
+#endif
+
+/* MERGE got WHEN NOT MATCHED BY SOURCE in 17, and conditions for it. */
+#if PG_VERSION_NUM >= 170000
+#define CCR_HAVE_MERGE_JOIN_CONDITIONS
 #endif
 
 /* object_aclcheck() came with 16. */

@@ -424,6 +424,30 @@ ccr_calls_member(const CcrCalls *calls, FuncExpr *expr)
 
 /* ------------------------------------------------------------- other terms */
 
+#define CCR_CELL_TYPMOD		(-2)	/* no RelabelType but ours has it */
+
+Node *
+ccr_cell_wanted(FuncExpr *call)
+{
+	return (Node *) makeRelabelType((Expr *) call, BYTEAOID, CCR_CELL_TYPMOD, InvalidOid,
+									COERCE_IMPLICIT_CAST);
+}
+
+bool
+ccr_is_cell_wanted(Node *node)
+{
+	return IsA(node, RelabelType) &&
+		((RelabelType *) node)->resulttypmod == CCR_CELL_TYPMOD;
+}
+
+static Node *
+cell_of(const CcrTerms *terms, const CcrCall *call)
+{
+	if (call->cell)
+		return copyObject(call->cell);
+	return (Node *) makeVar(terms->cell_varno, call->column, BYTEAOID, -1, InvalidOid, 0);
+}
+
 static Node *
 read_cell(const CcrTerms *terms, FuncExpr *expr, Node *cell, List *args)
 {
@@ -505,16 +529,21 @@ terms_mutator(Node *node, void *context)
 		var->varno = terms->to_varno;
 		return (Node *) var;
 	}
+	if (ccr_is_cell_wanted(node) && terms->calls)
+	{
+		CcrCall    *call = ccr_calls_member(terms->calls,
+											(FuncExpr *) ((RelabelType *) node)->arg);
+
+		if (call)
+			return cell_of(terms, call);
+	}
 	if (IsA(node, FuncExpr) && terms->calls)
 	{
 		FuncExpr   *expr = (FuncExpr *) node;
 		CcrCall    *call = ccr_calls_member(terms->calls, expr);
 
 		if (call)
-			return read_cell(terms, expr,
-							 call->cell ? copyObject(call->cell) :
-							 (Node *) makeVar(terms->cell_varno, call->column,
-											  BYTEAOID, -1, InvalidOid, 0),
+			return read_cell(terms, expr, cell_of(terms, call),
 							 (List *) expression_tree_mutator((Node *) expr->args,
 															  terms_mutator, context));
 	}

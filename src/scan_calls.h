@@ -74,6 +74,13 @@ typedef struct CcrTerms
 
 extern Node *ccr_terms_apply(const CcrTerms *terms, Node *node);
 
+/*
+ * In an expression, the cell of a call in place of its value; to be put in
+ * other terms as calls are.
+ */
+extern Node *ccr_cell_wanted(FuncExpr *call);
+extern bool ccr_is_cell_wanted(Node *node);
+
 /* Add to a list what an expression needs from below, each once. */
 extern List *ccr_atoms_add(List *atoms, Node *node);
 

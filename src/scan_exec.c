@@ -15,7 +15,6 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/explain.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "miscadmin.h"

@@ -14,9 +14,9 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "scan_fields.h"
 #include "scan_hoist.h"
 #include "scan_moves.h"
 
@@ -25,126 +25,14 @@ typedef struct Hoist
 {
 	CcrPlanning *planning;
 	List	   *params;			/* NestLoopParam; the outer side's values */
+	int			subplan;		/* or of a sub-plan: its number */
 	Bitmapset  *passed;			/* their numbers */
 	Bitmapset  *known;			/* these, and those known to the outer side */
 	CcrCalls	inner;			/* as they stand there */
 	CcrTerms	terms;			/* how they are replaced */
 	Bitmapset  *cells;			/* by parameters with these numbers */
-	Bitmapset  *seen;			/* of them, in one node */
+	Bitmapset  *seen;			/* of them, so far */
 } Hoist;
-
-/* ------------------------------------------- all the expressions of a node */
-
-typedef Node *(*Change) (Node *node, Hoist *hoist);
-
-#define CHANGE(field)	((field) = (void *) change((Node *) (field), hoist))
-
-static void
-change_scan(Plan *plan, Change change, Hoist *hoist)
-{
-	switch (nodeTag(plan))
-	{
-		case T_SampleScan:
-			CHANGE(((SampleScan *) plan)->tablesample);
-			break;
-		case T_IndexScan:
-			CHANGE(((IndexScan *) plan)->indexqual);
-			CHANGE(((IndexScan *) plan)->indexqualorig);
-			CHANGE(((IndexScan *) plan)->indexorderby);
-			CHANGE(((IndexScan *) plan)->indexorderbyorig);
-			break;
-		case T_IndexOnlyScan:
-			CHANGE(((IndexOnlyScan *) plan)->indexqual);
-			CHANGE(((IndexOnlyScan *) plan)->recheckqual);
-			CHANGE(((IndexOnlyScan *) plan)->indexorderby);
-			break;
-		case T_BitmapIndexScan:
-			CHANGE(((BitmapIndexScan *) plan)->indexqual);
-			CHANGE(((BitmapIndexScan *) plan)->indexqualorig);
-			break;
-		case T_BitmapHeapScan:
-			CHANGE(((BitmapHeapScan *) plan)->bitmapqualorig);
-			break;
-		case T_TidScan:
-			CHANGE(((TidScan *) plan)->tidquals);
-			break;
-		case T_TidRangeScan:
-			CHANGE(((TidRangeScan *) plan)->tidrangequals);
-			break;
-		case T_FunctionScan:
-			CHANGE(((FunctionScan *) plan)->functions);
-			break;
-		case T_ValuesScan:
-			CHANGE(((ValuesScan *) plan)->values_lists);
-			break;
-		case T_TableFuncScan:
-			CHANGE(((TableFuncScan *) plan)->tablefunc);
-			break;
-		default:
-			break;
-	}
-}
-
-static void
-change_expressions(Plan *plan, Change change, Hoist *hoist)
-{
-	CHANGE(plan->targetlist);
-	CHANGE(plan->qual);
-	switch (nodeTag(plan))
-	{
-		case T_NestLoop:
-		case T_MergeJoin:
-		case T_HashJoin:
-			CHANGE(((Join *) plan)->joinqual);
-			if (IsA(plan, MergeJoin))
-				CHANGE(((MergeJoin *) plan)->mergeclauses);
-			else if (IsA(plan, HashJoin))
-			{
-				CHANGE(((HashJoin *) plan)->hashclauses);
-				CHANGE(((HashJoin *) plan)->hashkeys);
-			}
-			break;
-		case T_Hash:
-			CHANGE(((Hash *) plan)->hashkeys);
-			break;
-		case T_Result:
-			CHANGE(((Result *) plan)->resconstantqual);
-			break;
-		case T_Limit:
-			CHANGE(((Limit *) plan)->limitCount);
-			CHANGE(((Limit *) plan)->limitOffset);
-			break;
-		default:
-			change_scan(plan, change, hoist);
-			break;
-	}
-}
-
-static List *
-children(Plan *plan)
-{
-	List	   *list = NIL;
-
-	if (plan->lefttree)
-		list = lappend(list, plan->lefttree);
-	if (plan->righttree)
-		list = lappend(list, plan->righttree);
-	switch (nodeTag(plan))
-	{
-		case T_Append:
-			return list_concat(list, ((Append *) plan)->appendplans);
-		case T_MergeAppend:
-			return list_concat(list, ((MergeAppend *) plan)->mergeplans);
-		case T_BitmapAnd:
-			return list_concat(list, ((BitmapAnd *) plan)->bitmapplans);
-		case T_BitmapOr:
-			return list_concat(list, ((BitmapOr *) plan)->bitmapplans);
-		case T_SubqueryScan:
-			return lappend(list, ((SubqueryScan *) plan)->subplan);
-		default:
-			return list;
-	}
-}
 
 /* ----------------------------------------------------------------- finding */
 
@@ -186,21 +74,10 @@ find_walker(Node *node, void *context)
 }
 
 static Node *
-find_in_expression(Node *node, Hoist *hoist)
+find_in_expression(Node *node, void *context)
 {
-	(void) find_walker(node, hoist);
+	(void) find_walker(node, context);
 	return node;
-}
-
-static void
-find_in_plan(Plan *plan, Hoist *hoist)
-{
-	ListCell   *lc;
-
-	check_stack_depth();
-	change_expressions(plan, find_in_expression, hoist);
-	foreach(lc, children(plan))
-		find_in_plan(lfirst(lc), hoist);
 }
 
 /* --------------------------------------------------------------- replacing */
@@ -225,8 +102,10 @@ in_outer_terms(Node *node, void *context)
 }
 
 static Node *
-replace_in_expression(Node *node, Hoist *hoist)
+replace_in_expression(Node *node, void *context)
 {
+	Hoist	   *hoist = context;
+
 	return ccr_terms_apply(&hoist->terms, node);
 }
 
@@ -270,45 +149,11 @@ note_function_params(FunctionScan *scan, const Bitmapset *cells)
 	}
 }
 
-static Bitmapset *replace_in_plan(Plan **link, Hoist *hoist);
-
-static Bitmapset *
-replace_in_list(List *plans, Hoist *hoist)
-{
-	Bitmapset  *cells = NULL;
-	ListCell   *lc;
-
-	foreach(lc, plans)
-		cells = bms_join(cells, replace_in_plan((Plan **) &lfirst(lc), hoist));
-	return cells;
-}
-
-static Bitmapset *
-replace_in_children(Plan *plan, Hoist *hoist)
-{
-	Bitmapset  *cells = bms_join(replace_in_plan(&plan->lefttree, hoist),
-								 replace_in_plan(&plan->righttree, hoist));
-
-	switch (nodeTag(plan))
-	{
-		case T_Append:
-			return bms_join(cells, replace_in_list(((Append *) plan)->appendplans, hoist));
-		case T_MergeAppend:
-			return bms_join(cells, replace_in_list(((MergeAppend *) plan)->mergeplans, hoist));
-		case T_BitmapAnd:
-			return bms_join(cells, replace_in_list(((BitmapAnd *) plan)->bitmapplans, hoist));
-		case T_BitmapOr:
-			return bms_join(cells, replace_in_list(((BitmapOr *) plan)->bitmapplans, hoist));
-		case T_SubqueryScan:
-			return bms_join(cells, replace_in_plan(&((SubqueryScan *) plan)->subplan, hoist));
-		default:
-			return cells;
-	}
-}
-
 static Node *
-note_cells(Node *node, Hoist *hoist)
+note_cells(Node *node, void *context)
 {
+	Hoist	   *hoist = context;
+
 	hoist->seen = bms_join(hoist->seen, bms_intersect(ccr_node_params(node), hoist->cells));
 	return node;
 }
@@ -318,34 +163,29 @@ note_cells(Node *node, Hoist *hoist)
  * told of the parameters that its subtree reads.  Memoize would take them for
  * such as make all of its results stale.
  */
-static Bitmapset *
-replace_in_plan(Plan **link, Hoist *hoist)
+static void
+replace_in_plan(Plan **link, void *context)
 {
+	Hoist	   *hoist = context;
 	Plan	   *plan = *link;
-	Bitmapset  *cells;
+	Bitmapset  *above = hoist->seen;
 	ListCell   *lc;
 
-	if (plan == NULL)
-		return NULL;
-	check_stack_depth();
 	if (IsA(plan, FunctionScan))
 		foreach(lc, ((FunctionScan *) plan)->functions)
 			keep_columns(lfirst(lc), hoist);
-	change_expressions(plan, replace_in_expression, hoist);
+	ccr_fields_change(plan, replace_in_expression, hoist);
 	if (IsA(plan, FunctionScan))
 		note_function_params((FunctionScan *) plan, hoist->cells);
 
 	hoist->seen = NULL;
-	change_expressions(plan, note_cells, hoist);
-	cells = hoist->seen;
-	cells = bms_join(cells, replace_in_children(plan, hoist));
-	if (bms_is_empty(cells))
-		return NULL;
-	plan->extParam = bms_add_members(plan->extParam, cells);
-	plan->allParam = bms_add_members(plan->allParam, cells);
-	if (IsA(plan, Memoize))
+	ccr_fields_change(plan, note_cells, hoist);
+	ccr_fields_children(plan, replace_in_plan, hoist);
+	plan->extParam = bms_add_members(plan->extParam, hoist->seen);
+	plan->allParam = bms_add_members(plan->allParam, hoist->seen);
+	if (IsA(plan, Memoize) && !bms_is_empty(hoist->seen))
 		*link = plan->lefttree;
-	return cells;
+	hoist->seen = bms_join(hoist->seen, above);
 }
 
 /* ---------------------------------------------------------------- the move */
@@ -393,7 +233,7 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 	if (hoist.passed == NULL)
 		return;
 	hoist.known = bms_union(hoist.passed, loop->join.plan.extParam);
-	find_in_plan(loop->join.plan.righttree, &hoist);
+	ccr_fields_change_tree(loop->join.plan.righttree, find_in_expression, &hoist);
 	if (hoist.inner.calls == NIL)
 		return;
 
@@ -410,5 +250,155 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 	forboth(lc, hoist.inner.calls, lc2, outer.calls)
 		pass_cell(loop, &hoist, lfirst(lc), ((CcrCall *) lfirst(lc2))->column);
 	hoist.terms = ccr_cells_of(planning, &hoist.inner, 0);
-	(void) replace_in_plan(&loop->join.plan.righttree, &hoist);
+	replace_in_plan(&loop->join.plan.righttree, &hoist);
+}
+
+/* --------------------------------------------------------------- sub-plans */
+
+/* Does any expression refer to the sub-plan?  If so, which parameters does it set? */
+typedef struct Reference
+{
+	int			subplan;
+	SubPlan    *found;
+} Reference;
+
+static bool
+reference_walker(Node *node, void *context)
+{
+	Reference  *reference = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan) && ((SubPlan *) node)->plan_id == reference->subplan)
+		reference->found = (SubPlan *) node;
+	return expression_tree_walker(node, reference_walker, context);
+}
+
+static Node *
+find_reference(Node *node, void *context)
+{
+	(void) reference_walker(node, context);
+	return node;
+}
+
+static Node *
+find_lookup(Node *node, void *context)
+{
+	*(bool *) context |= ccr_holds_lookup(node);
+	return node;
+}
+
+static Node *
+arguments_for_params(Node *node, void *context)
+{
+	SubPlan    *subplan = context;
+	ListCell   *param;
+	ListCell   *arg;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		forboth(param, subplan->parParam, arg, subplan->args)
+			if (lfirst_int(param) == ((Param *) node)->paramid)
+				return copyObject(lfirst(arg));
+	return expression_tree_mutator(node, arguments_for_params, context);
+}
+
+/* Have each reference to the sub-plan hand over the cells of the calls. */
+static Node *
+pass_to_subplan(Node *node, void *context)
+{
+	Hoist	   *hoist = context;
+	SubPlan    *subplan;
+	SubPlan    *before;
+	ListCell   *lc;
+
+	if (node == NULL)
+		return NULL;
+	node = expression_tree_mutator(node, pass_to_subplan, context);
+	if (!IsA(node, SubPlan) || ((SubPlan *) node)->plan_id != hoist->subplan)
+		return node;
+	subplan = (SubPlan *) node;
+	before = copyObject(subplan);
+	foreach(lc, hoist->inner.calls)
+	{
+		CcrCall    *call = lfirst(lc);
+		Node	   *outer = arguments_for_params((Node *) call->call, before);
+
+		/* the mutator has copied the node, but not this list */
+		subplan->parParam = lappend_int(list_copy(subplan->parParam),
+										castNode(Param, call->cell)->paramid);
+		subplan->args = lappend(subplan->args, ccr_cell_wanted((FuncExpr *) outer));
+	}
+	return node;
+}
+
+/* In every expression of the statement. */
+static void
+change_everywhere(PlannedStmt *stmt, CcrChange change, void *context)
+{
+	ListCell   *lc;
+
+	ccr_fields_change_tree(stmt->planTree, change, context);
+	foreach(lc, stmt->subplans)
+		ccr_fields_change_tree(lfirst(lc), change, context);
+}
+
+static void
+hoist_from_subplan(CcrPlanning *planning, int number)
+{
+	ListCell   *cell = list_nth_cell(planning->stmt->subplans, number - 1);
+	Reference	reference = {.subplan = number};
+	Hoist		hoist = {.planning = planning, .subplan = number};
+	bool		any = false;
+	ListCell   *lc;
+
+	ccr_fields_change_tree(lfirst(cell), find_lookup, &any);
+	if (!any)
+		return;
+	change_everywhere(planning->stmt, find_reference, &reference);
+	if (reference.found == NULL || reference.found->parParam == NIL)
+		return;
+	foreach(lc, reference.found->parParam)
+		hoist.passed = bms_add_member(hoist.passed, lfirst_int(lc));
+	hoist.known = hoist.passed;
+	ccr_fields_change_tree(lfirst(cell), find_in_expression, &hoist);
+	if (hoist.inner.calls == NIL)
+		return;
+
+	foreach(lc, hoist.inner.calls)
+	{
+		CcrCall    *call = lfirst(lc);
+		Param	   *param = new_param(planning);
+
+		call->cell = (Node *) param;
+		hoist.cells = bms_add_member(hoist.cells, param->paramid);
+	}
+	hoist.terms = ccr_cells_of(planning, &hoist.inner, 0);
+	replace_in_plan((Plan **) &lfirst(cell), &hoist);
+	change_everywhere(planning->stmt, pass_to_subplan, &hoist);
+}
+
+void
+ccr_hoist_from_subplans(CcrPlanning *planning)
+{
+	for (int i = 1; i <= list_length(planning->stmt->subplans); i++)
+		if (list_nth(planning->stmt->subplans, i - 1))
+			hoist_from_subplan(planning, i);
+}
+
+static Node *
+no_cell_mutator(Node *node, void *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (ccr_is_cell_wanted(node))
+		return (Node *) makeNullConst(BYTEAOID, -1, InvalidOid);
+	return expression_tree_mutator(node, no_cell_mutator, context);
+}
+
+void
+ccr_hoist_finish(CcrPlanning *planning)
+{
+	change_everywhere(planning->stmt, no_cell_mutator, NULL);
 }

@@ -18,4 +18,12 @@
 extern void ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 								 const CcrReach *reach);
 
+/*
+ * The same for calls in correlated sub-plans: from now on, whoever evaluates
+ * one passes it the cells as arguments.  finish: those for which no cell came
+ * about pass none.
+ */
+extern void ccr_hoist_from_subplans(CcrPlanning *planning);
+extern void ccr_hoist_finish(CcrPlanning *planning);
+
 #endif							/* CCR_SCAN_HOIST_H */

@@ -34,6 +34,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
+#include "scan_fields.h"
 #include "scan_hoist.h"
 #include "scan_moves.h"
 #include "scan_node.h"
@@ -392,33 +393,13 @@ helper_function(const char *name)
 						   ObjectIdGetDatum(get_namespace_oid("concresce", true)));
 }
 
-static int
-highest_node_id(Plan *plan)
+static void
+note_node_id(Plan **plan, void *context)
 {
-	int			highest;
-	List	   *children = NIL;
-	ListCell   *lc;
+	CcrPlanning *planning = context;
 
-	if (plan == NULL)
-		return 0;
-	check_stack_depth();
-	highest = Max(highest_node_id(plan->lefttree), highest_node_id(plan->righttree));
-	highest = Max(highest, plan->plan_node_id);
-	if (IsA(plan, Append))
-		children = ((Append *) plan)->appendplans;
-	else if (IsA(plan, MergeAppend))
-		children = ((MergeAppend *) plan)->mergeplans;
-	else if (IsA(plan, BitmapAnd))
-		children = ((BitmapAnd *) plan)->bitmapplans;
-	else if (IsA(plan, BitmapOr))
-		children = ((BitmapOr *) plan)->bitmapplans;
-	else if (IsA(plan, CustomScan))
-		children = ((CustomScan *) plan)->custom_plans;
-	else if (IsA(plan, SubqueryScan))
-		highest = Max(highest, highest_node_id(((SubqueryScan *) plan)->subplan));
-	foreach(lc, children)
-		highest = Max(highest, highest_node_id(lfirst(lc)));
-	return highest;
+	planning->last_node_id = Max(planning->last_node_id, (*plan)->plan_node_id);
+	ccr_fields_children(*plan, note_node_id, context);
 }
 
 /* A function that is not PostgreSQL's own is among the plan's dependencies. */
@@ -447,14 +428,17 @@ put_batch_nodes(PlannedStmt *stmt, int cursor_options)
 	planning.rows_function = helper_function("batch_rows");
 	if (!OidIsValid(planning.value_function) || !OidIsValid(planning.rows_function))
 		return;
-	planning.last_node_id = highest_node_id(stmt->planTree);
+	note_node_id(&stmt->planTree, &planning);
 	foreach(lc, stmt->subplans)
-		planning.last_node_id = Max(planning.last_node_id, highest_node_id(lfirst(lc)));
+		if (lfirst(lc))
+			note_node_id((Plan **) &lfirst(lc), &planning);
 
+	ccr_hoist_from_subplans(&planning);
 	foreach(lc, stmt->subplans)
 		if (lfirst(lc))
 			lfirst(lc) = visit(&planning, lfirst(lc), reach_unknown);
 	stmt->planTree = visit(&planning, stmt->planTree, reach_unknown);
+	ccr_hoist_finish(&planning);
 	if (backward && !ExecSupportsBackwardScan(stmt->planTree))
 		stmt->planTree = ccr_materialized(&planning, stmt->planTree);
 }
