@@ -58,6 +58,10 @@
 /* MERGE got WHEN NOT MATCHED BY SOURCE in 17, and conditions for it. */
 #if PG_VERSION_NUM >= 170000
 #define CCR_HAVE_MERGE_JOIN_CONDITIONS
+#define CCR_MERGE_INSERTS(action) \
+	((action)->matchKind == MERGE_WHEN_NOT_MATCHED_BY_TARGET)
+#else
+#define CCR_MERGE_INSERTS(action)	(!(action)->matched)
 #endif
 
 /* object_aclcheck() came with 16. */

@@ -395,9 +395,9 @@ ccr_calls_find_in_aggregates(CcrCalls *calls, Node *node)
 }
 
 void
-ccr_calls_find_in_quals(CcrCalls *calls, List *quals)
+ccr_calls_find_in_quals(CcrCalls *calls, List *quals, List *guard)
 {
-	List	   *before = NIL;
+	List	   *before = list_copy(guard);
 	ListCell   *lc;
 
 	foreach(lc, quals)

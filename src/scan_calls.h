@@ -50,7 +50,7 @@ extern void ccr_calls_find(CcrCalls *calls, Node *node, List *guard);
 extern void ccr_calls_find_in_aggregates(CcrCalls *calls, Node *node);
 
 /* Add those in conditions each of which is evaluated where those before hold. */
-extern void ccr_calls_find_in_quals(CcrCalls *calls, List *quals);
+extern void ccr_calls_find_in_quals(CcrCalls *calls, List *quals, List *guard);
 
 extern CcrCall *ccr_calls_member(const CcrCalls *calls, FuncExpr *call);
 

@@ -116,7 +116,7 @@ above(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 
 	if (moved)
 	{
-		ccr_calls_find_in_quals(&calls, moved);
+		ccr_calls_find_in_quals(&calls, moved, NIL);
 		plan = ccr_put_above(planning, plan, &calls, moved, reach);
 	}
 
@@ -154,7 +154,7 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
-	ccr_calls_find_in_quals(&calls, plan->qual);
+	ccr_calls_find_in_quals(&calls, plan->qual, NIL);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
 	if (calls.calls == NIL)
 		return;
@@ -210,6 +210,82 @@ below_inner_keys(CcrPlanning *planning, HashJoin *join)
 	}
 	terms = ccr_cells_of(planning, &inner, INNER_VAR);
 	join->hashclauses = (List *) ccr_terms_apply(&terms, (Node *) join->hashclauses);
+}
+
+/* Is there a row of the target?  Its place is among the columns, or is not. */
+static Expr *
+target_test(Plan *child, NullTestType type)
+{
+	ListCell   *lc;
+
+	foreach(lc, child->targetlist)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		NullTest   *test;
+
+		if (!tle->resjunk || tle->resname == NULL || strcmp(tle->resname, "ctid") != 0)
+			continue;
+		test = makeNode(NullTest);
+		test->arg = (Expr *) makeVar(INNER_VAR, tle->resno, TIDOID, -1, InvalidOid, 0);
+		test->nulltesttype = type;
+		test->location = -1;
+		return (Expr *) test;
+	}
+	return NULL;
+}
+
+/*
+ * Of the actions for a row, the first whose condition holds is taken.  Calls
+ * over columns of the target are left: it may change until then.
+ */
+static void
+find_in_actions(CcrCalls *calls, List *actions, Expr *inserts, Expr *updates)
+{
+	List	   *before[2] = {list_make1(updates), list_make1(inserts)};
+	ListCell   *lc;
+
+	foreach(lc, actions)
+	{
+		MergeAction *action = lfirst_node(MergeAction, lc);
+		bool		kind = CCR_MERGE_INSERTS(action);
+		List	   *guard = list_copy(before[kind]);
+
+		ccr_calls_find_in_quals(calls, (List *) action->qual, guard);
+		guard = list_concat(guard, list_copy((List *) action->qual));
+		ccr_calls_find(calls, (Node *) action->targetList, guard);
+		if (action->qual)
+		{
+			BooleanTest *passed_over = makeNode(BooleanTest);
+
+			passed_over->arg = make_ands_explicit((List *) action->qual);
+			passed_over->booltesttype = IS_NOT_TRUE;
+			passed_over->location = -1;
+			before[kind] = lappend(before[kind], passed_over);
+		}
+	}
+}
+
+/* MERGE: the rows of its source are the inner ones, as its actions see them. */
+static void
+below_merge(CcrPlanning *planning, ModifyTable *modify)
+{
+	CcrReach	reach = {NULL, NULL, true};
+	CcrCalls	calls = {.varno = INNER_VAR};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, INNER_VAR);
+	Plan	   *child = modify->plan.lefttree;
+	Expr	   *inserts = target_test(child, IS_NULL);
+	Expr	   *updates = target_test(child, IS_NOT_NULL);
+	ListCell   *lc;
+
+	if (inserts == NULL)
+		return;
+	foreach(lc, modify->mergeActionLists)
+		find_in_actions(&calls, lfirst(lc), inserts, updates);
+	if (calls.calls == NIL)
+		return;
+	modify->plan.lefttree = ccr_put_below(planning, child, &calls, &reach);
+	modify->mergeActionLists = (List *) ccr_terms_apply(&terms,
+														(Node *) modify->mergeActionLists);
 }
 
 /* -------------------------------------------------------------- the visit */
@@ -350,6 +426,10 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 		case T_WindowAgg:
 			below_aggregates(planning, plan, &below);
 			return above(planning, plan, &reach);
+		case T_ModifyTable:
+			if (((ModifyTable *) plan)->operation == CMD_MERGE)
+				below_merge(planning, (ModifyTable *) plan);
+			return plan;
 		case T_HashJoin:
 			below_outer_keys(planning, (HashJoin *) plan);
 			below_inner_keys(planning, (HashJoin *) plan);
