@@ -47,7 +47,10 @@ LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'concresce_batch_value';
 CREATE FUNCTION concresce.batch_rows(internal, oid, anyelement) RETURNS SETOF anyelement
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'concresce_batch_value';
 
-GRANT EXECUTE ON FUNCTION concresce.batch_value, concresce.batch_rows TO PUBLIC;
+CREATE FUNCTION concresce.batch_field(internal, oid, integer, anyelement) RETURNS anyelement
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'concresce_batch_field';
+
+GRANT EXECUTE ON FUNCTION concresce.batch_value, concresce.batch_rows, concresce.batch_field TO PUBLIC;
 
 -- Watching it
 

@@ -9,13 +9,13 @@
 
 #include "cell.h"
 #include "compat.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "receive.h"
 #include "settings.h"
 
 PG_FUNCTION_INFO_V1(concresce_batch_value);
-
-#define CCR_LEADING_ARGS	2	/* of batch_value(): cell, lookup */
+PG_FUNCTION_INFO_V1(concresce_batch_field);
 
 /* Kept in fn_extra. */
 typedef struct CellSite
@@ -118,9 +118,9 @@ no_result(FunctionCallInfo fcinfo, CellSite *site)
 
 /* The call as it would have been made without a batch node. */
 static Datum
-call_plainly(FunctionCallInfo fcinfo, CellSite *site)
+call_plainly(FunctionCallInfo fcinfo, CellSite *site, int leading)
 {
-	int			nargs = PG_NARGS() - CCR_LEADING_ARGS;
+	int			nargs = PG_NARGS() - leading;
 	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
 	Datum		value;
 
@@ -128,7 +128,7 @@ call_plainly(FunctionCallInfo fcinfo, CellSite *site)
 							 fcinfo->context, fcinfo->resultinfo);
 	for (int i = 0; i < nargs; i++)
 	{
-		call->args[i] = fcinfo->args[i + CCR_LEADING_ARGS];
+		call->args[i] = fcinfo->args[i + leading];
 		if (site->lookup.fn_strict && call->args[i].isnull)
 			return no_result(fcinfo, site);
 	}
@@ -162,6 +162,23 @@ read_cell(FunctionCallInfo fcinfo, CellSite *site, CcrCell *cell)
 	return value;
 }
 
+/* The value of a call whose arguments come after so many leading ones. */
+static Datum
+value_of_call(FunctionCallInfo fcinfo, int leading)
+{
+	CellSite   *site = cell_site(fcinfo);
+	CcrCell    *cell;
+
+	if (PG_ARGISNULL(0))
+		return call_plainly(fcinfo, site, leading);
+
+	/* a row that was stored may have a short header: this aligns it */
+	cell = (CcrCell *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
+	if (cell->no_call)
+		return no_result(fcinfo, site);
+	return read_cell(fcinfo, site, cell);
+}
+
 /*
  * batch_value(internal, oid, anyelement) and batch_rows(...), which returns a
  * set.  Nobody but a batch node can make a call of them: there are no values of
@@ -170,15 +187,25 @@ read_cell(FunctionCallInfo fcinfo, CellSite *site, CcrCell *cell)
 Datum
 concresce_batch_value(PG_FUNCTION_ARGS)
 {
-	CellSite   *site = cell_site(fcinfo);
-	CcrCell    *cell;
+	return value_of_call(fcinfo, 2);
+}
 
-	if (PG_ARGISNULL(0))
-		return call_plainly(fcinfo, site);
+/*
+ * batch_field(internal, oid, integer, anyelement): a field of a record.  It is
+ * a function because EXPLAIN could not name the field of what batch_value()
+ * returns, whose type does not tell its fields.
+ */
+Datum
+concresce_batch_field(PG_FUNCTION_ARGS)
+{
+	AttrNumber	field = PG_GETARG_INT32(2);
+	Datum		record = value_of_call(fcinfo, 3);
+	bool		isnull;
+	Datum		value;
 
-	/* a row that was stored may have a short header: this aligns it */
-	cell = (CcrCell *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
-	if (cell->no_call)
-		return no_result(fcinfo, site);
-	return read_cell(fcinfo, site, cell);
+	if (fcinfo->isnull)
+		return (Datum) 0;
+	value = GetAttributeByNum(DatumGetHeapTupleHeader(record), field, &isnull);
+	fcinfo->isnull = isnull;
+	return value;
 }

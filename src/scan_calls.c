@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/proclang.h"
@@ -19,6 +20,7 @@
 #include "nodes/plannodes.h"
 #include "optimizer/optimizer.h"
 #include "scan_calls.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -448,19 +450,65 @@ cell_of(const CcrTerms *terms, const CcrCall *call)
 	return (Node *) makeVar(terms->cell_varno, call->column, BYTEAOID, -1, InvalidOid, 0);
 }
 
-static Node *
-read_cell(const CcrTerms *terms, FuncExpr *expr, Node *cell, List *args)
+static Oid
+reader(const char *name, Oid *types, int n)
 {
-	FuncExpr   *read;
-	Const	   *lookup = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
-								   ObjectIdGetDatum(expr->funcid), false, true);
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, PointerGetDatum(name),
+						   PointerGetDatum(buildoidvector(types, n)),
+						   ObjectIdGetDatum(get_namespace_oid("concresce", true)));
+}
 
-	/* as an implicit cast it is not shown by EXPLAIN: the cell stands for it */
-	read = makeFuncExpr(expr->funcretset ? terms->rows_function : terms->value_function,
-						expr->funcresulttype,
-						list_concat(list_make2(cell, lookup), args),
-						expr->funccollid, expr->inputcollid, COERCE_IMPLICIT_CAST);
+bool
+ccr_readers_find(CcrReaders *readers)
+{
+	Oid			types[] = {INTERNALOID, OIDOID, ANYELEMENTOID};
+	Oid			field_types[] = {INTERNALOID, OIDOID, INT4OID, ANYELEMENTOID};
+
+	readers->value = reader("batch_value", types, lengthof(types));
+	readers->rows = reader("batch_rows", types, lengthof(types));
+	readers->field = reader("batch_field", field_types, lengthof(field_types));
+	return OidIsValid(readers->value) && OidIsValid(readers->rows) &&
+		OidIsValid(readers->field);
+}
+
+static Node *
+oid_const(Oid value)
+{
+	return (Node *) makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(value),
+							  false, true);
+}
+
+static Node *terms_mutator(Node *node, void *context);
+
+/* As an implicit cast it is shown by EXPLAIN as its first argument: the call. */
+static Node *
+read_cell(const CcrTerms *terms, const CcrCall *call, FuncExpr *expr)
+{
+	List	   *args = (List *) terms_mutator((Node *) expr->args,
+											  unconstify(CcrTerms *, terms));
+	FuncExpr   *read = makeFuncExpr(expr->funcretset ? terms->readers->rows :
+									terms->readers->value, expr->funcresulttype,
+									list_concat(list_make2(cell_of(terms, call),
+														   oid_const(expr->funcid)), args),
+									expr->funccollid, expr->inputcollid,
+									COERCE_IMPLICIT_CAST);
+
 	read->funcretset = expr->funcretset;
+	return (Node *) read;
+}
+
+/* A field of a record. */
+static Node *
+read_field(const CcrTerms *terms, const CcrCall *call, FieldSelect *select)
+{
+	FuncExpr   *read = (FuncExpr *) read_cell(terms, call, (FuncExpr *) select->arg);
+	Const	   *field = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+								  Int32GetDatum(select->fieldnum), false, true);
+
+	read->funcid = terms->readers->field;
+	read->funcresulttype = select->resulttype;
+	read->funccollid = select->resultcollid;
+	read->args = list_insert_nth(read->args, 2, field);
 	return (Node *) read;
 }
 
@@ -486,8 +534,6 @@ column_for(const CcrTerms *terms, Node *atom)
 							exprCollation(atom), 0);
 }
 
-static Node *terms_mutator(Node *node, void *context);
-
 /* Not its direct arguments: these belong to a group, not to a row. */
 static Node *
 aggregate_in_terms(Node *node, const CcrTerms *terms)
@@ -504,6 +550,12 @@ aggregate_in_terms(Node *node, const CcrTerms *terms)
 	*args = (List *) terms_mutator((Node *) *args, &inside);
 	*filter = (Expr *) terms_mutator((Node *) *filter, &inside);
 	return copy;
+}
+
+static CcrCall *
+called(const CcrTerms *terms, Expr *expr)
+{
+	return IsA(expr, FuncExpr) ? ccr_calls_member(terms->calls, (FuncExpr *) expr) : NULL;
 }
 
 static Node *
@@ -529,23 +581,19 @@ terms_mutator(Node *node, void *context)
 		var->varno = terms->to_varno;
 		return (Node *) var;
 	}
-	if (ccr_is_cell_wanted(node) && terms->calls)
+	if (terms->calls)
 	{
-		CcrCall    *call = ccr_calls_member(terms->calls,
-											(FuncExpr *) ((RelabelType *) node)->arg);
+		CcrCall    *call;
 
-		if (call)
+		if (ccr_is_cell_wanted(node) &&
+			(call = called(terms, ((RelabelType *) node)->arg)) != NULL)
 			return cell_of(terms, call);
-	}
-	if (IsA(node, FuncExpr) && terms->calls)
-	{
-		FuncExpr   *expr = (FuncExpr *) node;
-		CcrCall    *call = ccr_calls_member(terms->calls, expr);
-
-		if (call)
-			return read_cell(terms, expr, cell_of(terms, call),
-							 (List *) expression_tree_mutator((Node *) expr->args,
-															  terms_mutator, context));
+		if ((call = called(terms, (Expr *) node)) != NULL)
+			return read_cell(terms, call, (FuncExpr *) node);
+		if (IsA(node, FieldSelect) &&
+			exprType((Node *) ((FieldSelect *) node)->arg) == RECORDOID &&
+			(call = called(terms, ((FieldSelect *) node)->arg)) != NULL)
+			return read_field(terms, call, (FieldSelect *) node);
 	}
 	return expression_tree_mutator(node, terms_mutator, context);
 }

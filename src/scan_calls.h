@@ -54,6 +54,17 @@ extern void ccr_calls_find_in_quals(CcrCalls *calls, List *quals, List *guard);
 
 extern CcrCall *ccr_calls_member(const CcrCalls *calls, FuncExpr *call);
 
+/* The functions that read cells; all of schema concresce. */
+typedef struct CcrReaders
+{
+	Oid			value;			/* batch_value */
+	Oid			rows;			/* batch_rows */
+	Oid			field;			/* batch_field */
+} CcrReaders;
+
+/* False: the extension is not there, or not of this version. */
+extern bool ccr_readers_find(CcrReaders *readers);
+
 /*
  * How an expression is put in other terms: calls are replaced by reading their
  * cells, which are columns of cell_varno; and atoms, or the columns of
@@ -68,8 +79,7 @@ typedef struct CcrTerms
 	int			to_varno;
 	bool		in_aggregates;	/* change only what aggregates and window
 								 * functions aggregate */
-	Oid			value_function; /* concresce.batch_value */
-	Oid			rows_function;	/* concresce.batch_rows */
+	const CcrReaders *readers;
 } CcrTerms;
 
 extern Node *ccr_terms_apply(const CcrTerms *terms, Node *node);

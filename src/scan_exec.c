@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -46,7 +47,8 @@ typedef struct BatchState
 	bool		all;			/* all rows are going to be asked for */
 	ExprState  *count;			/* limit, or NULL */
 	ExprState  *offset;
-	uint64		nrounds;
+	uint64		nrounds;		/* since the last rescan */
+	CcrScanCounts *own_counts;	/* while others count in shared memory */
 	MemoryContextCallback release;
 } BatchState;
 
@@ -56,6 +58,11 @@ static TupleTableSlot *execute(CustomScanState *css);
 static void end(CustomScanState *css);
 static void rescan(CustomScanState *css);
 static void explain(CustomScanState *css, List *ancestors, ExplainState *es);
+static Size shared_size(CustomScanState *css, ParallelContext *context);
+static void share(CustomScanState *css, ParallelContext *context, void *area);
+static void share_again(CustomScanState *css, ParallelContext *context, void *area);
+static void join_in(CustomScanState *css, shm_toc *toc, void *area);
+static void end_sharing(CustomScanState *css);
 
 const CustomScanMethods ccr_scan_methods = {
 	.CustomName = CCR_NODE_NAME,
@@ -68,6 +75,11 @@ static const CustomExecMethods exec_methods = {
 	.ExecCustomScan = execute,
 	.EndCustomScan = end,
 	.ReScanCustomScan = rescan,
+	.EstimateDSMCustomScan = shared_size,
+	.InitializeDSMCustomScan = share,
+	.ReInitializeDSMCustomScan = share_again,
+	.InitializeWorkerCustomScan = join_in,
+	.ShutdownCustomScan = end_sharing,
 	.ExplainCustomScan = explain
 };
 
@@ -227,6 +239,12 @@ begin_rows(BatchState *state)
 			Min(limit, INT_MAX);
 }
 
+static Size
+counts_size(const CcrScan *scan)
+{
+	return offsetof(CcrScanCounts, calls) + scan->ncalls * sizeof(CcrCallCounts);
+}
+
 static void
 begin(CustomScanState *css, EState *estate, int eflags)
 {
@@ -246,6 +264,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	scan->ncolumns = ccr_node_columns(node);
 	scan->ncalls = list_length(calls);
 	scan->calls = palloc0(Max(scan->ncalls, 1) * sizeof(CcrScanCall));
+	scan->counts = palloc0(counts_size(scan));
 	state->release.func = release_definitions;
 	state->release.arg = scan;
 	MemoryContextRegisterResetCallback(estate->es_query_cxt, &state->release);
@@ -290,6 +309,7 @@ fill(BatchState *state, CcrRound *round)
 	if (round->nrows == 0)
 		return;
 	state->nrounds++;
+	pg_atomic_fetch_add_u64(&state->scan.counts->rounds, 1);
 	state->size = Min((int64) state->size * CCR_ROUND_GROWTH, state->scan.max_size);
 	ccr_round_start(&state->scan, round);
 }
@@ -391,6 +411,7 @@ rescan(CustomScanState *css)
 		state->all = true;
 	clear(state);
 	state->current = 0;
+	state->nrounds = 0;
 	state->ended = false;
 	state->size = 0;
 	ExecScanReScan(&css->ss);
@@ -398,10 +419,56 @@ rescan(CustomScanState *css)
 		ExecReScan(outerPlanState(css));
 }
 
+/* ---------------------------------------------------------------- parallel */
+
+/*
+ * The processes of a parallel plan share nothing but what EXPLAIN tells of
+ * them: each looks up the keys of the rows that it reads.
+ */
+static Size
+shared_size(CustomScanState *css, ParallelContext *context)
+{
+	return counts_size(&((BatchState *) css)->scan);
+}
+
+static void
+share(CustomScanState *css, ParallelContext *context, void *area)
+{
+	BatchState *state = (BatchState *) css;
+
+	memcpy(area, state->scan.counts, counts_size(&state->scan));
+	state->own_counts = state->scan.counts;
+	state->scan.counts = area;
+}
+
+static void
+share_again(CustomScanState *css, ParallelContext *context, void *area)
+{
+}
+
+static void
+join_in(CustomScanState *css, shm_toc *toc, void *area)
+{
+	((BatchState *) css)->scan.counts = area;
+}
+
+/* The shared memory goes before EXPLAIN looks. */
+static void
+end_sharing(CustomScanState *css)
+{
+	BatchState *state = (BatchState *) css;
+
+	if (state->own_counts == NULL)
+		return;
+	memcpy(state->own_counts, state->scan.counts, counts_size(&state->scan));
+	state->scan.counts = state->own_counts;
+	state->own_counts = NULL;
+}
+
 /* ----------------------------------------------------------------- explain */
 
 static void
-explain_call(BatchState *state, CcrScanCall *call, List *context, ExplainState *es)
+explain_call(CcrScanCall *call, CcrCallCounts *counts, List *context, ExplainState *es)
 {
 	CcrDefinition *definition = ccr_scan_definition(call);
 	bool		prefixed = list_length(es->rtable) > 1 || es->verbose;
@@ -418,10 +485,11 @@ explain_call(BatchState *state, CcrScanCall *call, List *context, ExplainState *
 		ExplainPropertyText("Remote SQL", ccr_definition_remote_sql(definition), es);
 	if (es->analyze)
 	{
-		ExplainPropertyInteger("Keys", NULL, call->keys, es);
-		ExplainPropertyInteger("Coalesced", NULL, call->coalesced, es);
+		ExplainPropertyInteger("Keys", NULL, pg_atomic_read_u64(&counts->keys), es);
+		ExplainPropertyInteger("Coalesced", NULL, pg_atomic_read_u64(&counts->coalesced), es);
 		if (es->timing)
-			ExplainPropertyFloat("Remote Time", "ms", call->remote_us / 1000.0, 3, es);
+			ExplainPropertyFloat("Remote Time", "ms",
+								 pg_atomic_read_u64(&counts->remote_us) / 1000.0, 3, es);
 	}
 	ExplainCloseGroup("Lookup", NULL, true, es);
 }
@@ -434,8 +502,8 @@ explain(CustomScanState *css, List *ancestors, ExplainState *es)
 
 	ExplainOpenGroup("Lookups", "Lookups", false, es);
 	for (int i = 0; i < state->scan.ncalls; i++)
-		explain_call(state, &state->scan.calls[i], context, es);
+		explain_call(&state->scan.calls[i], &state->scan.counts->calls[i], context, es);
 	ExplainCloseGroup("Lookups", "Lookups", false, es);
 	if (es->analyze)
-		ExplainPropertyInteger("Rounds", NULL, state->nrounds, es);
+		ExplainPropertyInteger("Rounds", NULL, pg_atomic_read_u64(&state->scan.counts->rounds), es);
 }

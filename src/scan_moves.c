@@ -22,8 +22,7 @@ ccr_cells_of(const CcrPlanning *planning, const CcrCalls *calls, int varno)
 	CcrTerms	terms = {
 		.calls = calls,
 		.cell_varno = varno,
-		.value_function = planning->value_function,
-		.rows_function = planning->rows_function
+		.readers = &planning->readers
 	};
 
 	return terms;

@@ -111,6 +111,7 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	plan->plan_rows = child->plan_rows;
 	plan->plan_width = child->plan_width;
 	plan->parallel_safe = child->parallel_safe;
+	plan->parallel_aware = planning->parallel;	/* to count in one place */
 	plan->plan_node_id = ++planning->last_node_id;
 	params = bms_union(ccr_node_params((Node *) targetlist), ccr_node_params((Node *) qual));
 	params = bms_add_members(params, ccr_node_params((Node *) node->custom_exprs));

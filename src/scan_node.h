@@ -32,8 +32,9 @@ typedef struct CcrPlanning
 {
 	PlannedStmt *stmt;
 	int			last_node_id;
-	Oid			value_function; /* concresce.batch_value */
-	Oid			rows_function;	/* concresce.batch_rows */
+	bool		parallel;		/* below a Gather, in what several processes
+								 * run */
+	CcrReaders	readers;
 } CcrPlanning;
 
 /*

@@ -22,7 +22,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/proclang.h"
@@ -374,9 +373,16 @@ static void
 visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 {
 	CcrReach	below = reach_below(plan, reach);
+	bool		parallel = planning->parallel;
 
 	switch (nodeTag(plan))
 	{
+		case T_Gather:
+		case T_GatherMerge:
+			planning->parallel = true;
+			plan->lefttree = visit(planning, plan->lefttree, below);
+			planning->parallel = parallel;
+			return;
 		case T_Append:
 			visit_list(planning, ((Append *) plan)->appendplans, below);
 			return;
@@ -463,16 +469,6 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 
 /* ------------------------------------------------------------ the statement */
 
-static Oid
-helper_function(const char *name)
-{
-	Oid			types[] = {INTERNALOID, OIDOID, ANYELEMENTOID};
-
-	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, PointerGetDatum(name),
-						   PointerGetDatum(buildoidvector(types, lengthof(types))),
-						   ObjectIdGetDatum(get_namespace_oid("concresce", true)));
-}
-
 static void
 note_node_id(Plan **plan, void *context)
 {
@@ -504,9 +500,7 @@ put_batch_nodes(PlannedStmt *stmt, int cursor_options)
 		ExecSupportsBackwardScan(stmt->planTree);
 	ListCell   *lc;
 
-	planning.value_function = helper_function("batch_value");
-	planning.rows_function = helper_function("batch_rows");
-	if (!OidIsValid(planning.value_function) || !OidIsValid(planning.rows_function))
+	if (!ccr_readers_find(&planning.readers))
 		return;
 	note_node_id(&stmt->planTree, &planning);
 	foreach(lc, stmt->subplans)

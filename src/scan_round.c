@@ -213,7 +213,7 @@ ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
 static CcrAnswered *
 take(CcrScan *scan, CcrRound *round, int n, CcrAsked *asked)
 {
-	CcrScanCall *call = &scan->calls[n];
+	CcrCallCounts *counts = &scan->counts->calls[n];
 	MemoryContext old = MemoryContextSwitchTo(round->context);
 	CcrPending *pending = asked->pending;
 	CcrAnswered *answered;
@@ -221,9 +221,9 @@ take(CcrScan *scan, CcrRound *round, int n, CcrAsked *asked)
 	asked->pending = NULL;
 	answered = ccr_lookup_take(pending);
 	MemoryContextSwitchTo(old);
-	call->keys += answered->n - answered->joined;
-	call->coalesced += answered->joined;
-	call->remote_us += answered->remote_us;
+	pg_atomic_fetch_add_u64(&counts->keys, answered->n - answered->joined);
+	pg_atomic_fetch_add_u64(&counts->coalesced, answered->joined);
+	pg_atomic_fetch_add_u64(&counts->remote_us, answered->remote_us);
 	if (answered->failure == CCR_FAILURE_NO_MEMORY)
 		scan->max_size = Max(scan->max_size / 4, 1);
 	return answered;

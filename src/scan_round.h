@@ -32,12 +32,22 @@ typedef struct CcrScanCall
 	int			attempt;		/* rows to ask for again when one fails; 0 or
 								 * 1: it is called plainly */
 
-	/* for EXPLAIN */
-	Expr	   *shown;
-	uint64		keys;			/* looked up */
-	uint64		coalesced;		/* shared another's lookup */
-	int64		remote_us;
+	Expr	   *shown;			/* for EXPLAIN */
 } CcrScanCall;
+
+/* What EXPLAIN ANALYZE tells; parallel workers count in one place. */
+typedef struct CcrCallCounts
+{
+	pg_atomic_uint64 keys;		/* looked up */
+	pg_atomic_uint64 coalesced; /* shared another's lookup */
+	pg_atomic_uint64 remote_us;
+} CcrCallCounts;
+
+typedef struct CcrScanCounts
+{
+	pg_atomic_uint64 rounds;
+	CcrCallCounts calls[FLEXIBLE_ARRAY_MEMBER];
+} CcrScanCounts;
 
 typedef struct CcrScan
 {
@@ -50,6 +60,7 @@ typedef struct CcrScan
 	int			max_bytes;
 	TupleTableSlot *held;		/* for the row of a round */
 	bool		has_tids;		/* rows of the child are those of a table */
+	CcrScanCounts *counts;
 } CcrScan;
 
 /* What became of one call for one row. */
