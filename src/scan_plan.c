@@ -38,6 +38,7 @@
 #include "scan_moves.h"
 #include "scan_node.h"
 #include "scan_plan.h"
+#include "scan_reasons.h"
 #include "settings.h"
 #include "shmem.h"
 #include "utils/builtins.h"
@@ -160,6 +161,26 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	plan->lefttree = ccr_put_below(planning, plan->lefttree, &calls, reach);
 	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
 	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
+}
+
+/*
+ * What an outer join or semijoin is conditional on cannot be moved above it,
+ * but what depends on the outer side alone can be looked up there.
+ */
+static void
+below_condition(CcrPlanning *planning, Join *join)
+{
+	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+	Plan	  **outer = &join->plan.lefttree;
+
+	if (join->jointype == JOIN_INNER)
+		return;
+	ccr_calls_find_in_quals(&calls, join->joinqual, NIL);
+	if (calls.calls == NIL)
+		return;
+	*outer = ccr_put_below(planning, *outer, &calls, &reach_unknown);
+	join->joinqual = (List *) ccr_terms_apply(&terms, (Node *) join->joinqual);
 }
 
 static void
@@ -439,6 +460,7 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 		case T_HashJoin:
 			below_outer_keys(planning, (HashJoin *) plan);
 			below_inner_keys(planning, (HashJoin *) plan);
+			below_condition(planning, (Join *) plan);
 			return above(planning, plan, &reach);
 		case T_ForeignScan:
 			if (((ForeignScan *) plan)->operation != CMD_SELECT)
@@ -446,6 +468,8 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 			return above(planning, plan, &reach);
 		case T_NestLoop:
 		case T_MergeJoin:
+			below_condition(planning, (Join *) plan);
+			return above(planning, plan, &reach);
 		case T_Group:
 		case T_SeqScan:
 		case T_SampleScan:
@@ -526,7 +550,11 @@ plan_statement(Query *parse, const char *query_string, int cursor_options,
 		standard_planner(parse, query_string, cursor_options, params);
 
 	if (ccr_enable_batchscan && may_hold_lookups(stmt))
+	{
 		put_batch_nodes(stmt, cursor_options);
+		if (message_level_is_interesting(DEBUG1))
+			ccr_reasons_report(stmt);
+	}
 	return stmt;
 }
 

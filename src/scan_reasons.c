@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_reasons.c
+ *	  Why a call is not looked up ahead, for who asks.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "nodes/nodeFuncs.h"
+#include "scan_calls.h"
+#include "scan_fields.h"
+#include "scan_node.h"
+#include "scan_reasons.h"
+#include "utils/regproc.h"
+
+typedef struct Report
+{
+	Plan	   *plan;			/* where one is */
+	List	   *told;			/* OIDs of lookups, of this plan node */
+} Report;
+
+/* What it is about its place, since the call itself is no obstacle. */
+static const char *
+obstacle_of_place(Plan *plan)
+{
+	switch (nodeTag(plan))
+	{
+		case T_Result:
+			if (plan->lefttree == NULL)
+				return "there is one row only";
+			break;
+		case T_ModifyTable:
+			return "it is evaluated on rows as they are written";
+		case T_ValuesScan:
+			return "it stands in a VALUES list";
+		case T_FunctionScan:
+			return "its arguments come from no other rows";
+		case T_Limit:
+			return "it is a limit";
+		case T_IndexScan:
+		case T_IndexOnlyScan:
+		case T_BitmapIndexScan:
+		case T_TidScan:
+		case T_TidRangeScan:
+			return "it is evaluated once for each scan of an index";
+		case T_NestLoop:
+		case T_MergeJoin:
+		case T_HashJoin:
+			if (((Join *) plan)->jointype != JOIN_INNER)
+				return "the condition of an outer join or semijoin decides about it";
+			break;
+		default:
+			break;
+	}
+	return "its arguments, or the condition for calling it, cannot be evaluated ahead";
+}
+
+static bool
+report_walker(Node *node, void *context)
+{
+	Report	   *report = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && ccr_is_lookup(((FuncExpr *) node)->funcid))
+	{
+		FuncExpr   *call = (FuncExpr *) node;
+		const char *obstacle = ccr_call_obstacle(call);
+
+		if (!list_member_oid(report->told, call->funcid))
+			ereport(DEBUG1,
+					(errmsg_internal("lookup %s is called row by row: %s",
+									 format_procedure(call->funcid),
+									 obstacle ? obstacle : obstacle_of_place(report->plan))));
+		report->told = list_append_unique_oid(report->told, call->funcid);
+	}
+	return expression_tree_walker(node, report_walker, context);
+}
+
+static Node *
+report_expression(Node *node, void *context)
+{
+	(void) report_walker(node, context);
+	return node;
+}
+
+static void
+report_plan(Plan **link, void *context)
+{
+	Plan	   *plan = *link;
+	Report		report = {.plan = plan};
+
+	/* a batch node's list of columns shows the calls that it looks up */
+	if (ccr_node_is_batch(plan))
+	{
+		report_expression((Node *) plan->targetlist, &report);
+		report_expression((Node *) plan->qual, &report);
+		report_expression((Node *) ((CustomScan *) plan)->custom_exprs, &report);
+	}
+	else
+		ccr_fields_change(plan, report_expression, &report);
+	ccr_fields_children(plan, report_plan, context);
+}
+
+void
+ccr_reasons_report(PlannedStmt *stmt)
+{
+	ListCell   *lc;
+
+	report_plan(&stmt->planTree, NULL);
+	foreach(lc, stmt->subplans)
+		if (lfirst(lc))
+			report_plan((Plan **) &lfirst(lc), NULL);
+}
