@@ -21,7 +21,7 @@
 #include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
+#include "optimizer/clauses.h"
 #include "scan_exec.h"
 #include "scan_node.h"
 #include "scan_round.h"
@@ -143,6 +143,8 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	call->guard = ExecInitQual(plan->guard, parent);
 	call->stage = -1;
 
+	call->fallible = contain_leaked_vars((Node *) plan->args) ||
+		contain_leaked_vars((Node *) plan->guard);
 	(void) uses_walker((Node *) plan->args, &columns);
 	(void) uses_walker((Node *) plan->guard, &columns);
 	for (int i = 0; i < state->scan.ncalls; i++)

@@ -253,6 +253,106 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 	replace_in_plan(&loop->join.plan.righttree, &hoist);
 }
 
+/* ---------------------------------------------------------- lifted filters */
+
+typedef struct Lift
+{
+	List	   *params;			/* NestLoopParam */
+	Plan	   *scan;			/* of the inner side */
+} Lift;
+
+static bool
+sets_param(const Lift *lift, Node *node)
+{
+	Bitmapset  *params = ccr_node_params(node);
+	ListCell   *lc;
+
+	foreach(lc, lift->params)
+		if (bms_is_member(lfirst_node(NestLoopParam, lc)->paramno, params))
+			return true;
+	return false;
+}
+
+static bool
+both_sides_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && ccr_is_lookup(((FuncExpr *) node)->funcid) &&
+		ccr_call_obstacle((FuncExpr *) node) == NULL && sets_param(context, node) &&
+		holds_row_values((Node *) ((FuncExpr *) node)->args, NULL))
+		return true;
+	return expression_tree_walker(node, both_sides_walker, context);
+}
+
+/* The column of the scan that has a value; added at need. */
+static Var *
+inner_column(Plan *scan, Var *var)
+{
+	TargetEntry *found = NULL;
+	ListCell   *lc;
+
+	foreach(lc, scan->targetlist)
+		if (equal(lfirst_node(TargetEntry, lc)->expr, var))
+			found = lfirst(lc);
+	if (found == NULL)
+	{
+		found = makeTargetEntry(copyObject((Expr *) var), list_length(scan->targetlist) + 1,
+								NULL, true);
+		scan->targetlist = lappend(scan->targetlist, found);
+	}
+	return makeVar(INNER_VAR, found->resno, var->vartype, var->vartypmod, var->varcollid, 0);
+}
+
+static Node *
+in_join_terms(Node *node, void *context)
+{
+	Lift	   *lift = context;
+	ListCell   *lc;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+		return (Node *) inner_column(lift->scan, (Var *) node);
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		foreach(lc, lift->params)
+			if (lfirst_node(NestLoopParam, lc)->paramno == ((Param *) node)->paramid)
+				return copyObject((Node *) lfirst_node(NestLoopParam, lc)->paramval);
+	return expression_tree_mutator(node, in_join_terms, context);
+}
+
+static bool
+is_table_scan(Plan *plan)
+{
+	return IsA(plan, SeqScan) || IsA(plan, IndexScan) || IsA(plan, IndexOnlyScan) ||
+		IsA(plan, BitmapHeapScan) || IsA(plan, SubqueryScan);
+}
+
+void
+ccr_lift_inner_quals(NestLoop *loop)
+{
+	Plan	   *scan = loop->join.plan.righttree;
+	Lift		lift = {.params = loop->nestParams, .scan = scan};
+	int			first = -1;
+	ListCell   *lc;
+
+	if (loop->join.jointype != JOIN_INNER || !is_table_scan(scan))
+		return;
+	foreach(lc, scan->qual)
+		if (first < 0 && both_sides_walker(lfirst(lc), &lift))
+			first = foreach_current_index(lc);
+	if (first < 0)
+		return;
+
+	/* as a filter of the join they come before its own */
+	loop->join.joinqual = list_concat((List *) in_join_terms((Node *) list_copy_tail(scan->qual, first),
+															 &lift), loop->join.joinqual);
+	scan->qual = list_copy_head(scan->qual, first);
+
+	/* the planner may have concluded this from what is no longer in the scan */
+	loop->join.inner_unique = false;
+}
+
 /* --------------------------------------------------------------- sub-plans */
 
 /* Does any expression refer to the sub-plan?  If so, which parameters does it set? */

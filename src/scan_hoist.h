@@ -19,7 +19,14 @@ extern void ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 								 const CcrReach *reach);
 
 /*
- * The same for calls in correlated sub-plans: from now on, whoever evaluates
+ * Filters of an inner join that the planner has put on the scan of its inner
+ * side, since they need values of both: those with calls become the join's
+ * again, where its rows can be read ahead.
+ */
+extern void ccr_lift_inner_quals(NestLoop *loop);
+
+/*
+ * What from_inner does for calls in correlated sub-plans: from now on, whoever evaluates
  * one passes it the cells as arguments.  finish: those for which no cell came
  * about pass none.
  */

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/plancat.h"
 #include "optimizer/planmain.h"
 #include "optimizer/tlist.h"
 #include "scan_moves.h"
@@ -64,6 +65,22 @@ values_needed(Plan *plan, List *moved)
 	return ccr_atoms_add(atoms, (Node *) moved);
 }
 
+/* What the node was charged for calls that it does not make any more. */
+static Cost
+cost_of_calls(const CcrCalls *calls, double rows)
+{
+	QualCost	cost = {0, 0};
+	ListCell   *lc;
+
+	foreach(lc, calls->calls)
+	{
+		FuncExpr   *call = ((CcrCall *) lfirst(lc))->call;
+
+		add_function_cost(NULL, call->funcid, (Node *) call, &cost);
+	}
+	return cost.per_tuple * rows;
+}
+
 Plan *
 ccr_put_above(CcrPlanning *planning, Plan *plan, CcrCalls *calls, List *moved,
 			  const CcrReach *reach)
@@ -72,14 +89,20 @@ ccr_put_above(CcrPlanning *planning, Plan *plan, CcrCalls *calls, List *moved,
 	CcrTerms	shown = {.to_varno = OUTER_VAR};
 	List	   *targetlist = plan->targetlist;
 	Plan	   *batch;
+	Cost		cost;
 
 	in.atoms = shown.atoms = values_needed(plan, moved);
+	cost = plan->total_cost;
+	if (moved == NIL)
+		plan->total_cost = Max(plan->startup_cost, cost - cost_of_calls(calls, plan->plan_rows));
 	in.to_varno = INDEX_VAR;
 	plan->targetlist = emit(in.atoms);
 	ccr_node_number(calls, plan);
 	batch = ccr_node_make(planning, plan, calls, &in, &shown, reach,
 						  (List *) ccr_terms_apply(&in, (Node *) targetlist),
 						  (List *) ccr_terms_apply(&in, (Node *) moved));
+
+	batch->total_cost = cost;
 
 	/* its reader may be asynchronous, the batch node is not */
 	plan->async_capable = false;

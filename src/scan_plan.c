@@ -427,7 +427,10 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 	if (plan->lefttree)
 		plan->lefttree = visit(planning, plan->lefttree, below);
 	if (IsA(plan, NestLoop))
+	{
+		ccr_lift_inner_quals((NestLoop *) plan);
 		ccr_hoist_from_inner(planning, (NestLoop *) plan, &below);
+	}
 	if (plan->righttree)
 		plan->righttree = visit(planning, plan->righttree, reach_unknown);
 	if (marks_inner(plan) && ccr_node_is_batch(plan->righttree))

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "cell.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -141,6 +142,7 @@ evaluate(CcrScan *scan, CcrRound *round, CcrScanCall *call, int row,
 		 Datum *values, bool *nulls, CcrLooked *looked)
 {
 	ExprContext *econtext = scan->node->ps.ps_ExprContext;
+	bool		any_null = false;
 
 	looked->answered = NULL;
 	looked->item = CCR_NOT_ASKED;
@@ -158,10 +160,114 @@ evaluate(CcrScan *scan, CcrRound *round, CcrScanCall *call, int row,
 	for (int i = 0; i < call->nargs; i++)
 	{
 		values[i] = ExecEvalExpr(call->args[i], econtext, &nulls[i]);
-		if (nulls[i] && call->strict)
-			looked->item = CCR_NO_CALL;
+		any_null |= nulls[i];
 	}
-	return looked->item != CCR_NO_CALL;
+	if (any_null && call->strict)
+	{
+		looked->item = CCR_NO_CALL;
+		return false;
+	}
+	return true;
+}
+
+/* The arguments of some rows' calls, one after the other. */
+typedef struct Arguments
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			nitems;
+} Arguments;
+
+static void
+evaluate_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
+			  int last, CcrLooked *looked, Arguments *arguments)
+{
+	for (int row = first; row <= last; row++)
+	{
+		int			start = arguments->nitems * Max(call->nargs, 1);
+
+		if (evaluate(scan, round, call, row, &arguments->values[start],
+					 &arguments->nulls[start], &looked[row]))
+			looked[row].item = arguments->nitems++;
+	}
+}
+
+/* Errors that are not those of an expression. */
+static bool
+concerns_statement(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_INTERNAL_ERROR:
+			return true;
+		default:
+			return sqlstate == ERRCODE_ASSERT_FAILURE;
+	}
+}
+
+/*
+ * The error is raised when SQL comes to evaluate the row, if it does: until
+ * then there are rows to be emitted, and maybe they are all that is wanted.
+ */
+static void
+evaluate_fallible_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call,
+					   int first, int last, CcrLooked *looked,
+					   Arguments *arguments)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	for (int row = first; row <= last; row++)
+	{
+		looked[row].answered = NULL;
+		looked[row].item = CCR_NOT_ASKED;
+	}
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		evaluate_rows(scan, round, call, first, last, looked, arguments);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		if (concerns_statement(edata->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		FreeErrorData(edata);
+	}
+	PG_END_TRY();
+}
+
+/* Encode the arguments and send them off. */
+static void
+submit(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
+	   CcrAsked *asked)
+{
+	CcrDefinition *definition = ccr_scan_definition(call);
+	CcrEntered	entered;
+
+	ccr_definition_enter(definition, &entered);
+	ccr_items_init(&asked->items);
+	for (int i = 0; i < arguments->nitems; i++)
+		ccr_items_add(definition, &asked->items, &arguments->values[i * call->nargs],
+					  &arguments->nulls[i * call->nargs]);
+	scan->max_size = Min(scan->max_size, ccr_max_size);
+	scan->max_bytes = Min(scan->max_bytes, ccr_max_bytes);
+	asked->pending = ccr_lookup_submit(definition, definition->result, &asked->items,
+									   CurrentResourceOwner);
+	ccr_definition_leave(&entered);
 }
 
 /*
@@ -176,36 +282,20 @@ ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
 	MemoryContext scratch = AllocSetContextCreate(round->context, "concresce arguments",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(scratch);
-	int			nrows = last - first + 1;
-	int			stride = Max(call->nargs, 1);
-	Datum	   *values = palloc(nrows * stride * sizeof(Datum));
-	bool	   *nulls = palloc(nrows * stride * sizeof(bool));
-	int			nitems = 0;
+	int			nvalues = (last - first + 1) * Max(call->nargs, 1);
+	Arguments	arguments = {
+		.values = palloc(nvalues * sizeof(Datum)),
+		.nulls = palloc(nvalues * sizeof(bool))
+	};
 
-	for (int row = first; row <= last; row++)
-	{
-		CcrLooked  *looked = &asked->looked[row];
-
-		if (evaluate(scan, round, call, row, &values[nitems * stride],
-					 &nulls[nitems * stride], looked))
-			looked->item = nitems++;
-	}
-	if (nitems > 0)
-	{
-		CcrDefinition *definition = ccr_scan_definition(call);
-		CcrEntered	entered;
-
-		MemoryContextSwitchTo(round->context);
-		ccr_definition_enter(definition, &entered);
-		ccr_items_init(&asked->items);
-		for (int i = 0; i < nitems; i++)
-			ccr_items_add(definition, &asked->items, &values[i * stride], &nulls[i * stride]);
-		scan->max_size = Min(scan->max_size, ccr_max_size);
-		scan->max_bytes = Min(scan->max_bytes, ccr_max_bytes);
-		asked->pending = ccr_lookup_submit(definition, definition->result, &asked->items,
-										   CurrentResourceOwner);
-		ccr_definition_leave(&entered);
-	}
+	/* there are no subtransactions in parallel mode: errors come early there */
+	if (call->fallible && !IsInParallelMode())
+		evaluate_fallible_rows(scan, round, call, first, last, asked->looked, &arguments);
+	else
+		evaluate_rows(scan, round, call, first, last, asked->looked, &arguments);
+	MemoryContextSwitchTo(round->context);
+	if (arguments.nitems > 0)
+		submit(scan, call, &arguments, asked);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 }

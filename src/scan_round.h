@@ -28,7 +28,8 @@ typedef struct CcrScanCall
 	ExprState **args;
 	ExprState  *guard;			/* NULL: none */
 	int			stage;
-	Bitmapset  *uses;			/* indexes of the calls that these two read */
+	bool		fallible;		/* evaluating these two may raise an error */
+	Bitmapset  *uses;			/* indexes of the calls that they read */
 	int			attempt;		/* rows to ask for again when one fails; 0 or
 								 * 1: it is called plainly */
 
