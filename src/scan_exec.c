@@ -239,6 +239,9 @@ begin_rows(BatchState *state)
 	if (limit > 0)
 		state->size = filters ? Max(CCR_FIRST_ROUND, Min(limit, INT_MAX)) :
 			Min(limit, INT_MAX);
+
+	/* a sort that is to give the first rows only does less work */
+	ExecSetTupleBound(state->left, outerPlanState(state));
 }
 
 static Size
@@ -415,7 +418,7 @@ rescan(CustomScanState *css)
 	state->current = 0;
 	state->nrounds = 0;
 	state->ended = false;
-	state->size = 0;
+	begin_rows(state);			/* before the child, as it may be a sort */
 	ExecScanReScan(&css->ss);
 	if (outerPlanState(css)->chgParam == NULL)
 		ExecReScan(outerPlanState(css));
