@@ -112,6 +112,27 @@ ccr_call_obstacle(FuncExpr *call)
 	return NULL;
 }
 
+static bool
+params_walker(Node *node, void *context)
+{
+	Bitmapset **params = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		*params = bms_add_member(*params, ((Param *) node)->paramid);
+	return expression_tree_walker(node, params_walker, context);
+}
+
+Bitmapset *
+ccr_params_of(Node *node)
+{
+	Bitmapset  *params = NULL;
+
+	(void) params_walker(node, &params);
+	return params;
+}
+
 /* -------------------------------------------------------------- with guards */
 
 typedef struct Finder
@@ -237,7 +258,23 @@ reachable(const CcrCalls *calls, Node *node)
 {
 	int			varno = calls->varno;
 
-	return varno == 0 || !vars_walker(node, &varno);
+	if (varno == 0 && calls->params == NULL)
+		return true;
+	return !vars_walker(node, &varno) &&
+		(calls->params == NULL || bms_is_subset(ccr_params_of(node), calls->params));
+}
+
+/* Without what cannot be told from outside, the guard holds more often. */
+static List *
+guard_from_outside(const CcrCalls *calls, List *guard)
+{
+	List	   *kept = NIL;
+	ListCell   *lc;
+
+	foreach(lc, guard)
+		if (reachable(calls, lfirst(lc)) && movable(lfirst(lc)))
+			kept = lappend(kept, lfirst(lc));
+	return kept;
 }
 
 static bool
@@ -277,20 +314,24 @@ static void
 add_call(Finder *finder, FuncExpr *expr)
 {
 	CcrCall    *call = ccr_calls_member(finder->calls, expr);
+	const Bitmapset *passed = finder->calls->passed;
+	List	   *guard = finder->guard;
 
+	if (finder->calls->params)
+		guard = guard_from_outside(finder->calls, guard);
 	if (ccr_call_obstacle(expr) ||
 		!reachable(finder->calls, (Node *) expr->args) ||
-		!reachable(finder->calls, (Node *) finder->guard) ||
-		!movable((Node *) finder->guard))
+		!reachable(finder->calls, (Node *) guard) || !movable((Node *) guard) ||
+		(passed && !bms_overlap(ccr_params_of((Node *) expr->args), passed)))
 		return;
 	if (call)
 	{
-		add_place(call, finder->guard);
+		add_place(call, guard);
 		return;
 	}
 	call = palloc0(sizeof(CcrCall));
 	call->call = expr;
-	call->guard = finder->guard;
+	call->guard = guard;
 	finder->calls->calls = lappend(finder->calls->calls, call);
 }
 
@@ -329,6 +370,7 @@ find_walker(Node *node, void *context)
 			return false;
 		case T_List:
 		case T_TargetEntry:
+		case T_RangeTblFunction:
 		case T_OpExpr:
 		case T_DistinctExpr:
 		case T_NullIfExpr:

@@ -30,6 +30,10 @@ typedef struct CcrCalls
 {
 	int			varno;			/* arguments may hold Vars of this only; 0: of
 								 * any */
+	const Bitmapset *params;	/* or no Vars, but these PARAM_EXEC parameters.
+								 * Conditions that need more are left out of
+								 * guards then */
+	const Bitmapset *passed;	/* and one of these at least */
 	List	   *calls;			/* CcrCall; no two are equal */
 } CcrCalls;
 
@@ -90,6 +94,9 @@ extern Node *ccr_terms_apply(const CcrTerms *terms, Node *node);
  */
 extern Node *ccr_cell_wanted(FuncExpr *call);
 extern bool ccr_is_cell_wanted(Node *node);
+
+/* The numbers of the PARAM_EXEC parameters in an expression. */
+extern Bitmapset *ccr_params_of(Node *node);
 
 /* Add to a list what an expression needs from below, each once. */
 extern List *ccr_atoms_add(List *atoms, Node *node);

@@ -103,6 +103,12 @@ ccr_fields_change(Plan *plan, CcrChange change, void *context)
 {
 	CHANGE(plan->targetlist);
 	CHANGE(plan->qual);
+	ccr_fields_change_others(plan, change, context);
+}
+
+void
+ccr_fields_change_others(Plan *plan, CcrChange change, void *context)
+{
 	switch (nodeTag(plan))
 	{
 		case T_NestLoop:

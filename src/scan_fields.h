@@ -13,9 +13,13 @@
 
 #include "nodes/plannodes.h"
 
-/* Replace each expression, or list of them, by what the function returns. */
+/*
+ * Replace each expression, or list of them, by what the function returns;
+ * or only those other than target list and qual.
+ */
 typedef Node *(*CcrChange) (Node *node, void *context);
 extern void ccr_fields_change(Plan *plan, CcrChange change, void *context);
+extern void ccr_fields_change_others(Plan *plan, CcrChange change, void *context);
 
 /* Visit the places that hold the children, subqueries of scans included. */
 typedef void (*CcrVisit) (Plan **child, void *context);

@@ -47,37 +47,47 @@ holds_row_values(Node *node, void *context)
 	return expression_tree_walker(node, holds_row_values, context);
 }
 
-static bool
-find_walker(Node *node, void *context)
+/* Where a search is, in a plan. */
+typedef struct Search
 {
-	Hoist	   *hoist = context;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, FuncExpr) && ccr_is_lookup(((FuncExpr *) node)->funcid))
-	{
-		FuncExpr   *expr = (FuncExpr *) node;
-		Bitmapset  *params = ccr_node_params((Node *) expr->args);
-
-		if (bms_overlap(params, hoist->passed) && bms_is_subset(params, hoist->known) &&
-			!holds_row_values((Node *) expr->args, NULL) &&
-			ccr_call_obstacle(expr) == NULL &&
-			ccr_calls_member(&hoist->inner, expr) == NULL)
-		{
-			CcrCall    *call = palloc0(sizeof(CcrCall));
-
-			call->call = expr;
-			hoist->inner.calls = lappend(hoist->inner.calls, call);
-		}
-	}
-	return expression_tree_walker(node, find_walker, context);
-}
+	CcrCalls   *calls;
+	List	   *guard;			/* conditions for a node to be run at all */
+} Search;
 
 static Node *
-find_in_expression(Node *node, void *context)
+find_in_field(Node *node, void *context)
 {
-	(void) find_walker(node, context);
+	Search	   *search = context;
+
+	ccr_calls_find(search->calls, node, search->guard);
 	return node;
+}
+
+static void
+find_in_plan(Plan **link, void *context)
+{
+	Plan	   *plan = *link;
+	Search		search = *(Search *) context;
+
+	if (IsA(plan, Result))
+		search.guard = list_concat_copy(search.guard,
+										(List *) ((Result *) plan)->resconstantqual);
+	ccr_fields_change_others(plan, find_in_field, &search);
+	ccr_calls_find_in_quals(search.calls, plan->qual, search.guard);
+	ccr_calls_find(search.calls, (Node *) plan->targetlist,
+				   list_concat_copy(search.guard, plan->qual));
+	ccr_fields_children(plan, find_in_plan, &search);
+}
+
+/* The calls in a plan whose arguments are parameters that are passed to it. */
+static void
+find_calls(Plan *plan, Hoist *hoist)
+{
+	Search		search = {.calls = &hoist->inner};
+
+	hoist->inner.params = hoist->known;
+	hoist->inner.passed = hoist->passed;
+	find_in_plan(&plan, &search);
 }
 
 /* --------------------------------------------------------------- replacing */
@@ -144,7 +154,7 @@ note_function_params(FunctionScan *scan, const Bitmapset *cells)
 		RangeTblFunction *function = lfirst(lc);
 
 		function->funcparams = bms_add_members(function->funcparams,
-											   bms_intersect(ccr_node_params(function->funcexpr),
+											   bms_intersect(ccr_params_of(function->funcexpr),
 															 cells));
 	}
 }
@@ -154,7 +164,7 @@ note_cells(Node *node, void *context)
 {
 	Hoist	   *hoist = context;
 
-	hoist->seen = bms_join(hoist->seen, bms_intersect(ccr_node_params(node), hoist->cells));
+	hoist->seen = bms_join(hoist->seen, bms_intersect(ccr_params_of(node), hoist->cells));
 	return node;
 }
 
@@ -233,16 +243,17 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 	if (hoist.passed == NULL)
 		return;
 	hoist.known = bms_union(hoist.passed, loop->join.plan.extParam);
-	ccr_fields_change_tree(loop->join.plan.righttree, find_in_expression, &hoist);
+	find_calls(loop->join.plan.righttree, &hoist);
 	if (hoist.inner.calls == NIL)
 		return;
 
 	foreach(lc, hoist.inner.calls)
 	{
+		CcrCall    *inner = lfirst(lc);
 		CcrCall    *call = palloc0(sizeof(CcrCall));
 
-		call->call = (FuncExpr *) in_outer_terms((Node *) ((CcrCall *) lfirst(lc))->call,
-												 &hoist);
+		call->call = (FuncExpr *) in_outer_terms((Node *) inner->call, &hoist);
+		call->guard = (List *) in_outer_terms((Node *) inner->guard, &hoist);
 		outer.calls = lappend(outer.calls, call);
 	}
 	child = ccr_put_below(planning, loop->join.plan.lefttree, &outer, reach);
@@ -264,7 +275,7 @@ typedef struct Lift
 static bool
 sets_param(const Lift *lift, Node *node)
 {
-	Bitmapset  *params = ccr_node_params(node);
+	Bitmapset  *params = ccr_params_of(node);
 	ListCell   *lc;
 
 	foreach(lc, lift->params)
@@ -404,6 +415,26 @@ arguments_for_params(Node *node, void *context)
 	return expression_tree_mutator(node, arguments_for_params, context);
 }
 
+/* What gets a cell for a call from where the guard holds, else NULL. */
+static Node *
+cell_if(FuncExpr *call, List *guard)
+{
+	Node	   *cell = ccr_cell_wanted(call);
+	CaseExpr   *choice = makeNode(CaseExpr);
+	CaseWhen   *when = makeNode(CaseWhen);
+
+	if (guard == NIL)
+		return cell;
+	when->expr = make_ands_explicit(guard);
+	when->result = (Expr *) cell;
+	when->location = -1;
+	choice->casetype = BYTEAOID;
+	choice->args = list_make1(when);
+	choice->defresult = (Expr *) makeNullConst(BYTEAOID, -1, InvalidOid);
+	choice->location = -1;
+	return (Node *) choice;
+}
+
 /* Have each reference to the sub-plan hand over the cells of the calls. */
 static Node *
 pass_to_subplan(Node *node, void *context)
@@ -424,11 +455,12 @@ pass_to_subplan(Node *node, void *context)
 	{
 		CcrCall    *call = lfirst(lc);
 		Node	   *outer = arguments_for_params((Node *) call->call, before);
+		Node	   *guard = arguments_for_params((Node *) call->guard, before);
 
 		/* the mutator has copied the node, but not this list */
 		subplan->parParam = lappend_int(list_copy(subplan->parParam),
 										castNode(Param, call->cell)->paramid);
-		subplan->args = lappend(subplan->args, ccr_cell_wanted((FuncExpr *) outer));
+		subplan->args = lappend(subplan->args, cell_if((FuncExpr *) outer, (List *) guard));
 	}
 	return node;
 }
@@ -462,7 +494,7 @@ hoist_from_subplan(CcrPlanning *planning, int number)
 	foreach(lc, reference.found->parParam)
 		hoist.passed = bms_add_member(hoist.passed, lfirst_int(lc));
 	hoist.known = hoist.passed;
-	ccr_fields_change_tree(lfirst(cell), find_in_expression, &hoist);
+	find_calls(lfirst(cell), &hoist);
 	if (hoist.inner.calls == NIL)
 		return;
 

@@ -55,27 +55,6 @@ scan_tuple(Plan *child, const CcrCalls *calls, const CcrTerms *shown)
 	return tlist;
 }
 
-static bool
-params_walker(Node *node, void *context)
-{
-	Bitmapset **params = context;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
-		*params = bms_add_member(*params, ((Param *) node)->paramid);
-	return expression_tree_walker(node, params_walker, context);
-}
-
-Bitmapset *
-ccr_node_params(Node *node)
-{
-	Bitmapset  *params = NULL;
-
-	(void) params_walker(node, &params);
-	return params;
-}
-
 Plan *
 ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 			  const CcrTerms *in, const CcrTerms *shown, const CcrReach *reach,
@@ -113,8 +92,8 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	plan->parallel_safe = child->parallel_safe;
 	plan->parallel_aware = planning->parallel;	/* to count in one place */
 	plan->plan_node_id = ++planning->last_node_id;
-	params = bms_union(ccr_node_params((Node *) targetlist), ccr_node_params((Node *) qual));
-	params = bms_add_members(params, ccr_node_params((Node *) node->custom_exprs));
+	params = bms_union(ccr_params_of((Node *) targetlist), ccr_params_of((Node *) qual));
+	params = bms_add_members(params, ccr_params_of((Node *) node->custom_exprs));
 	plan->extParam = bms_union(child->extParam, params);
 	plan->allParam = bms_union(child->allParam, params);
 	return plan;

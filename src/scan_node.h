@@ -51,9 +51,6 @@ extern Plan *ccr_node_make(CcrPlanning *planning, Plan *child,
 						   List *targetlist, List *qual);
 extern bool ccr_node_is_batch(Plan *plan);
 
-/* The numbers of the PARAM_EXEC parameters in an expression. */
-extern Bitmapset *ccr_node_params(Node *node);
-
 /* What the executor's side reads. */
 #define CCR_NODE_NAME	"ConcresceBatch"
 
