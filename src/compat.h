@@ -64,6 +64,17 @@
 #define CCR_MERGE_INSERTS(action)	(!(action)->matched)
 #endif
 
+/* Since 18 a query with groups has an entry more in its range table. */
+static inline int
+ccr_explain_rtable_size(const ExplainState *es)
+{
+#if PG_VERSION_NUM >= 180000
+	return es->rtable_size;
+#else
+	return list_length(es->rtable);
+#endif
+}
+
 /* object_aclcheck() came with 16. */
 static inline AclResult
 ccr_server_aclcheck(Oid serverid, Oid roleid, AclMode mode)

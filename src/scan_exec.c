@@ -476,7 +476,7 @@ static void
 explain_call(CcrScanCall *call, CcrCallCounts *counts, List *context, ExplainState *es)
 {
 	CcrDefinition *definition = ccr_scan_definition(call);
-	bool		prefixed = list_length(es->rtable) > 1 || es->verbose;
+	bool		prefixed = ccr_explain_rtable_size(es) > 1 || es->verbose;
 	CcrEntered	entered;
 
 	ExplainOpenGroup("Lookup", NULL, true, es);
