@@ -459,6 +459,12 @@ submit_again(CcrPending *pending)
 	pending->owner = owner;
 }
 
+void
+ccr_lookup_restart_timeout(CcrPending *pending)
+{
+	pending->deadline = deadline_from(GetCurrentTimestamp(), pending->timeout);
+}
+
 bool
 ccr_lookup_ready(CcrPending *pending)
 {

@@ -65,6 +65,9 @@ extern CcrPending *ccr_lookup_submit(CcrDefinition *definition,
 /* Would taking it not have to wait? */
 extern bool ccr_lookup_ready(CcrPending *pending);
 
+/* Let its timeout run from now on: nobody has waited for it yet. */
+extern void ccr_lookup_restart_timeout(CcrPending *pending);
+
 /*
  * Wait for a request and take what it brought, into the current context.
  * pending is gone after this, whether it returns or raises an error.  Errors

@@ -309,6 +309,9 @@ take(CcrScan *scan, CcrRound *round, int n, CcrAsked *asked)
 	CcrAnswered *answered;
 
 	asked->pending = NULL;
+
+	/* who fetches from a cursor may have been away for long */
+	ccr_lookup_restart_timeout(pending);
 	answered = ccr_lookup_take(pending);
 	MemoryContextSwitchTo(old);
 	pg_atomic_fetch_add_u64(&counts->keys, answered->n - answered->joined);
