@@ -277,6 +277,34 @@ guard_from_outside(const CcrCalls *calls, List *guard)
 	return kept;
 }
 
+/* What cannot fail: evaluating it once too often does no harm. */
+static bool
+infallible(Node *node)
+{
+	ListCell   *lc;
+
+	switch (nodeTag(node))
+	{
+		case T_Const:
+		case T_Param:
+			return true;
+		case T_RelabelType:
+			return infallible((Node *) ((RelabelType *) node)->arg);
+		case T_List:
+			foreach(lc, (List *) node)
+				if (!infallible(lfirst(lc)))
+					return false;
+			return true;
+		case T_FuncExpr:
+			return (ccr_is_lookup(((FuncExpr *) node)->funcid) ||
+					get_func_leakproof(((FuncExpr *) node)->funcid)) &&
+				(((FuncExpr *) node)->args == NIL ||
+				 infallible((Node *) ((FuncExpr *) node)->args));
+		default:
+			return false;
+	}
+}
+
 static bool
 mentions_walker(Node *node, void *call)
 {
@@ -318,7 +346,12 @@ add_call(Finder *finder, FuncExpr *expr)
 	List	   *guard = finder->guard;
 
 	if (finder->calls->params)
+	{
 		guard = guard_from_outside(finder->calls, guard);
+		if (list_length(guard) < list_length(finder->guard) && expr->args &&
+			!infallible((Node *) expr->args))
+			return;
+	}
 	if (ccr_call_obstacle(expr) ||
 		!reachable(finder->calls, (Node *) expr->args) ||
 		!reachable(finder->calls, (Node *) guard) || !movable((Node *) guard) ||
