@@ -145,6 +145,8 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 
 	call->fallible = contain_leaked_vars((Node *) plan->args) ||
 		contain_leaked_vars((Node *) plan->guard);
+	call->params = bms_union(ccr_params_of((Node *) plan->args),
+							 ccr_params_of((Node *) plan->guard));
 	(void) uses_walker((Node *) plan->args, &columns);
 	(void) uses_walker((Node *) plan->guard, &columns);
 	for (int i = 0; i < state->scan.ncalls; i++)
@@ -182,6 +184,7 @@ has_tids(PlanState *child)
 		case T_SeqScanState:
 		case T_SampleScanState:
 		case T_IndexScanState:
+		case T_IndexOnlyScanState:
 		case T_BitmapHeapScanState:
 		case T_TidScanState:
 		case T_TidRangeScanState:

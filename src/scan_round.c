@@ -8,17 +8,29 @@
  */
 #include "postgres.h"
 
+#include "access/relscan.h"
 #include "access/xact.h"
 #include "cell.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "executor/nodeSubplan.h"
 #include "miscadmin.h"
 #include "scan_round.h"
 #include "settings.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
 
 /* ----------------------------------------------------------------- reading */
+
+/* As WHERE CURRENT OF would find it. */
+static ItemPointerData
+place_of_row(ScanState *node)
+{
+	if (IsA(node, IndexOnlyScanState))
+		return ((IndexOnlyScanState *) node)->ioss_ScanDesc->xs_heaptid;
+	return node->ss_ScanTupleSlot->tts_tid;
+}
 
 bool
 ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
@@ -47,10 +59,8 @@ ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 		MemoryContextSwitchTo(old);
 		if (scan->has_tids)
 		{
-			TupleTableSlot *scanned = ((ScanState *) child)->ss_ScanTupleSlot;
-
-			round->tids[round->nrows] = scanned->tts_tid;
-			round->tableoid = scanned->tts_tableOid;
+			round->tids[round->nrows] = place_of_row((ScanState *) child);
+			round->tableoid = RelationGetRelid(scan->node->ss_currentRelation);
 		}
 		bytes += tuple->t_len;
 		round->rows[round->nrows++] = tuple;
@@ -224,6 +234,8 @@ evaluate_fallible_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call,
 		looked[row].answered = NULL;
 		looked[row].item = CCR_NOT_ASKED;
 	}
+	/* plans that are run at need would be of the subtransaction, and end with it */
+	ExecSetParamPlanMulti(call->params, scan->node->ps.ps_ExprContext);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();

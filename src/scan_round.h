@@ -29,6 +29,7 @@ typedef struct CcrScanCall
 	ExprState  *guard;			/* NULL: none */
 	int			stage;
 	bool		fallible;		/* evaluating these two may raise an error */
+	Bitmapset  *params;			/* PARAM_EXEC parameters that they refer to */
 	Bitmapset  *uses;			/* indexes of the calls that they read */
 	int			attempt;		/* rows to ask for again when one fails; 0 or
 								 * 1: it is called plainly */
