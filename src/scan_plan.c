@@ -474,6 +474,8 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 			below_condition(planning, (Join *) plan);
 			return above(planning, plan, &reach);
 		case T_Group:
+		case T_Gather:
+		case T_GatherMerge:
 		case T_SeqScan:
 		case T_SampleScan:
 		case T_IndexScan:
