@@ -24,7 +24,6 @@
 
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/proclang.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -35,6 +34,7 @@
 #include "optimizer/planner.h"
 #include "scan_fields.h"
 #include "scan_hoist.h"
+#include "scan_known.h"
 #include "scan_moves.h"
 #include "scan_node.h"
 #include "scan_plan.h"
@@ -43,7 +43,6 @@
 #include "shmem.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 static planner_hook_type prev_planner = NULL;
 
@@ -507,20 +506,6 @@ note_node_id(Plan **plan, void *context)
 	ccr_fields_children(*plan, note_node_id, context);
 }
 
-/* A function that is not PostgreSQL's own is among the plan's dependencies. */
-static bool
-may_hold_lookups(PlannedStmt *stmt)
-{
-	ListCell   *lc;
-
-	if (stmt->commandType == CMD_UTILITY)
-		return false;
-	foreach(lc, stmt->invalItems)
-		if (((PlanInvalItem *) lfirst(lc))->cacheId == PROCOID)
-			return OidIsValid(get_language_oid("concresce", true));
-	return false;
-}
-
 static void
 put_batch_nodes(PlannedStmt *stmt, int cursor_options)
 {
@@ -554,7 +539,7 @@ plan_statement(Query *parse, const char *query_string, int cursor_options,
 		prev_planner(parse, query_string, cursor_options, params) :
 		standard_planner(parse, query_string, cursor_options, params);
 
-	if (ccr_enable_batchscan && may_hold_lookups(stmt))
+	if (ccr_enable_batchscan && ccr_may_hold_lookups(stmt))
 	{
 		put_batch_nodes(stmt, cursor_options);
 		if (message_level_is_interesting(DEBUG1))

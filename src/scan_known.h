@@ -1,0 +1,15 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_known.h
+ *	  Whether a plan may hold lookups, without looking at it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SCAN_KNOWN_H
+#define CCR_SCAN_KNOWN_H
+
+#include "nodes/plannodes.h"
+
+extern bool ccr_may_hold_lookups(const PlannedStmt *stmt);
+
+#endif							/* CCR_SCAN_KNOWN_H */
