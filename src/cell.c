@@ -38,6 +38,7 @@ ccr_cell_make(const CcrAnswered *answered, uint32 item)
 	SET_VARSIZE(cell, size);
 	cell->counters = answered->counters - ccr_counters;
 	cell->on_missing = answered->on_missing;
+	cell->shape = answered->shape;
 	cell->no_call = false;
 	memcpy(&cell->entry, entry, length);
 	return PointerGetDatum(cell);
@@ -176,6 +177,10 @@ value_of_call(FunctionCallInfo fcinfo, int leading)
 	cell = (CcrCell *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
 	if (cell->no_call)
 		return no_result(fcinfo, site);
+
+	/* a type may be altered while a cursor is open */
+	if (cell->shape != site->definition->result->shape)
+		return call_plainly(fcinfo, site, leading);
 	return read_cell(fcinfo, site, cell);
 }
 

@@ -25,6 +25,7 @@ typedef struct CcrCell
 	int32		vl_len_;		/* varlena header */
 	int32		counters;		/* index */
 	int32		on_missing;		/* CcrOnMissing */
+	uint32		shape;			/* of the result, when it was looked up */
 	bool		no_call;		/* STRICT and an argument is NULL */
 	CcrEntry	entry;			/* unless no_call */
 } CcrCell;

@@ -75,6 +75,15 @@ ccr_explain_rtable_size(const ExplainState *es)
 #endif
 }
 
+/* Run-time partition pruning went from the nodes to the statement in 18. */
+#if PG_VERSION_NUM >= 180000
+#define CCR_PRUNE_INFO(append)		((PartitionPruneInfo *) NULL)
+#define CCR_PRUNE_INFOS(stmt)		((stmt)->partPruneInfos)
+#else
+#define CCR_PRUNE_INFO(append)		((append)->part_prune_info)
+#define CCR_PRUNE_INFOS(stmt)		((List *) NIL)
+#endif
+
 /* object_aclcheck() came with 16. */
 static inline AclResult
 ccr_server_aclcheck(Oid serverid, Oid roleid, AclMode mode)

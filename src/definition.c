@@ -12,6 +12,7 @@
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "definition.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -274,6 +275,24 @@ compile_body(CcrDefinition *definition, HeapTuple tuple)
 		definition->sql = ccr_body_bulk_sql(definition->body);
 }
 
+static void
+note_shape(CcrResult *result)
+{
+	result->shape = hash_combine(result->returns_set, result->ncolumns);
+	for (int i = 0; i < result->ncolumns; i++)
+	{
+		CcrResultWire *wire = &result->columns[i];
+
+		result->shape = hash_combine(result->shape, wire->type);
+		result->shape = hash_combine(result->shape, wire->base);
+		result->shape = hash_combine(result->shape, wire->typmod);
+		if (result->attributes)
+			result->shape = hash_combine(result->shape, result->attributes[i]);
+	}
+	if (result->tupdesc)
+		result->shape = hash_combine(result->shape, result->tupdesc->natts);
+}
+
 CcrResult *
 ccr_result_from_tupdesc(TupleDesc tupdesc, bool returns_set,
 						MemoryContext context)
@@ -299,6 +318,7 @@ ccr_result_from_tupdesc(TupleDesc tupdesc, bool returns_set,
 	if (result->type != RECORDOID)
 		ccr_wire_result(&result->whole, result->type, -1, context);
 	BlessTupleDesc(result->tupdesc);
+	note_shape(result);
 	MemoryContextSwitchTo(old);
 	return result;
 }
@@ -317,6 +337,7 @@ scalar_result(Oid type, bool returns_set, MemoryContext context)
 		result->columns = MemoryContextAllocZero(context, sizeof(CcrResultWire));
 		ccr_wire_result(result->columns, type, -1, context);
 	}
+	note_shape(result);
 	return result;
 }
 

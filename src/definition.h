@@ -26,6 +26,7 @@ typedef struct CcrResult
 	CcrResultWire *columns;
 	int		   *attributes;		/* 0-based, of each column; composite only */
 	CcrResultWire whole;		/* composite only: one column that is all */
+	uint32		shape;			/* hash of all that tells how rows are read */
 } CcrResult;
 
 /* Immutable once made, but for the caches at its end. */

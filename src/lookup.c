@@ -15,6 +15,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_proc.h"
+#include "common/hashfn.h"
 #include "compat.h"
 #include "key.h"
 #include "lookup.h"
@@ -299,6 +300,16 @@ submit(CcrDefinition *definition, const CcrResult *result,
 	return request;
 }
 
+/* The settings that say what items mean, and to whom they go. */
+static uint64
+present_settings(void)
+{
+	return hash_bytes_extended((const unsigned char *) ccr_server_name,
+							   strlen(ccr_server_name),
+							   hash_bytes_extended((const unsigned char *) ccr_key,
+												   strlen(ccr_key), 0));
+}
+
 CcrPending *
 ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
 				  const CcrItems *items, ResourceOwner owner)
@@ -318,6 +329,7 @@ ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
 	pending->timeout = ccr_timeout;
 	pending->on_missing = ccr_on_missing;
 	pending->deadline = deadline_from(now, ccr_timeout);
+	pending->settings = present_settings();
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
 	dlist_push_tail(&under_way, &pending->node);
 	pending->request = submit(definition, result, items, now);
@@ -436,27 +448,37 @@ wait_for_pending(CcrPending *pending)
 
 /*
  * The collector did not know the source: describe it and submit the items
- * again, with the rights and settings of the lookup.
+ * again, with the rights and settings of the lookup.  If settings have changed
+ * since, they would be another source's items: false.
  */
-static void
+static bool
 submit_again(CcrPending *pending)
 {
 	CcrRequest *request = pending->request;
 	TimestampTz start = request->submitted;
 	ResourceOwner owner = pending->owner;
 	CcrEntered	entered;
+	bool		same;
 
-	ccr_route_forget(pending->definition, &request->fingerprint);
-	pending->request = NULL;
-	ccr_request_free(request);
-
-	/* an error must find an owner */
-	pending->owner = CurrentResourceOwner;
 	ccr_definition_enter_as(pending->definition, pending->roleid,
 							pending->sec_context, &entered);
-	pending->request = submit(pending->definition, pending->result, pending->items, start);
+	same = pending->settings == present_settings();
+	if (same)
+	{
+		ccr_route_forget(pending->definition, &request->fingerprint);
+		pending->request = NULL;
+		ccr_request_free(request);
+
+		/* an error must find an owner */
+		pending->owner = CurrentResourceOwner;
+		pending->request = submit(pending->definition, pending->result,
+								  pending->items, start);
+		pending->owner = owner;
+	}
+	else
+		request->failure = CCR_FAILURE_OTHER_SETTINGS;
 	ccr_definition_leave(&entered);
-	pending->owner = owner;
+	return same;
 }
 
 void
@@ -473,8 +495,7 @@ ccr_lookup_ready(CcrPending *pending)
 	pg_read_barrier();
 	if (pending->request->failure != CCR_FAILURE_UNKNOWN_SOURCE)
 		return true;
-	submit_again(pending);
-	return false;
+	return !submit_again(pending);
 }
 
 /* -------------------------------------------------------------- the answer */
@@ -540,6 +561,13 @@ raise_failure(const CcrDefinition *definition, CcrFailure failure)
 		case CCR_FAILURE_UNKNOWN_OUTCOME:
 			collector_gone(definition->name, true);
 			break;
+		case CCR_FAILURE_OTHER_SETTINGS:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("\"concresce.server\" or \"concresce.key\" was changed during lookup %s",
+							definition->name),
+					 errdetail("It was about to be sent again, after the collector had restarted.")));
+			break;
 		default:
 			ereport(ERROR,
 					(errcode(ERRCODE_INTERNAL_ERROR),
@@ -575,17 +603,16 @@ ccr_lookup_take(CcrPending *pending)
 	CcrRequest *request;
 
 	wait_for_pending(pending);
-	while (pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE)
-	{
-		submit_again(pending);
+	while (pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE &&
+		   submit_again(pending))
 		wait_for_pending(pending);
-	}
 	request = pending->request;
 	answered->n = request->nitems;
 	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
 	answered->counters = &ccr_counters[request->counters];
 	answered->failure = request->failure;
 	answered->on_missing = pending->on_missing;
+	answered->shape = pending->result->shape;
 	answered->joined = request->joined;
 	answered->remote_us = request->remote_us;
 	if (answered->failure == CCR_FAILURE_NONE)

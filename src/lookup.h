@@ -35,6 +35,8 @@ typedef struct CcrPending
 	int			on_missing;		/* CcrOnMissing, then */
 	Oid			roleid;			/* with whose rights; to submit it again */
 	int			sec_context;
+	uint64		settings;		/* hash of the server and the key that it was
+								 * submitted with */
 } CcrPending;
 
 /* What a request brought, copied out of shared memory. */
@@ -47,6 +49,7 @@ typedef struct CcrAnswered
 	int64		remote_us;		/* from departure to the end */
 	CcrCounters *counters;
 	int			on_missing;		/* CcrOnMissing, when it was submitted */
+	uint32		shape;			/* of the result that it was submitted with */
 } CcrAnswered;
 
 extern void ccr_items_init(CcrItems *items);

@@ -67,30 +67,46 @@ ccr_holds_lookup(Node *node)
 static bool
 tied_to_its_place_walker(Node *node, void *context)
 {
+	bool		has_test_value = *(bool *) context;
+	bool		inside = true;
+
 	if (node == NULL)
 		return false;
 	switch (nodeTag(node))
 	{
 		case T_SubPlan:
 		case T_AlternativeSubPlan:
-		case T_CaseTestExpr:
 		case T_CoerceToDomainValue:
 		case T_SetToDefault:
 		case T_CurrentOfExpr:
 			return true;
+		case T_CaseTestExpr:
+			return !has_test_value;
 		case T_Aggref:
 		case T_GroupingFunc:
 		case T_WindowFunc:
 			return false;		/* computed elsewhere */
+		case T_CaseExpr:
+			if (((CaseExpr *) node)->arg)
+				return tied_to_its_place_walker((Node *) ((CaseExpr *) node)->arg, context) ||
+					tied_to_its_place_walker((Node *) ((CaseExpr *) node)->args, &inside) ||
+					tied_to_its_place_walker((Node *) ((CaseExpr *) node)->defresult, context);
+			break;
+		case T_ArrayCoerceExpr:
+			return tied_to_its_place_walker((Node *) ((ArrayCoerceExpr *) node)->arg, context) ||
+				tied_to_its_place_walker((Node *) ((ArrayCoerceExpr *) node)->elemexpr, &inside);
 		default:
-			return expression_tree_walker(node, tied_to_its_place_walker, context);
+			break;
 	}
+	return expression_tree_walker(node, tied_to_its_place_walker, context);
 }
 
 static bool
 movable(Node *node)
 {
-	return !tied_to_its_place_walker(node, NULL) &&
+	bool		outside = false;
+
+	return !tied_to_its_place_walker(node, &outside) &&
 		!contain_volatile_functions(node);
 }
 
@@ -133,12 +149,36 @@ ccr_params_of(Node *node)
 	return params;
 }
 
+static bool
+params_set_walker(Node *node, void *context)
+{
+	Bitmapset **params = context;
+	ListCell   *lc;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan) && ((SubPlan *) node)->subLinkType == MULTIEXPR_SUBLINK)
+		foreach(lc, ((SubPlan *) node)->setParam)
+			*params = bms_add_member(*params, lfirst_int(lc));
+	return expression_tree_walker(node, params_set_walker, context);
+}
+
+Bitmapset *
+ccr_params_set_by(Node *node)
+{
+	Bitmapset  *params = NULL;
+
+	(void) params_set_walker(node, &params);
+	return params;
+}
+
 /* -------------------------------------------------------------- with guards */
 
 typedef struct Finder
 {
 	CcrCalls   *calls;
 	List	   *guard;
+	Bitmapset  *unset;			/* parameters that have no value yet */
 } Finder;
 
 static bool find_walker(Node *node, void *context);
@@ -148,7 +188,8 @@ find_under(Finder *finder, Node *node, List *conditions)
 {
 	Finder		inner = {
 		.calls = finder->calls,
-		.guard = list_concat_copy(finder->guard, conditions)
+		.guard = list_concat_copy(finder->guard, conditions),
+		.unset = finder->unset
 	};
 
 	(void) find_walker(node, &inner);
@@ -345,6 +386,8 @@ add_call(Finder *finder, FuncExpr *expr)
 	const Bitmapset *passed = finder->calls->passed;
 	List	   *guard = finder->guard;
 
+	if (!ccr_is_lookup(expr->funcid))
+		return;
 	if (finder->calls->params)
 	{
 		guard = guard_from_outside(finder->calls, guard);
@@ -355,6 +398,8 @@ add_call(Finder *finder, FuncExpr *expr)
 	if (ccr_call_obstacle(expr) ||
 		!reachable(finder->calls, (Node *) expr->args) ||
 		!reachable(finder->calls, (Node *) guard) || !movable((Node *) guard) ||
+		bms_overlap(ccr_params_of((Node *) expr->args), finder->unset) ||
+		bms_overlap(ccr_params_of((Node *) guard), finder->unset) ||
 		(passed && !bms_overlap(ccr_params_of((Node *) expr->args), passed)))
 		return;
 	if (call)
@@ -366,6 +411,36 @@ add_call(Finder *finder, FuncExpr *expr)
 	call->call = expr;
 	call->guard = guard;
 	finder->calls->calls = lappend(finder->calls->calls, call);
+}
+
+/*
+ * A record is looked up ahead where its fields are taken apart at once: what
+ * else may be done with it needs the call itself, to tell its columns.
+ */
+static void
+find_record(Finder *finder, Expr *expr)
+{
+	if (IsA(expr, FuncExpr) && ((FuncExpr *) expr)->funcresulttype == RECORDOID)
+	{
+		(void) find_walker((Node *) ((FuncExpr *) expr)->args, finder);
+		add_call(finder, (FuncExpr *) expr);
+	}
+	else
+		(void) find_walker((Node *) expr, finder);
+}
+
+/* What compares a sub-plan's rows needs their values. */
+static void
+find_in_subplan(Finder *finder, SubPlan *subplan)
+{
+	Finder		inner = *finder;
+	ListCell   *lc;
+
+	(void) find_walker((Node *) subplan->args, finder);
+	inner.unset = bms_copy(finder->unset);
+	foreach(lc, subplan->paramIds)
+		inner.unset = bms_add_member(inner.unset, lfirst_int(lc));
+	(void) find_walker(subplan->testexpr, &inner);
 }
 
 /*
@@ -398,21 +473,32 @@ find_walker(Node *node, void *context)
 			return find_walker((Node *) ((ArrayCoerceExpr *) node)->arg, finder);
 		case T_FuncExpr:
 			(void) expression_tree_walker(node, find_walker, finder);
-			if (ccr_is_lookup(((FuncExpr *) node)->funcid))
+			if (((FuncExpr *) node)->funcresulttype != RECORDOID)
 				add_call(finder, (FuncExpr *) node);
+			return false;
+		case T_FieldSelect:
+			find_record(finder, ((FieldSelect *) node)->arg);
+			return false;
+		case T_RangeTblFunction:
+			find_record(finder, (Expr *) ((RangeTblFunction *) node)->funcexpr);
+			return false;
+		case T_RelabelType:
+			if (ccr_is_cell_wanted(node))
+				find_record(finder, ((RelabelType *) node)->arg);
+			else
+				(void) expression_tree_walker(node, find_walker, finder);
+			return false;
+		case T_SubPlan:
+			find_in_subplan(finder, (SubPlan *) node);
 			return false;
 		case T_List:
 		case T_TargetEntry:
-		case T_RangeTblFunction:
 		case T_OpExpr:
 		case T_DistinctExpr:
 		case T_NullIfExpr:
 		case T_ScalarArrayOpExpr:
-		case T_SubPlan:
 		case T_SubscriptingRef:
-		case T_FieldSelect:
 		case T_FieldStore:
-		case T_RelabelType:
 		case T_CoerceViaIO:
 		case T_ConvertRowtypeExpr:
 		case T_CollateExpr:
@@ -431,7 +517,11 @@ find_walker(Node *node, void *context)
 void
 ccr_calls_find(CcrCalls *calls, Node *node, List *guard)
 {
-	Finder		finder = {.calls = calls, .guard = guard};
+	Finder		finder = {
+		.calls = calls,
+		.guard = guard,
+		.unset = bms_copy(calls->unset)
+	};
 
 	(void) find_walker(node, &finder);
 }
@@ -533,6 +623,14 @@ reader(const char *name, Oid *types, int n)
 						   ObjectIdGetDatum(get_namespace_oid("concresce", true)));
 }
 
+/* All roles may, unless that was revoked. */
+static bool
+may_read(Oid function)
+{
+	return OidIsValid(function) &&
+		ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+}
+
 bool
 ccr_readers_find(CcrReaders *readers)
 {
@@ -542,8 +640,7 @@ ccr_readers_find(CcrReaders *readers)
 	readers->value = reader("batch_value", types, lengthof(types));
 	readers->rows = reader("batch_rows", types, lengthof(types));
 	readers->field = reader("batch_field", field_types, lengthof(field_types));
-	return OidIsValid(readers->value) && OidIsValid(readers->rows) &&
-		OidIsValid(readers->field);
+	return may_read(readers->value) && may_read(readers->rows) && may_read(readers->field);
 }
 
 static Node *
@@ -627,6 +724,13 @@ aggregate_in_terms(Node *node, const CcrTerms *terms)
 	return copy;
 }
 
+/* A call that returns a record; only its fields are replaced. */
+static bool
+returns_record(Node *node)
+{
+	return IsA(node, FuncExpr) && ((FuncExpr *) node)->funcresulttype == RECORDOID;
+}
+
 static CcrCall *
 called(const CcrTerms *terms, Expr *expr)
 {
@@ -663,8 +767,18 @@ terms_mutator(Node *node, void *context)
 		if (ccr_is_cell_wanted(node) &&
 			(call = called(terms, ((RelabelType *) node)->arg)) != NULL)
 			return cell_of(terms, call);
+		if (returns_record(node))
+			return expression_tree_mutator(node, terms_mutator, context);
 		if ((call = called(terms, (Expr *) node)) != NULL)
 			return read_cell(terms, call, (FuncExpr *) node);
+		if (IsA(node, RangeTblFunction) &&
+			(call = called(terms, (Expr *) ((RangeTblFunction *) node)->funcexpr)) != NULL)
+		{
+			RangeTblFunction *copy = copyObject((RangeTblFunction *) node);
+
+			copy->funcexpr = read_cell(terms, call, (FuncExpr *) copy->funcexpr);
+			return (Node *) copy;
+		}
 		if (IsA(node, FieldSelect) &&
 			exprType((Node *) ((FieldSelect *) node)->arg) == RECORDOID &&
 			(call = called(terms, ((FieldSelect *) node)->arg)) != NULL)

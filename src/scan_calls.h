@@ -34,6 +34,7 @@ typedef struct CcrCalls
 								 * Conditions that need more are left out of
 								 * guards then */
 	const Bitmapset *passed;	/* and one of these at least */
+	const Bitmapset *unset;		/* parameters that have no value yet */
 	List	   *calls;			/* CcrCall; no two are equal */
 } CcrCalls;
 
@@ -97,6 +98,12 @@ extern bool ccr_is_cell_wanted(Node *node);
 
 /* The numbers of the PARAM_EXEC parameters in an expression. */
 extern Bitmapset *ccr_params_of(Node *node);
+
+/*
+ * Those that sub-plans in the expression set for other parts of it, when they
+ * are evaluated.
+ */
+extern Bitmapset *ccr_params_set_by(Node *node);
 
 /* Add to a list what an expression needs from below, each once. */
 extern List *ccr_atoms_add(List *atoms, Node *node);

@@ -21,7 +21,6 @@
 #include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/clauses.h"
 #include "scan_exec.h"
 #include "scan_node.h"
 #include "scan_round.h"
@@ -138,13 +137,17 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	call->shown = plan->shown;
 	call->nargs = list_length(plan->args);
 	call->args = palloc(Max(call->nargs, 1) * sizeof(ExprState *));
+	call->arglens = palloc(Max(call->nargs, 1) * sizeof(int16));
 	foreach(lc, plan->args)
-		call->args[foreach_current_index(lc)] = ExecInitExpr(lfirst(lc), parent);
+	{
+		int			i = foreach_current_index(lc);
+
+		call->args[i] = ExecInitExpr(lfirst(lc), parent);
+		call->arglens[i] = get_typlen(exprType(lfirst(lc)));
+	}
 	call->guard = ExecInitQual(plan->guard, parent);
 	call->stage = -1;
 
-	call->fallible = contain_leaked_vars((Node *) plan->args) ||
-		contain_leaked_vars((Node *) plan->guard);
 	call->params = bms_union(ccr_params_of((Node *) plan->args),
 							 ccr_params_of((Node *) plan->guard));
 	(void) uses_walker((Node *) plan->args, &columns);

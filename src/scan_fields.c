@@ -98,6 +98,25 @@ change_modify(ModifyTable *modify, CcrChange change, void *context)
 #endif
 }
 
+/* What decides at run time which partitions are scanned. */
+static void
+change_prune_info(PartitionPruneInfo *info, CcrChange change, void *context)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (info == NULL)
+		return;
+	foreach(lc, info->prune_infos)
+		foreach(lc2, (List *) lfirst(lc))
+		{
+			PartitionedRelPruneInfo *rel = lfirst(lc2);
+
+			CHANGE(rel->initial_pruning_steps);
+			CHANGE(rel->exec_pruning_steps);
+		}
+}
+
 void
 ccr_fields_change(Plan *plan, CcrChange change, void *context)
 {
@@ -115,6 +134,12 @@ ccr_fields_change_others(Plan *plan, CcrChange change, void *context)
 		case T_MergeJoin:
 		case T_HashJoin:
 			change_join(plan, change, context);
+			break;
+		case T_Append:
+			change_prune_info(CCR_PRUNE_INFO((Append *) plan), change, context);
+			break;
+		case T_MergeAppend:
+			change_prune_info(CCR_PRUNE_INFO((MergeAppend *) plan), change, context);
 			break;
 		case T_Hash:
 			CHANGE(((Hash *) plan)->hashkeys);
@@ -208,4 +233,16 @@ ccr_fields_change_tree(Plan *plan, CcrChange change, void *context)
 		return;
 	ccr_fields_change(plan, change, context);
 	ccr_fields_children(plan, change_child, &tree);
+}
+
+void
+ccr_fields_change_statement(PlannedStmt *stmt, CcrChange change, void *context)
+{
+	ListCell   *lc;
+
+	ccr_fields_change_tree(stmt->planTree, change, context);
+	foreach(lc, stmt->subplans)
+		ccr_fields_change_tree(lfirst(lc), change, context);
+	foreach(lc, CCR_PRUNE_INFOS(stmt))
+		change_prune_info(lfirst(lc), change, context);
 }

@@ -25,7 +25,9 @@ extern void ccr_fields_change_others(Plan *plan, CcrChange change, void *context
 typedef void (*CcrVisit) (Plan **child, void *context);
 extern void ccr_fields_children(Plan *plan, CcrVisit visit, void *context);
 
-/* Change the expressions of a whole tree. */
+/* Change the expressions of a whole tree, or of a statement's trees. */
 extern void ccr_fields_change_tree(Plan *plan, CcrChange change, void *context);
+extern void ccr_fields_change_statement(PlannedStmt *stmt, CcrChange change,
+										void *context);
 
 #endif							/* CCR_SCAN_FIELDS_H */

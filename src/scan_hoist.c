@@ -465,17 +465,6 @@ pass_to_subplan(Node *node, void *context)
 	return node;
 }
 
-/* In every expression of the statement. */
-static void
-change_everywhere(PlannedStmt *stmt, CcrChange change, void *context)
-{
-	ListCell   *lc;
-
-	ccr_fields_change_tree(stmt->planTree, change, context);
-	foreach(lc, stmt->subplans)
-		ccr_fields_change_tree(lfirst(lc), change, context);
-}
-
 static void
 hoist_from_subplan(CcrPlanning *planning, int number)
 {
@@ -488,7 +477,7 @@ hoist_from_subplan(CcrPlanning *planning, int number)
 	ccr_fields_change_tree(lfirst(cell), find_lookup, &any);
 	if (!any)
 		return;
-	change_everywhere(planning->stmt, find_reference, &reference);
+	ccr_fields_change_statement(planning->stmt, find_reference, &reference);
 	if (reference.found == NULL || reference.found->parParam == NIL)
 		return;
 	foreach(lc, reference.found->parParam)
@@ -508,7 +497,7 @@ hoist_from_subplan(CcrPlanning *planning, int number)
 	}
 	hoist.terms = ccr_cells_of(planning, &hoist.inner, 0);
 	replace_in_plan((Plan **) &lfirst(cell), &hoist);
-	change_everywhere(planning->stmt, pass_to_subplan, &hoist);
+	ccr_fields_change_statement(planning->stmt, pass_to_subplan, &hoist);
 }
 
 void
@@ -532,5 +521,5 @@ no_cell_mutator(Node *node, void *context)
 void
 ccr_hoist_finish(CcrPlanning *planning)
 {
-	change_everywhere(planning->stmt, no_cell_mutator, NULL);
+	ccr_fields_change_statement(planning->stmt, no_cell_mutator, NULL);
 }

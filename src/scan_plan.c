@@ -121,6 +121,7 @@ above(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 
 	/* what else the target list calls is for the rows that passed */
 	calls.calls = NIL;
+	calls.unset = ccr_params_set_by((Node *) plan->targetlist);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
 	if (calls.calls)
 		plan = ccr_put_above(planning, plan, &calls, NIL, reach);
@@ -153,6 +154,7 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
+	calls.unset = ccr_params_set_by((Node *) plan->targetlist);
 	ccr_calls_find_in_quals(&calls, plan->qual, NIL);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
 	if (calls.calls == NIL)
@@ -389,6 +391,19 @@ marks_inner(Plan *plan)
 	return IsA(plan, MergeJoin) && !((MergeJoin *) plan)->skip_mark_restore;
 }
 
+/* Some nodes hand on to their child to mark a row and to go back to it. */
+static bool
+is_marked_in_batch(Plan *plan)
+{
+	if (IsA(plan, Result) && plan->lefttree)
+		return is_marked_in_batch(plan->lefttree);
+	if (IsA(plan, Append) && list_length(((Append *) plan)->appendplans) == 1)
+		return is_marked_in_batch(linitial(((Append *) plan)->appendplans));
+	if (IsA(plan, MergeAppend) && list_length(((MergeAppend *) plan)->mergeplans) == 1)
+		return is_marked_in_batch(linitial(((MergeAppend *) plan)->mergeplans));
+	return ccr_node_is_batch(plan);
+}
+
 static void
 visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 {
@@ -432,8 +447,31 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 	}
 	if (plan->righttree)
 		plan->righttree = visit(planning, plan->righttree, reach_unknown);
-	if (marks_inner(plan) && ccr_node_is_batch(plan->righttree))
+	if (marks_inner(plan) && is_marked_in_batch(plan->righttree))
 		plan->righttree = ccr_materialized(planning, plan->righttree);
+}
+
+static void
+look_for_locks(Plan **plan, void *found)
+{
+	*(bool *) found |= IsA(*plan, LockRows);
+	ccr_fields_children(*plan, look_for_locks, found);
+}
+
+/*
+ * Rows that are locked as they are read are not read ahead, unless all of them
+ * are going to be asked for.
+ */
+static bool
+may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+{
+	bool		locks = false;
+
+	if (planning->stmt->rowMarks == NIL || reach->all ||
+		(reach->count && plan->qual == NIL))
+		return true;
+	look_for_locks(&plan, &locks);
+	return !locks;
 }
 
 static Plan *
@@ -443,6 +481,8 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 
 	check_stack_depth();
 	visit_children(planning, plan, reach);
+	if (!may_read_ahead(planning, plan, &reach))
+		return plan;
 	below = reach_below(plan, reach);
 	switch (nodeTag(plan))
 	{

@@ -73,7 +73,10 @@ report_walker(Node *node, void *context)
 			ereport(DEBUG1,
 					(errmsg_internal("lookup %s is called row by row: %s",
 									 format_procedure(call->funcid),
-									 obstacle ? obstacle : obstacle_of_place(report->plan))));
+									 obstacle ? obstacle :
+									 call->funcresulttype == RECORDOID ?
+									 "its record is used as a whole" :
+									 obstacle_of_place(report->plan))));
 		report->told = list_append_unique_oid(report->told, call->funcid);
 	}
 	return expression_tree_walker(node, report_walker, context);

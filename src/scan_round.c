@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/relscan.h"
 #include "access/xact.h"
 #include "cell.h"
@@ -137,10 +138,15 @@ has_what_it_uses(CcrScan *scan, CcrRound *round, const CcrScanCall *call, int ro
 
 	while ((i = bms_next_member(call->uses, i)) >= 0)
 	{
-		const CcrLooked *looked = &round->asked[i].looked[row];
+		const CcrLooked *looked;
 
-		if (looked->answered &&
-			!ccr_cell_is_good(looked->answered, looked->item, scan->calls[i].returns_set))
+		/* guards that use each other's calls: one has to go without */
+		if (round->asked[i].looked == NULL)
+			return false;
+		looked = &round->asked[i].looked[row];
+		if (looked->answered ?
+			!ccr_cell_is_good(looked->answered, looked->item, scan->calls[i].returns_set) :
+			looked->item == CCR_NOT_YET || looked->item == CCR_FAILED)
 			return false;
 	}
 	return true;
@@ -186,8 +192,29 @@ typedef struct Arguments
 	Datum	   *values;
 	bool	   *nulls;
 	int			nitems;
+	Size		bytes;			/* about */
 } Arguments;
 
+static Size
+size_of_arguments(const CcrScanCall *call, const Datum *values, const bool *nulls)
+{
+	Size		bytes = 0;
+
+	for (int i = 0; i < call->nargs; i++)
+	{
+		if (nulls[i])
+			continue;
+		if (call->arglens[i] == -1)
+			bytes += toast_raw_datum_size(values[i]);
+		else if (call->arglens[i] == -2)
+			bytes += strlen(DatumGetCString(values[i]));
+		else
+			bytes += call->arglens[i];
+	}
+	return bytes;
+}
+
+/* What does not fit into a request is left for the next one. */
 static void
 evaluate_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 			  int last, CcrLooked *looked, Arguments *arguments)
@@ -196,51 +223,91 @@ evaluate_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 	{
 		int			start = arguments->nitems * Max(call->nargs, 1);
 
-		if (evaluate(scan, round, call, row, &arguments->values[start],
-					 &arguments->nulls[start], &looked[row]))
-			looked[row].item = arguments->nitems++;
+		CHECK_FOR_INTERRUPTS();
+		if (arguments->bytes >= (Size) scan->max_bytes)
+		{
+			looked[row].answered = NULL;
+			looked[row].item = CCR_NOT_YET;
+			continue;
+		}
+		if (!evaluate(scan, round, call, row, &arguments->values[start],
+					  &arguments->nulls[start], &looked[row]))
+			continue;
+		looked[row].item = arguments->nitems++;
+		arguments->bytes += size_of_arguments(call, &arguments->values[start],
+											  &arguments->nulls[start]);
 	}
 }
 
-/* Errors that are not those of an expression. */
-static bool
-concerns_statement(int sqlstate)
+/* Encode the arguments and send them off. */
+static void
+submit(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
+	   CcrAsked *asked, MemoryContext context, ResourceOwner owner)
 {
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_INTERNAL_ERROR:
-			return true;
-		default:
-			return sqlstate == ERRCODE_ASSERT_FAILURE;
-	}
+	CcrDefinition *definition = ccr_scan_definition(call);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	CcrEntered	entered;
+
+	ccr_definition_enter(definition, &entered);
+	ccr_items_init(&asked->items);
+	for (int i = 0; i < arguments->nitems; i++)
+		ccr_items_add(definition, &asked->items, &arguments->values[i * call->nargs],
+					  &arguments->nulls[i * call->nargs]);
+	scan->max_size = Min(scan->max_size, ccr_max_size);
+	scan->max_bytes = Min(scan->max_bytes, ccr_max_bytes);
+	asked->pending = ccr_lookup_submit(definition, definition->result, &asked->items, owner);
+	ccr_definition_leave(&entered);
+	MemoryContextSwitchTo(old);
 }
 
 /*
- * The error is raised when SQL comes to evaluate the row, if it does: until
- * then there are rows to be emitted, and maybe they are all that is wanted.
+ * All arguments are evaluated before any of the lookup's own settings and
+ * rights are taken on, to encode them.
  */
 static void
-evaluate_fallible_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call,
-					   int first, int last, CcrLooked *looked,
-					   Arguments *arguments)
+evaluate_and_submit(CcrScan *scan, CcrRound *round, CcrScanCall *call,
+					int first, int last, CcrAsked *asked, ResourceOwner owner)
+{
+	int			nvalues = (last - first + 1) * Max(call->nargs, 1);
+	Arguments	arguments = {
+		.values = palloc_extended(nvalues * sizeof(Datum), MCXT_ALLOC_HUGE),
+		.nulls = palloc_extended(nvalues * sizeof(bool), MCXT_ALLOC_HUGE)
+	};
+
+	evaluate_rows(scan, round, call, first, last, asked->looked, &arguments);
+	if (arguments.nitems > 0)
+		submit(scan, call, &arguments, asked, round->context, owner);
+}
+
+/* Not an error of what is asked for, but of a session that is to stop. */
+static bool
+concerns_session(int sqlstate)
+{
+	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_OPERATOR_INTERVENTION ||
+		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INTERNAL_ERROR ||
+		sqlstate == ERRCODE_ASSERT_FAILURE;
+}
+
+/*
+ * An error is raised when SQL comes to evaluate the row, if it does: until
+ * then there are rows to be emitted, and maybe they are all that is wanted.
+ * It may also be one that a call for itself does not have: a request of many
+ * items finds no room where a small one would.
+ */
+static void
+try_to_ask(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
+		   int last, CcrAsked *asked)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 
-	for (int row = first; row <= last; row++)
-	{
-		looked[row].answered = NULL;
-		looked[row].item = CCR_NOT_ASKED;
-	}
 	/* plans that are run at need would be of the subtransaction, and end with it */
 	ExecSetParamPlanMulti(call->params, scan->node->ps.ps_ExprContext);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		evaluate_rows(scan, round, call, first, last, looked, arguments);
+		evaluate_and_submit(scan, round, call, first, last, asked, owner);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
@@ -251,41 +318,24 @@ evaluate_fallible_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call,
 
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
-		if (concerns_statement(edata->sqlerrcode))
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		if (concerns_session(edata->sqlerrcode))
+			ReThrowError(edata);
 		FreeErrorData(edata);
+		asked->pending = NULL;
+		for (int row = first; row <= last; row++)
+		{
+			asked->looked[row].answered = NULL;
+			asked->looked[row].item = CCR_FAILED;
+		}
 	}
 	PG_END_TRY();
 }
 
-/* Encode the arguments and send them off. */
-static void
-submit(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
-	   CcrAsked *asked)
-{
-	CcrDefinition *definition = ccr_scan_definition(call);
-	CcrEntered	entered;
-
-	ccr_definition_enter(definition, &entered);
-	ccr_items_init(&asked->items);
-	for (int i = 0; i < arguments->nitems; i++)
-		ccr_items_add(definition, &asked->items, &arguments->values[i * call->nargs],
-					  &arguments->nulls[i * call->nargs]);
-	scan->max_size = Min(scan->max_size, ccr_max_size);
-	scan->max_bytes = Min(scan->max_bytes, ccr_max_bytes);
-	asked->pending = ccr_lookup_submit(definition, definition->result, &asked->items,
-									   CurrentResourceOwner);
-	ccr_definition_leave(&entered);
-}
-
-/*
- * Ask for the rows from first to last.  All arguments are evaluated before any
- * of the lookup's own settings and rights are taken on, to encode them.
- */
+/* Ask for the rows from first to last. */
 static void
 ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
 	CcrAsked *asked)
@@ -294,20 +344,12 @@ ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
 	MemoryContext scratch = AllocSetContextCreate(round->context, "concresce arguments",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(scratch);
-	int			nvalues = (last - first + 1) * Max(call->nargs, 1);
-	Arguments	arguments = {
-		.values = palloc(nvalues * sizeof(Datum)),
-		.nulls = palloc(nvalues * sizeof(bool))
-	};
 
 	/* there are no subtransactions in parallel mode: errors come early there */
-	if (call->fallible && !IsInParallelMode())
-		evaluate_fallible_rows(scan, round, call, first, last, asked->looked, &arguments);
+	if (IsInParallelMode())
+		evaluate_and_submit(scan, round, call, first, last, asked, CurrentResourceOwner);
 	else
-		evaluate_rows(scan, round, call, first, last, asked->looked, &arguments);
-	MemoryContextSwitchTo(round->context);
-	if (arguments.nitems > 0)
-		submit(scan, call, &arguments, asked);
+		try_to_ask(scan, round, call, first, last, asked);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 }
@@ -394,48 +436,63 @@ ccr_round_finish(CcrScan *scan, CcrRound *round)
 		end_stage(scan, round);
 }
 
-/* -------------------------------------------------------------- after errors */
+/* ------------------------------------------------------------ asking again */
 
 static bool
 failed(const CcrLooked *looked)
 {
-	return looked->answered &&
-		(looked->answered->failure != CCR_FAILURE_NONE ||
-		 looked->answered->entries[looked->item] == NULL ||
-		 looked->answered->entries[looked->item]->kind == CCR_ENTRY_ERROR);
+	if (looked->answered == NULL)
+		return looked->item == CCR_FAILED;
+	return looked->answered->failure != CCR_FAILURE_NONE ||
+		looked->answered->entries[looked->item] == NULL ||
+		looked->answered->entries[looked->item]->kind == CCR_ENTRY_ERROR;
+}
+
+static bool
+missing(const CcrLooked *looked)
+{
+	return failed(looked) || looked->item == CCR_NOT_YET;
+}
+
+/* Ask for rows that are missing, and wait. */
+static void
+ask_and_wait(CcrScan *scan, CcrRound *round, int n, int first, int last)
+{
+	CcrAsked	again = {.looked = round->asked[n].looked};
+	CcrAnswered *answered;
+
+	ask(scan, round, n, first, last, &again);
+	if (again.pending == NULL)
+		return;
+	answered = take(scan, round, n, &again);
+	for (int row = first; row <= last; row++)
+		if (again.looked[row].item >= 0)
+			again.looked[row].answered = answered;
 }
 
 /*
  * A batch may have failed because of a row that SQL would not have come to, so
  * the first row that needs the call makes it plainly, and raises the error if
  * it is its own.  If it is not, the next ones are asked for in batches that
- * grow again.
+ * grow again.  Rows that just did not fit are asked for all together.
  */
 static void
 ask_again(CcrScan *scan, CcrRound *round, int n, int row)
 {
 	CcrScanCall *call = &scan->calls[n];
-	CcrAsked   *asked = &round->asked[n];
-	CcrAsked	again = {.looked = asked->looked};
-	CcrAnswered *answered;
+	CcrLooked  *looked = round->asked[n].looked;
+	bool		grows = failed(&looked[row]);
+	int			most = grows ? Max(call->attempt, 1) : round->nrows;
 	int			last = row;
 
-	if (call->attempt > 1)
-		while (last + 1 < round->nrows && last - row + 1 < call->attempt &&
-			   failed(&asked->looked[last + 1]))
-			last++;
-	call->attempt = Min(Max(call->attempt, 1) * 2, scan->max_size);
-	if (last == row)
+	while (last + 1 < round->nrows && last - row + 1 < most && missing(&looked[last + 1]))
+		last++;
+	if (grows)
+		call->attempt = Min(most * 2, scan->max_size);
+	if (grows && last == row)
 		return;
-
-	ask(scan, round, n, row, last, &again);
-	if (again.pending == NULL)
-		return;
-	answered = take(scan, round, n, &again);
-	for (int i = row; i <= last; i++)
-		if (asked->looked[i].item >= 0)
-			asked->looked[i].answered = answered;
-	if (failed(&asked->looked[row]))
+	ask_and_wait(scan, round, n, row, last);
+	if (failed(&looked[row]))
 		call->attempt = 1;
 }
 
@@ -447,7 +504,7 @@ ccr_round_emit(CcrScan *scan, CcrRound *round, int row)
 	TupleTableSlot *slot;
 
 	for (int i = 0; i < scan->ncalls; i++)
-		if (failed(&round->asked[i].looked[row]))
+		if (missing(&round->asked[i].looked[row]))
 			ask_again(scan, round, i, row);
 	slot = load_row(scan, round, row);
 	if (scan->has_tids)

@@ -26,9 +26,9 @@ typedef struct CcrScanCall
 	CcrDefinition *definition;	/* with a reference; NULL before first use */
 	int			nargs;
 	ExprState **args;
+	int16	   *arglens;		/* pg_type.typlen */
 	ExprState  *guard;			/* NULL: none */
 	int			stage;
-	bool		fallible;		/* evaluating these two may raise an error */
 	Bitmapset  *params;			/* PARAM_EXEC parameters that they refer to */
 	Bitmapset  *uses;			/* indexes of the calls that they read */
 	int			attempt;		/* rows to ask for again when one fails; 0 or
@@ -69,11 +69,13 @@ typedef struct CcrScan
 typedef struct CcrLooked
 {
 	CcrAnswered *answered;		/* NULL: see item */
-	int			item;			/* or CCR_NOT_ASKED, CCR_NO_CALL */
+	int			item;			/* or one of these: */
 } CcrLooked;
 
 #define CCR_NOT_ASKED	(-1)	/* SQL would not call it, or only it can tell */
 #define CCR_NO_CALL		(-2)	/* STRICT and an argument is NULL */
+#define CCR_NOT_YET		(-3)	/* the request was full */
+#define CCR_FAILED		(-4)	/* an error came before it could be asked for */
 
 /* Requests under way, of one call. */
 typedef struct CcrAsked
