@@ -39,6 +39,48 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
 CREATE FUNCTION concresce.forget_all(function regproc DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget_all';
 
+-- Asynchronous calls
+
+CREATE FUNCTION concresce.submit(function regproc, VARIADIC args "any") RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_submit';
+
+CREATE FUNCTION concresce.submit(function regproc) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_submit';
+
+CREATE FUNCTION concresce.await(
+	request bigint,
+	result_type anyelement DEFAULT NULL::text)
+RETURNS anyelement
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_await';
+
+CREATE FUNCTION concresce.gather(
+	requests bigint[],
+	result_type anyelement DEFAULT NULL::text,
+	progress boolean DEFAULT false)
+RETURNS anyarray
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_gather';
+
+CREATE FUNCTION concresce.gather(requests jsonb) RETURNS jsonb
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_gather_jsonb';
+
+CREATE FUNCTION concresce.as_completed(
+	requests bigint[],
+	result_type anyelement DEFAULT NULL::text,
+	return_errors boolean DEFAULT false)
+RETURNS TABLE (request bigint, result anyelement, sqlstate text, error text)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
+
+CREATE FUNCTION concresce.wait(
+	requests bigint[],
+	return_when text DEFAULT 'all_completed',
+	"timeout" interval DEFAULT NULL,
+	OUT done bigint[],
+	OUT not_done bigint[])
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_wait';
+
+CREATE FUNCTION concresce.cancel(VARIADIC requests bigint[]) RETURNS int
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_cancel';
+
 -- Watching it
 
 CREATE FUNCTION concresce.stats(

@@ -94,6 +94,23 @@ pins(ArrayType *config, const char *setting)
 	return false;
 }
 
+static bool
+is_plain(ArrayType *config)
+{
+	static const char prefix[] = "concresce.";
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	if (config == NULL)
+		return true;
+	deconstruct_array(config, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		if (pg_strncasecmp(TextDatumGetCString(elements[i]), prefix, sizeof(prefix) - 1) != 0)
+			return false;
+	return true;
+}
+
 static void
 compile_config(CcrDefinition *definition, HeapTuple tuple)
 {
@@ -102,6 +119,7 @@ compile_config(CcrDefinition *definition, HeapTuple tuple)
 
 	if (!isnull)
 		definition->config = DatumGetArrayTypePCopy(config);
+	definition->plain_config = is_plain(definition->config);
 	definition->pins_server = pins(definition->config, "concresce.server");
 	definition->pins_key = pins(definition->config, "concresce.key");
 }
@@ -383,6 +401,7 @@ ccr_definition_compile(Oid function, MemoryContext context)
 	definition->volatility = proc->provolatile;
 	definition->owner = proc->proowner;
 	definition->security_definer = proc->prosecdef;
+	definition->strict = proc->proisstrict;
 	compile_config(definition, tuple);
 	compile_arguments(definition, tuple);
 	compile_result(definition, proc->proretset);

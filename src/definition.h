@@ -40,9 +40,11 @@ typedef struct CcrDefinition
 	char		volatility;
 	Oid			owner;
 	bool		security_definer;
+	bool		strict;
 	bool		pins_server;	/* SET concresce.server = ... */
 	bool		pins_key;
 	ArrayType  *config;			/* its SET clauses, or NULL */
+	bool		plain_config;	/* which set nothing but concresce.* */
 	int			nargs;
 	Oid		   *argtypes;
 	char	  **argnames;		/* NULL or "" where unnamed */

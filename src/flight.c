@@ -184,16 +184,6 @@ visit_queues(void (*visit) (CcrQueue *))
 		visit(entry->queue);
 }
 
-static void
-release_backlog(CcrCounters *counters, uint32 n)
-{
-	if (n == 0)
-		return;
-	pg_atomic_fetch_sub_u32(&counters->backlog, n);
-	if (pg_atomic_read_u32(&counters->waiting) > 0)
-		ConditionVariableBroadcast(&counters->room);
-}
-
 /* ----------------------------------------------------------------- flights */
 
 static void
@@ -227,7 +217,7 @@ free_flight(CcrFlight *flight)
 	Assert(flight->nwaiters == 0);
 	unlist(flight);
 	if (flight->reserved)
-		release_backlog(flight->counters, 1);
+		ccr_counters_release_backlog(flight->counters, 1);
 	pfree(flight->item);
 	pfree(flight);
 }
@@ -378,7 +368,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 		ccr_count(ticket->counters, CCR_HITS, 1);
 		request->joined++;
 		if (request->reserved)
-			release_backlog(ticket->counters, 1);
+			ccr_counters_release_backlog(ticket->counters, 1);
 		if (flight->state == CCR_FLIGHT_FLYING)
 			depart(ticket);
 	}
@@ -460,7 +450,7 @@ take_off(CcrFlight *flight, struct CcrBatch *batch)
 	flight->state = CCR_FLIGHT_FLYING;
 	flight->batch = batch;
 	if (flight->reserved)
-		release_backlog(flight->counters, 1);
+		ccr_counters_release_backlog(flight->counters, 1);
 	flight->reserved = false;
 	dlist_foreach(iter, &flight->waiters)
 		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket);
@@ -737,7 +727,7 @@ ccr_flights_refuse(CcrRequest *request, CcrFailure failure)
 
 	pg_atomic_fetch_sub_u32(&counters->queued, n);
 	if (request->reserved)
-		release_backlog(counters, n);
+		ccr_counters_release_backlog(counters, n);
 	if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
 	{
 		complete(request, counters, failure, n);
@@ -827,14 +817,14 @@ ccr_flights_fail_all(void)
 				(flight == NULL || flight->state == CCR_FLIGHT_FLYING);
 
 			if (!admitted && ticket->request->reserved)
-				release_backlog(counters, 1);
+				ccr_counters_release_backlog(counters, 1);
 			pg_atomic_fetch_sub_u32(sent ? &counters->active : &counters->queued, 1);
 			if (sent && !ticket->queue->source->resend)
 				failure = CCR_FAILURE_UNKNOWN_OUTCOME;
 			if (flight && flight->reserved)
 			{
 				flight->reserved = false;
-				release_backlog(flight->counters, 1);
+				ccr_counters_release_backlog(flight->counters, 1);
 			}
 		}
 		complete(ticket->request, counters, failure, n);
