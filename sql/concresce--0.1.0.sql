@@ -63,11 +63,16 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_gather';
 CREATE FUNCTION concresce.gather(requests jsonb) RETURNS jsonb
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_gather_jsonb';
 
+-- two, as the parser cannot tell the type of a column from a default
 CREATE FUNCTION concresce.as_completed(
 	requests bigint[],
-	result_type anyelement DEFAULT NULL::text,
+	result_type anyelement,
 	return_errors boolean DEFAULT false)
 RETURNS TABLE (request bigint, result anyelement, sqlstate text, error text)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
+
+CREATE FUNCTION concresce.as_completed(requests bigint[])
+RETURNS TABLE (request bigint, result text, sqlstate text, error text)
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
 
 CREATE FUNCTION concresce.wait(

@@ -426,8 +426,8 @@ begin_stream(FunctionCallInfo fcinfo, MemoryContext context)
 	Stream	   *stream = palloc0(sizeof(Stream));
 
 	stream->context = context;
-	stream->asked = asked_type(fcinfo, 1);
-	stream->return_errors = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	stream->asked = PG_NARGS() == 1 ? TEXTOID : asked_type(fcinfo, 1);
+	stream->return_errors = PG_NARGS() > 2 && !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	if (get_call_result_type(fcinfo, NULL, &stream->tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	stream->tupdesc = BlessTupleDesc(stream->tupdesc);

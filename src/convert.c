@@ -42,7 +42,7 @@ convert_record(CcrConversion *conversion, TupleDesc tupdesc)
 	TupleDesc	row = lookup_rowtype_tupdesc_copy(conversion->to, -1);
 
 	conversion->map = convert_tuples_by_position(tupdesc, row,
-												 "The lookup's result does not fit the row type.");
+												 "result of the lookup does not fit the row type");
 	conversion->row = row;
 }
 
