@@ -145,6 +145,7 @@ watch_all(const int64 *ids, int n, Oid asked)
 			(void) conversion_of(future, asked, CurrentMemoryContext, &conversion);
 		ccr_watch_add(future);
 	}
+	ccr_outbox_push();
 	ccr_watch_notice();
 	return number;
 }
@@ -663,5 +664,6 @@ concresce_cancel(PG_FUNCTION_ARGS)
 		if (future && ccr_future_cancel(future))
 			cancelled++;
 	}
+	ccr_outbox_push();
 	PG_RETURN_INT32(cancelled);
 }

@@ -92,6 +92,8 @@ free_future(CcrFuture *future)
 {
 	if (future->pending)
 		ccr_lookup_drop(future->pending);
+	if (future->byref)
+		pfree(DatumGetPointer(future->value));
 	if (future->watch == watch.number && future->fresh)
 		dlist_delete(&future->fresh_node);
 	else if (future->watch == watch.number && !future->arrived)
@@ -349,13 +351,6 @@ ccr_future_end(CcrFuture *future, CcrFutureEnd how)
 	entry->future = NULL;
 	entry->how = how;
 	dlist_delete(&future->node);
-	if (future->settled && !future->isnull && !future->error)
-	{
-		TupleDesc	unused;
-
-		if (!get_typbyval(ccr_future_type(future, &unused)))
-			pfree(DatumGetPointer(future->value));
-	}
 	free_future(future);
 	if (++nended > CCR_MAX_ENDED)
 		forget_ended();
@@ -462,6 +457,7 @@ ccr_future_settle(CcrFuture *future)
 		get_typlenbyval(ccr_future_type(future, &unused), &typlen, &typbyval);
 		MemoryContextSwitchTo(future_context);
 		future->value = datumCopy(kept.value, typbyval, typlen);
+		future->byref = !typbyval;
 	}
 	future->isnull = kept.isnull;
 	note_arrival(future);
@@ -486,8 +482,6 @@ keep_error(CcrFuture *future)
 	RollbackAndReleaseCurrentSubTransaction();
 	if (interruptible && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(error);
-	if (future->settled && !future->isnull && !future->error)
-		future->isnull = true;	/* the value is of no use to anybody */
 	future->error = error;
 	note_arrival(future);
 	future->settled = true;
@@ -699,7 +693,6 @@ take_announced(void)
 void
 ccr_watch_notice(void)
 {
-	ccr_outbox_push();
 	if (futures == NULL)
 		return;
 	(void) take_announced();
@@ -769,7 +762,11 @@ ccr_future_wait(CcrFuture *future)
 {
 	ccr_watch_notice();
 	if (future->arrived)
+	{
+		/* others may go on meanwhile */
+		ccr_outbox_push();
 		return;
+	}
 	ccr_watch_begin();
 	ccr_watch_add(future);
 	while (ccr_watch_outstanding() > 0)

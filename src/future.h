@@ -33,6 +33,7 @@ typedef struct CcrFuture
 	bool		settled;
 	ErrorData  *error;			/* once settled: the error, if not NULL */
 	bool		isnull;			/* or the value */
+	bool		byref;
 	Datum		value;
 	int			on_missing;		/* as it was when submitted */
 
@@ -97,8 +98,8 @@ extern int	ccr_watch_outstanding(void);
 extern CcrFuture *ccr_watch_next(void);
 
 /*
- * Take notice of what has arrived; if nothing has, wait until something does
- * or until a time, 0: none.
+ * Take notice of what has arrived.  wait: if nothing has, push what is held
+ * back, and sleep until something arrives or until a time, 0: none.
  */
 extern void ccr_watch_notice(void);
 extern void ccr_watch_wait(TimestampTz until);

@@ -199,10 +199,6 @@ SELECT attempt('SELECT concresce.gather(jsonb_build_object(''a'', $1[1]))', :id)
 SELECT attempt('SELECT concresce.as_completed($1)', :id);
 SELECT attempt('SELECT concresce.wait($1)', :id);
 SELECT attempt('SELECT concresce.cancel($1[1])', :id);
-SELECT concresce.submit('score', 3) AS id \gset
-SELECT concresce.cancel(:id);
-SELECT attempt('SELECT concresce.await($1[1])', :id);
-SELECT attempt('SELECT concresce.cancel($1[1])', :id);
 COMMIT;
 SELECT attempt('SELECT concresce.await($1[1])', :id);
 SELECT attempt('SELECT concresce.await(0)'), attempt('SELECT concresce.await(-1)'), attempt('SELECT concresce.await(9223372036854775807)');

@@ -103,7 +103,9 @@ COMMIT;
 SELECT far_waits(101, 0);
 -- before it has left the session
 BEGIN;
+SELECT concresce.reset_stats('one');
 SELECT concresce.cancel(concresce.submit('one', 1), concresce.submit('one', 2));
+SELECT calls, misses, cancelled, active, queued FROM concresce.stats WHERE function = 'one(int)'::regprocedure;
 COMMIT;
 -- one of two who share a flight
 BEGIN;

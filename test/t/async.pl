@@ -35,6 +35,7 @@ CREATE TEMP TABLE r AS SELECT i, concresce.submit('v', i) AS id FROM generate_se
 SELECT concresce.submit('gate', 7) AS gated \gset
 SELECT 'done', array_length(done, 1), array_length(not_done, 1)
 FROM concresce.wait((SELECT array_agg(id ORDER BY i) FROM r) || :gated::bigint, 'all_completed', '2 s');
+SELECT 'memory', used BETWEEN 10001 * 100 AND 10001 * 1000 FROM concresce.memory();
 SELECT 'right', count(*) FROM (SELECT unnest(concresce.gather(array_agg(id ORDER BY i))) AS v, generate_series(1, 10000) AS i FROM r) s WHERE v = 'v' || i;
 TRUNCATE r;
 INSERT INTO r SELECT i, concresce.submit('v', i) FROM generate_series(1, 10000) i;
@@ -49,7 +50,7 @@ SELECT 'open', count(*) FROM concresce.in_flight;
 COMMIT
 EOF_SQL
 my $started = time;
-is($many->out, join("\n", 'done|10000|1', 'right|10000', 'streamed|10000', 'awaited|7069', 'cancelled|10000', 'open|1'),
+is($many->out, join("\n", 'done|10000|1', 'memory|t', 'right|10000', 'streamed|10000', 'awaited|7069', 'cancelled|10000', 'open|1'),
 	'10,000 calls open in one session');
 is($many->err, '', 'and no error');
 cmp_ok(time - $started, '<', 30, 'in no more than seconds');
