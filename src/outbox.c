@@ -25,8 +25,9 @@
 #include "outbox.h"
 #include "utils/timeout.h"
 
-#define CCR_TICK		2		/* ms between two looks at the chains */
-#define CCR_MAX_TICKS	10		/* that a request is held, at most */
+#define CCR_TICK		1		/* ms between two looks at the chains */
+#define CCR_QUIET_TICKS	3		/* in a row without another request */
+#define CCR_MAX_TICKS	20		/* that a request is held, at most */
 #define CCR_MAX_TALLIES	16		/* sources of which something is held */
 
 /* How much of one source is held. */
@@ -48,6 +49,7 @@ static volatile sig_atomic_t push_wanted = false;
 
 static TimeoutId tick_timeout = MAX_TIMEOUTS;
 static int	ticks = 0;			/* since the first one was held */
+static int	quiet_ticks = 0;	/* of these, the last ones */
 static int	nheld_at_tick = 0;
 
 static void
@@ -72,6 +74,7 @@ push_chains(void)
 	nheld = 0;
 	ntallies = 0;
 	ticks = 0;
+	quiet_ticks = 0;
 	nheld_at_tick = 0;
 	current_round++;
 }
@@ -103,17 +106,19 @@ ccr_outbox_push(void)
 	end();
 }
 
-/* As long as requests keep coming there is something to wait for. */
+/*
+ * As long as requests keep coming there is something to wait for.  One tick
+ * without any says little: the process may not have had the processor.
+ */
 static void
 tick(void)
 {
 	if (nheld == 0)
 		return;
-	if (nheld != nheld_at_tick && ++ticks < CCR_MAX_TICKS)
-	{
-		nheld_at_tick = nheld;
+	quiet_ticks = nheld == nheld_at_tick ? quiet_ticks + 1 : 0;
+	nheld_at_tick = nheld;
+	if (quiet_ticks < CCR_QUIET_TICKS && ++ticks < CCR_MAX_TICKS)
 		enable_timeout_after(tick_timeout, CCR_TICK);
-	}
 	else if (busy)
 		push_wanted = true;
 	else

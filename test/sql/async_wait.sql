@@ -21,9 +21,9 @@ CREATE FUNCTION fails(a int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT 1 
 CREATE FUNCTION write(a int) RETURNS int LANGUAGE concresce VOLATILE AS 'SELECT wait_at(101, write.a)';
 CREATE DOMAIN small AS int CHECK (VALUE < 100);
 CREATE FUNCTION unfit(a int) RETURNS small LANGUAGE concresce STABLE AS 'SELECT 100 + wait_at(104, unfit.a)';
--- how many bodies wait at a gate on the far side
+-- do bodies wait at a gate on the far side, so many at least, or none?
 CREATE FUNCTION far_waits(gate int, n int) RETURNS bool LANGUAGE sql AS
-$$ SELECT comes('count(*) = $1[2]::int FROM pg_locks WHERE locktype = ''advisory'' AND objid = $1[1]::oid AND NOT granted', gate::text, n::text) $$;
+$$ SELECT comes('CASE WHEN $1[2]::int = 0 THEN count(*) = 0 ELSE count(*) >= $1[2]::int END FROM pg_locks WHERE locktype = ''advisory'' AND objid = $1[1]::oid AND NOT granted', gate::text, n::text) $$;
 -- places of some ids in an array
 CREATE FUNCTION places(ids bigint[], among bigint[]) RETURNS int[] LANGUAGE sql AS
 $$ SELECT coalesce(array_agg(array_position(among, id) ORDER BY i), '{}') FROM unnest(ids) WITH ORDINALITY AS u(id, i) $$;
