@@ -59,6 +59,7 @@ typedef struct CcrDefinition
 
 	List	   *routes;			/* kept by route.c */
 	void	   *key;			/* kept by key.c */
+	void	   *override;		/* kept by override.c */
 } CcrDefinition;
 
 /* Compile pg_proc's body, as the validator does; raises what is wrong. */

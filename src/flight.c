@@ -341,12 +341,12 @@ move_to_active(CcrCounters *counters, int n)
 
 /* The flight of one of its waiters takes off, or has. */
 static void
-depart(CcrTicket *ticket)
+depart(CcrTicket *ticket, TimestampTz now)
 {
 	move_to_active(ticket->counters, 1);
 	if (ticket->departed != 0)
 		return;
-	ticket->departed = GetCurrentTimestamp();
+	ticket->departed = now;
 	pg_atomic_write_u32(&ticket->request->phase, CCR_PHASE_IN_FLIGHT);
 }
 
@@ -370,7 +370,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 		if (request->reserved)
 			ccr_counters_release_backlog(ticket->counters, 1);
 		if (flight->state == CCR_FLIGHT_FLYING)
-			depart(ticket);
+			depart(ticket, GetCurrentTimestamp());
 	}
 	else
 	{
@@ -443,7 +443,7 @@ ccr_queue_window_end(CcrQueue *queue)
 }
 
 static void
-take_off(CcrFlight *flight, struct CcrBatch *batch)
+take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
 {
 	dlist_iter	iter;
 
@@ -453,12 +453,12 @@ take_off(CcrFlight *flight, struct CcrBatch *batch)
 		ccr_counters_release_backlog(flight->counters, 1);
 	flight->reserved = false;
 	dlist_foreach(iter, &flight->waiters)
-		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket);
+		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket, now);
 }
 
 /* The flights of the oldest group that someone still waits for. */
 static CcrFlight **
-take_group(CcrQueue *queue, struct CcrBatch *batch, int *n)
+take_group(CcrQueue *queue, struct CcrBatch *batch, int *n, TimestampTz now)
 {
 	CcrGroup   *group = dlist_container(CcrGroup, node,
 										dlist_pop_head_node(&queue->groups));
@@ -474,7 +474,7 @@ take_group(CcrQueue *queue, struct CcrBatch *batch, int *n)
 			free_flight(flight);
 			continue;
 		}
-		take_off(flight, batch);
+		take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
 	pfree(group);
@@ -490,7 +490,7 @@ ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, int *n)
 	Size		bytes = 0;
 
 	if (!dlist_is_empty(&queue->groups))
-		return take_group(queue, batch, n);
+		return take_group(queue, batch, n, now);
 
 	flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
 	*n = 0;
@@ -505,7 +505,7 @@ ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, int *n)
 			break;
 		stop_waiting(flight);
 		ccr_count(queue->counters, CCR_WAIT_US, Max(now - flight->arrived, 0));
-		take_off(flight, batch);
+		take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
 	reset_limits(queue);
@@ -567,7 +567,7 @@ complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
 }
 
 static void
-finish_ticket(CcrTicket *ticket)
+finish_ticket(CcrTicket *ticket, TimestampTz now)
 {
 	CcrRequest *request = ticket->request;
 	CcrCounters *counters = ticket->counters;
@@ -577,7 +577,7 @@ finish_ticket(CcrTicket *ticket)
 
 	pg_atomic_fetch_sub_u32(&counters->active, request->nitems);
 	if (ticket->departed != 0)
-		request->remote_us = GetCurrentTimestamp() - ticket->departed;
+		request->remote_us = now - ticket->departed;
 	free_ticket(ticket);
 	complete(request, counters, failure, errors);
 }
@@ -629,7 +629,7 @@ gather_landed(CcrFlight **flights, int n, dlist_head *touched)
 }
 
 static void
-land_ticket(CcrTicket *ticket, int ncolumns, bool binary)
+land_ticket(CcrTicket *ticket, int ncolumns, bool binary, TimestampTz now)
 {
 	answer_ticket(ticket, ncolumns, binary);
 	for (int i = 0; i < ticket->nlanded; i++)
@@ -643,7 +643,7 @@ land_ticket(CcrTicket *ticket, int ncolumns, bool binary)
 	ticket->remaining -= ticket->nlanded;
 	ticket->nlanded = 0;
 	if (ticket->remaining == 0)
-		finish_ticket(ticket);
+		finish_ticket(ticket, now);
 }
 
 void
@@ -651,6 +651,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 {
 	MemoryContext old = MemoryContextSwitchTo(landing_context);
 	dlist_head	touched = DLIST_STATIC_INIT(touched);
+	TimestampTz now = GetCurrentTimestamp();
 
 	ccr_flights_tear(true);
 	for (int i = 0; i < n; i++)
@@ -663,7 +664,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 	while (!dlist_is_empty(&touched))
 		land_ticket(dlist_container(CcrTicket, landed_node,
 									dlist_pop_head_node(&touched)),
-					ncolumns, binary);
+					ncolumns, binary, now);
 	for (int i = 0; i < n; i++)
 		free_flight(flights[i]);
 	ccr_flights_tear(false);

@@ -27,6 +27,7 @@
 #include "funcapi.h"
 #include "future.h"
 #include "miscadmin.h"
+#include "override.h"
 #include "settings.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -225,8 +226,8 @@ name_future(CcrFuture *future, int64 id)
 CcrFuture *
 ccr_future_start(CcrDefinition *definition, const Datum *values, const bool *nulls)
 {
-	CcrFuture  *future;
-	CcrEntered	entered;
+	CcrFuture  *volatile future = NULL;
+	CcrOverride override;
 	CcrItems	items;
 
 	init_futures();
@@ -241,12 +242,21 @@ ccr_future_start(CcrDefinition *definition, const Datum *values, const bool *nul
 			}
 
 	ccr_items_init(&items);
-	ccr_definition_enter(definition, &entered);
-	ccr_items_add(definition, &items, values, nulls);
-	future = new_future(definition, &items);
-	future->pending = ccr_lookup_start(definition, definition->result,
-									   &future->items, NULL);
-	ccr_definition_leave(&entered);
+	ccr_override_begin(definition, &override);
+	PG_TRY();
+	{
+		ccr_items_add(definition, &items, values, nulls);
+		future = new_future(definition, &items);
+		future->pending = ccr_lookup_start(definition, definition->result,
+										   &future->items, NULL);
+	}
+	PG_CATCH();
+	{
+		ccr_override_failed(&override);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	ccr_override_end(&override);
 	pfree(items.buf.data);
 	name_future(future, future->pending->id);
 	return future;

@@ -272,6 +272,28 @@ SET LOCAL concresce.on_missing = 'null';
 SELECT attempt('SELECT concresce.await($1[1])', :id);
 COMMIT;
 RESET concresce.on_missing;
+-- of the session what the lookup does not set, of the lookup what it does
+CREATE FUNCTION pinned(n int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = 'far' SET concresce.max_size = 7
+AS $$ SELECT score FROM scores WHERE id = n $$;
+CREATE FUNCTION nowhere(n int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = 'no_such_server'
+AS $$ SELECT score FROM scores WHERE id = n $$;
+CREATE FUNCTION keyed(t text) RETURNS text LANGUAGE concresce STABLE SET concresce.server = 'far' SET concresce.key = 'lower(t)'
+AS $$ SELECT t || count(*) FROM scores WHERE id < 0 $$;
+SET concresce.server = 'nowhere';
+SELECT concresce.await(concresce.submit('pinned', 4)), concresce.await(concresce.submit('pinned', 4000)) IS NULL AS missing;
+SET concresce.on_missing = 'error';
+SELECT concresce.await(concresce.submit('pinned', 4)), attempt('SELECT concresce.await(concresce.submit(''pinned'', 4000))');
+RESET concresce.on_missing;
+SELECT concresce.await(concresce.submit('pinned', 4)), concresce.await(concresce.submit('pinned', 4000)) IS NULL AS missing;
+SELECT attempt('SELECT concresce.submit(''nowhere'', 4)'), current_setting('concresce.server'), current_setting('concresce.max_size');
+SELECT concresce.await(concresce.submit('pinned', 4)), attempt('SELECT concresce.submit(''score'', 4)'), current_setting('concresce.server'), current_setting('concresce.key');
+SELECT concresce.reset_stats();
+SELECT concresce.gather(ARRAY[concresce.submit('keyed', 'A'), concresce.submit('keyed', 'a'), concresce.submit('keyed', 'B')]);
+SELECT calls, misses, hits FROM concresce.stats WHERE function = 'keyed(text)'::regprocedure;
+ALTER FUNCTION pinned SET concresce.server = 'no_such_server';
+SELECT concresce.submit('pinned', 4);
+SET concresce.server = 'far';
+DROP FUNCTION pinned, nowhere, keyed;
 CREATE ROLE regress_ccr_async;
 CREATE ROLE regress_ccr_async_owner;
 GRANT USAGE ON FOREIGN SERVER far TO regress_ccr_async_owner;

@@ -97,6 +97,17 @@ is(attempt($node, q(SELECT array_length(concresce.gather((SELECT array_agg(concr
 my $full = attempt($node, q(SELECT concresce.gather((SELECT array_agg(concresce.submit('v', i)) FROM generate_series(1, 5000) i))), on_full => 'error');
 is($full->sqlstate, '53400', 'on_full = error');
 law('a full queue');
+$gate = close_gate($node);
+foreach my $signal (qw(pg_cancel_backend pg_terminate_backend))
+{
+	my $waits = call($node, q(BEGIN; SET LOCAL concresce.server = 'elsewhere'; SELECT count(concresce.submit('gate', i)) FROM generate_series(1, 1000) i));
+	poll($node, "SELECT queued >= 10 FROM concresce.stats WHERE function::text LIKE 'gate(%'");
+	$waits->signal($signal);
+	is($waits->sqlstate, $signal eq 'pg_cancel_backend' ? '57014' : '57P01', "$signal ends a wait for room");
+	poll($node, "SELECT queued + active = 0 FROM concresce.stats WHERE function::text LIKE 'gate(%'");
+}
+open_gate($gate);
+law('leaving a full queue');
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET concresce.queue_size');
 $node->reload;
 $node->poll_query_until('postgres', "SELECT current_setting('concresce.queue_size') = '10000'");
