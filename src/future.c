@@ -404,22 +404,21 @@ receive_value(void *arg, Datum value, bool isnull, const Datum *values,
 }
 
 /*
- * Reading runs input functions and the checks of domains.  The call would have
- * run them with the rights and settings of the lookup, unless those make no
- * difference here.
+ * Reading runs input functions and the checks of domains.  They have the
+ * rights and settings that the lookup brings along, as in a call.  Else they
+ * have those of who awaits it, not of who submitted it: a SECURITY DEFINER
+ * function may have done that, which cannot know what its caller has set now.
  */
 static void
-read_answer(CcrFuture *future, const CcrAnswered *answered, Oid roleid,
-			int sec_context, Kept *kept)
+read_answer(CcrFuture *future, const CcrAnswered *answered, Kept *kept)
 {
 	CcrDefinition *definition = future->definition;
 	int			on_missing = ccr_on_missing;
-	bool		enter = definition->security_definer || !definition->plain_config ||
-		roleid != GetUserId();
+	bool		enter = definition->security_definer || !definition->plain_config;
 	CcrEntered	entered;
 
 	if (enter)
-		ccr_definition_enter_as(definition, roleid, sec_context, &entered);
+		ccr_definition_enter(definition, &entered);
 	ccr_on_missing = future->on_missing;
 	interruptible = answered->failure == CCR_FAILURE_NONE && answered->entries[0] &&
 		answered->entries[0]->kind != CCR_ENTRY_ERROR;
@@ -444,8 +443,6 @@ ccr_future_settle(CcrFuture *future)
 	MemoryContext scratch;
 	MemoryContext old;
 	CcrAnswered *answered;
-	Oid			roleid;
-	int			sec_context;
 	int16		typlen;
 	bool		typbyval;
 	TupleDesc	unused;
@@ -455,13 +452,11 @@ ccr_future_settle(CcrFuture *future)
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "concresce answer",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
-	roleid = pending->roleid;
-	sec_context = pending->sec_context;
 
 	/* it is gone even if taking it raises an error */
 	future->pending = NULL;
 	answered = ccr_lookup_take(pending);
-	read_answer(future, answered, roleid, sec_context, &kept);
+	read_answer(future, answered, &kept);
 	if (!kept.isnull)
 	{
 		get_typlenbyval(ccr_future_type(future, &unused), &typlen, &typbyval);

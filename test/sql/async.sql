@@ -61,6 +61,11 @@ EXCEPTION WHEN OTHERS OR query_canceled THEN
                    nullif(detail, ''), nullif(hint, ''));
 END $$;
 
+-- never in parallel, where there is no subtransaction and no other's ids
+SELECT proname, count(*), min(proparallel), min(provolatile) FROM pg_proc
+WHERE pronamespace = 'concresce'::regnamespace AND proname IN ('submit', 'await', 'gather', 'as_completed', 'wait', 'cancel')
+GROUP BY proname ORDER BY proname;
+
 -- a result, as text unless another type is asked for
 SELECT concresce.await(concresce.submit('score', 3)) AS text, pg_typeof(concresce.await(concresce.submit('score', 3)));
 SELECT concresce.await(concresce.submit('score', 3), NULL::int) AS int, pg_typeof(concresce.await(concresce.submit('score', 3), NULL::int));
