@@ -51,6 +51,52 @@ CREATE FUNCTION concresce.batch_field(internal, oid, integer, anyelement) RETURN
 LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'concresce_batch_field';
 
 GRANT EXECUTE ON FUNCTION concresce.batch_value, concresce.batch_rows, concresce.batch_field TO PUBLIC;
+-- Asynchronous calls
+
+CREATE FUNCTION concresce.submit(function regproc, VARIADIC args "any") RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_submit';
+
+CREATE FUNCTION concresce.submit(function regproc) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_submit';
+
+CREATE FUNCTION concresce.await(
+	request bigint,
+	result_type anyelement DEFAULT NULL::text)
+RETURNS anyelement
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_await';
+
+CREATE FUNCTION concresce.gather(
+	requests bigint[],
+	result_type anyelement DEFAULT NULL::text,
+	progress boolean DEFAULT false)
+RETURNS anyarray
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_gather';
+
+CREATE FUNCTION concresce.gather(requests jsonb) RETURNS jsonb
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_gather_jsonb';
+
+-- two, as the parser cannot tell the type of a column from a default
+CREATE FUNCTION concresce.as_completed(
+	requests bigint[],
+	result_type anyelement,
+	return_errors boolean DEFAULT false)
+RETURNS TABLE (request bigint, result anyelement, sqlstate text, error text)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
+
+CREATE FUNCTION concresce.as_completed(requests bigint[])
+RETURNS TABLE (request bigint, result text, sqlstate text, error text)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
+
+CREATE FUNCTION concresce.wait(
+	requests bigint[],
+	return_when text DEFAULT 'all_completed',
+	"timeout" interval DEFAULT NULL,
+	OUT done bigint[],
+	OUT not_done bigint[])
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_wait';
+
+CREATE FUNCTION concresce.cancel(VARIADIC requests bigint[]) RETURNS int
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_cancel';
 
 -- Watching it
 

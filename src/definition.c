@@ -423,6 +423,7 @@ ccr_definition_compile(Oid function, MemoryContext context)
 	definition->volatility = proc->provolatile;
 	definition->owner = proc->proowner;
 	definition->security_definer = proc->prosecdef;
+	definition->strict = proc->proisstrict;
 	compile_config(definition, tuple);
 	compile_arguments(definition, tuple);
 	compile_result(definition, proc->proretset);

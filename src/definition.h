@@ -41,6 +41,7 @@ typedef struct CcrDefinition
 	char		volatility;
 	Oid			owner;
 	bool		security_definer;
+	bool		strict;
 	bool		pins_server;	/* SET concresce.server = ... */
 	bool		pins_key;
 	ArrayType  *config;			/* its SET clauses, or NULL */
@@ -59,6 +60,7 @@ typedef struct CcrDefinition
 
 	List	   *routes;			/* kept by route.c */
 	void	   *key;			/* kept by key.c */
+	void	   *override;		/* kept by override.c */
 } CcrDefinition;
 
 /* Compile pg_proc's body, as the validator does; raises what is wrong. */

@@ -184,16 +184,6 @@ visit_queues(void (*visit) (CcrQueue *))
 		visit(entry->queue);
 }
 
-static void
-release_backlog(CcrCounters *counters, uint32 n)
-{
-	if (n == 0)
-		return;
-	pg_atomic_fetch_sub_u32(&counters->backlog, n);
-	if (pg_atomic_read_u32(&counters->waiting) > 0)
-		ConditionVariableBroadcast(&counters->room);
-}
-
 /* ----------------------------------------------------------------- flights */
 
 static void
@@ -227,7 +217,7 @@ free_flight(CcrFlight *flight)
 	Assert(flight->nwaiters == 0);
 	unlist(flight);
 	if (flight->reserved)
-		release_backlog(flight->counters, 1);
+		ccr_counters_release_backlog(flight->counters, 1);
 	pfree(flight->item);
 	pfree(flight);
 }
@@ -351,12 +341,12 @@ move_to_active(CcrCounters *counters, int n)
 
 /* The flight of one of its waiters takes off, or has. */
 static void
-depart(CcrTicket *ticket)
+depart(CcrTicket *ticket, TimestampTz now)
 {
 	move_to_active(ticket->counters, 1);
 	if (ticket->departed != 0)
 		return;
-	ticket->departed = GetCurrentTimestamp();
+	ticket->departed = now;
 	pg_atomic_write_u32(&ticket->request->phase, CCR_PHASE_IN_FLIGHT);
 }
 
@@ -378,9 +368,9 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 		ccr_count(ticket->counters, CCR_HITS, 1);
 		request->joined++;
 		if (request->reserved)
-			release_backlog(ticket->counters, 1);
+			ccr_counters_release_backlog(ticket->counters, 1);
 		if (flight->state == CCR_FLIGHT_FLYING)
-			depart(ticket);
+			depart(ticket, GetCurrentTimestamp());
 	}
 	else
 	{
@@ -453,22 +443,22 @@ ccr_queue_window_end(CcrQueue *queue)
 }
 
 static void
-take_off(CcrFlight *flight, struct CcrBatch *batch)
+take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
 {
 	dlist_iter	iter;
 
 	flight->state = CCR_FLIGHT_FLYING;
 	flight->batch = batch;
 	if (flight->reserved)
-		release_backlog(flight->counters, 1);
+		ccr_counters_release_backlog(flight->counters, 1);
 	flight->reserved = false;
 	dlist_foreach(iter, &flight->waiters)
-		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket);
+		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket, now);
 }
 
 /* The flights of the oldest group that someone still waits for. */
 static CcrFlight **
-take_group(CcrQueue *queue, struct CcrBatch *batch, int *n)
+take_group(CcrQueue *queue, struct CcrBatch *batch, int *n, TimestampTz now)
 {
 	CcrGroup   *group = dlist_container(CcrGroup, node,
 										dlist_pop_head_node(&queue->groups));
@@ -484,7 +474,7 @@ take_group(CcrQueue *queue, struct CcrBatch *batch, int *n)
 			free_flight(flight);
 			continue;
 		}
-		take_off(flight, batch);
+		take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
 	pfree(group);
@@ -500,7 +490,7 @@ ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, int *n)
 	Size		bytes = 0;
 
 	if (!dlist_is_empty(&queue->groups))
-		return take_group(queue, batch, n);
+		return take_group(queue, batch, n, now);
 
 	flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
 	*n = 0;
@@ -515,7 +505,7 @@ ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, int *n)
 			break;
 		stop_waiting(flight);
 		ccr_count(queue->counters, CCR_WAIT_US, Max(now - flight->arrived, 0));
-		take_off(flight, batch);
+		take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
 	reset_limits(queue);
@@ -577,7 +567,7 @@ complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
 }
 
 static void
-finish_ticket(CcrTicket *ticket)
+finish_ticket(CcrTicket *ticket, TimestampTz now)
 {
 	CcrRequest *request = ticket->request;
 	CcrCounters *counters = ticket->counters;
@@ -587,7 +577,7 @@ finish_ticket(CcrTicket *ticket)
 
 	pg_atomic_fetch_sub_u32(&counters->active, request->nitems);
 	if (ticket->departed != 0)
-		request->remote_us = GetCurrentTimestamp() - ticket->departed;
+		request->remote_us = now - ticket->departed;
 	free_ticket(ticket);
 	complete(request, counters, failure, errors);
 }
@@ -639,7 +629,7 @@ gather_landed(CcrFlight **flights, int n, dlist_head *touched)
 }
 
 static void
-land_ticket(CcrTicket *ticket, int ncolumns, bool binary)
+land_ticket(CcrTicket *ticket, int ncolumns, bool binary, TimestampTz now)
 {
 	answer_ticket(ticket, ncolumns, binary);
 	for (int i = 0; i < ticket->nlanded; i++)
@@ -653,7 +643,7 @@ land_ticket(CcrTicket *ticket, int ncolumns, bool binary)
 	ticket->remaining -= ticket->nlanded;
 	ticket->nlanded = 0;
 	if (ticket->remaining == 0)
-		finish_ticket(ticket);
+		finish_ticket(ticket, now);
 }
 
 void
@@ -661,6 +651,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 {
 	MemoryContext old = MemoryContextSwitchTo(landing_context);
 	dlist_head	touched = DLIST_STATIC_INIT(touched);
+	TimestampTz now = GetCurrentTimestamp();
 
 	ccr_flights_tear(true);
 	for (int i = 0; i < n; i++)
@@ -673,7 +664,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 	while (!dlist_is_empty(&touched))
 		land_ticket(dlist_container(CcrTicket, landed_node,
 									dlist_pop_head_node(&touched)),
-					ncolumns, binary);
+					ncolumns, binary, now);
 	for (int i = 0; i < n; i++)
 		free_flight(flights[i]);
 	ccr_flights_tear(false);
@@ -737,7 +728,7 @@ ccr_flights_refuse(CcrRequest *request, CcrFailure failure)
 
 	pg_atomic_fetch_sub_u32(&counters->queued, n);
 	if (request->reserved)
-		release_backlog(counters, n);
+		ccr_counters_release_backlog(counters, n);
 	if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
 	{
 		complete(request, counters, failure, n);
@@ -827,14 +818,14 @@ ccr_flights_fail_all(void)
 				(flight == NULL || flight->state == CCR_FLIGHT_FLYING);
 
 			if (!admitted && ticket->request->reserved)
-				release_backlog(counters, 1);
+				ccr_counters_release_backlog(counters, 1);
 			pg_atomic_fetch_sub_u32(sent ? &counters->active : &counters->queued, 1);
 			if (sent && !ticket->queue->source->resend)
 				failure = CCR_FAILURE_UNKNOWN_OUTCOME;
 			if (flight && flight->reserved)
 			{
 				flight->reserved = false;
-				release_backlog(flight->counters, 1);
+				ccr_counters_release_backlog(flight->counters, 1);
 			}
 		}
 		complete(ticket->request, counters, failure, n);

@@ -36,8 +36,9 @@
 static uint32 wait_event_answer;
 static uint32 wait_event_room;
 
-/* All that this process has under way. */
+/* All that this process has under way: what has an owner, and the rest. */
 static dlist_head under_way = DLIST_STATIC_INIT(under_way);
+static dlist_head unowned = DLIST_STATIC_INIT(unowned);
 static MemoryContext pending_context = NULL;
 
 /* Gauges that this process has raised, and has to lower whatever happens. */
@@ -70,7 +71,7 @@ end_pending(CcrPending *pending)
 void
 ccr_lookup_drop(CcrPending *pending)
 {
-	if (pending->request)
+	if (pending->request && !ccr_outbox_withdraw(&pending->held))
 		ccr_request_abandon(pending->request, CCR_ABANDON_CANCEL);
 	end_pending(pending);
 }
@@ -80,9 +81,15 @@ static void
 exit_backend(int code, Datum arg)
 {
 	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
+	dlist_iter	iter;
 
+	/* the transaction is yet to be aborted */
 	lower_gauge();
-	dlist_init(&under_way);
+	dlist_foreach(iter, &under_way)
+		dlist_container(CcrPending, node, iter.cur)->request = NULL;
+	dlist_foreach(iter, &unowned)
+		dlist_container(CcrPending, node, iter.cur)->request = NULL;
+	ccr_outbox_push();
 	while (DsaPointerIsValid(slot->requests))
 		ccr_request_abandon(ccr_heap_address(slot->requests), CCR_ABANDON_CANCEL);
 }
@@ -102,9 +109,12 @@ release_owner(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg
 	{
 		CcrPending *pending = dlist_container(CcrPending, node, iter.cur);
 
-		if (pending->owner != NULL && pending->owner == CurrentResourceOwner)
+		if (pending->owner == CurrentResourceOwner)
 			ccr_lookup_drop(pending);
 	}
+
+	/* a statement has ended, or a part of one */
+	ccr_outbox_push();
 }
 
 static void
@@ -220,6 +230,8 @@ static void
 wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
 			  TimestampTz deadline)
 {
+	/* what is held back takes up room, too */
+	ccr_outbox_push();
 	if (ccr_on_full == CCR_FULL_ERROR)
 		queue_full(definition);
 
@@ -253,11 +265,31 @@ coalesce_mode(const CcrDefinition *definition)
 		CCR_COALESCE_OFF : CCR_COALESCE_FLIGHT;
 }
 
+/* One that is submitted again keeps its number. */
+static void
+hand_over(CcrPending *pending, CcrRequest *request)
+{
+	if (pending->id == 0)
+		pending->id = request->id;
+	request->id = pending->id;
+	request->announce = pending->announce;
+	if (pending->announce)
+	{
+		ccr_request_open(request);
+		ccr_outbox_hold(&pending->held, request);
+		return;
+	}
+	ccr_outbox_push();
+	ccr_request_submit(request);
+}
+
 /* A request for items, as the present role and settings have it. */
 static CcrRequest *
-submit(CcrDefinition *definition, const CcrResult *result,
-	   const CcrItems *items, TimestampTz now)
+submit(CcrPending *pending, TimestampTz now)
 {
+	CcrDefinition *definition = pending->definition;
+	const CcrResult *result = pending->result;
+	const CcrItems *items = pending->items;
 	CcrRoute   *route;
 	CcrCounters *counters;
 	CcrRequest *request;
@@ -295,7 +327,7 @@ submit(CcrDefinition *definition, const CcrResult *result,
 	request->max_size = ccr_max_size;
 	request->max_bytes = ccr_max_bytes;
 	request->coalesce = coalesce_mode(definition);
-	ccr_request_submit(request);
+	hand_over(pending, request);
 	route->described = generation;
 	return request;
 }
@@ -310,9 +342,18 @@ present_settings(void)
 												   strlen(ccr_key), 0));
 }
 
-CcrPending *
-ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
-				  const CcrItems *items, ResourceOwner owner)
+/* An owner sees to it that it is dropped. */
+static void
+give_to_owner(CcrPending *pending, ResourceOwner owner)
+{
+	dlist_delete(&pending->node);
+	dlist_push_tail(owner ? &under_way : &unowned, &pending->node);
+	pending->owner = owner;
+}
+
+static CcrPending *
+start(CcrDefinition *definition, const CcrResult *result,
+	  const CcrItems *items, ResourceOwner owner, bool announce)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	CcrPending *pending;
@@ -325,6 +366,7 @@ ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
 	definition->references++;
 	pending->result = result;
 	pending->items = items;
+	pending->announce = announce;
 	pending->owner = CurrentResourceOwner;
 	pending->timeout = ccr_timeout;
 	pending->on_missing = ccr_on_missing;
@@ -332,9 +374,24 @@ ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
 	pending->settings = present_settings();
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
 	dlist_push_tail(&under_way, &pending->node);
-	pending->request = submit(definition, result, items, now);
-	pending->owner = owner;
+	pending->request = submit(pending, now);
+	if (owner != pending->owner)
+		give_to_owner(pending, owner);
 	return pending;
+}
+
+CcrPending *
+ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
+				  const CcrItems *items, ResourceOwner owner)
+{
+	return start(definition, result, items, owner, false);
+}
+
+CcrPending *
+ccr_lookup_start(CcrDefinition *definition, const CcrResult *result,
+				 const CcrItems *items, ResourceOwner owner)
+{
+	return start(definition, result, items, owner, true);
 }
 
 /* ----------------------------------------------------------------- waiting */
@@ -371,6 +428,18 @@ collector_gone(const char *name, bool outcome_unknown)
 			(errcode(ERRCODE_OPERATOR_INTERVENTION),
 			 errmsg("concresce collector exited during lookup %s", name),
 			 errhint("It restarts by itself; try again.")));
+}
+
+void
+ccr_lookup_sleep(int worker, long timeout)
+{
+	raise_gauge(&ccr_mailboxes[worker].sleepers);
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+					 timeout, wait_event_answer);
+	lower_gauge();
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
 }
 
 /* What one waits for, and how long; effects: the lookup may have some. */
@@ -411,6 +480,7 @@ wait_until_done(const Wait *wait, CcrPending *pending)
 {
 	CcrWorker  *worker = &ccr_mailboxes[wait->request->worker];
 
+	ccr_outbox_push();
 	raise_gauge(&worker->sleepers);
 	PG_TRY();
 	{
@@ -455,7 +525,7 @@ static bool
 submit_again(CcrPending *pending)
 {
 	CcrRequest *request = pending->request;
-	TimestampTz start = request->submitted;
+	TimestampTz begun = request->submitted;
 	ResourceOwner owner = pending->owner;
 	CcrEntered	entered;
 	bool		same;
@@ -470,10 +540,9 @@ submit_again(CcrPending *pending)
 		ccr_request_free(request);
 
 		/* an error must find an owner */
-		pending->owner = CurrentResourceOwner;
-		pending->request = submit(pending->definition, pending->result,
-								  pending->items, start);
-		pending->owner = owner;
+		give_to_owner(pending, CurrentResourceOwner);
+		pending->request = submit(pending, begun);
+		give_to_owner(pending, owner);
 	}
 	else
 		request->failure = CCR_FAILURE_OTHER_SETTINGS;

@@ -10,6 +10,7 @@
 
 #include "definition.h"
 #include "lib/ilist.h"
+#include "outbox.h"
 #include "request.h"
 #include "utils/resowner.h"
 
@@ -25,6 +26,9 @@ typedef struct CcrPending
 {
 	dlist_node	node;			/* in the list of this backend's */
 	CcrRequest *request;
+	uint64		id;				/* of the request, if submitted again, too */
+	bool		announce;		/* hold it back, and announce its end */
+	CcrHeld		held;
 	CcrDefinition *definition;	/* a reference is held */
 	const CcrResult *result;	/* these two belong to the caller, and must */
 	const CcrItems *items;		/* last until it is taken or dropped */
@@ -65,6 +69,15 @@ extern CcrPending *ccr_lookup_submit(CcrDefinition *definition,
 									 const CcrItems *items,
 									 ResourceOwner owner);
 
+/*
+ * The same for one of many: it leaves together with others, and is announced
+ * in the slot when it is done.
+ */
+extern CcrPending *ccr_lookup_start(CcrDefinition *definition,
+									const CcrResult *result,
+									const CcrItems *items,
+									ResourceOwner owner);
+
 /* Would taking it not have to wait? */
 extern bool ccr_lookup_ready(CcrPending *pending);
 
@@ -80,6 +93,12 @@ extern CcrAnswered *ccr_lookup_take(CcrPending *pending);
 
 /* Leave it. */
 extern void ccr_lookup_drop(CcrPending *pending);
+
+/*
+ * Sleep until something may have come from this collector, or for timeout
+ * milliseconds; -1: no limit.
+ */
+extern void ccr_lookup_sleep(int worker, long timeout);
 
 /* Read one item's rows, handing each to receive(); raises its error. */
 typedef void (*CcrReceive) (void *arg, Datum value, bool isnull,

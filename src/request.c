@@ -88,14 +88,15 @@ destroy(CcrRequest *request)
 	ccr_heap_free(request->self, request->size);
 }
 
+/* Push a chain, whose oldest member's link is next. */
 static void
-push(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer self)
+push(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer newest)
 {
 	uint64		old = pg_atomic_read_u64(head);
 
 	do
 		*next = old;
-	while (!pg_atomic_compare_exchange_u64(head, &old, self));
+	while (!pg_atomic_compare_exchange_u64(head, &old, newest));
 }
 
 static void
@@ -137,11 +138,72 @@ unlink_from_slot(CcrRequest *request)
 	LWLockRelease(&slot->lock);
 }
 
-void
-ccr_request_submit(CcrRequest *request)
+/* A list with removal, since a request may be freed while it is on it. */
+static void
+announce(CcrSlot *slot, CcrRequest *request)
 {
-	CcrWorker  *worker = &ccr_mailboxes[request->worker];
+	request->announced = true;
+	request->next_done = InvalidDsaPointer;
+	request->prev_done = slot->last_done;
+	if (DsaPointerIsValid(slot->last_done))
+		((CcrRequest *) ccr_heap_address(slot->last_done))->next_done = request->self;
+	else
+		slot->first_done = request->self;
+	slot->last_done = request->self;
+}
 
+static void
+unannounce(CcrSlot *slot, CcrRequest *request)
+{
+	if (DsaPointerIsValid(request->next_done))
+		((CcrRequest *) ccr_heap_address(request->next_done))->prev_done = request->prev_done;
+	else
+		slot->last_done = request->prev_done;
+	if (DsaPointerIsValid(request->prev_done))
+		((CcrRequest *) ccr_heap_address(request->prev_done))->next_done = request->next_done;
+	else
+		slot->first_done = request->next_done;
+	request->announced = false;
+}
+
+/*
+ * The end of a request that is DONE.  The mutex also sees to it that the
+ * collector has done with it.
+ */
+static void
+destroy_done(CcrRequest *request)
+{
+	if (request->announce)
+	{
+		CcrSlot    *slot = &ccr_slots[request->procno];
+
+		SpinLockAcquire(&slot->mutex);
+		if (request->announced)
+			unannounce(slot, request);
+		SpinLockRelease(&slot->mutex);
+	}
+	destroy(request);
+}
+
+CcrRequest *
+ccr_request_next_done(void)
+{
+	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
+	CcrRequest *request = NULL;
+
+	SpinLockAcquire(&slot->mutex);
+	if (DsaPointerIsValid(slot->first_done))
+	{
+		request = ccr_heap_address(slot->first_done);
+		unannounce(slot, request);
+	}
+	SpinLockRelease(&slot->mutex);
+	return request;
+}
+
+void
+ccr_request_open(CcrRequest *request)
+{
 	Assert(request->pid == 0);
 	request->pid = MyProcPid;
 	request->procno = ccr_my_procno();
@@ -156,8 +218,60 @@ ccr_request_submit(CcrRequest *request)
 		ccr_count(counters, CCR_CALLS, request->nitems);
 		pg_atomic_fetch_add_u32(&counters->queued, request->nitems);
 	}
-	push(&worker->intake, &request->next_intake, request->self);
+}
+
+void
+ccr_requests_push(CcrRequest *newest, CcrRequest *oldest)
+{
+	CcrWorker  *worker = &ccr_mailboxes[newest->worker];
+
+	push(&worker->intake, &oldest->next_intake, newest->self);
 	wake_collector(worker);
+}
+
+void
+ccr_request_submit(CcrRequest *request)
+{
+	ccr_request_open(request);
+	ccr_requests_push(request, request);
+}
+
+void
+ccr_request_withdraw(CcrRequest *request)
+{
+	CcrCounters *counters = &ccr_counters[request->counters];
+	uint32		n = request->nitems;
+
+	unlink_from_slot(request);
+	ccr_count(counters, CCR_CANCELLED, n);
+	pg_atomic_fetch_sub_u32(&counters->queued, n);
+	if (request->reserved)
+		ccr_counters_release_backlog(counters, n);
+	destroy(request);
+}
+
+bool
+ccr_request_elsewhere(uint64 id)
+{
+	bool		found = false;
+
+	for (int i = 0; i < ccr_shared->nslots && !found; i++)
+	{
+		CcrSlot    *slot = &ccr_slots[i];
+
+		if (i == ccr_my_procno() || !DsaPointerIsValid(slot->requests))
+			continue;
+		LWLockAcquire(&slot->lock, LW_SHARED);
+		for (dsa_pointer dp = slot->requests; DsaPointerIsValid(dp) && !found;)
+		{
+			CcrRequest *request = ccr_heap_address(dp);
+
+			found = request->id == id;
+			dp = request->next;
+		}
+		LWLockRelease(&slot->lock);
+	}
+	return found;
 }
 
 bool
@@ -187,7 +301,7 @@ ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason)
 	if (!pg_atomic_compare_exchange_u32(&request->state, &expected,
 										CCR_REQUEST_ABANDONED))
 	{
-		destroy(request);
+		destroy_done(request);
 		return;
 	}
 	if (counted)
@@ -205,7 +319,7 @@ ccr_request_free(CcrRequest *request)
 		Assert(pg_atomic_read_u32(&request->state) == CCR_REQUEST_DONE);
 		unlink_from_slot(request);
 	}
-	destroy(request);
+	destroy_done(request);
 }
 
 /* -------------------------------------------------------------- collector */
@@ -294,18 +408,40 @@ ccr_requests_wake(void)
 	nsleepers = 0;
 }
 
+/* A full barrier: what was written before is seen by whoever sees DONE. */
+static bool
+become_done(CcrRequest *request)
+{
+	uint32		expected = CCR_REQUEST_PENDING;
+
+	return pg_atomic_compare_exchange_u32(&request->state, &expected,
+										  CCR_REQUEST_DONE);
+}
+
 bool
 ccr_request_complete(CcrRequest *request, CcrFailure failure)
 {
 	int			procno = request->procno;
-	uint32		expected = CCR_REQUEST_PENDING;
+	CcrSlot    *slot = &ccr_slots[procno];
+	bool		done;
 
 	request->failure = failure;
-
-	/* a full barrier: what was written before is seen by whoever sees DONE */
-	if (!pg_atomic_compare_exchange_u32(&request->state, &expected,
-										CCR_REQUEST_DONE))
+	if (request->announce)
+	{
+		SpinLockAcquire(&slot->mutex);
+		done = become_done(request);
+		if (done)
+			announce(slot, request);
+		SpinLockRelease(&slot->mutex);
+	}
+	else
+		done = become_done(request);
+	if (!done)
 		return false;
+
+	/* the requests of one backend often end together */
+	if (nsleepers > 0 && sleepers[nsleepers - 1] == procno)
+		return true;
 	if (nsleepers == (int) lengthof(sleepers))
 		ccr_requests_wake();
 	sleepers[nsleepers++] = procno;

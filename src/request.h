@@ -13,6 +13,10 @@
  *							other list; the collector frees it when it finds
  *							it there, and nowhere else
  *
+ * A backend with many requests under way can have them announced: the collector
+ * lists one in the slot in the moment it becomes DONE, so that nobody has to
+ * look through all of them.
+ *
  * A collector that starts anew knows nothing of what the one before it had
  * taken.  What that one did not fail as it exited is lost: its backends see
  * that the generation changed, and abandon it.
@@ -96,6 +100,11 @@ typedef struct CcrRequest
 	dsa_pointer next;
 	dsa_pointer prev;
 
+	/* Under the slot's mutex: the list of announced requests. */
+	bool		announced;		/* is on it */
+	dsa_pointer next_done;
+	dsa_pointer prev_done;
+
 	/* Written by the backend before it pushes the request. */
 	dsa_pointer self;
 	Size		size;			/* bytes of this block */
@@ -115,6 +124,7 @@ typedef struct CcrRequest
 	uint32		nitems;
 	Size		nbytes;			/* of the items */
 	bool		reserved;		/* items are counted in the backlog */
+	bool		announce;		/* list it in the slot when it is DONE */
 	TimestampTz submitted;
 	TimestampTz window_end;
 	int			max_size;		/* items in a batch */
@@ -162,6 +172,22 @@ extern CcrRequest *ccr_request_new(CcrRequestKind kind, uint32 nitems,
 								   Size length);
 CCR_NORETURN extern void ccr_request_no_room(Size nbytes);
 extern void ccr_request_submit(CcrRequest *request);
+
+/*
+ * The same in two steps, so that many can be pushed at once: open makes it
+ * visible and counts its calls; push takes a chain of open ones of one
+ * mailbox, linked from the newest by next_intake.  push can be called by a
+ * signal handler.  withdraw ends one that was opened and not pushed.
+ */
+extern void ccr_request_open(CcrRequest *request);
+extern void ccr_requests_push(CcrRequest *newest, CcrRequest *oldest);
+extern void ccr_request_withdraw(CcrRequest *request);
+
+/* The announced request that has been DONE for longest, or NULL. */
+extern CcrRequest *ccr_request_next_done(void);
+
+/* Does another session have a request of this number under way? */
+extern bool ccr_request_elsewhere(uint64 id);
 
 /* The collector that has it is gone, and will not complete it. */
 extern bool ccr_request_lost(CcrRequest *request);

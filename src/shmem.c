@@ -115,6 +115,9 @@ init_shared(int tranche)
 	{
 		LWLockInitialize(&ccr_slots[i].lock, tranche);
 		ccr_slots[i].requests = InvalidDsaPointer;
+		SpinLockInit(&ccr_slots[i].mutex);
+		ccr_slots[i].first_done = InvalidDsaPointer;
+		ccr_slots[i].last_done = InvalidDsaPointer;
 	}
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 		init_counters(&ccr_counters[i]);
@@ -352,4 +355,14 @@ ccr_counters_reset(CcrCounters *counters)
 	counters->last_error_at = 0;
 	counters->last_error[0] = '\0';
 	SpinLockRelease(&counters->mutex);
+}
+
+void
+ccr_counters_release_backlog(CcrCounters *counters, uint32 n)
+{
+	if (n == 0)
+		return;
+	pg_atomic_fetch_sub_u32(&counters->backlog, n);
+	if (pg_atomic_read_u32(&counters->waiting) > 0)
+		ConditionVariableBroadcast(&counters->room);
 }

@@ -7,7 +7,7 @@
  *
  *	CcrShared		sizes, and the lock of the tables below
  *	CcrWorker[]		a mailbox for each collector
- *	CcrSlot[]		a list of open requests for each backend
+ *	CcrSlot[]		a list of open requests for each backend, and of those done
  *	CcrCounters[]	statistics and queue gauge of a (function, server)
  *	CcrConnection[]	what the collectors show of their connections
  *	the heap		a DSA area of concresce.shared_memory, which cannot
@@ -66,6 +66,14 @@ typedef struct CcrSlot
 	LWLock		lock;			/* protects the list, and keeps its requests
 								 * from being freed under a reader */
 	dsa_pointer requests;		/* newest first */
+
+	/*
+	 * Protects the list of announced requests: those that are DONE and whose
+	 * backend asked to be told, oldest first.
+	 */
+	slock_t		mutex;
+	dsa_pointer first_done;
+	dsa_pointer last_done;
 } CcrSlot;
 
 typedef enum CcrCounter
@@ -176,6 +184,9 @@ extern int	ccr_counters_find(const CcrCountersKey *key, uint32 *serial);
 extern void ccr_counters_touch(CcrCounters *counters, TimestampTz now);
 extern void ccr_counters_error(CcrCounters *counters, const char *message);
 extern void ccr_counters_reset(CcrCounters *counters);
+
+/* Items have left the queue: there is room for others. */
+extern void ccr_counters_release_backlog(CcrCounters *counters, uint32 n);
 
 static inline void
 ccr_count(CcrCounters *counters, CcrCounter counter, int64 n)

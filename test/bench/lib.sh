@@ -17,6 +17,7 @@ DISTURBED=0
 
 settings() {
 	: "${BENCH_RTT_MS:=0 1}"
+	: "${BENCH_ASYNC_KEYS:=10 1000 10000}"
 	: "${BENCH_PROTOCOL:=simple}"
 	: "${BENCH_PEERS:=${CONTENDERS[*]}}"
 	: "${BENCH_CONNECTIONS:=4}"

@@ -1,0 +1,779 @@
+/*-------------------------------------------------------------------------
+ *
+ * future.c
+ *	  Calls that a session has started and will ask for later.
+ *
+ * There may be ten thousand of them, so nothing here looks through all of them
+ * but what happens once: the beginning of a watch, a call's timeout, a new
+ * collector.  The collector announces what is done in the session's slot; a
+ * hash table leads from there to the future, and the future knows whether it
+ * is under the watch.
+ *
+ * Futures are listed by the subtransaction that started them, in a level for
+ * each that started any.  Levels end with their subtransactions, or are merged
+ * with the one outside; the last ends with the transaction.
+ *
+ * An error is kept for later, or returned as a value, only where a
+ * subtransaction of its own can undo what it interrupted.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "future.h"
+#include "miscadmin.h"
+#include "override.h"
+#include "settings.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#define CCR_MAX_ENDED	100000	/* ids remembered after their end */
+
+typedef struct FutureEntry
+{
+	int64		id;
+	CcrFuture  *future;			/* NULL if it has ended */
+	CcrFutureEnd how;
+	char		status;
+} FutureEntry;
+
+#define SH_PREFIX		future
+#define SH_ELEMENT_TYPE	FutureEntry
+#define SH_KEY_TYPE		int64
+#define SH_KEY			id
+#define SH_HASH_KEY(tb, key)	murmurhash32((uint32) (key))
+#define SH_EQUAL(tb, a, b)		((a) == (b))
+#define SH_SCOPE		static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* The futures that were started in one subtransaction. */
+typedef struct Level
+{
+	SubTransactionId subid;
+	dlist_head	futures;
+	struct Level *outer;
+} Level;
+
+static MemoryContext future_context = NULL; /* emptied with the transaction */
+static struct future_hash *futures = NULL;
+static uint32 nended = 0;
+static Level *innermost = NULL;
+static uint32 generations[CCR_MAX_WORKERS]; /* of the collectors, as last seen */
+
+static struct
+{
+	uint64		number;			/* of the current one */
+	dlist_head	fresh;			/* arrived and not yet returned */
+	int			outstanding;	/* not arrived */
+	TimestampTz deadline;		/* the earliest of those, or before it; 0: none */
+	int			worker;			/* a collector that has some of them */
+} watch = {.number = 1};
+
+/* An error that says "canceled" comes from here, not from a call. */
+static bool interruptible = false;
+
+static void note_arrival(CcrFuture *future);
+
+/* ------------------------------------------------------------ transactions */
+
+/* Free one that is off its level's list. */
+static void
+free_future(CcrFuture *future)
+{
+	if (future->pending)
+		ccr_lookup_drop(future->pending);
+	if (future->byref)
+		pfree(DatumGetPointer(future->value));
+	if (future->watch == watch.number && future->fresh)
+		dlist_delete(&future->fresh_node);
+	else if (future->watch == watch.number && !future->arrived)
+		watch.outstanding--;
+	ccr_definition_release(future->definition);
+	pfree(future);
+}
+
+static void
+forget_level(Level *level)
+{
+	innermost = level->outer;
+	while (!dlist_is_empty(&level->futures))
+	{
+		CcrFuture  *future = dlist_container(CcrFuture, node,
+											 dlist_pop_head_node(&level->futures));
+
+		future_delete(futures, future->id);
+		free_future(future);
+	}
+	pfree(level);
+}
+
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT ||
+		event == XACT_EVENT_PRE_PREPARE || futures == NULL)
+		return;
+	while (innermost)
+		forget_level(innermost);
+	ccr_watch_begin();
+	futures = NULL;
+	nended = 0;
+	MemoryContextReset(future_context);
+}
+
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId subid,
+				   SubTransactionId outer_subid, void *arg)
+{
+	Level	   *level = innermost;
+
+	if (level == NULL || level->subid != subid)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget_level(level);
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		if (level->outer == NULL || level->outer->subid != outer_subid)
+		{
+			level->subid = outer_subid;
+			return;
+		}
+		while (!dlist_is_empty(&level->futures))
+			dlist_push_tail(&level->outer->futures,
+							dlist_pop_head_node(&level->futures));
+		innermost = level->outer;
+		pfree(level);
+	}
+}
+
+static void
+init_futures(void)
+{
+	if (future_context == NULL)
+	{
+		future_context = AllocSetContextCreate(TopMemoryContext, "concresce futures",
+											   ALLOCSET_DEFAULT_SIZES);
+		RegisterXactCallback(end_transaction, NULL);
+		RegisterSubXactCallback(end_subtransaction, NULL);
+	}
+	if (futures == NULL)
+		futures = future_create(future_context, 64, NULL);
+}
+
+static Level *
+current_level(void)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	Level	   *level = innermost;
+
+	if (level && level->subid == subid)
+		return level;
+	level = MemoryContextAlloc(future_context, sizeof(Level));
+	level->subid = subid;
+	level->outer = innermost;
+	dlist_init(&level->futures);
+	innermost = level;
+	return level;
+}
+
+/* --------------------------------------------------------- start, find, end */
+
+/* On its level's list before there is anything to be given back. */
+static CcrFuture *
+new_future(CcrDefinition *definition, const CcrItems *items)
+{
+	int			length = items ? items->buf.len : 0;
+	CcrFuture  *future = MemoryContextAlloc(future_context,
+											MAXALIGN(offsetof(CcrFuture, item)) + length);
+
+	memset(future, 0, offsetof(CcrFuture, item));
+	future->definition = definition;
+	definition->references++;
+	future->on_missing = ccr_on_missing;
+	if (items)
+	{
+		future->items.n = items->n;
+		future->items.buf.data = (char *) future + MAXALIGN(offsetof(CcrFuture, item));
+		future->items.buf.len = length;
+		memcpy(future->items.buf.data, items->buf.data, length);
+	}
+	dlist_push_tail(&current_level()->futures, &future->node);
+	return future;
+}
+
+static void
+name_future(CcrFuture *future, int64 id)
+{
+	bool		found;
+	FutureEntry *entry = future_insert(futures, id, &found);
+
+	Assert(!found);
+	entry->future = future;
+	future->id = id;
+}
+
+CcrFuture *
+ccr_future_start(CcrDefinition *definition, const Datum *values, const bool *nulls)
+{
+	CcrFuture  *volatile future = NULL;
+	CcrOverride override;
+	CcrItems	items;
+
+	init_futures();
+	if (definition->strict)
+		for (int i = 0; i < definition->nargs; i++)
+			if (nulls[i])
+			{
+				future = new_future(definition, NULL);
+				future->arrived = future->settled = future->isnull = true;
+				name_future(future, pg_atomic_fetch_add_u64(&ccr_shared->next_id, 1));
+				return future;
+			}
+
+	ccr_items_init(&items);
+	ccr_override_begin(definition, &override);
+	PG_TRY();
+	{
+		ccr_items_add(definition, &items, values, nulls);
+		future = new_future(definition, &items);
+		future->pending = ccr_lookup_start(definition, definition->result,
+										   &future->items, NULL);
+	}
+	PG_CATCH();
+	{
+		ccr_override_failed(&override);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	ccr_override_end(&override);
+	pfree(items.buf.data);
+	name_future(future, future->pending->id);
+	return future;
+}
+
+static void
+raise_ended(int64 id, CcrFutureEnd how)
+{
+	if (how == CCR_FUTURE_CANCELLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("request %lld was cancelled", (long long) id)));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("request %lld was awaited already", (long long) id),
+			 errhint("A result, or an error, is handed out once.")));
+}
+
+static void
+raise_unknown(int64 id)
+{
+	if (id > 0 && ccr_request_elsewhere(id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("request %lld belongs to another session", (long long) id),
+				 errdetail("A request id is good in the session that made it.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("request %lld is not known", (long long) id),
+			 errdetail("A request id is good in the session that made it, until the transaction or subtransaction ends in which it was made.")));
+}
+
+/* One whose settling was interrupted by its error has ended, too. */
+static FutureEntry *
+find_entry(int64 id)
+{
+	FutureEntry *entry = futures ? future_lookup(futures, id) : NULL;
+
+	if (entry == NULL)
+		raise_unknown(id);
+	if (entry->future && entry->future->pending == NULL && !entry->future->settled)
+		ccr_future_end(entry->future, CCR_FUTURE_AWAITED);
+	return future_lookup(futures, id);
+}
+
+CcrFuture *
+ccr_future_find(int64 id)
+{
+	FutureEntry *entry = find_entry(id);
+
+	return entry ? entry->future : NULL;
+}
+
+CcrFuture *
+ccr_future_get(int64 id)
+{
+	FutureEntry *entry = find_entry(id);
+
+	if (entry == NULL)
+		raise_unknown(id);
+	if (entry->future == NULL)
+		raise_ended(id, entry->how);
+	return entry->future;
+}
+
+Oid
+ccr_future_type(const CcrFuture *future, TupleDesc *tupdesc)
+{
+	const CcrResult *result = future->definition->result;
+
+	*tupdesc = result->type == RECORDOID ? result->tupdesc : NULL;
+	return OidIsValid(result->domain) ? result->domain : result->type;
+}
+
+/* Long transactions may end very many: forget all that have ended. */
+static void
+forget_ended(void)
+{
+	struct future_hash *live = future_create(future_context,
+											 Max(futures->members - nended, 64), NULL);
+	future_iterator iter;
+	FutureEntry *entry;
+
+	future_start_iterate(futures, &iter);
+	while ((entry = future_iterate(futures, &iter)) != NULL)
+	{
+		bool		found;
+
+		if (entry->future)
+			future_insert(live, entry->id, &found)->future = entry->future;
+	}
+	future_destroy(futures);
+	futures = live;
+	nended = 0;
+}
+
+void
+ccr_future_end(CcrFuture *future, CcrFutureEnd how)
+{
+	FutureEntry *entry = future_lookup(futures, future->id);
+
+	entry->future = NULL;
+	entry->how = how;
+	dlist_delete(&future->node);
+	free_future(future);
+	if (++nended > CCR_MAX_ENDED)
+		forget_ended();
+}
+
+bool
+ccr_future_cancel(CcrFuture *future)
+{
+	if (future->arrived)
+		return false;
+	ccr_future_end(future, CCR_FUTURE_CANCELLED);
+	return true;
+}
+
+/* ---------------------------------------------------------------- settling */
+
+typedef struct Kept
+{
+	CcrResult  *result;
+	void	   *domain;			/* domain_check()'s cache */
+	bool		isnull;
+	Datum		value;
+} Kept;
+
+static void
+receive_value(void *arg, Datum value, bool isnull, const Datum *values,
+			  const bool *nulls)
+{
+	Kept	   *kept = arg;
+	CcrResult  *result = kept->result;
+
+	if (result->tupdesc && !isnull)
+		value = HeapTupleGetDatum(heap_form_tuple(result->tupdesc,
+												  unconstify(Datum *, values),
+												  unconstify(bool *, nulls)));
+	if (OidIsValid(result->domain))
+		domain_check(value, isnull, result->domain, &kept->domain,
+					 CurrentMemoryContext);
+	kept->value = value;
+	kept->isnull = isnull;
+}
+
+/*
+ * Reading runs input functions and the checks of domains.  They have the
+ * rights and settings that the lookup brings along, as in a call.  Else they
+ * have those of who awaits it, not of who submitted it: a SECURITY DEFINER
+ * function may have done that, which cannot know what its caller has set now.
+ */
+static void
+read_answer(CcrFuture *future, const CcrAnswered *answered, Kept *kept)
+{
+	CcrDefinition *definition = future->definition;
+	int			on_missing = ccr_on_missing;
+	bool		enter = definition->security_definer || !definition->own_settings;
+	CcrEntered	entered;
+
+	if (enter)
+		ccr_definition_enter(definition, &entered);
+	ccr_on_missing = future->on_missing;
+	interruptible = answered->failure == CCR_FAILURE_NONE && answered->entries[0] &&
+		answered->entries[0]->kind != CCR_ENTRY_ERROR;
+	PG_TRY();
+	{
+		ccr_lookup_read(definition, definition->result, answered, 0, receive_value, kept);
+	}
+	PG_FINALLY();
+	{
+		ccr_on_missing = on_missing;
+	}
+	PG_END_TRY();
+	if (enter)
+		ccr_definition_leave(&entered);
+}
+
+void
+ccr_future_settle(CcrFuture *future)
+{
+	CcrPending *pending = future->pending;
+	Kept		kept = {.result = future->definition->result,.isnull = true};
+	MemoryContext scratch;
+	MemoryContext old;
+	CcrAnswered *answered;
+	int16		typlen;
+	bool		typbyval;
+	TupleDesc	unused;
+
+	if (future->settled)
+		return;
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "concresce answer",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(scratch);
+
+	/* it is gone even if taking it raises an error */
+	future->pending = NULL;
+	answered = ccr_lookup_take(pending);
+	read_answer(future, answered, &kept);
+	if (!kept.isnull)
+	{
+		get_typlenbyval(ccr_future_type(future, &unused), &typlen, &typbyval);
+		MemoryContextSwitchTo(future_context);
+		future->value = datumCopy(kept.value, typbyval, typlen);
+		future->byref = !typbyval;
+	}
+	future->isnull = kept.isnull;
+	note_arrival(future);
+	future->settled = true;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
+/*
+ * Keep the error that was caught, unless somebody wants this session to stop.
+ * A call's own timeout has the same SQLSTATE, but comes before the value is
+ * read.
+ */
+static void
+keep_error(CcrFuture *future)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(future_context);
+	error = CopyErrorData();
+	FlushErrorState();
+	RollbackAndReleaseCurrentSubTransaction();
+	if (interruptible && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	future->error = error;
+	note_arrival(future);
+	future->settled = true;
+}
+
+void
+ccr_future_settle_captured(CcrFuture *future, void (*work) (void *), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	if (future->error)
+		return;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		interruptible = false;
+		ccr_future_settle(future);
+		interruptible = true;
+		if (work)
+			work(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		keep_error(future);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+}
+
+void
+ccr_future_raise(const CcrFuture *future)
+{
+	ErrorData  *error = future->error;
+
+	if (error == NULL)
+		return;
+	ccr_future_end(unconstify(CcrFuture *, future), CCR_FUTURE_AWAITED);
+	ReThrowError(error);
+}
+
+/* ---------------------------------------------------------------- watching */
+
+uint64
+ccr_watch_begin(void)
+{
+	watch.number++;
+	dlist_init(&watch.fresh);
+	watch.outstanding = 0;
+	watch.deadline = 0;
+	return watch.number;
+}
+
+bool
+ccr_watch_current(uint64 number)
+{
+	return number == watch.number;
+}
+
+static void
+list_fresh(CcrFuture *future)
+{
+	future->fresh = true;
+	dlist_push_tail(&watch.fresh, &future->fresh_node);
+}
+
+static void
+heed_deadline(const CcrPending *pending)
+{
+	if (pending->deadline != 0 &&
+		(watch.deadline == 0 || pending->deadline < watch.deadline))
+		watch.deadline = pending->deadline;
+}
+
+void
+ccr_watch_add(CcrFuture *future)
+{
+	if (future->watch == watch.number)
+		return;
+	future->watch = watch.number;
+	future->fresh = false;
+	if (future->arrived)
+	{
+		list_fresh(future);
+		return;
+	}
+	watch.outstanding++;
+	watch.worker = future->pending->request->worker;
+	heed_deadline(future->pending);
+}
+
+int
+ccr_watch_outstanding(void)
+{
+	return watch.outstanding;
+}
+
+CcrFuture *
+ccr_watch_next(void)
+{
+	CcrFuture  *future;
+
+	if (dlist_is_empty(&watch.fresh))
+		return NULL;
+	future = dlist_container(CcrFuture, fresh_node, dlist_pop_head_node(&watch.fresh));
+	future->fresh = false;
+	return future;
+}
+
+/* -------------------------------------------------------------- arriving */
+
+static void
+note_arrival(CcrFuture *future)
+{
+	if (future->arrived)
+		return;
+	future->arrived = true;
+	if (future->watch == watch.number)
+	{
+		watch.outstanding--;
+		list_fresh(future);
+	}
+}
+
+/* The collector did not know its source: it is under way once more. */
+static void
+submit_again(CcrFuture *future)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		interruptible = true;
+		(void) ccr_lookup_ready(future->pending);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		/* with the subtransaction, its resource owner has dropped it */
+		future->pending = NULL;
+		keep_error(future);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+}
+
+/*
+ * What a collector took that is gone will not be announced.  Those who wait
+ * are woken when the next one starts.
+ */
+static bool
+take_lost(void)
+{
+	bool		restarted = false;
+	bool		any = false;
+	dlist_iter	iter;
+
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+	{
+		uint32		generation = pg_atomic_read_u32(&ccr_mailboxes[i].generation);
+
+		restarted |= generation != generations[i];
+		generations[i] = generation;
+	}
+	if (!restarted)
+		return false;
+	for (Level *level = innermost; level; level = level->outer)
+		dlist_foreach(iter, &level->futures)
+		{
+			CcrFuture  *future = dlist_container(CcrFuture, node, iter.cur);
+
+			if (!future->arrived && future->pending &&
+				ccr_request_lost(future->pending->request))
+			{
+				note_arrival(future);
+				any = true;
+			}
+		}
+	return any;
+}
+
+static bool
+take_announced(void)
+{
+	CcrRequest *request;
+	bool		any = false;
+
+	while ((request = ccr_request_next_done()) != NULL)
+	{
+		FutureEntry *entry = future_lookup(futures, request->id);
+
+		if (entry == NULL || entry->future == NULL)
+			continue;
+		if (request->failure == CCR_FAILURE_UNKNOWN_SOURCE)
+			submit_again(entry->future);
+		else
+			note_arrival(entry->future);
+		any = true;
+	}
+	return any;
+}
+
+void
+ccr_watch_notice(void)
+{
+	if (futures == NULL)
+		return;
+	(void) take_announced();
+	(void) take_lost();
+}
+
+/* End those under the watch whose time is over. */
+static void
+expire(TimestampTz now)
+{
+	int64	   *expired = palloc(watch.outstanding * sizeof(int64));
+	int			nexpired = 0;
+	dlist_iter	iter;
+
+	watch.deadline = 0;
+	for (Level *level = innermost; level; level = level->outer)
+		dlist_foreach(iter, &level->futures)
+		{
+			CcrFuture  *future = dlist_container(CcrFuture, node, iter.cur);
+
+			if (future->watch != watch.number || future->arrived)
+				continue;
+			if (future->pending->deadline != 0 && future->pending->deadline <= now)
+				expired[nexpired++] = future->id;
+			else
+				heed_deadline(future->pending);
+		}
+
+	/* if one is done after all, checks of its value may do anything */
+	for (int i = 0; i < nexpired; i++)
+	{
+		FutureEntry *entry = future_lookup(futures, expired[i]);
+
+		if (entry && entry->future && !entry->future->arrived)
+			ccr_future_settle_captured(entry->future, NULL, NULL);
+	}
+	pfree(expired);
+}
+
+void
+ccr_watch_wait(TimestampTz until)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz limit = until;
+	long		left = -1;
+
+	ccr_outbox_push();
+	if (take_announced() || take_lost())
+		return;
+	if (watch.deadline != 0 && (limit == 0 || watch.deadline < limit))
+		limit = watch.deadline;
+	if (limit != 0)
+		left = Max(TimestampDifferenceMilliseconds(now, limit), 0);
+	if (left != 0)
+	{
+		ccr_lookup_sleep(watch.worker, left);
+		(void) take_announced();
+		(void) take_lost();
+		now = GetCurrentTimestamp();
+	}
+	if (watch.deadline != 0 && watch.deadline <= now)
+		expire(now);
+}
+
+void
+ccr_future_wait(CcrFuture *future)
+{
+	ccr_watch_notice();
+	if (future->arrived)
+	{
+		/* others may go on meanwhile */
+		ccr_outbox_push();
+		return;
+	}
+	ccr_watch_begin();
+	ccr_watch_add(future);
+	while (ccr_watch_outstanding() > 0)
+		ccr_watch_wait(0);
+}

@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ *
+ * override.h
+ *	  The settings of a lookup in force for a moment.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_OVERRIDE_H
+#define CCR_OVERRIDE_H
+
+#include "definition.h"
+
+/* What a lookup's SET clauses can change, as settings.h has it. */
+typedef struct CcrSettings
+{
+	char	   *server_name;
+	char	   *key;
+	int			server_source;
+	int			key_source;
+	double		max_window;
+	int			max_size;
+	int			max_bytes;
+	int			coalesce;
+	int			timeout;
+	int			on_missing;
+	int			on_full;
+	bool		isolate_errors;
+	bool		prepare;
+} CcrSettings;
+
+typedef struct CcrOverride
+{
+	bool		entered_it;		/* the definition, as nothing less will do */
+	CcrEntered	entered;
+	CcrSettings saved;
+} CcrOverride;
+
+/*
+ * As ccr_definition_enter(), for many short pieces of work.  Between the two
+ * nothing may be done but to make items and to submit them.  After an error
+ * failed must be called.
+ */
+extern void ccr_override_begin(CcrDefinition *definition, CcrOverride *override);
+extern void ccr_override_end(const CcrOverride *override);
+extern void ccr_override_failed(const CcrOverride *override);
+
+#endif							/* CCR_OVERRIDE_H */
