@@ -342,7 +342,8 @@ waits_for(CcrRequest *request)
 		case CCR_PHASE_QUEUED:
 			return "its batch to be sent";
 		default:
-			return "the foreign server's answer";
+			return OidIsValid(ccr_counters[request->counters].key.serverid) ?
+				"the foreign server's answer" : "the local executor's answer";
 	}
 }
 
