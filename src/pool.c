@@ -428,13 +428,17 @@ useful_links(CcrPool *pool)
 	return n;
 }
 
-/* Some other role in this database has no executor, and cannot have one. */
+/*
+ * Some other role in this database has no executor, and cannot have one.  It
+ * is one role's turn after the other's, so each gets a batch done first.
+ */
 static bool
-must_give_way(const CcrPool *pool)
+must_give_way(const CcrLink *link)
 {
+	const CcrPool *pool = link->pool;
 	dlist_iter	iter;
 
-	if (!pool->local)
+	if (!pool->local || link->batches == 0)
 		return false;
 	dlist_foreach(iter, &starved_pools)
 	{
@@ -452,7 +456,7 @@ become_idle(CcrLink *link)
 	CcrPool    *pool = link->pool;
 
 	if (link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
-		useful_links(pool) > link_limit(pool) || must_give_way(pool))
+		useful_links(pool) > link_limit(pool) || must_give_way(link))
 		close_link(link);
 	else
 	{
