@@ -11,8 +11,8 @@
  *
  * Without a server, a pool is that of one role in this database, and its links
  * are local executors.  How many there may be is a matter of all pools of the
- * database.  When there can be no more, an idle one of another pool has to go;
- * failing that, the next that becomes idle goes if some pool has none at all.
+ * database.  When there can be no more, and some pool has none at all, those
+ * of others go as soon as they have nothing to do or have had their turn.
  *
  * When connecting fails and no link is left, all that waits fails with the
  * reason.  The next attempt is made at the earliest after a delay that grows
@@ -41,6 +41,9 @@
 #define CCR_EXECUTOR_IDLE	2000	/* ms until an idle executor is ended: those
 								 * who want its database for themselves wait
 								 * 5 s */
+#define CCR_TURN			100 /* ms that an executor goes on for while other
+								 * roles have none: starting one takes long */
+#define CCR_TURN_IDLE		5	/* ms without work that end the turn */
 
 typedef struct CcrPool
 {
@@ -74,6 +77,7 @@ typedef struct CcrLink
 	CcrCarrier *carrier;
 	CcrBatch   *batch;			/* under way, or NULL */
 	bool		connected;
+	TimestampTz connected_at;
 	TimestampTz idle_since;
 	CcrTimer	idle_timer;
 	CcrConnection *shown;		/* its row in concresce.connections, or NULL */
@@ -189,11 +193,31 @@ link_limit(const CcrPool *pool)
 	return pool->local ? ccr_max_local_workers : ccr_max_connections;
 }
 
+/* Does some other role in this database wait for a first executor? */
+static bool
+others_starve(const CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	if (!pool->local)
+		return false;
+	dlist_foreach(iter, &starved_pools)
+	{
+		CcrPool    *other = dlist_container(CcrPool, starved_node, iter.cur);
+
+		if (other != pool && other->nlinks == 0 && other->source->dbid == pool->source->dbid)
+			return true;
+	}
+	return false;
+}
+
 /* ms; 0: no limit */
 static int64
 idle_limit(const CcrPool *pool)
 {
-	return pool->local ? CCR_EXECUTOR_IDLE : ccr_idle_timeout * INT64CONST(1000);
+	if (pool->local)
+		return others_starve(pool) ? CCR_TURN_IDLE : CCR_EXECUTOR_IDLE;
+	return ccr_idle_timeout * INT64CONST(1000);
 }
 
 static void
@@ -428,26 +452,11 @@ useful_links(CcrPool *pool)
 	return n;
 }
 
-/*
- * Some other role in this database has no executor, and cannot have one.  It
- * is one role's turn after the other's, so each gets a batch done first.
- */
 static bool
-must_give_way(const CcrLink *link)
+had_its_turn(const CcrLink *link)
 {
-	const CcrPool *pool = link->pool;
-	dlist_iter	iter;
-
-	if (!pool->local || link->batches == 0)
-		return false;
-	dlist_foreach(iter, &starved_pools)
-	{
-		CcrPool    *other = dlist_container(CcrPool, starved_node, iter.cur);
-
-		if (other != pool && other->nlinks == 0 && other->source->dbid == pool->source->dbid)
-			return true;
-	}
-	return false;
+	return others_starve(link->pool) &&
+		TimestampDifferenceExceeds(link->connected_at, GetCurrentTimestamp(), CCR_TURN);
 }
 
 static void
@@ -456,7 +465,7 @@ become_idle(CcrLink *link)
 	CcrPool    *pool = link->pool;
 
 	if (link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
-		useful_links(pool) > link_limit(pool) || must_give_way(link))
+		useful_links(pool) > link_limit(pool) || had_its_turn(link))
 		close_link(link);
 	else
 	{
@@ -464,7 +473,7 @@ become_idle(CcrLink *link)
 		link->idle_since = GetCurrentTimestamp();
 		dlist_delete(&link->node);
 		dlist_push_head(&pool->links, &link->node);
-		if (!link->idle_timer.armed && idle_limit(pool) > 0)
+		if ((!link->idle_timer.armed || others_starve(pool)) && idle_limit(pool) > 0)
 			ccr_timer_set(&link->idle_timer,
 						  TimestampTzPlusMilliseconds(link->idle_since, idle_limit(pool)));
 	}
@@ -479,6 +488,7 @@ link_ready(void *owner)
 	if (!link->connected)
 	{
 		link->connected = true;
+		link->connected_at = GetCurrentTimestamp();
 		link->pool->nconnecting--;
 		link->pool->failures = 0;
 	}
@@ -665,26 +675,17 @@ drop_cancelling(CcrPool *pool)
 }
 
 static Oid	starved_database;
-static bool seat_given_up;
 
+/* Have the idle ones looked at anew, as the limit is another one now. */
 static void
-give_up_idle(CcrPool *pool)
+hurry_idle(CcrPool *pool)
 {
-	dlist_iter	iter;
+	dlist_mutable_iter iter;
 
-	if (seat_given_up || !pool->local || pool->source->dbid != starved_database)
+	if (!pool->local || pool->source->dbid != starved_database)
 		return;
-	dlist_foreach(iter, &pool->links)
-	{
-		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
-
-		if (link->batch == NULL && state_of(link) == CCR_CARRIER_IDLE)
-		{
-			seat_given_up = true;
-			close_link(link);
-			return;
-		}
-	}
+	dlist_foreach_modify(iter, &pool->links)
+		idle_too_long(dlist_container(CcrLink, node, iter.cur));
 }
 
 static void
@@ -711,8 +712,7 @@ has_seat(CcrPool *pool)
 	if (pool->nlinks == 0)
 	{
 		starved_database = pool->source->dbid;
-		seat_given_up = false;
-		visit_pools(give_up_idle);
+		visit_pools(hurry_idle);
 	}
 	return false;
 }

@@ -129,6 +129,8 @@ SELECT length(large(n)) FROM unnest(ARRAY[0, 1, 5000, 100000, 3000000]) n;
 CREATE FUNCTION many(n int) RETURNS SETOF int LANGUAGE concresce STABLE AS 'SELECT generate_series(1, n)';
 SELECT count(*), sum(m) FROM many(100000) m;
 SELECT length(large(100000000));
+CREATE FUNCTION measure(t text) RETURNS int LANGUAGE concresce STABLE AS 'SELECT length(t)';
+SELECT measure(repeat('x', 20000000)), measure('');
 
 -- the caller's search_path, and the function's settings
 CREATE SCHEMA one;
@@ -191,7 +193,7 @@ SELECT function, server, calls, batches, errors FROM concresce.stats WHERE funct
 SELECT concresce.remote_sql('total');
 
 DROP FUNCTION score, total, tags_of, info, person, any_of, kinds, dates, dates_and_mood, range_of, keyed, keyed_set,
-  positional, bulk_scores, behind, log_event, new_user, ratio, fails, failing, nowhere, two, columns, slow, large, many,
+  positional, bulk_scores, behind, log_event, new_user, ratio, fails, failing, nowhere, two, columns, slow, large, many, measure,
   which, pinned, setting, recursive, outer_one;
 DROP TABLE users, tags, events;
 DROP SCHEMA one, two CASCADE;
