@@ -115,7 +115,10 @@ may_have(Node *statement, Oid dbid)
 	return ccr_database_ownercheck(dbid, GetUserId());
 }
 
-/* Tell them, and remember who they are: pids holds as many as there are seats. */
+/*
+ * Tell them, and remember who they are: pids holds as many as there are seats.
+ * Not those that are about to connect: they wait for our lock.
+ */
 static int
 tell_to_leave(Oid dbid, int *pids)
 {
@@ -124,11 +127,11 @@ tell_to_leave(Oid dbid, int *pids)
 	for (int i = 0; i < ccr_nseats; i++)
 	{
 		CcrSeat    *seat = &ccr_seats[i];
-		CcrSeatState state = ccr_seat_state(seat);
 		int			pid = seat->pid;
+		PGPROC	   *proc = pid != 0 ? BackendPidGetProc(pid) : NULL;
 
-		if ((state != CCR_SEAT_TAKEN && state != CCR_SEAT_ABANDONED) ||
-			seat->dbid != dbid || pid == 0)
+		if (ccr_seat_state(seat) == CCR_SEAT_FREE || seat->dbid != dbid ||
+			proc == NULL || proc->databaseId != dbid)
 			continue;
 		pids[n++] = pid;
 		pg_atomic_write_u32(&seat->unwanted, 1);

@@ -23,6 +23,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -53,6 +54,7 @@
 
 #define CCR_ERROR_LENGTH	4096	/* bytes of each part of an error */
 #define CCR_ROWS_BYTES		(16 * 1024) /* sent at a time, if rows are small */
+#define CCR_STYLED_ROWS		64	/* written at a time */
 #define CCR_EXECUTOR_NAME	"concresce executor"
 
 typedef struct PlanEntry
@@ -66,11 +68,16 @@ typedef struct RowSender
 {
 	DestReceiver pub;			/* must be first */
 	bool		binary;
-	int			n;
+	TupleDesc	tupdesc;
 	CcrArgWire *columns;
-	bool		styled;			/* some column is */
-	MemoryContext row_context;
 	StringInfoData buf;			/* a reply in the making */
+
+	/* if some column is styled: rows to be written under one style */
+	bool		styled;
+	int			nrows;
+	Size		bytes;
+	HeapTuple	rows[CCR_STYLED_ROWS];
+	MemoryContext row_context;	/* of these; else of the row being written */
 } RowSender;
 
 static shm_mq_handle *jobs = NULL;
@@ -259,10 +266,9 @@ start_rows(DestReceiver *self, int operation, TupleDesc tupdesc)
 	RowSender  *sender = (RowSender *) self;
 	MemoryContext old = MemoryContextSwitchTo(job_context);
 
-	sender->n = tupdesc->natts;
-	sender->columns = palloc(Max(sender->n, 1) * sizeof(CcrArgWire));
-	sender->styled = false;
-	for (int i = 0; i < sender->n; i++)
+	sender->tupdesc = tupdesc;
+	sender->columns = palloc(Max(tupdesc->natts, 1) * sizeof(CcrArgWire));
+	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		ccr_wire_column(&sender->columns[i], TupleDescAttr(tupdesc, i)->atttypid,
 						sender->binary, job_context);
@@ -276,26 +282,58 @@ start_rows(DestReceiver *self, int operation, TupleDesc tupdesc)
 	send_columns(tupdesc);
 }
 
+static void
+write_row(RowSender *sender, const Datum *values, const bool *nulls)
+{
+	for (int i = 0; i < sender->tupdesc->natts; i++)
+		ccr_wire_put(&sender->buf, &sender->columns[i], values[i], nulls[i]);
+	if (sender->buf.len < CCR_ROWS_BYTES)
+		return;
+	send_reply(sender->buf.data, sender->buf.len);
+	start_reply(&sender->buf, CCR_REPLY_ROWS);
+}
+
+/* A change of settings costs more than a row. */
+static void
+write_styled_rows(RowSender *sender)
+{
+	MemoryContext old = MemoryContextSwitchTo(sender->row_context);
+	int			natts = sender->tupdesc->natts;
+	Datum	   *values = palloc(natts * sizeof(Datum));
+	bool	   *nulls = palloc(natts * sizeof(bool));
+	int			level = ccr_wire_begin_style();
+
+	for (int i = 0; i < sender->nrows; i++)
+	{
+		heap_deform_tuple(sender->rows[i], sender->tupdesc, values, nulls);
+		write_row(sender, values, nulls);
+	}
+	ccr_wire_end_style(level);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(sender->row_context);
+	sender->nrows = 0;
+	sender->bytes = 0;
+}
+
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	RowSender  *sender = (RowSender *) self;
 	MemoryContext old = MemoryContextSwitchTo(sender->row_context);
-	int			level = sender->styled ? ccr_wire_begin_style() : 0;
 
-	slot_getallattrs(slot);
-	for (int i = 0; i < sender->n; i++)
-		ccr_wire_put(&sender->buf, &sender->columns[i], slot->tts_values[i],
-					 slot->tts_isnull[i]);
 	if (sender->styled)
-		ccr_wire_end_style(level);
+	{
+		sender->rows[sender->nrows] = ExecCopySlotHeapTuple(slot);
+		sender->bytes += sender->rows[sender->nrows++]->t_len;
+		MemoryContextSwitchTo(old);
+		if (sender->nrows == CCR_STYLED_ROWS || sender->bytes >= CCR_ROWS_BYTES)
+			write_styled_rows(sender);
+		return true;
+	}
+	slot_getallattrs(slot);
+	write_row(sender, slot->tts_values, slot->tts_isnull);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(sender->row_context);
-	if (sender->buf.len >= CCR_ROWS_BYTES)
-	{
-		send_reply(sender->buf.data, sender->buf.len);
-		start_reply(&sender->buf, CCR_REPLY_ROWS);
-	}
 	return true;
 }
 
@@ -304,6 +342,8 @@ end_rows(DestReceiver *self)
 {
 	RowSender  *sender = (RowSender *) self;
 
+	if (sender->nrows > 0)
+		write_styled_rows(sender);
 	if (sender->buf.len > 1)
 		send_reply(sender->buf.data, sender->buf.len);
 }
