@@ -110,6 +110,7 @@ leave(int code, Datum arg)
 	if (replies)
 		shm_mq_detach(replies);
 	jobs = replies = NULL;
+	emit_log_hook = prev_emit_log_hook;
 	ccr_seat_leave();
 }
 

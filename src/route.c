@@ -319,7 +319,7 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result)
 		return route;
 
 	/* it would wait for an executor, as all others might do by then */
-	if (ccr_server_name[0] == '\0' && ccr_my_seat)
+	if (ccr_server_name[0] == '\0' && ccr_seat_inside())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("lookup %s cannot be called within a local lookup", definition->name),

@@ -109,6 +109,22 @@ ccr_seat_replies(CcrSeat *seat)
 	return (shm_mq *) (queues + ((seat - ccr_seats) * 2 + 1) * CCR_QUEUE_BYTES);
 }
 
+bool
+ccr_seat_inside(void)
+{
+	PGPROC	   *leader = MyProc->lockGroupLeader;
+
+	if (ccr_my_seat)
+		return true;
+	if (leader == NULL || leader == MyProc)
+		return false;
+	for (int i = 0; i < ccr_nseats; i++)
+		if (ccr_seat_state(&ccr_seats[i]) == CCR_SEAT_TAKEN &&
+			ccr_seats[i].pid == leader->pid)
+			return true;
+	return false;
+}
+
 /* -------------------------------------------------------------- collector */
 
 int

@@ -83,6 +83,9 @@ extern CcrSeat *ccr_my_seat;
 extern void ccr_seats_request(void);
 extern void ccr_seats_startup(void);
 
+/* Is this process one, or a parallel worker of one? */
+extern bool ccr_seat_inside(void);
+
 extern CcrSeatState ccr_seat_state(CcrSeat *seat);
 
 /* The queues of a seat: of jobs to the executor, of replies from it. */

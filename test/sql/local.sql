@@ -188,13 +188,24 @@ SELECT recursive(1);
 CREATE FUNCTION outer_one(n bigint) RETURNS int LANGUAGE concresce STABLE AS 'SELECT score(n)';
 SELECT outer_one(1);
 
+-- also in a parallel worker of it
+CREATE TABLE wide AS SELECT i AS n FROM generate_series(1, 10000) i;
+ALTER TABLE wide SET (parallel_workers = 2);
+ALTER FUNCTION score PARALLEL SAFE;
+CREATE FUNCTION in_parallel() RETURNS bigint LANGUAGE concresce STABLE
+SET parallel_setup_cost = 0 SET parallel_tuple_cost = 0 SET min_parallel_table_scan_size = 0 SET parallel_leader_participation = off
+AS 'SELECT sum(score(n)) FROM wide';
+\set SHOW_CONTEXT never
+SELECT in_parallel();
+\set SHOW_CONTEXT errors
+
 -- watching
 SELECT function, server, calls, batches, errors FROM concresce.stats WHERE function::text IN ('total()', 'ratio(integer)') ORDER BY 1::text;
 SELECT concresce.remote_sql('total');
 
 DROP FUNCTION score, total, tags_of, info, person, any_of, kinds, dates, dates_and_mood, range_of, keyed, keyed_set,
   positional, bulk_scores, behind, log_event, new_user, ratio, fails, failing, nowhere, two, columns, slow, large, many, measure,
-  which, pinned, setting, recursive, outer_one;
-DROP TABLE users, tags, events;
+  which, pinned, setting, recursive, outer_one, in_parallel;
+DROP TABLE wide, users, tags, events;
 DROP SCHEMA one, two CASCADE;
 DROP TYPE mood, pair, small;

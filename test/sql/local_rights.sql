@@ -107,6 +107,7 @@ DROP FUNCTION as_role;
 -- by a procedure that ends the transaction
 CREATE PROCEDURE ending() LANGUAGE plpgsql AS 'BEGIN COMMIT; END';
 SELECT escape('CALL s.ending()');
+SELECT escape('DO ''BEGIN ROLLBACK; END''');
 -- by a trigger that is deferred to the commit
 CREATE TABLE trap (x int);
 CREATE FUNCTION spring() RETURNS trigger LANGUAGE plpgsql AS $$
