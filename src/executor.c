@@ -37,6 +37,7 @@
 #include "libpq/pqsignal.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "parser/parser.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -390,10 +391,14 @@ apply_settings(const CcrJob *job)
 
 		set_for_job(pnstrdup(job->settings[i], equals - job->settings[i]), equals + 1);
 	}
-	set_for_job("search_path", job->search_path);
+
+	/* to set it, even to the same, has every name looked up anew */
+	if (strcmp(namespace_search_path, job->search_path) != 0)
+		set_for_job("search_path", job->search_path);
 
 	/* the body was parsed with it on */
-	set_for_job("standard_conforming_strings", "on");
+	if (!standard_conforming_strings)
+		set_for_job("standard_conforming_strings", "on");
 }
 
 static SPIPlanPtr
@@ -529,10 +534,16 @@ run_job(const CcrJob *job)
 static void
 tidy_up(void)
 {
-	StartTransactionCommand();
+	Oid			temp;
+	Oid			temp_toast;
+
 	LockReleaseAll(USER_LOCKMETHOD, true);
-	ResetTempTableNamespace();
 	ResetSequenceCaches();
+	GetTempNamespaceState(&temp, &temp_toast);
+	if (!OidIsValid(temp))
+		return;
+	StartTransactionCommand();
+	ResetTempTableNamespace();
 	CommitTransactionCommand();
 }
 
