@@ -3,7 +3,7 @@
  * batch.c
  *	  One bulk query: from flights to parameters, from rows to flights.
  *
- * A batch goes through these steps, each an operation of its connection:
+ * A batch goes through these steps, each an operation of its carrier:
  *
  *	DESCRIBE	once for a source: the columns that come back decide on the
  *				shape, hence on the query to run and the format to ask for

@@ -28,7 +28,7 @@ extern CcrQueue *ccr_batch_queue(CcrBatch *batch);
 extern void *ccr_batch_owner(CcrBatch *batch);
 
 /*
- * What the connection tells.  done returns true once the batch has ended,
+ * What the carrier tells.  done returns true once the batch has ended,
  * and has been freed; before, it has started the next operation.
  */
 extern void ccr_batch_described(CcrBatch *batch, const CcrRow *row);
@@ -36,7 +36,7 @@ extern bool ccr_batch_row(CcrBatch *batch, const CcrRow *row);
 extern bool ccr_batch_done(CcrBatch *batch, CcrOp op,
 						   const CcrError *error);
 
-/* The connection was lost: ends the batch, whose flights may fly again. */
+/* The carrier was lost: ends the batch, whose flights may fly again. */
 extern void ccr_batch_lost(CcrBatch *batch, CcrOp op,
 						   const CcrError *error);
 

@@ -193,33 +193,6 @@ link_limit(const CcrPool *pool)
 	return pool->local ? ccr_max_local_workers : ccr_max_connections;
 }
 
-/* Does some other role in this database wait for a first executor? */
-static bool
-others_starve(const CcrPool *pool)
-{
-	dlist_iter	iter;
-
-	if (!pool->local)
-		return false;
-	dlist_foreach(iter, &starved_pools)
-	{
-		CcrPool    *other = dlist_container(CcrPool, starved_node, iter.cur);
-
-		if (other != pool && other->nlinks == 0 && other->source->dbid == pool->source->dbid)
-			return true;
-	}
-	return false;
-}
-
-/* ms; 0: no limit */
-static int64
-idle_limit(const CcrPool *pool)
-{
-	if (pool->local)
-		return others_starve(pool) ? CCR_TURN_IDLE : CCR_EXECUTOR_IDLE;
-	return ccr_idle_timeout * INT64CONST(1000);
-}
-
 static void
 retry_now(void *arg)
 {
@@ -371,6 +344,51 @@ state_of(const CcrLink *link)
 	return link->carrier->ops->state(link->carrier);
 }
 
+/* Links that carry a batch, or can. */
+static int
+useful_links(CcrPool *pool)
+{
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (state_of(link) != CCR_CARRIER_CANCELLING)
+			n++;
+	}
+	return n;
+}
+
+/* Does some other role in this database wait for a first executor? */
+static bool
+others_starve(const CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	if (!pool->local)
+		return false;
+	dlist_foreach(iter, &starved_pools)
+	{
+		CcrPool    *other = dlist_container(CcrPool, starved_node, iter.cur);
+
+		if (other != pool && other->source->dbid == pool->source->dbid &&
+			useful_links(other) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ms; 0: no limit */
+static int64
+idle_limit(const CcrPool *pool)
+{
+	if (pool->local)
+		return others_starve(pool) ? CCR_TURN_IDLE : CCR_EXECUTOR_IDLE;
+	return ccr_idle_timeout * INT64CONST(1000);
+}
+
 /* Its row goes on showing why it failed, until another link takes it over. */
 static void
 bury(CcrLink *link, bool failed)
@@ -433,23 +451,6 @@ open_link(CcrPool *pool)
 	dlist_push_tail(&pool->links, &link->node);
 	pool->nlinks++;
 	pool->nconnecting++;
-}
-
-/* Links that carry a batch, or can. */
-static int
-useful_links(CcrPool *pool)
-{
-	int			n = 0;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &pool->links)
-	{
-		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
-
-		if (state_of(link) != CCR_CARRIER_CANCELLING)
-			n++;
-	}
-	return n;
 }
 
 static bool
@@ -709,7 +710,7 @@ has_seat(CcrPool *pool)
 	starve(pool, full);
 	if (!full)
 		return true;
-	if (pool->nlinks == 0)
+	if (useful_links(pool) == 0)
 	{
 		starved_database = pool->source->dbid;
 		visit_pools(hurry_idle);
