@@ -36,8 +36,8 @@ restore_string(const char **p)
 	return s;
 }
 
-static void
-flatten_error(StringInfo buf, const CcrError *error)
+void
+ccr_error_flatten(StringInfo buf, const CcrError *error)
 {
 	appendBinaryStringInfo(buf, (char *) &error->sqlstate,
 						   sizeof(error->sqlstate));
@@ -184,7 +184,7 @@ draft_entry(const CcrOutcome *outcome, const CcrError *previous)
 		if (outcome->error != previous)
 		{
 			initStringInfo(&buf);
-			flatten_error(&buf, outcome->error);
+			ccr_error_flatten(&buf, outcome->error);
 			draft.data = buf.data;
 			draft.length = buf.len;
 		}

@@ -3,7 +3,7 @@
  * batch.c
  *	  One bulk query: from flights to parameters, from rows to flights.
  *
- * A batch goes through these steps, each an operation of its connection:
+ * A batch goes through these steps, each an operation of its carrier:
  *
  *	DESCRIBE	once for a source: the columns that come back decide on the
  *				shape, hence on the query to run and the format to ask for
@@ -37,7 +37,7 @@ typedef enum CcrVariant
 struct CcrBatch
 {
 	CcrQueue   *queue;
-	CcrRemote  *remote;
+	CcrCarrier *carrier;
 	void	   *owner;
 	const char *nonce;
 	MemoryContext context;		/* this struct, parameters, results */
@@ -85,6 +85,13 @@ batch_error(CcrBatch *batch, int sqlstate, const char *message,
 	return error;
 }
 
+static const char *
+where(const CcrSource *source)
+{
+	return ccr_source_is_local(source) ? "" :
+		psprintf(" on server \"%s\"", source->server_name);
+}
+
 /* The same, saying what was under way. */
 static CcrError *
 with_context(CcrBatch *batch, const CcrError *error)
@@ -94,11 +101,10 @@ with_context(CcrBatch *batch, const CcrError *error)
 								   error->detail, error->hint);
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
-	copy->context = psprintf("%s%slookup %s on server \"%s\", batch of %d",
+	copy->context = psprintf("%s%slookup %s%s, batch of %d",
 							 error->context ? error->context : "",
 							 error->context ? "\n" : "",
-							 source->function_name, source->server_name,
-							 batch->n);
+							 source->function_name, where(source), batch->n);
 	MemoryContextSwitchTo(old);
 	return copy;
 }
@@ -233,8 +239,10 @@ static void
 next_step(CcrBatch *batch)
 {
 	CcrQueue   *queue = batch->queue;
+	const CcrCarrierOps *ops = batch->carrier->ops;
 	bool		prepare = queue->source->prepare && !queue->unprepared;
 	char		statement[NAMEDATALEN];
+	CcrQuery	query = {0};
 
 	batch->variant = CCR_VARIANT_PLAIN;
 	if (queue->shape.known && queue->shape.keyed)
@@ -246,25 +254,27 @@ next_step(CcrBatch *batch)
 	else
 		statement[0] = '\0';
 
+	query.source = queue->source;
+	query.statement = statement;
+	query.sql = variant_sql(batch);
+	query.params = &batch->params;
 	if (!queue->shape.known)
 	{
 		batch->asked_shape = true;
-		ccr_remote_prepare(batch->remote, statement, variant_sql(batch),
-						   &batch->params, true);
+		ops->prepare(batch->carrier, &query, true);
 	}
-	else if (prepare && !ccr_remote_knows(batch->remote, statement))
-		ccr_remote_prepare(batch->remote, statement, variant_sql(batch),
-						   &batch->params, false);
+	else if (prepare && !ops->knows(batch->carrier, statement))
+		ops->prepare(batch->carrier, &query, false);
 	else
 	{
 		batch->shape = queue->shape;
-		ccr_remote_execute(batch->remote, statement, variant_sql(batch),
-						   &batch->params, batch->shape.binary);
+		query.binary = batch->shape.binary;
+		ops->execute(batch->carrier, &query);
 	}
 }
 
 CcrBatch *
-ccr_batch_new(CcrQueue *queue, CcrRemote *remote, const char *nonce,
+ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 			  void *owner)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
@@ -276,7 +286,7 @@ ccr_batch_new(CcrQueue *queue, CcrRemote *remote, const char *nonce,
 
 	batch->context = context;
 	batch->queue = queue;
-	batch->remote = remote;
+	batch->carrier = carrier;
 	batch->owner = owner;
 	batch->nonce = nonce;
 	batch->flights = ccr_queue_take(queue, batch, &batch->n);
@@ -329,11 +339,11 @@ forget_shape(CcrQueue *queue)
 }
 
 static bool
-all_binary(const CcrSource *source, const PGresult *result, int first, int n)
+all_binary(const CcrSource *source, const CcrRow *row, int first, int n)
 {
 	for (int i = 0; i < n; i++)
 		if (!source->column_binary[i] ||
-			PQftype(result, first + i) != source->column_types[i])
+			row->types[first + i] != source->column_types[i])
 			return false;
 	return true;
 }
@@ -360,24 +370,24 @@ wrong_shape(CcrBatch *batch, int got)
  * Rather than guess, ask for the latter.
  */
 static bool
-ambiguous(const CcrSource *source, const PGresult *result)
+ambiguous(const CcrSource *source, const CcrRow *row)
 {
 	int			last = source->ncolumns - 1;
 
 	return source->bulk && source->composite &&
 		source->nargs + 1 == source->ncolumns &&
-		(PQftype(result, last) == RECORDOID ||
-		 (PQftype(result, last) >= FirstNormalObjectId &&
+		(row->types[last] == RECORDOID ||
+		 (row->types[last] >= FirstNormalObjectId &&
 		  source->column_types[last] < FirstNormalObjectId));
 }
 
 /* The description of the query as written tells its shape. */
 void
-ccr_batch_described(CcrBatch *batch, const PGresult *result)
+ccr_batch_described(CcrBatch *batch, const CcrRow *row)
 {
 	const CcrSource *source = batch->queue->source;
 	CcrShape   *shape = &batch->queue->shape;
-	int			got = PQnfields(result);
+	int			got = row->n;
 	int			lead = source->bulk ? 0 : 1;	/* the ordinality */
 
 	memset(shape, 0, sizeof(*shape));
@@ -387,14 +397,14 @@ ccr_batch_described(CcrBatch *batch, const PGresult *result)
 		shape->keyed = true;
 		shape->nfields = 1 + source->ncolumns;
 		shape->first = 1;
-		shape->binary = all_binary(source, result, source->nargs, source->ncolumns);
+		shape->binary = all_binary(source, row, source->nargs, source->ncolumns);
 	}
-	else if (got == lead + source->ncolumns && !ambiguous(source, result))
+	else if (got == lead + source->ncolumns && !ambiguous(source, row))
 	{
 		shape->nfields = got;
 		shape->first = lead;
 		shape->positional = source->bulk;
-		shape->binary = all_binary(source, result, lead, source->ncolumns);
+		shape->binary = all_binary(source, row, lead, source->ncolumns);
 	}
 	else if (source->composite && got == lead + 1)
 	{
@@ -426,15 +436,15 @@ ccr_batch_described(CcrBatch *batch, const PGresult *result)
  * The far side's idea of the result may have changed since it was described.
  */
 static bool
-check_first_row(CcrBatch *batch, const PGresult *result)
+check_first_row(CcrBatch *batch, const CcrRow *row)
 {
 	const CcrSource *source = batch->queue->source;
 	const CcrShape *shape = &batch->shape;
 
 	batch->checked = true;
-	if (PQnfields(result) == shape->nfields &&
-		(shape->positional || PQftype(result, 0) == INT8OID) &&
-		(!shape->binary || all_binary(source, result, shape->first, shape->ncolumns)))
+	if (row->n == shape->nfields &&
+		(shape->positional || row->types[0] == INT8OID) &&
+		(!shape->binary || all_binary(source, row, shape->first, shape->ncolumns)))
 		return true;
 	forget_shape(batch->queue);
 	batch->reshaped = true;
@@ -446,26 +456,26 @@ check_first_row(CcrBatch *batch, const PGresult *result)
 
 /* Which item a row is for: 0-based, or -1. */
 static int64
-row_item(CcrBatch *batch, const PGresult *result)
+row_item(CcrBatch *batch, const CcrRow *row)
 {
 	const CcrShape *shape = &batch->shape;
 	int64		item;
 
 	if (shape->positional)
 		return batch->nrows;
-	if (PQgetisnull(result, 0, 0))
+	if (row->lengths[0] < 0)
 		return -1;
 	if (shape->binary)
 	{
 		uint64		n;
 
-		if (PQgetlength(result, 0, 0) != sizeof(n))
+		if (row->lengths[0] != sizeof(n))
 			return -1;
-		memcpy(&n, PQgetvalue(result, 0, 0), sizeof(n));
+		memcpy(&n, row->values[0], sizeof(n));
 		item = (int64) pg_ntoh64(n);
 	}
 	else
-		item = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+		item = strtoll(row->values[0], NULL, 10);
 	return item - 1;
 }
 
@@ -484,7 +494,7 @@ too_large(CcrBatch *batch, CcrOutcome *outcome)
 }
 
 static void
-keep_row(CcrBatch *batch, CcrOutcome *outcome, const PGresult *result)
+keep_row(CcrBatch *batch, CcrOutcome *outcome, const CcrRow *row)
 {
 	const CcrShape *shape = &batch->shape;
 	StringInfo	rows = &outcome->rows;
@@ -504,8 +514,7 @@ keep_row(CcrBatch *batch, CcrOutcome *outcome, const PGresult *result)
 	for (int i = 0; i < shape->ncolumns; i++)
 	{
 		int			field = shape->first + i;
-		int32		length = PQgetisnull(result, 0, field) ?
-			-1 : PQgetlength(result, 0, field);
+		int32		length = row->lengths[field];
 
 		if (batch->bytes + rows->len - before + Max(length, 0) > ccr_shared->heap_size ||
 			rows->len + (Size) Max(length, 0) >= MaxAllocSize / 2)
@@ -516,25 +525,25 @@ keep_row(CcrBatch *batch, CcrOutcome *outcome, const PGresult *result)
 		}
 		appendBinaryStringInfo(rows, (char *) &length, sizeof(length));
 		if (length > 0)
-			appendBinaryStringInfo(rows, PQgetvalue(result, 0, field), length);
+			appendBinaryStringInfo(rows, row->values[field], length);
 	}
 	batch->bytes += rows->len - before;
 }
 
 bool
-ccr_batch_row(CcrBatch *batch, const PGresult *result)
+ccr_batch_row(CcrBatch *batch, const CcrRow *row)
 {
 	int64		item;
 
 	if (batch->queue->source->returns_void)
 		return false;
-	if (!batch->checked && !check_first_row(batch, result))
+	if (!batch->checked && !check_first_row(batch, row))
 		return false;
-	item = row_item(batch, result);
+	item = row_item(batch, row);
 	batch->nrows++;
 	if (item >= 0 && item < batch->n)
 	{
-		keep_row(batch, &batch->flights[item]->outcome, result);
+		keep_row(batch, &batch->flights[item]->outcome, row);
 		return true;
 	}
 
@@ -562,9 +571,9 @@ count_end(CcrBatch *batch)
 		pg_atomic_write_u64(&counters->value[CCR_REMOTE_US_MAX], us);
 	if (ccr_log_min_duration >= 0 && us >= ccr_log_min_duration * INT64CONST(1000))
 		ereport(LOG,
-				(errmsg("duration: %.3f ms, lookup %s on server \"%s\", batch of %d",
+				(errmsg("duration: %.3f ms, lookup %s%s, batch of %d",
 						us / 1000.0, batch->queue->source->function_name,
-						batch->queue->source->server_name, batch->n)));
+						where(batch->queue->source), batch->n)));
 }
 
 static void
@@ -695,7 +704,7 @@ wrong_row_count(CcrBatch *batch)
  * may be sent again is only after a change of types, which asking anew heals.
  */
 bool
-ccr_batch_done(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)
+ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 {
 	if (error == NULL && batch->error == NULL && op == CCR_OP_DESCRIBE &&
 		!batch->queue->shape.known)
@@ -726,7 +735,7 @@ ccr_batch_done(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)
 }
 
 void
-ccr_batch_lost(CcrBatch *batch, CcrRemoteOp op, const CcrError *error)
+ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 {
 	bool		harmless = batch->queue->source->resend || op != CCR_OP_EXECUTE;
 

@@ -8,17 +8,17 @@
 #ifndef CCR_BATCH_H
 #define CCR_BATCH_H
 
+#include "carrier.h"
 #include "flight.h"
-#include "remote.h"
 
 typedef struct CcrBatch CcrBatch;
 
 /*
- * Take what is due of a queue, for an idle connection.  NULL if nothing was
+ * Take what is due of a queue, for an idle carrier.  NULL if nothing was
  * left to take.  nonce tells this collector's statements from those of others
  * behind the same pooler.
  */
-extern CcrBatch *ccr_batch_new(CcrQueue *queue, CcrRemote *remote,
+extern CcrBatch *ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier,
 							   const char *nonce, void *owner);
 
 /* Start it, once its owner knows it: it may end from within. */
@@ -28,16 +28,16 @@ extern CcrQueue *ccr_batch_queue(CcrBatch *batch);
 extern void *ccr_batch_owner(CcrBatch *batch);
 
 /*
- * What the connection tells.  done returns true once the batch has ended,
+ * What the carrier tells.  done returns true once the batch has ended,
  * and has been freed; before, it has started the next operation.
  */
-extern void ccr_batch_described(CcrBatch *batch, const PGresult *result);
-extern bool ccr_batch_row(CcrBatch *batch, const PGresult *result);
-extern bool ccr_batch_done(CcrBatch *batch, CcrRemoteOp op,
+extern void ccr_batch_described(CcrBatch *batch, const CcrRow *row);
+extern bool ccr_batch_row(CcrBatch *batch, const CcrRow *row);
+extern bool ccr_batch_done(CcrBatch *batch, CcrOp op,
 						   const CcrError *error);
 
-/* The connection was lost: ends the batch, whose flights may fly again. */
-extern void ccr_batch_lost(CcrBatch *batch, CcrRemoteOp op,
+/* The carrier was lost: ends the batch, whose flights may fly again. */
+extern void ccr_batch_lost(CcrBatch *batch, CcrOp op,
 						   const CcrError *error);
 
 /*

@@ -26,6 +26,7 @@
 #include "collector.h"
 #include "compat.h"
 #include "flight.h"
+#include "local.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -49,7 +50,7 @@
 /* A connection's descriptor in the wait event set. */
 typedef struct Watched
 {
-	CcrRemote  *remote;
+	CcrCarrier *carrier;
 	int			fd;
 	int			events;
 	int			position;
@@ -130,6 +131,7 @@ fail_what_is_held(int code, Datum arg)
 	}
 	ccr_requests_wake();
 	ccr_pools_hide();
+	ccr_locals_abandon();
 }
 
 /*
@@ -324,24 +326,24 @@ take_mail(void)
 /* ----------------------------------------------------------------- waiting */
 
 static void
-count_watched(CcrRemote *remote)
+count_watched(CcrCarrier *carrier)
 {
 	CcrWatch	watch[2];
 
-	nwatched += ccr_remote_watch(remote, watch);
+	nwatched += carrier->ops->watch(carrier, watch);
 }
 
 static void
-add_watched(CcrRemote *remote)
+add_watched(CcrCarrier *carrier)
 {
 	CcrWatch	watch[2];
-	int			n = ccr_remote_watch(remote, watch);
+	int			n = carrier->ops->watch(carrier, watch);
 
 	for (int i = 0; i < n; i++)
 	{
 		Watched    *w = &watched[nwatched];
 
-		w->remote = remote;
+		w->carrier = carrier;
 		w->fd = watch[i].fd;
 		w->events = watch[i].events;
 		w->position = AddWaitEventToSet(wait_set, watch[i].events, watch[i].fd, NULL, w);
@@ -386,7 +388,7 @@ update_wait_set(void)
 	for (int i = 0; i < nwatched; i++)
 	{
 		CcrWatch	watch[2];
-		int			n = ccr_remote_watch(watched[i].remote, watch);
+		int			n = watched[i].carrier->ops->watch(watched[i].carrier, watch);
 
 		for (int j = 0; j < n; j++)
 			if (watch[j].fd == watched[i].fd && watch[j].events != watched[i].events)
@@ -427,17 +429,24 @@ prepare_to_wait(void)
 }
 
 static void
-step(Watched *w, int events)
+step(CcrCarrier *carrier, int fd, int events)
 {
 	PG_TRY();
 	{
-		ccr_remote_step(w->remote, w->fd, events);
+		carrier->ops->step(carrier, fd, events);
 	}
 	PG_CATCH();
 	{
-		ccr_pool_broken(w->remote, caught_error());
+		ccr_pool_broken(carrier, caught_error());
 	}
 	PG_END_TRY();
+}
+
+/* Executors have no descriptor to wait for: they set the latch. */
+static void
+step_local(CcrCarrier *carrier)
+{
+	step(carrier, -1, 0);
 }
 
 static void
@@ -454,7 +463,11 @@ handle_events(WaitEvent *events, int n)
 			(void) !read(fine_timer, &expirations, sizeof(expirations));
 		}
 		else if (events[i].user_data)
-			step(events[i].user_data, events[i].events);
+		{
+			Watched    *w = events[i].user_data;
+
+			step(w->carrier, w->fd, events[i].events);
+		}
 	}
 }
 
@@ -538,6 +551,7 @@ loop_once(void)
 	}
 	let_crowd_in();
 	take_mail();
+	ccr_locals_visit(step_local);
 	ccr_timers_run(GetCurrentTimestamp());
 	ccr_pools_dispatch();
 	ccr_requests_wake();

@@ -11,10 +11,12 @@
 
 #include "collector.h"
 #include "compat.h"
+#include "evict.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "scan_exec.h"
 #include "scan_plan.h"
+#include "seat.h"
 #include "settings.h"
 #include "shmem.h"
 #include "storage/ipc.h"
@@ -44,6 +46,7 @@ int			ccr_idle_timeout = 300;
 int			ccr_shared_memory = 64;
 int			ccr_workers = 1;
 int			ccr_log_min_duration = -1;
+int			ccr_max_local_workers = 2;
 
 static const struct config_enum_entry coalesce_options[] = {
 	{"auto", CCR_COALESCE_AUTO, false},
@@ -99,7 +102,8 @@ define_call_settings(void)
 {
 	DefineCustomStringVariable("concresce.server",
 							   "Foreign server that lookups are sent to.",
-							   NULL, &ccr_server_name, "",
+							   "Empty: they run in this database.",
+							   &ccr_server_name, "",
 							   PGC_USERSET, 0, check_source, assign_server, NULL);
 	DefineCustomStringVariable("concresce.key",
 							   "Expressions over a lookup's arguments that identify a call.",
@@ -166,6 +170,10 @@ define_batch_settings(void)
 							"Number of batches in flight per foreign server and user mapping, at most.",
 							NULL, &ccr_max_connections, 4, 1, 1000,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_local_workers",
+							"Number of processes per database that run local lookups, at most.",
+							NULL, &ccr_max_local_workers, 2, 1, 1000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("concresce.queue_size",
 							"Number of items per lookup that may wait to be sent.",
 							NULL, &ccr_queue_size, 10000, 1, INT_MAX / 2,
@@ -203,6 +211,7 @@ request_shmem(void)
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
 	ccr_shmem_request();
+	ccr_seats_request();
 }
 
 static void
@@ -211,6 +220,7 @@ start_shmem(void)
 	if (prev_shmem_startup_hook)
 		prev_shmem_startup_hook();
 	ccr_shmem_startup();
+	ccr_seats_startup();
 }
 
 void
@@ -230,6 +240,7 @@ _PG_init(void)
 	shmem_request_hook = request_shmem;
 	prev_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shmem;
+	ccr_evict_init();
 	ccr_collector_register();
 	ccr_scan_init();
 	ccr_scan_plan_init();

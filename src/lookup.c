@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "common/hashfn.h"
 #include "compat.h"
@@ -332,14 +333,15 @@ submit(CcrPending *pending, TimestampTz now)
 	return request;
 }
 
-/* The settings that say what items mean, and to whom they go. */
+/* The settings that say what items mean, and who is asked. */
 static uint64
 present_settings(void)
 {
-	return hash_bytes_extended((const unsigned char *) ccr_server_name,
-							   strlen(ccr_server_name),
-							   hash_bytes_extended((const unsigned char *) ccr_key,
-												   strlen(ccr_key), 0));
+	const char *server = ccr_server_name[0] ? ccr_server_name : namespace_search_path;
+	uint64		hash = hash_bytes_extended((const unsigned char *) ccr_key, strlen(ccr_key), 0);
+
+	return hash_bytes_extended((const unsigned char *) server, strlen(server),
+							   hash + (ccr_server_name[0] != '\0'));
 }
 
 /* An owner sees to it that it is dropped. */
@@ -412,7 +414,8 @@ waits_for(CcrRequest *request)
 		case CCR_PHASE_QUEUED:
 			return "its batch to be sent";
 		default:
-			return "the foreign server's answer";
+			return OidIsValid(ccr_counters[request->counters].key.serverid) ?
+				"the foreign server's answer" : "the local executor's answer";
 	}
 }
 

@@ -9,6 +9,11 @@
  * opened, up to concresce.max_connections.  Links that wait for the end of a
  * cancelled query do not count: no call is to wait for them.
  *
+ * Without a server, a pool is that of one role in this database, and its links
+ * are local executors.  How many there may be is a matter of all pools of the
+ * database.  When there can be no more, and some pool has none at all, those
+ * of others go as soon as they have nothing to do or have had their turn.
+ *
  * When connecting fails and no link is left, all that waits fails with the
  * reason.  The next attempt is made at the earliest after a delay that grows
  * from 50 ms to 1 s; what comes meanwhile waits for its outcome.
@@ -19,8 +24,11 @@
 
 #include "batch.h"
 #include "common/pg_prng.h"
+#include "local.h"
 #include "miscadmin.h"
 #include "pool.h"
+#include "remote.h"
+#include "seat.h"
 #include "settings.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -30,6 +38,12 @@
 #define CCR_BACKOFF_MAX		1000	/* ms */
 #define CCR_MAX_STATEMENTS	500 /* prepared on a link before it is renewed */
 #define CCR_QUEUE_IDLE		600 /* s until an unused queue is forgotten */
+#define CCR_EXECUTOR_IDLE	2000	/* ms until an idle executor is ended: those
+								 * who want its database for themselves wait
+								 * 5 s */
+#define CCR_TURN			100 /* ms that an executor goes on for while other
+								 * roles have none: starting one takes long */
+#define CCR_TURN_IDLE		5	/* ms without work that end the turn */
 
 typedef struct CcrPool
 {
@@ -38,6 +52,9 @@ typedef struct CcrPool
 	MemoryContext hosts_context;	/* of the address list */
 	CcrReach	reach;
 	CcrSource  *source;			/* first one, which the reach belongs to */
+	bool		local;			/* its links are executors */
+	bool		starved;		/* waits for a seat of another pool */
+	dlist_node	starved_node;
 	dlist_head	links;
 	int			nlinks;
 	int			nconnecting;
@@ -57,9 +74,10 @@ typedef struct CcrLink
 {
 	dlist_node	node;			/* most recently used first */
 	CcrPool    *pool;
-	CcrRemote  *remote;
+	CcrCarrier *carrier;
 	CcrBatch   *batch;			/* under way, or NULL */
 	bool		connected;
+	TimestampTz connected_at;
 	TimestampTz idle_since;
 	CcrTimer	idle_timer;
 	CcrConnection *shown;		/* its row in concresce.connections, or NULL */
@@ -69,18 +87,19 @@ typedef struct CcrLink
 static HTAB *pools;
 static char nonce[24];			/* of this collector */
 static dlist_head pending_pools = DLIST_STATIC_INIT(pending_pools);
+static dlist_head starved_pools = DLIST_STATIC_INIT(starved_pools);
 static dlist_head dead_links = DLIST_STATIC_INIT(dead_links);
 static dlist_head unused_pools = DLIST_STATIC_INIT(unused_pools);
 static int	in_flight = 0;		/* batches */
 
 static void link_ready(void *owner);
-static void link_described(void *owner, const PGresult *result);
-static bool link_row(void *owner, const PGresult *result);
-static void link_done(void *owner, CcrRemoteOp op, const CcrError *error);
-static void link_dead(void *owner, CcrRemoteOp op, const CcrError *error);
+static void link_described(void *owner, const CcrRow *row);
+static bool link_row(void *owner, const CcrRow *row);
+static void link_done(void *owner, CcrOp op, const CcrError *error);
+static void link_dead(void *owner, CcrOp op, const CcrError *error);
 static void dispatch(CcrPool *pool);
 
-static const CcrRemoteCalls link_calls = {
+static const CcrCarrierCalls link_calls = {
 	.ready = link_ready,
 	.described = link_described,
 	.row = link_row,
@@ -106,6 +125,7 @@ ccr_pools_init(int worker)
 	pools = hash_create("concresce pools", 16, &ctl, HASH_ELEM | HASH_BLOBS);
 	if (!pg_strong_random(&random, sizeof(random)))
 		elog(ERROR, "could not generate a random number");
+	ccr_locals_init(worker);
 	snprintf(nonce, sizeof(nonce), "%016llx%d", (unsigned long long) random, worker);
 }
 
@@ -140,7 +160,7 @@ allot_row(const CcrSource *source)
 			c->used = mine = true;
 			c->dbid = source->dbid;
 			c->serverid = source->serverid;
-			c->umid = source->umid;
+			c->umid = ccr_source_is_local(source) ? source->roleid : source->umid;
 			strlcpy(c->server, source->server_name, NAMEDATALEN);
 			strlcpy(c->user, source->user, NAMEDATALEN);
 			c->batches = 0;
@@ -165,6 +185,13 @@ release_row(CcrConnection *c)
 }
 
 /* ------------------------------------------------------------------- pools */
+
+/* Links that may carry a batch at the same time. */
+static int
+link_limit(const CcrPool *pool)
+{
+	return pool->local ? ccr_max_local_workers : ccr_max_connections;
+}
 
 static void
 retry_now(void *arg)
@@ -215,11 +242,13 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	own->dbid = source->dbid;
 	own->serverid = source->serverid;
 	own->umid = source->umid;
+	own->roleid = source->roleid;
 	own->server_name = pstrdup(source->server_name);
 	own->user = pstrdup(source->user);
 	pool->key = *key;
 	pool->context = context;
 	pool->source = own;
+	pool->local = ccr_source_is_local(source);
 	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
 												ALLOCSET_SMALL_SIZES);
 	pool->reach.server = own->server_name;
@@ -309,6 +338,57 @@ visit_pools(void (*visit) (CcrPool *))
 
 /* ------------------------------------------------------------------- links */
 
+static CcrCarrierState
+state_of(const CcrLink *link)
+{
+	return link->carrier->ops->state(link->carrier);
+}
+
+/* Links that carry a batch, or can. */
+static int
+useful_links(CcrPool *pool)
+{
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (state_of(link) != CCR_CARRIER_CANCELLING)
+			n++;
+	}
+	return n;
+}
+
+/* Does some other role in this database wait for a first executor? */
+static bool
+others_starve(const CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	if (!pool->local)
+		return false;
+	dlist_foreach(iter, &starved_pools)
+	{
+		CcrPool    *other = dlist_container(CcrPool, starved_node, iter.cur);
+
+		if (other != pool && other->source->dbid == pool->source->dbid &&
+			useful_links(other) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ms; 0: no limit */
+static int64
+idle_limit(const CcrPool *pool)
+{
+	if (pool->local)
+		return others_starve(pool) ? CCR_TURN_IDLE : CCR_EXECUTOR_IDLE;
+	return ccr_idle_timeout * INT64CONST(1000);
+}
+
 /* Its row goes on showing why it failed, until another link takes it over. */
 static void
 bury(CcrLink *link, bool failed)
@@ -334,7 +414,7 @@ bury(CcrLink *link, bool failed)
 static void
 close_link(CcrLink *link)
 {
-	ccr_remote_close(link->remote, NULL);
+	link->carrier->ops->close(link->carrier, NULL);
 	bury(link, false);
 }
 
@@ -345,10 +425,10 @@ idle_too_long(void *arg)
 	TimestampTz end;
 
 	/* looked at again when it is time, rather than moved with every use */
-	if (link->batch || ccr_remote_state(link->remote) != CCR_REMOTE_IDLE ||
-		ccr_idle_timeout == 0)
+	if (link->batch || state_of(link) != CCR_CARRIER_IDLE ||
+		idle_limit(link->pool) == 0)
 		return;
-	end = TimestampTzPlusMilliseconds(link->idle_since, ccr_idle_timeout * INT64CONST(1000));
+	end = TimestampTzPlusMilliseconds(link->idle_since, idle_limit(link->pool));
 	if (end > GetCurrentTimestamp())
 		ccr_timer_set(&link->idle_timer, end);
 	else
@@ -361,7 +441,9 @@ open_link(CcrPool *pool)
 	CcrLink    *link = MemoryContextAllocZero(pool->context, sizeof(CcrLink));
 
 	link->pool = pool;
-	link->remote = ccr_remote_open(&pool->reach, &link_calls, link);
+	link->carrier = pool->local ?
+		ccr_local_open(pool->source->dbid, pool->source->roleid, &link_calls, link) :
+		ccr_remote_open(&pool->reach, &link_calls, link);
 	link->shown = pool->closed_row ? pool->closed_row : allot_row(pool->source);
 	pool->closed_row = NULL;
 	show_link(link, "connecting", NULL);
@@ -371,21 +453,11 @@ open_link(CcrPool *pool)
 	pool->nconnecting++;
 }
 
-/* Links that carry a batch, or can. */
-static int
-useful_links(CcrPool *pool)
+static bool
+had_its_turn(const CcrLink *link)
 {
-	int			n = 0;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &pool->links)
-	{
-		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
-
-		if (ccr_remote_state(link->remote) != CCR_REMOTE_CANCELLING)
-			n++;
-	}
-	return n;
+	return others_starve(link->pool) &&
+		TimestampDifferenceExceeds(link->connected_at, GetCurrentTimestamp(), CCR_TURN);
 }
 
 static void
@@ -393,8 +465,8 @@ become_idle(CcrLink *link)
 {
 	CcrPool    *pool = link->pool;
 
-	if (ccr_remote_statements(link->remote) > CCR_MAX_STATEMENTS ||
-		useful_links(pool) > ccr_max_connections)
+	if (link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
+		useful_links(pool) > link_limit(pool) || had_its_turn(link))
 		close_link(link);
 	else
 	{
@@ -402,10 +474,9 @@ become_idle(CcrLink *link)
 		link->idle_since = GetCurrentTimestamp();
 		dlist_delete(&link->node);
 		dlist_push_head(&pool->links, &link->node);
-		if (!link->idle_timer.armed && ccr_idle_timeout > 0)
+		if ((!link->idle_timer.armed || others_starve(pool)) && idle_limit(pool) > 0)
 			ccr_timer_set(&link->idle_timer,
-						  TimestampTzPlusMilliseconds(link->idle_since,
-													  ccr_idle_timeout * INT64CONST(1000)));
+						  TimestampTzPlusMilliseconds(link->idle_since, idle_limit(pool)));
 	}
 	dispatch(pool);
 }
@@ -418,6 +489,7 @@ link_ready(void *owner)
 	if (!link->connected)
 	{
 		link->connected = true;
+		link->connected_at = GetCurrentTimestamp();
 		link->pool->nconnecting--;
 		link->pool->failures = 0;
 	}
@@ -425,23 +497,23 @@ link_ready(void *owner)
 }
 
 static void
-link_described(void *owner, const PGresult *result)
+link_described(void *owner, const CcrRow *row)
 {
 	CcrLink    *link = owner;
 
-	ccr_batch_described(link->batch, result);
+	ccr_batch_described(link->batch, row);
 }
 
 static bool
-link_row(void *owner, const PGresult *result)
+link_row(void *owner, const CcrRow *row)
 {
 	CcrLink    *link = owner;
 
-	return ccr_batch_row(link->batch, result);
+	return ccr_batch_row(link->batch, row);
 }
 
 static void
-link_done(void *owner, CcrRemoteOp op, const CcrError *error)
+link_done(void *owner, CcrOp op, const CcrError *error)
 {
 	CcrLink    *link = owner;
 	CcrQueue   *queue = ccr_batch_queue(link->batch);
@@ -469,7 +541,7 @@ has_live_link(CcrPool *pool)
 	{
 		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
 
-		if (link->connected && ccr_remote_state(link->remote) != CCR_REMOTE_CANCELLING)
+		if (link->connected && state_of(link) != CCR_CARRIER_CANCELLING)
 			return true;
 	}
 	return false;
@@ -494,10 +566,14 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 		ccr_batch_fail_waiting(queue, error);
 		ccr_pool_check(queue);
 	}
+
+	/* an executor that cannot be started says so at once, so why wait? */
+	if (pool->local)
+		pool->failures = 0;
 }
 
 static void
-link_dead(void *owner, CcrRemoteOp op, const CcrError *error)
+link_dead(void *owner, CcrOp op, const CcrError *error)
 {
 	CcrLink    *link = owner;
 	CcrPool    *pool = link->pool;
@@ -522,9 +598,9 @@ link_dead(void *owner, CcrRemoteOp op, const CcrError *error)
 }
 
 void
-ccr_pool_broken(CcrRemote *remote, const CcrError *error)
+ccr_pool_broken(CcrCarrier *carrier, const CcrError *error)
 {
-	ccr_remote_close(remote, error);
+	carrier->ops->close(carrier, error);
 }
 
 /* ---------------------------------------------------------------- dispatch */
@@ -575,10 +651,10 @@ free_link(CcrPool *pool)
 		if (link->batch)
 			nbusy++;
 		else if (found == NULL && link->connected &&
-				 ccr_remote_state(link->remote) == CCR_REMOTE_IDLE)
+				 state_of(link) == CCR_CARRIER_IDLE)
 			found = link;
 	}
-	return nbusy < ccr_max_connections ? found : NULL;
+	return nbusy < link_limit(pool) ? found : NULL;
 }
 
 /* Give up one that waits for the end of a cancelled query. */
@@ -591,7 +667,7 @@ drop_cancelling(CcrPool *pool)
 	{
 		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
 
-		if (ccr_remote_state(link->remote) == CCR_REMOTE_CANCELLING)
+		if (state_of(link) == CCR_CARRIER_CANCELLING)
 		{
 			close_link(link);
 			return;
@@ -599,18 +675,63 @@ drop_cancelling(CcrPool *pool)
 	}
 }
 
+static Oid	starved_database;
+
+/* Have the idle ones looked at anew, as the limit is another one now. */
+static void
+hurry_idle(CcrPool *pool)
+{
+	dlist_mutable_iter iter;
+
+	if (!pool->local || pool->source->dbid != starved_database)
+		return;
+	dlist_foreach_modify(iter, &pool->links)
+		idle_too_long(dlist_container(CcrLink, node, iter.cur));
+}
+
+static void
+starve(CcrPool *pool, bool starved)
+{
+	if (pool->starved == starved)
+		return;
+	pool->starved = starved;
+	if (starved)
+		dlist_push_tail(&starved_pools, &pool->starved_node);
+	else
+		dlist_delete(&pool->starved_node);
+}
+
+/* Is there a seat for one more executor in the database?  If not, see to it. */
+static bool
+has_seat(CcrPool *pool)
+{
+	bool		full = ccr_seats_of(pool->source->dbid) >= ccr_max_local_workers;
+
+	starve(pool, full);
+	if (!full)
+		return true;
+	if (useful_links(pool) == 0)
+	{
+		starved_database = pool->source->dbid;
+		visit_pools(hurry_idle);
+	}
+	return false;
+}
+
 /* One at a time: by the time it is there, another may have become free. */
 static void
 want_link(CcrPool *pool)
 {
-	if (pool->nconnecting > 0 || useful_links(pool) >= ccr_max_connections)
+	if (pool->nconnecting > 0 || useful_links(pool) >= link_limit(pool))
+		return;
+	if (pool->local && !has_seat(pool))
 		return;
 	if (pool->failures > 0 && pool->retry_at > GetCurrentTimestamp())
 	{
 		ccr_timer_set(&pool->retry_timer, pool->retry_at);
 		return;
 	}
-	if (pool->nlinks >= 2 * ccr_max_connections)
+	if (!pool->local && pool->nlinks >= 2 * ccr_max_connections)
 		drop_cancelling(pool);
 	open_link(pool);
 }
@@ -619,7 +740,7 @@ static void
 start_batch(CcrLink *link, CcrQueue *queue)
 {
 	ccr_flights_tear(true);
-	link->batch = ccr_batch_new(queue, link->remote, nonce, link);
+	link->batch = ccr_batch_new(queue, link->carrier, nonce, link);
 	ccr_flights_tear(false);
 	ccr_pool_check(queue);
 	if (link->batch == NULL)
@@ -654,11 +775,17 @@ dispatch(CcrPool *pool)
 		leave_line(queue);
 		start_batch(link, queue);
 	}
+	starve(pool, false);
 }
 
 void
 ccr_pools_dispatch(void)
 {
+	dlist_mutable_iter iter;
+
+	/* the end of an executor, whosever it was, has woken us */
+	dlist_foreach_modify(iter, &starved_pools)
+		dispatch(dlist_container(CcrPool, starved_node, iter.cur));
 	while (!dlist_is_empty(&pending_pools))
 	{
 		CcrPool    *pool = dlist_container(CcrPool, pending_node,
@@ -681,12 +808,12 @@ ccr_pool_deserted(struct CcrBatch *batch)
 	in_flight--;
 	ccr_batch_drop(batch);
 	show_link(link, "cancelling", NULL);
-	ccr_remote_cancel(link->remote);
+	link->carrier->ops->cancel(link->carrier);
 }
 
 /* ------------------------------------------------------------- maintenance */
 
-static void (*watch_visit) (CcrRemote *);
+static void (*watch_visit) (CcrCarrier *);
 
 static void
 watch_pool(CcrPool *pool)
@@ -694,11 +821,11 @@ watch_pool(CcrPool *pool)
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &pool->links)
-		watch_visit(dlist_container(CcrLink, node, iter.cur)->remote);
+		watch_visit(dlist_container(CcrLink, node, iter.cur)->carrier);
 }
 
 void
-ccr_pools_watch(void (*visit) (CcrRemote *))
+ccr_pools_watch(void (*visit) (CcrCarrier *))
 {
 	watch_visit = visit;
 	visit_pools(watch_pool);
@@ -711,6 +838,7 @@ free_pool(CcrPool *pool)
 
 	dlist_foreach_modify(iter, &pool->links)
 		close_link(dlist_container(CcrLink, node, iter.cur));
+	starve(pool, false);
 	ccr_timer_clear(&pool->retry_timer);
 	release_row(pool->closed_row);
 	hash_search(pools, &pool->key, HASH_REMOVE, NULL);
@@ -737,7 +865,7 @@ ccr_pools_sweep(void)
 		CcrLink    *link = dlist_container(CcrLink, node,
 										   dlist_pop_head_node(&dead_links));
 
-		ccr_remote_free(link->remote);
+		link->carrier->ops->free(link->carrier);
 		pfree(link);
 	}
 	while (!dlist_is_empty(&freed))

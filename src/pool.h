@@ -8,8 +8,8 @@
 #ifndef CCR_POOL_H
 #define CCR_POOL_H
 
+#include "carrier.h"
 #include "flight.h"
-#include "remote.h"
 
 /* worker: index of this collector. */
 extern void ccr_pools_init(int worker);
@@ -26,10 +26,10 @@ extern void ccr_pools_dispatch(void);
 extern void ccr_pool_deserted(struct CcrBatch *batch);
 
 /* Every connection, for the wait event set. */
-extern void ccr_pools_watch(void (*visit) (CcrRemote *));
+extern void ccr_pools_watch(void (*visit) (CcrCarrier *));
 
 /* An error was raised while this connection was stepped: give it up. */
-extern void ccr_pool_broken(CcrRemote *remote, const CcrError *error);
+extern void ccr_pool_broken(CcrCarrier *carrier, const CcrError *error);
 
 /* Free what died.  Between events only: no callback may be under way. */
 extern void ccr_pools_sweep(void);

@@ -12,9 +12,12 @@
  */
 #include "postgres.h"
 
+#include "cancel.h"
 #include "compat.h"
+#include "libpq-fe.h"
 #include "remote.h"
 #include "storage/fd.h"
+#include "timer.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -24,12 +27,13 @@
 #define CCR_CONNECT_TIMEOUT_MAX	300 /* s, for what says: for ever */
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
 
-struct CcrRemote
+typedef struct CcrRemote
 {
-	CcrRemoteState state;
-	CcrRemoteOp op;				/* under way while BUSY */
+	CcrCarrier	carrier;
+	CcrCarrierState state;
+	CcrOp op;				/* under way while BUSY */
 	const CcrReach *reach;
-	const CcrRemoteCalls *calls;
+	const CcrCarrierCalls *calls;
 	void	   *owner;
 	MemoryContext context;
 	PGconn	   *conn;
@@ -44,17 +48,24 @@ struct CcrRemote
 	CcrError   *error;			/* the first of the op */
 	char		statement[NAMEDATALEN]; /* being prepared */
 	HTAB	   *statements;		/* prepared ones, by name */
-};
+	int			room;			/* for columns in these: the row that is
+								 * handed over */
+	Oid		   *types;
+	const char **values;
+	int		   *lengths;
+} CcrRemote;
 
 bool		ccr_sockets_changed = false;
+
+static const CcrCarrierOps remote_ops;
 
 static void start_connecting(CcrRemote *remote);
 static void flush(CcrRemote *remote);
 
-CcrRemoteState
-ccr_remote_state(const CcrRemote *remote)
+static CcrCarrierState
+remote_state(const CcrCarrier *carrier)
 {
-	return remote->state;
+	return ((const CcrRemote *) carrier)->state;
 }
 
 /* ----------------------------------------------------------------- errors */
@@ -230,24 +241,32 @@ close_connection(CcrRemote *remote)
 	set_socket(remote, -1);
 }
 
-void
-ccr_remote_close(CcrRemote *remote, const CcrError *error)
+static void
+close_remote(CcrRemote *remote, const CcrError *error)
 {
-	CcrRemoteOp op = remote->op;
+	CcrOp op = remote->op;
 
-	if (remote->state == CCR_REMOTE_DEAD)
+	if (remote->state == CCR_CARRIER_DEAD)
 		return;
 	close_connection(remote);
-	remote->state = CCR_REMOTE_DEAD;
+	remote->state = CCR_CARRIER_DEAD;
 	remote->op = CCR_OP_NONE;
 	if (error)
 		remote->calls->dead(remote->owner, op, error);
 }
 
-void
-ccr_remote_free(CcrRemote *remote)
+static void
+remote_close(CcrCarrier *carrier, const CcrError *error)
 {
-	ccr_remote_close(remote, NULL);
+	close_remote((CcrRemote *) carrier, error);
+}
+
+static void
+remote_free(CcrCarrier *carrier)
+{
+	CcrRemote  *remote = (CcrRemote *) carrier;
+
+	close_remote(remote, NULL);
 	MemoryContextDelete(remote->context);
 }
 
@@ -382,7 +401,7 @@ connecting_timed_out(CcrRemote *remote)
 	error = new_error(remote, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
 					  message, "The server did not answer in time.");
 	pfree(message);
-	ccr_remote_close(remote, error);
+	close_remote(remote, error);
 }
 
 static void
@@ -390,12 +409,12 @@ deadline_passed(void *arg)
 {
 	CcrRemote  *remote = arg;
 
-	if (remote->state == CCR_REMOTE_CONNECTING && remote->conn == NULL)
-		ccr_remote_close(remote, remote->error);
-	else if (remote->state == CCR_REMOTE_CONNECTING)
+	if (remote->state == CCR_CARRIER_CONNECTING && remote->conn == NULL)
+		close_remote(remote, remote->error);
+	else if (remote->state == CCR_CARRIER_CONNECTING)
 		connecting_timed_out(remote);
-	else if (remote->state == CCR_REMOTE_CANCELLING)
-		ccr_remote_close(remote, lost_error(remote));
+	else if (remote->state == CCR_CARRIER_CANCELLING)
+		close_remote(remote, lost_error(remote));
 }
 
 static void
@@ -430,8 +449,8 @@ start_connecting(CcrRemote *remote)
 				  TimestampTzPlusMilliseconds(now, 1000L * connect_timeout(remote->reach)));
 }
 
-CcrRemote *
-ccr_remote_open(const CcrReach *reach, const CcrRemoteCalls *calls,
+CcrCarrier *
+ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 				void *owner)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
@@ -440,7 +459,8 @@ ccr_remote_open(const CcrReach *reach, const CcrRemoteCalls *calls,
 	CcrRemote  *remote = MemoryContextAllocZero(context, sizeof(CcrRemote));
 	HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = NAMEDATALEN, .hcxt = context};
 
-	remote->state = CCR_REMOTE_CONNECTING;
+	remote->carrier.ops = &remote_ops;
+	remote->state = CCR_CARRIER_CONNECTING;
 	remote->reach = reach;
 	remote->calls = calls;
 	remote->owner = owner;
@@ -452,7 +472,7 @@ ccr_remote_open(const CcrReach *reach, const CcrRemoteCalls *calls,
 									 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	ccr_timer_init(&remote->deadline, deadline_passed, remote);
 	start_connecting(remote);
-	return remote;
+	return &remote->carrier;
 }
 
 /* What a new connection must fulfil; NULL if it does. */
@@ -504,12 +524,12 @@ connected(CcrRemote *remote)
 		error = connect_error(remote);
 	if (error)
 	{
-		ccr_remote_close(remote, error);
+		close_remote(remote, error);
 		return;
 	}
 	PQsetErrorVerbosity(remote->conn, PQERRORS_DEFAULT);
 	remote->wants_write = false;
-	remote->state = CCR_REMOTE_IDLE;
+	remote->state = CCR_CARRIER_IDLE;
 	remote->calls->ready(remote->owner);
 }
 
@@ -529,51 +549,54 @@ step_connecting(CcrRemote *remote)
 	if (wants == PGRES_POLLING_OK)
 		connected(remote);
 	else if (wants == PGRES_POLLING_FAILED)
-		ccr_remote_close(remote, connect_error(remote));
+		close_remote(remote, connect_error(remote));
 }
 
 /* -------------------------------------------------------------- operations */
 
 static void
-start_op(CcrRemote *remote, CcrRemoteOp op)
+start_op(CcrRemote *remote, CcrOp op)
 {
-	Assert(remote->state == CCR_REMOTE_IDLE);
+	Assert(remote->state == CCR_CARRIER_IDLE);
 	MemoryContextReset(remote->op_context);
 	remote->error = NULL;
 	remote->skip_rows = false;
 	remote->op = op;
-	remote->state = CCR_REMOTE_BUSY;
+	remote->state = CCR_CARRIER_BUSY;
 }
 
 /*
  * Preparing and describing go in one round trip, which also keeps them in one
  * transaction of a pooler.
  */
-void
-ccr_remote_prepare(CcrRemote *remote, const char *statement, const char *sql,
-				   const CcrParams *params, bool describe)
+static void
+remote_prepare(CcrCarrier *carrier, const CcrQuery *query, bool describe)
 {
+	CcrRemote  *remote = (CcrRemote *) carrier;
+	const char *statement = query->statement;
+	const CcrParams *params = query->params;
 	bool		ok;
 
 	start_op(remote, describe ? CCR_OP_DESCRIBE : CCR_OP_PREPARE);
 	strlcpy(remote->statement, statement, NAMEDATALEN);
 	if (describe)
 		ok = PQenterPipelineMode(remote->conn) &&
-			PQsendPrepare(remote->conn, statement, sql, params->n, params->types) &&
+			PQsendPrepare(remote->conn, statement, query->sql, params->n, params->types) &&
 			PQsendDescribePrepared(remote->conn, statement) &&
 			PQpipelineSync(remote->conn);
 	else
-		ok = PQsendPrepare(remote->conn, statement, sql, params->n, params->types);
+		ok = PQsendPrepare(remote->conn, statement, query->sql, params->n, params->types);
 	if (ok)
 		flush(remote);
 	else
-		ccr_remote_close(remote, lost_error(remote));
+		close_remote(remote, lost_error(remote));
 }
 
-void
-ccr_remote_execute(CcrRemote *remote, const char *statement, const char *sql,
-				   const CcrParams *params, bool binary)
+static void
+remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 {
+	CcrRemote  *remote = (CcrRemote *) carrier;
+	const CcrParams *params = query->params;
 	static int *formats = NULL;
 	static int	nformats = 0;
 	bool		ok;
@@ -590,34 +613,34 @@ ccr_remote_execute(CcrRemote *remote, const char *statement, const char *sql,
 	}
 
 	start_op(remote, CCR_OP_EXECUTE);
-	if (statement[0])
-		ok = PQsendQueryPrepared(remote->conn, statement, params->n,
-								 params->values, params->lengths, formats, binary);
+	if (query->statement[0])
+		ok = PQsendQueryPrepared(remote->conn, query->statement, params->n,
+								 params->values, params->lengths, formats, query->binary);
 	else
-		ok = PQsendQueryParams(remote->conn, sql, params->n, params->types,
-							   params->values, params->lengths, formats, binary);
+		ok = PQsendQueryParams(remote->conn, query->sql, params->n, params->types,
+							   params->values, params->lengths, formats, query->binary);
 	if (ok && PQsetSingleRowMode(remote->conn))
 		flush(remote);
 	else
-		ccr_remote_close(remote, lost_error(remote));
+		close_remote(remote, lost_error(remote));
 }
 
-bool
-ccr_remote_knows(CcrRemote *remote, const char *statement)
+static bool
+remote_knows(CcrCarrier *carrier, const char *statement)
 {
-	return hash_search(remote->statements, statement, HASH_FIND, NULL) != NULL;
+	return hash_search(((CcrRemote *) carrier)->statements, statement, HASH_FIND, NULL) != NULL;
 }
 
-int
-ccr_remote_statements(const CcrRemote *remote)
+static int
+remote_statements(const CcrCarrier *carrier)
 {
-	return hash_get_num_entries(remote->statements);
+	return hash_get_num_entries(((const CcrRemote *) carrier)->statements);
 }
 
 static void
 protocol_error(CcrRemote *remote, const char *detail)
 {
-	ccr_remote_close(remote,
+	close_remote(remote,
 					 new_error(remote, ERRCODE_PROTOCOL_VIOLATION,
 							   "foreign server sent what was not asked for",
 							   detail));
@@ -630,42 +653,86 @@ cancel_ended(CcrRemote *remote)
 	if (remote->cancel != NULL || !remote->drained)
 		return;
 	ccr_timer_clear(&remote->deadline);
-	remote->state = CCR_REMOTE_IDLE;
+	remote->state = CCR_CARRIER_IDLE;
 	remote->calls->ready(remote->owner);
 }
 
 static void
 op_ended(CcrRemote *remote)
 {
-	CcrRemoteOp op = remote->op;
+	CcrOp op = remote->op;
 
 	remote->op = CCR_OP_NONE;
 	if (PQpipelineStatus(remote->conn) != PQ_PIPELINE_OFF &&
 		!PQexitPipelineMode(remote->conn))
 	{
 		remote->op = op;
-		ccr_remote_close(remote, lost_error(remote));
+		close_remote(remote, lost_error(remote));
 		return;
 	}
 	if (remote->error == NULL && remote->statement[0] &&
 		(op == CCR_OP_PREPARE || op == CCR_OP_DESCRIBE))
 		hash_search(remote->statements, remote->statement, HASH_ENTER, NULL);
 
-	if (remote->state == CCR_REMOTE_CANCELLING)
+	if (remote->state == CCR_CARRIER_CANCELLING)
 	{
 		remote->drained = true;
 		cancel_ended(remote);
 		return;
 	}
-	remote->state = CCR_REMOTE_IDLE;
+	remote->state = CCR_CARRIER_IDLE;
 	remote->calls->done(remote->owner, op, remote->error);
+}
+
+/* A row as its owner takes it; how many columns there are is not for us to say. */
+static CcrRow
+present(CcrRemote *remote, const PGresult *result)
+{
+	int			n = PQnfields(result);
+	CcrRow		row;
+
+	if (n > remote->room)
+	{
+		remote->types = MemoryContextAlloc(remote->context, n * sizeof(Oid));
+		remote->values = MemoryContextAlloc(remote->context, n * sizeof(char *));
+		remote->lengths = MemoryContextAlloc(remote->context, n * sizeof(int));
+		remote->room = n;
+	}
+	for (int i = 0; i < n; i++)
+		remote->types[i] = PQftype(result, i);
+	row.n = n;
+	row.types = remote->types;
+	row.values = remote->values;
+	row.lengths = remote->lengths;
+	return row;
+}
+
+static bool
+hand_over_row(CcrRemote *remote, const PGresult *result)
+{
+	CcrRow		row = present(remote, result);
+
+	for (int i = 0; i < row.n; i++)
+	{
+		remote->values[i] = PQgetvalue(result, 0, i);
+		remote->lengths[i] = PQgetisnull(result, 0, i) ? -1 : PQgetlength(result, 0, i);
+	}
+	return remote->calls->row(remote->owner, &row);
+}
+
+static void
+hand_over_description(CcrRemote *remote, const PGresult *result)
+{
+	CcrRow		row = present(remote, result);
+
+	remote->calls->described(remote->owner, &row);
 }
 
 /* False: this was the last result there will be for now. */
 static bool
 take_result(CcrRemote *remote, PGresult *result)
 {
-	bool		deaf = remote->state == CCR_REMOTE_CANCELLING || remote->error;
+	bool		deaf = remote->state == CCR_CARRIER_CANCELLING || remote->error;
 
 	switch (PQresultStatus(result))
 	{
@@ -676,7 +743,7 @@ take_result(CcrRemote *remote, PGresult *result)
 				return false;
 			}
 			if (!deaf && !remote->skip_rows)
-				remote->skip_rows = !remote->calls->row(remote->owner, result);
+				remote->skip_rows = !hand_over_row(remote, result);
 			break;
 
 		case PGRES_TUPLES_OK:
@@ -685,7 +752,7 @@ take_result(CcrRemote *remote, PGresult *result)
 		case PGRES_COMMAND_OK:
 			if (remote->op == CCR_OP_DESCRIBE && PQnparams(result) + PQnfields(result) > 0 &&
 				!deaf)
-				remote->calls->described(remote->owner, result);
+				hand_over_description(remote, result);
 			break;
 
 		case PGRES_PIPELINE_SYNC:
@@ -701,7 +768,7 @@ take_result(CcrRemote *remote, PGresult *result)
 			protocol_error(remote, PQresStatus(PQresultStatus(result)));
 			return false;
 	}
-	return remote->state != CCR_REMOTE_DEAD;
+	return remote->state != CCR_CARRIER_DEAD;
 }
 
 /* The callbacks may raise errors. */
@@ -726,7 +793,7 @@ take_and_clear(CcrRemote *remote, PGresult *result)
 static void
 drain(CcrRemote *remote)
 {
-	CcrRemoteOp op = remote->op;
+	CcrOp op = remote->op;
 	int			blanks = 0;
 
 	while (remote->op == op && remote->conn && !PQisBusy(remote->conn))
@@ -751,7 +818,7 @@ drain(CcrRemote *remote)
 			continue;
 		}
 		if (PQstatus(remote->conn) == CONNECTION_BAD)
-			ccr_remote_close(remote, lost_error(remote));
+			close_remote(remote, lost_error(remote));
 		else
 			op_ended(remote);
 		return;
@@ -767,14 +834,14 @@ step_idle(CcrRemote *remote)
 	if (!PQconsumeInput(remote->conn) ||
 		PQstatus(remote->conn) == CONNECTION_BAD)
 	{
-		ccr_remote_close(remote, lost_error(remote));
+		close_remote(remote, lost_error(remote));
 		return;
 	}
 	(void) PQisBusy(remote->conn);	/* lets libpq look at what came */
 	while ((notify = PQnotifies(remote->conn)) != NULL)
 		PQfreemem(notify);
 	if (PQstatus(remote->conn) == CONNECTION_BAD)
-		ccr_remote_close(remote, lost_error(remote));
+		close_remote(remote, lost_error(remote));
 }
 
 static void
@@ -787,9 +854,9 @@ flush(CcrRemote *remote)
 		/* the server may have said why before it hung up */
 		(void) PQconsumeInput(remote->conn);
 		drain(remote);
-		if (remote->state == CCR_REMOTE_BUSY ||
-			remote->state == CCR_REMOTE_CANCELLING)
-			ccr_remote_close(remote, lost_error(remote));
+		if (remote->state == CCR_CARRIER_BUSY ||
+			remote->state == CCR_CARRIER_CANCELLING)
+			close_remote(remote, lost_error(remote));
 		return;
 	}
 	remote->wants_write = (rc > 0);
@@ -809,7 +876,7 @@ step_busy(CcrRemote *remote, int events)
 			return;
 		if (!ok)
 		{
-			ccr_remote_close(remote, lost_error(remote));
+			close_remote(remote, lost_error(remote));
 			return;
 		}
 		while ((notify = PQnotifies(remote->conn)) != NULL)
@@ -833,16 +900,18 @@ step_cancel(CcrRemote *remote)
 	cancel_ended(remote);
 }
 
-void
-ccr_remote_cancel(CcrRemote *remote)
+static void
+remote_cancel(CcrCarrier *carrier)
 {
-	Assert(remote->state == CCR_REMOTE_BUSY);
-	remote->state = CCR_REMOTE_CANCELLING;
+	CcrRemote  *remote = (CcrRemote *) carrier;
+
+	Assert(remote->state == CCR_CARRIER_BUSY);
+	remote->state = CCR_CARRIER_CANCELLING;
 	remote->drained = false;
 	remote->cancel = ccr_cancel_start(remote->conn);
 	if (remote->cancel == NULL)
 	{
-		ccr_remote_close(remote, lost_error(remote));
+		close_remote(remote, lost_error(remote));
 		return;
 	}
 	ccr_sockets_changed = true;
@@ -850,15 +919,16 @@ ccr_remote_cancel(CcrRemote *remote)
 				  TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_CANCEL_GRACE));
 }
 
-int
-ccr_remote_watch(CcrRemote *remote, CcrWatch watch[2])
+static int
+remote_watch(CcrCarrier *carrier, CcrWatch watch[2])
 {
+	CcrRemote  *remote = (CcrRemote *) carrier;
 	int			n = 0;
 
 	if (remote->fd >= 0)
 	{
 		watch[n].fd = remote->fd;
-		if (remote->state == CCR_REMOTE_CONNECTING)
+		if (remote->state == CCR_CARRIER_CONNECTING)
 			watch[n].events = remote->wants_write ?
 				WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE;
 		else
@@ -875,9 +945,11 @@ ccr_remote_watch(CcrRemote *remote, CcrWatch watch[2])
 	return n;
 }
 
-void
-ccr_remote_step(CcrRemote *remote, int fd, int events)
+static void
+remote_step(CcrCarrier *carrier, int fd, int events)
 {
+	CcrRemote  *remote = (CcrRemote *) carrier;
+
 	if (fd != remote->fd)
 	{
 		if (remote->cancel)
@@ -886,20 +958,33 @@ ccr_remote_step(CcrRemote *remote, int fd, int events)
 	}
 	switch (remote->state)
 	{
-		case CCR_REMOTE_CONNECTING:
+		case CCR_CARRIER_CONNECTING:
 			step_connecting(remote);
 			break;
-		case CCR_REMOTE_IDLE:
+		case CCR_CARRIER_IDLE:
 			step_idle(remote);
 			break;
-		case CCR_REMOTE_BUSY:
-		case CCR_REMOTE_CANCELLING:
-			if (!remote->drained || remote->state == CCR_REMOTE_BUSY)
+		case CCR_CARRIER_BUSY:
+		case CCR_CARRIER_CANCELLING:
+			if (!remote->drained || remote->state == CCR_CARRIER_BUSY)
 				step_busy(remote, events);
 			else
 				step_idle(remote);
 			break;
-		case CCR_REMOTE_DEAD:
+		case CCR_CARRIER_DEAD:
 			break;
 	}
 }
+
+static const CcrCarrierOps remote_ops = {
+	.state = remote_state,
+	.prepare = remote_prepare,
+	.execute = remote_execute,
+	.cancel = remote_cancel,
+	.close = remote_close,
+	.free = remote_free,
+	.knows = remote_knows,
+	.statements = remote_statements,
+	.watch = remote_watch,
+	.step = remote_step
+};

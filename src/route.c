@@ -11,14 +11,18 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "route.h"
+#include "seat.h"
 #include "server.h"
 #include "settings.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -93,6 +97,14 @@ same_columns(const CcrSource *source, const CcrResult *result)
 	return true;
 }
 
+/* What else a route in this database depends on. */
+static bool
+same_path(const CcrRoute *route)
+{
+	return route->search_path == NULL ||
+		strcmp(route->search_path, namespace_search_path) == 0;
+}
+
 static CcrRoute *
 find_route(CcrDefinition *definition, const CcrResult *result)
 {
@@ -106,7 +118,7 @@ find_route(CcrDefinition *definition, const CcrResult *result)
 		if (route->made_at == changes && same_columns(route->source, result) &&
 			route->roleid == roleid && route->prepare == ccr_prepare &&
 			route->isolate_errors == ccr_isolate_errors &&
-			strcmp(route->server_name, ccr_server_name) == 0 &&
+			strcmp(route->server_name, ccr_server_name) == 0 && same_path(route) &&
 			strcmp(route->key, ccr_key) == 0)
 			return route;
 	}
@@ -184,6 +196,52 @@ describe_types(CcrSource *source, const CcrDefinition *definition,
 	}
 }
 
+/* Its SET clauses but for ours, and for search_path: that is as it is now. */
+static void
+describe_settings(CcrSource *source, const CcrDefinition *definition)
+{
+	Datum	   *elements;
+	int			n = 0;
+
+	if (definition->config)
+		deconstruct_array(definition->config, TEXTOID, -1, false, TYPALIGN_INT,
+						  &elements, NULL, &n);
+	source->settings = palloc((n + 1) * sizeof(char *));
+	for (int i = 0; i < n; i++)
+	{
+		char	   *setting = TextDatumGetCString(elements[i]);
+
+		if (pg_strncasecmp(setting, "concresce.", strlen("concresce.")) != 0 &&
+			pg_strncasecmp(setting, "search_path=", strlen("search_path=")) != 0)
+			source->settings[source->nsettings++] = setting;
+	}
+}
+
+/* In this database, under the role that the call runs as. */
+static void
+describe_local(CcrSource *source, const CcrDefinition *definition)
+{
+	source->server_name = "";
+	source->roleid = GetUserId();
+	source->user = GetUserNameFromId(source->roleid, false);
+	source->search_path = pstrdup(namespace_search_path);
+	describe_settings(source, definition);
+}
+
+static void
+describe_server(CcrSource *source, const CcrServer *server)
+{
+	source->serverid = server->serverid;
+	source->umid = server->umid;
+	source->server_name = server->name;
+	source->user = server->user;
+	source->password_required = server->password_required;
+	source->noptions = server->noptions;
+	source->keywords = server->keywords;
+	source->values = server->values;
+}
+
+/* server: NULL for this database. */
 static CcrSource *
 make_source(const CcrDefinition *definition, const CcrResult *result,
 			const CcrServer *server)
@@ -192,12 +250,12 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 
 	source->dbid = MyDatabaseId;
 	source->function = definition->function;
-	source->serverid = server->serverid;
-	source->umid = server->umid;
 	source->key = pstrdup(ccr_key);
 	source->function_name = pstrdup(definition->name);
-	source->server_name = server->name;
-	source->user = server->user;
+	if (server)
+		describe_server(source, server);
+	else
+		describe_local(source, definition);
 	source->resend = definition->volatility != PROVOLATILE_VOLATILE;
 	source->returns_set = result->returns_set;
 	source->returns_void = result->is_void;
@@ -206,10 +264,6 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 	source->isolate_errors = ccr_isolate_errors;
 	describe_body(source, definition, result);
 	describe_types(source, definition, result);
-	source->password_required = server->password_required;
-	source->noptions = server->noptions;
-	source->keywords = server->keywords;
-	source->values = server->values;
 	return source;
 }
 
@@ -222,7 +276,7 @@ make_route(CcrDefinition *definition, const CcrResult *result)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	uint64		changes_before = changes;
 	CcrRoute   *route = palloc0(sizeof(CcrRoute));
-	CcrServer  *server;
+	bool		local = ccr_server_name[0] == '\0';
 	StringInfoData buf;
 
 	route->context = context;
@@ -231,17 +285,21 @@ make_route(CcrDefinition *definition, const CcrResult *result)
 	route->key = pstrdup(ccr_key);
 	route->prepare = ccr_prepare;
 	route->isolate_errors = ccr_isolate_errors;
-	server = ccr_server_resolve(route->server_name, route->roleid);
-	route->source = make_source(definition, result, server);
+	route->source = make_source(definition, result,
+								local ? NULL : ccr_server_resolve(route->server_name,
+																  route->roleid));
+	route->search_path = unconstify(char *, route->source->search_path);
 	initStringInfo(&buf);
 	ccr_source_flatten(&buf, route->source, &route->fingerprint);
 	explicit_bzero(buf.data, buf.len);
 	pfree(buf.data);
 
-	route->worker = murmurhash32(server->serverid) % ccr_shared->nworkers;
+	/* all executors of a database belong to one collector, which counts them */
+	route->worker = murmurhash32(local ? MyDatabaseId : route->source->serverid) %
+		ccr_shared->nworkers;
 	route->counters_key.dbid = MyDatabaseId;
 	route->counters_key.function = definition->function;
-	route->counters_key.serverid = server->serverid;
+	route->counters_key.serverid = route->source->serverid;
 	route->counters = ccr_counters_find(&route->counters_key, &route->counters_serial);
 	route->made_at = changes_before;
 	MemoryContextSwitchTo(old);
@@ -260,12 +318,13 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result)
 	if (route)
 		return route;
 
-	if (ccr_server_name[0] == '\0')
+	/* it would wait for an executor, as all others might do by then */
+	if (ccr_server_name[0] == '\0' && ccr_seat_inside())
 		ereport(ERROR,
-				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
-				 errmsg("lookup %s names no foreign server", definition->name),
-				 errhint("ALTER FUNCTION %s SET concresce.server = 'name of a server'",
-						 definition->name)));
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("lookup %s cannot be called within a local lookup", definition->name),
+				 errdetail("Both would need a local executor, of which there may be none left."),
+				 errhint("Write what it does into the body, or give one of the two a foreign server.")));
 	route = make_route(definition, result);
 	inherit_description(definition, route);
 	drop_stale_routes(definition);

@@ -15,7 +15,8 @@
 typedef struct CcrRoute
 {
 	/* what it was made of */
-	char	   *server_name;
+	char	   *server_name;	/* "": this database */
+	char	   *search_path;	/* in this database; else NULL */
 	char	   *key;
 	Oid			roleid;
 	bool		prepare;
@@ -36,7 +37,7 @@ typedef struct CcrRoute
 
 /*
  * The route of a call with the current settings and user, who must have
- * USAGE on the server.  It is good until anything else is called that can
+ * USAGE on the server, if there is one.  It is good until anything else is called that can
  * process invalidations: use it at once.
  */
 extern CcrRoute *ccr_route_get(CcrDefinition *definition,

@@ -28,7 +28,7 @@ typedef enum CcrOnFull
 	CCR_FULL_ERROR
 } CcrOnFull;
 
-extern char *ccr_server_name;	/* foreign server; "": none */
+extern char *ccr_server_name;	/* foreign server; "": this database */
 extern char *ccr_key;			/* expressions over the arguments, or "" */
 extern int	ccr_server_source;	/* GucSource of the two */
 extern int	ccr_key_source;
@@ -36,6 +36,7 @@ extern double ccr_max_window;	/* ms */
 extern int	ccr_max_size;		/* items */
 extern int	ccr_max_bytes;		/* bytes */
 extern int	ccr_max_connections;	/* per server and user mapping */
+extern int	ccr_max_local_workers;	/* per database */
 extern int	ccr_coalesce;		/* CcrCoalesce */
 extern int	ccr_timeout;		/* ms; 0: none */
 extern bool ccr_isolate_errors;

@@ -134,7 +134,7 @@ typedef struct CcrConnection
 	bool		used;
 	Oid			dbid;
 	Oid			serverid;
-	Oid			umid;			/* user mapping */
+	Oid			umid;			/* user mapping; of an executor: its role */
 	char		server[NAMEDATALEN];
 	char		user[NAMEDATALEN];
 	char		state[16];

@@ -88,6 +88,7 @@ put_reach(StringInfo buf, const CcrSource *source)
 	put_int(buf, source->dbid);
 	put_int(buf, source->serverid);
 	put_int(buf, source->umid);
+	put_int(buf, source->roleid);
 	put_int(buf, source->password_required);
 	put_int(buf, source->noptions);
 	for (int i = 0; i < source->noptions; i++)
@@ -103,6 +104,7 @@ get_reach(StringInfo buf, CcrSource *source)
 	source->dbid = get_int(buf);
 	source->serverid = get_int(buf);
 	source->umid = get_int(buf);
+	source->roleid = get_int(buf);
 	source->password_required = get_int(buf);
 	source->noptions = get_int(buf);
 	source->keywords = palloc((source->noptions + 1) * sizeof(char *));
@@ -123,6 +125,10 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_string(buf, source->key);
 	put_string(buf, source->server_name);
 	put_string(buf, source->user);
+	put_string(buf, source->search_path);
+	put_int(buf, source->nsettings);
+	for (int i = 0; i < source->nsettings; i++)
+		put_string(buf, source->settings[i]);
 	put_int(buf, source->bulk);
 	put_int(buf, source->resend);
 	put_int(buf, source->returns_set);
@@ -163,6 +169,11 @@ ccr_source_restore(const char *data, Size length)
 	source->key = get_string(&buf);
 	source->server_name = get_string(&buf);
 	source->user = get_string(&buf);
+	source->search_path = get_string(&buf);
+	source->nsettings = get_int(&buf);
+	source->settings = palloc((source->nsettings + 1) * sizeof(char *));
+	for (int i = 0; i < source->nsettings; i++)
+		source->settings[i] = get_string(&buf);
 	source->bulk = get_int(&buf);
 	source->resend = get_int(&buf);
 	source->returns_set = get_int(&buf);

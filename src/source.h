@@ -33,8 +33,14 @@ typedef struct CcrSource
 	const char *key;			/* concresce.key, or "" */
 	const char *function_name;	/* as shown in errors; no part of the
 								 * fingerprint */
-	const char *server_name;
+	const char *server_name;	/* "": none, a local lookup */
 	const char *user;			/* on the far side, or "" */
+
+	/* in this database, where there is no server: */
+	Oid			roleid;			/* whose rights it runs with */
+	const char *search_path;	/* else NULL */
+	int			nsettings;		/* the lookup's own, as name=value */
+	const char **settings;
 
 	/* what is asked */
 	bool		bulk;			/* sql is the bulk form: its shape decides */
@@ -64,6 +70,12 @@ typedef struct CcrSource
 	const char *hostaddrs;		/* the fingerprint */
 	const char *ports;
 } CcrSource;
+
+static inline bool
+ccr_source_is_local(const CcrSource *source)
+{
+	return !OidIsValid(source->serverid);
+}
 
 /* Flatten, and hash all but the function's name and the addresses. */
 extern void ccr_source_flatten(StringInfo buf, const CcrSource *source,

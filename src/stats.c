@@ -202,11 +202,15 @@ concresce_batch_sizes(PG_FUNCTION_ARGS)
 
 /* -------------------------------------------------------------- connections */
 
-/* Is this the user mapping that the role would use? */
+/* Is this the user mapping that the role would use, or an executor of its? */
 static bool
 is_own_mapping(Oid umid, Oid serverid)
 {
-	Oid			own = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
+	Oid			own;
+
+	if (!OidIsValid(serverid))
+		return has_privs_of_role(GetUserId(), umid);
+	own = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
 									  ObjectIdGetDatum(GetUserId()),
 									  ObjectIdGetDatum(serverid));
 

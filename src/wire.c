@@ -92,31 +92,77 @@ ccr_wire_arg(CcrArgWire *wire, Oid type, MemoryContext context)
 	wire->array = get_array_type(wire->element);
 }
 
+/* Binary only if that is possible for the type, or the elements of an array. */
+static CcrWireForm
+result_form(Oid base)
+{
+	Oid			element = get_element_type(base);
+
+	if (is_bytes(base))
+		return CCR_WIRE_BYTES;
+	if (binary_everywhere(base) || (OidIsValid(element) && binary_everywhere(element)))
+		return CCR_WIRE_BINARY;
+	return CCR_WIRE_TEXT;
+}
+
 void
 ccr_wire_result(CcrResultWire *wire, Oid type, int32 typmod,
 				MemoryContext context)
 {
 	Oid			function;
-	Oid			element;
 
 	wire->type = type;
 	wire->typmod = typmod;
 	wire->base = getBaseType(type);
-	element = get_element_type(wire->base);
+	wire->form = result_form(wire->base);
 	getTypeInputInfo(type, &function, &wire->in_param);
 	fmgr_info_cxt(function, &wire->in, context);
 
-	if (is_bytes(wire->base))
-		wire->form = CCR_WIRE_BYTES;
-	else if (binary_everywhere(wire->base) ||
-			 (OidIsValid(element) && binary_everywhere(element)))
+	if (wire->form == CCR_WIRE_BINARY)
 	{
-		wire->form = CCR_WIRE_BINARY;
 		getTypeBinaryInputInfo(type, &function, &wire->receive_param);
 		fmgr_info_cxt(function, &wire->receive, context);
 	}
-	else
+}
+
+/* Does the text of its values depend on settings? */
+static bool
+has_style(Oid type)
+{
+	switch (type)
+	{
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case OIDOID:
+		case NUMERICOID:
+		case UUIDOID:
+		case JSONBOID:
+			return false;
+		default:
+			return !is_bytes(type) && !type_is_enum(type);
+	}
+}
+
+void
+ccr_wire_column(CcrArgWire *wire, Oid type, bool binary, MemoryContext context)
+{
+	Oid			function;
+	bool		varlena;
+
+	memset(wire, 0, sizeof(*wire));
+	wire->base = getBaseType(type);
+	wire->varlena = wire->base != NAMEOID;
+	wire->form = result_form(wire->base);
+	if (wire->form == CCR_WIRE_BINARY && !binary)
 		wire->form = CCR_WIRE_TEXT;
+	wire->styled = wire->form == CCR_WIRE_TEXT && has_style(wire->base);
+	if (wire->form == CCR_WIRE_BINARY)
+		getTypeBinaryOutputInfo(wire->base, &function, &varlena);
+	else
+		getTypeOutputInfo(wire->base, &function, &varlena);
+	fmgr_info_cxt(function, &wire->out, context);
 }
 
 static void
@@ -135,13 +181,13 @@ ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value, bool isnull)
 
 		appendBinaryStringInfo(buf, (char *) &null, sizeof(null));
 	}
-	else if (wire->base == INT8OID)
+	else if (wire->base == INT8OID && wire->form == CCR_WIRE_BINARY)
 	{
 		uint64		n = pg_hton64((uint64) DatumGetInt64(value));
 
 		put_bytes(buf, (char *) &n, sizeof(n));
 	}
-	else if (wire->base == INT4OID)
+	else if (wire->base == INT4OID && wire->form == CCR_WIRE_BINARY)
 	{
 		uint32		n = pg_hton32((uint32) DatumGetInt32(value));
 

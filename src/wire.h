@@ -54,6 +54,14 @@ extern void ccr_wire_arg(CcrArgWire *wire, Oid type, MemoryContext context);
 extern void ccr_wire_result(CcrResultWire *wire, Oid type, int32 typmod,
 							MemoryContext context);
 
+/*
+ * The same for a column that a local executor sends: in the form in which a
+ * result of this type is read, or as text unless binary.  styled: the text
+ * depends on DateStyle and the like.
+ */
+extern void ccr_wire_column(CcrArgWire *wire, Oid type, bool binary,
+							MemoryContext context);
+
 /* Append (int32 length, bytes), in host byte order; -1: NULL. */
 extern void ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value,
 						 bool isnull);

@@ -121,7 +121,7 @@ SELECT concresce.submit('score', VARIADIC ARRAY[1]);
 SELECT concresce.submit('lower(text)'::regprocedure, 'x');
 SELECT concresce.submit('no_such', 1);
 SELECT concresce.submit(NULL, 1);
-SET concresce.server = '';
+SET concresce.server = 'no_such';
 SELECT concresce.submit('score', 1);
 SET concresce.server = 'far';
 

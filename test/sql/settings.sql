@@ -45,6 +45,7 @@ CALL refuse('on_full', 'drop');
 CALL refuse('prepare', '2');
 -- those that only the server's owner sets
 CALL refuse('max_connections', '1');
+CALL refuse('max_local_workers', '1');
 CALL refuse('queue_size', '1');
 CALL refuse('idle_timeout', '1');
 CALL refuse('shared_memory', '1');

@@ -1,0 +1,126 @@
+/*-------------------------------------------------------------------------
+ *
+ * carrier.h
+ *	  What carries a batch: a connection to a foreign server, or a local
+ *	  executor.
+ *
+ * Both are state machines that never block.  Their owner waits for the
+ * descriptors that a carrier names (a local executor has none: it sets the
+ * latch), steps it, and is called back.  A carrier knows nothing of batches.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_CARRIER_H
+#define CCR_CARRIER_H
+
+#include "answer.h"
+#include "job.h"
+#include "source.h"
+
+typedef enum CcrCarrierState
+{
+	CCR_CARRIER_CONNECTING,		/* next: IDLE or DEAD */
+	CCR_CARRIER_IDLE,			/* may be given something to do: BUSY; DEAD if
+								 * the far side closes it */
+	CCR_CARRIER_BUSY,			/* next: IDLE, CANCELLING or DEAD */
+	CCR_CARRIER_CANCELLING,		/* waits for the end of both the cancel and
+								 * the query: IDLE; DEAD if that takes long */
+	CCR_CARRIER_DEAD			/* closed; the owner frees it */
+} CcrCarrierState;
+
+typedef enum CcrOp
+{
+	CCR_OP_NONE,
+	CCR_OP_PREPARE,				/* a named statement */
+	CCR_OP_DESCRIBE,			/* the same, or the unnamed one, and describe */
+	CCR_OP_EXECUTE
+} CcrOp;
+
+/* A row, or the description of one: then only the types are of use. */
+typedef struct CcrRow
+{
+	int			n;				/* columns */
+	const Oid  *types;
+	const char **values;
+	const int  *lengths;		/* bytes; -1: NULL */
+} CcrRow;
+
+/* What the owner is told; it may start the next thing from within. */
+typedef struct CcrCarrierCalls
+{
+	/* connected, or done with what a cancel ended */
+	void		(*ready) (void *owner);
+
+	/* the description that CCR_OP_DESCRIBE asked for */
+	void		(*described) (void *owner, const CcrRow *row);
+
+	/* one row; false: don't hand over more of them */
+	bool		(*row) (void *owner, const CcrRow *row);
+
+	/* the end of what was to be done; error is NULL if it went well */
+	void		(*done) (void *owner, CcrOp op, const CcrError *error);
+
+	/*
+	 * It is DEAD: could not connect, or was lost with op under way.  NONE:
+	 * what was to be done had not been begun.
+	 */
+	void		(*dead) (void *owner, CcrOp op, const CcrError *error);
+} CcrCarrierCalls;
+
+typedef struct CcrCarrier CcrCarrier;
+
+/* What is to be done; of no use any more once it was started. */
+typedef struct CcrQuery
+{
+	const CcrSource *source;	/* whose query it is */
+	const char *statement;		/* name, or "" */
+	const char *sql;
+	const CcrParams *params;
+	bool		binary;			/* results; EXECUTE only */
+} CcrQuery;
+
+/* A descriptor to wait for, with the events wanted. */
+typedef struct CcrWatch
+{
+	int			fd;
+	int			events;
+} CcrWatch;
+
+typedef struct CcrCarrierOps
+{
+	CcrCarrierState (*state) (const CcrCarrier *carrier);
+
+	/* Start something on an idle one.  sql is executed if statement is "". */
+	void		(*prepare) (CcrCarrier *carrier, const CcrQuery *query, bool describe);
+	void		(*execute) (CcrCarrier *carrier, const CcrQuery *query);
+
+	/* End what is under way, without telling done(): next is ready() or
+	 * dead(). */
+	void		(*cancel) (CcrCarrier *carrier);
+
+	/* Close it; dead() is called with the error unless it is NULL. */
+	void		(*close) (CcrCarrier *carrier, const CcrError *error);
+	void		(*free) (CcrCarrier *carrier);
+
+	/* Statements prepared on it. */
+	bool		(*knows) (CcrCarrier *carrier, const char *statement);
+	int			(*statements) (const CcrCarrier *carrier);
+
+	/* Descriptors to wait for, at most 2; what to do when one is ready. */
+	int			(*watch) (CcrCarrier *carrier, CcrWatch watch[2]);
+	void		(*step) (CcrCarrier *carrier, int fd, int events);
+} CcrCarrierOps;
+
+/* What every carrier begins with. */
+struct CcrCarrier
+{
+	const CcrCarrierOps *ops;
+};
+
+/*
+ * Set, and stays set, when a wait event set made before no longer holds the
+ * descriptors to wait for.
+ */
+extern bool ccr_sockets_changed;
+
+#endif							/* CCR_CARRIER_H */
