@@ -39,6 +39,23 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
 CREATE FUNCTION concresce.forget_all(function regproc DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget_all';
 
+-- Write-behind
+
+CREATE FUNCTION concresce.enqueue(function regproc, VARIADIC args "any") RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueue';
+
+CREATE FUNCTION concresce.enqueue(function regproc) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueue';
+
+CREATE FUNCTION concresce.flush(function regproc DEFAULT NULL, timeout interval DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush';
+
+CREATE FUNCTION concresce.stop(function regproc DEFAULT NULL, force boolean DEFAULT false) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop';
+
+CREATE FUNCTION concresce.start(function regproc DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start';
+
 -- Watching it
 
 CREATE FUNCTION concresce.stats(

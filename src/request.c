@@ -21,7 +21,8 @@ CcrRequest *
 ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 				const char *source, Size length)
 {
-	Size		size = MAXALIGN(offsetof(CcrRequest, items)) + nbytes;
+	Size		size = MAXALIGN(offsetof(CcrRequest, items)) + nbytes +
+		(kind == CCR_REQUEST_ENQUEUED ? nitems : 0);
 	dsa_pointer dp = ccr_heap_allocate(size);
 	CcrRequest *request;
 
@@ -37,6 +38,8 @@ ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 	request->kind = kind;
 	request->nitems = nitems;
 	request->nbytes = nbytes;
+	if (kind == CCR_REQUEST_ENQUEUED)
+		memset(ccr_request_ended(request), 0, nitems);
 	request->id = pg_atomic_fetch_add_u64(&ccr_shared->next_id, 1);
 
 	if (source)
@@ -84,6 +87,10 @@ static void
 destroy(CcrRequest *request)
 {
 	free_source(request);
+	if (DsaPointerIsValid(request->kept))
+		ccr_kept_release(ccr_heap_address(request->kept));
+	if (DsaPointerIsValid(request->sender))
+		ccr_sender_release(ccr_heap_address(request->sender));
 	ccr_answer_free(request->answer);
 	ccr_heap_free(request->self, request->size);
 }
@@ -137,19 +144,12 @@ unlink_from_slot(CcrRequest *request)
 	LWLockRelease(&slot->lock);
 }
 
-void
-ccr_request_submit(CcrRequest *request)
+static void
+hand_over(CcrRequest *request)
 {
 	CcrWorker  *worker = &ccr_mailboxes[request->worker];
 
-	Assert(request->pid == 0);
-	request->pid = MyProcPid;
-	request->procno = ccr_my_procno();
-	request->roleid = GetUserId();
-	request->dbid = MyDatabaseId;
-
-	link_to_slot(request);
-	if (request->kind == CCR_REQUEST_LOOKUP)
+	if (request->nitems > 0 && request->kind != CCR_REQUEST_FORGET)
 	{
 		CcrCounters *counters = &ccr_counters[request->counters];
 
@@ -158,6 +158,28 @@ ccr_request_submit(CcrRequest *request)
 	}
 	push(&worker->intake, &request->next_intake, request->self);
 	wake_collector(worker);
+}
+
+void
+ccr_request_submit(CcrRequest *request)
+{
+	Assert(request->pid == 0);
+	request->pid = MyProcPid;
+	request->procno = ccr_my_procno();
+	request->roleid = GetUserId();
+	request->dbid = MyDatabaseId;
+	link_to_slot(request);
+	hand_over(request);
+}
+
+void
+ccr_request_push(CcrRequest *request)
+{
+	Assert(request->kind == CCR_REQUEST_ENQUEUED);
+	request->pid = MyProcPid;
+	request->procno = ccr_my_procno();
+	request->dbid = MyDatabaseId;
+	hand_over(request);
 }
 
 bool
@@ -216,6 +238,44 @@ at(dsa_pointer dp)
 	return DsaPointerIsValid(dp) ? ccr_heap_address(dp) : NULL;
 }
 
+/* So that it outlives this generation, whatever happens to it next. */
+static void
+hold(CcrWorker *worker, CcrRequest *request)
+{
+	request->prev = InvalidDsaPointer;
+	request->next = worker->held;
+	if (DsaPointerIsValid(request->next))
+		((CcrRequest *) ccr_heap_address(request->next))->prev = request->self;
+	worker->held = request->self;
+}
+
+CcrRequest *
+ccr_request_held(CcrWorker *worker)
+{
+	return at(worker->held);
+}
+
+CcrRequest *
+ccr_request_next_held(CcrRequest *request)
+{
+	return at(request->next);
+}
+
+void
+ccr_request_end(CcrRequest *request)
+{
+	CcrRequest *next = at(request->next);
+	CcrRequest *prev = at(request->prev);
+
+	if (next)
+		next->prev = request->prev;
+	if (prev)
+		prev->next = request->next;
+	else
+		ccr_mailboxes[request->worker].held = request->next;
+	destroy(request);
+}
+
 CcrRequest *
 ccr_request_following(CcrRequest *request)
 {
@@ -247,6 +307,8 @@ ccr_request_take(CcrWorker *worker)
 		CcrRequest *request = ccr_heap_address(newest);
 
 		pg_atomic_write_u32(&request->taken, generation);
+		if (request->kind == CCR_REQUEST_ENQUEUED)
+			hold(worker, request);
 		newest = request->next_intake;
 		request->next_intake = oldest;
 		oldest = request->self;
@@ -294,6 +356,14 @@ ccr_requests_wake(void)
 	nsleepers = 0;
 }
 
+void
+ccr_request_wake_later(int procno)
+{
+	if (nsleepers == (int) lengthof(sleepers))
+		ccr_requests_wake();
+	sleepers[nsleepers++] = procno;
+}
+
 bool
 ccr_request_complete(CcrRequest *request, CcrFailure failure)
 {
@@ -306,9 +376,7 @@ ccr_request_complete(CcrRequest *request, CcrFailure failure)
 	if (!pg_atomic_compare_exchange_u32(&request->state, &expected,
 										CCR_REQUEST_DONE))
 		return false;
-	if (nsleepers == (int) lengthof(sleepers))
-		ccr_requests_wake();
-	sleepers[nsleepers++] = procno;
+	ccr_request_wake_later(procno);
 	return true;
 }
 
