@@ -369,6 +369,7 @@ take_request(CcrRequest *request)
 				admit_enqueued(request);
 				break;
 			case CCR_REQUEST_FLUSH:
+			case CCR_REQUEST_DRAIN:
 				ccr_flights_flush(request, ccr_pool_check);
 				break;
 			case CCR_REQUEST_STOP:

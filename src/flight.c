@@ -996,8 +996,9 @@ flush_queue(CcrQueue *queue)
 {
 	const CcrSource *source = queue->source;
 
-	if (!source->enqueued || source->dbid != flushing->dbid ||
-		source->function != flushing->function)
+	if (source->dbid != flushing->dbid ||
+		(OidIsValid(flushing->function) && source->function != flushing->function) ||
+		(flushing->kind == CCR_REQUEST_FLUSH && !source->enqueued))
 		return;
 	ccr_queue_hurry(queue, false);
 	check_flushed(queue);

@@ -180,7 +180,7 @@ extern void ccr_flights_abandon(CcrRequest *request,
 /* Later identical items of the function start flights of their own. */
 extern void ccr_flights_forget(CcrRequest *request);
 
-/* End the windows of enqueued items of a function. */
+/* End the windows of enqueued items, or of all, as the request says. */
 extern void ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *));
 
 /*

@@ -185,37 +185,69 @@ wait_for_all(Oid function, TimestampTz deadline, int64 timeout)
 			wait_for_sender(&own[i], deadline, timeout);
 }
 
-static void
-raise_failed(const OwnSender *s, uint64 failed, uint64 ended)
+/* What failed of one sender, to be raised when all is in order. */
+typedef struct Failed
 {
-	char		message[CCR_TEXT_LEN];
+	uint64		n;
+	uint64		ended;
+	char	   *name;
 	int			sqlstate;
+	char		message[CCR_TEXT_LEN];
+} Failed;
 
-	SpinLockAcquire(&s->sender->mutex);
-	sqlstate = s->sender->sqlstate;
-	strlcpy(message, s->sender->message, CCR_TEXT_LEN);
-	s->sender->sqlstate = 0;
-	SpinLockRelease(&s->sender->mutex);
+static void
+raise_failed(const Failed *failed)
+{
 	ereport(ERROR,
-			(errcode(sqlstate),
+			(errcode(failed->sqlstate),
 			 errmsg("%llu of %llu enqueued items of lookup %s were discarded",
-					(unsigned long long) failed, (unsigned long long) ended, s->name),
-			 errdetail("The first one failed with: %s", ccr_error_legible(message)),
+					(unsigned long long) failed->n, (unsigned long long) failed->ended,
+					failed->name),
+			 errdetail("The first one failed with: %s", ccr_error_legible(failed->message)),
 			 errhint("The server log has all of them, with their arguments.")));
 }
 
-/* What has ended since it was last told; raises what failed. */
+/* What has ended since it was last told, and what failed. */
 static uint64
-told(OwnSender *s)
+tell(OwnSender *s, Failed *failed)
 {
 	uint64		ended = pg_atomic_read_u64(&s->sender->ended) - s->told_ended;
-	uint64		failed = pg_atomic_read_u64(&s->sender->failed) - s->told_failed;
+	uint64		n = pg_atomic_read_u64(&s->sender->failed) - s->told_failed;
 
 	s->told_ended += ended;
-	s->told_failed += failed;
-	if (failed > 0)
-		raise_failed(s, failed, ended);
+	s->told_failed += n;
+	if (n == 0)
+		return ended;
+	failed->n = n;
+	failed->ended = ended;
+	failed->name = pstrdup(s->name);
+	SpinLockAcquire(&s->sender->mutex);
+	failed->sqlstate = s->sender->sqlstate;
+	strlcpy(failed->message, s->sender->message, CCR_TEXT_LEN);
+	s->sender->sqlstate = 0;
+	SpinLockRelease(&s->sender->mutex);
 	return ended;
+}
+
+/* Of what nothing is left to be told, nothing needs to be kept. */
+static void
+release_told(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < nown; i++)
+	{
+		OwnSender  *s = &own[i];
+
+		if (outstanding(s) == 0 && pg_atomic_read_u64(&s->sender->ended) == s->told_ended)
+		{
+			pfree(s->name);
+			ccr_sender_release(s->sender);
+		}
+		else
+			own[n++] = *s;
+	}
+	nown = n;
 }
 
 /* In ms. */
@@ -239,6 +271,7 @@ concresce_flush(PG_FUNCTION_ARGS)
 	int64		timeout = PG_ARGISNULL(1) ? 0 : timeout_of(PG_GETARG_INTERVAL_P(1));
 	TimestampTz deadline = 0;
 	uint64		n = 0;
+	Failed		failed = {0};
 
 	ccr_shmem_require();
 	ccr_lookup_init();
@@ -262,8 +295,11 @@ concresce_flush(PG_FUNCTION_ARGS)
 			pg_atomic_write_u32(&own[i].sender->waiting, 0);
 	}
 	PG_END_TRY();
-	for (int i = 0; i < nown; i++)
+	for (int i = 0; i < nown && failed.n == 0; i++)
 		if (concerns(&own[i], function))
-			n += told(&own[i]);
+			n += tell(&own[i], &failed);
+	release_told();
+	if (failed.n > 0)
+		raise_failed(&failed);
 	PG_RETURN_INT64(n);
 }

@@ -40,6 +40,7 @@ typedef enum CcrRequestKind
 	CCR_REQUEST_LOOKUP,			/* items to look up */
 	CCR_REQUEST_ENQUEUED,		/* items that nobody waits for */
 	CCR_REQUEST_FLUSH,			/* no items: end the windows of enqueued ones */
+	CCR_REQUEST_DRAIN,			/* no items: end the windows of calls, too */
 	CCR_REQUEST_STOP,			/* no items: fail what there is of a lookup */
 	CCR_REQUEST_FORGET			/* one item, or none for all: later identical
 								 * calls start flights of their own */

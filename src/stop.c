@@ -73,11 +73,11 @@ wait_until_drained(Oid function)
 	end_waiting(0, (Datum) 0);
 }
 
-/* Have one collector fail what it has. */
+/* Have one collector send what it has at once, or fail it. */
 static void
-fail_in_collector(Oid function, int worker)
+tell_collector(CcrRequestKind kind, Oid function, int worker)
 {
-	CcrRequest *request = ccr_request_new(CCR_REQUEST_STOP, 0, 0, NULL, 0);
+	CcrRequest *request = ccr_request_new(kind, 0, 0, NULL, 0);
 
 	if (request == NULL)
 		ccr_request_no_room(0);
@@ -87,7 +87,7 @@ fail_in_collector(Oid function, int worker)
 	ccr_request_submit(request);
 	PG_TRY();
 	{
-		/* a new generation fails what it is left as it admits it */
+		/* a new generation lets nothing wait, and fails what is to be failed */
 		while (pg_atomic_read_u32(&request->state) != CCR_REQUEST_DONE &&
 			   !ccr_request_lost(request))
 		{
@@ -138,9 +138,8 @@ concresce_stop(PG_FUNCTION_ARGS)
 				 errmsg("too many lookups are stopped"),
 				 errdetail("There may be %d of them.", CCR_MAX_STOPS),
 				 errhint("Start some, or stop all lookups of a database.")));
-	if (force)
-		for (int i = 0; i < ccr_shared->nworkers; i++)
-			fail_in_collector(function, i);
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+		tell_collector(force ? CCR_REQUEST_STOP : CCR_REQUEST_DRAIN, function, i);
 	wait_until_drained(function);
 	PG_RETURN_VOID();
 }
