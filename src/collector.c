@@ -704,6 +704,8 @@ end_or_drain(void)
 		drain_until = TimestampTzPlusMilliseconds(now, ccr_drain_timeout);
 		ccr_timer_set(&drain_timer, drain_until);
 	}
+	ccr_flights_hurry(ccr_pool_check);
+	ccr_pools_dispatch();
 	if (pg_atomic_read_u64(&worker->unsettled) > 0 && now < drain_until &&
 		(taken || pg_atomic_read_u64(&worker->intake) != InvalidDsaPointer ||
 		 ccr_request_held(worker) == NULL || ccr_pools_hope()))

@@ -1004,6 +1004,22 @@ flush_queue(CcrQueue *queue)
 	check_flushed(queue);
 }
 
+static void
+hurry_queue(CcrQueue *queue)
+{
+	if (ccr_queue_empty(queue))
+		return;
+	ccr_queue_hurry(queue, false);
+	check_flushed(queue);
+}
+
+void
+ccr_flights_hurry(void (*check) (CcrQueue *))
+{
+	check_flushed = check;
+	visit_queues(hurry_queue);
+}
+
 void
 ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *))
 {

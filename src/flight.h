@@ -183,6 +183,9 @@ extern void ccr_flights_forget(CcrRequest *request);
 /* End the windows of enqueued items, or of all, as the request says. */
 extern void ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *));
 
+/* End all windows. */
+extern void ccr_flights_hurry(void (*check) (CcrQueue *));
+
 /*
  * Fail every open request, as the collector exits; enqueued ones are left to
  * the next generation.
