@@ -450,7 +450,7 @@ make_requests(void)
 }
 
 static void
-wait_for_memory(TimestampTz start)
+make_all_requests(TimestampTz start)
 {
 	CcrTurn    *turn = &ccr_shared->memory_turn;
 	Parcel	   *lacking;
@@ -526,7 +526,7 @@ admit(void)
 	while (lacking)
 		lacking = wait_for_places(lacking, start);
 	check_open();
-	wait_for_memory(start);
+	make_all_requests(start);
 	check_open();
 }
 
