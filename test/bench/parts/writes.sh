@@ -8,7 +8,7 @@ WRITES_ROWS=100000
 WRITES_PEERS=(concresce fdw_1000 fdw_100 fdw_1)
 
 writes_objects() {
-	local path=$1 port=$2 size
+	local path=$1 size
 
 	for size in 1 100 1000; do
 		local_sql <<-SQL
@@ -54,19 +54,25 @@ writes_objects() {
 	SQL
 }
 
+# Until everything that was enqueued has landed.
+writes_landed() {
+	have concresce || return 0
+	for _ in {1..6000}; do
+		[ "$(local_sql -c 'SELECT coalesce(sum(queued + active), 0) FROM concresce.stats')" != 0 ] || return 0
+		sleep 0.01
+	done
+	return 1
+}
+
 # What was enqueued for one measurement must not land in the next one.
 writes_rest() {
-	if have concresce; then
-		for _ in {1..600}; do
-			[ "$(local_sql -c 'SELECT coalesce(sum(queued + active), 0) FROM concresce.stats')" != 0 ] || break
-			sleep 0.1
-		done
-	fi
+	writes_landed
 	foreign_sql -d bench -c 'TRUNCATE events' -c CHECKPOINT >/dev/null
 }
 
+# What is not there yet when the clients have finished takes its time, too.
 writes_commits() {
-	local peer=$1 rtt=$2 path
+	local peer=$1 rtt=$2 path ended
 
 	path=$(path_at "$rtt")
 	say '\set id random(1, 1000000)' >"$WORK/writes.sql"
@@ -77,19 +83,23 @@ writes_commits() {
 	fi >>"$WORK/writes.sql"
 	bounded $((BENCH_SECONDS + 60)) pgbench -n -f "$WORK/writes.sql" -c "$WRITES_CLIENTS" -j 2 \
 		-T "$BENCH_SECONDS" "$(local_conninfo)" >"$WORK/pgbench.out" 2>&1 || return 1
-	RATE=$(awk '/^tps =/ { printf "%.0f", $3 }' "$WORK/pgbench.out")
+	ended=$EPOCHREALTIME
+	writes_landed || return 1
+	RATE=$(awk -v seconds="$BENCH_SECONDS" -v more="$(calc "$EPOCHREALTIME - $ended" %.3f)" '
+		/^tps =/ { printf "%.0f", $3 * seconds / (seconds + more) }' "$WORK/pgbench.out")
 	FREE_MS=
+	LANDED_MS=
 }
 
 writes_statement() {
-	local peer=$1 rtt=$2 rows=$WRITES_ROWS landed
+	local peer=$1 rtt=$2 rows=$WRITES_ROWS
 
 	# one row a round trip takes its time
 	[ "$peer" != fdw_1 ] || rows=2000
 	bounded 120 psql -X -q -At -F ' ' -d "$(local_conninfo)" \
 		-c "CALL $(path_at "$rtt").time_events('$peer', $rows, 0, 0)" >"$WORK/writes.out" 2>&1 || return 1
-	read -r FREE_MS landed <"$WORK/writes.out"
-	RATE=$(calc "$rows * 1000 / $landed" %.0f)
+	read -r FREE_MS LANDED_MS <"$WORK/writes.out"
+	RATE=$(calc "$rows * 1000 / $LANDED_MS" %.0f)
 }
 
 writes_round() {
@@ -100,9 +110,10 @@ writes_round() {
 		cpu_since_mark
 		RATE=failed
 		FREE_MS=
+		LANDED_MS=
 		note "  $what, $peer, $rtt ms: $(grep -hiE 'error|fatal' "$WORK/pgbench.out" "$WORK/writes.out" 2>/dev/null | head -n 1)"
 	fi
-	say "$what,$rtt,$round,$peer,$RATE,$FREE_MS,$PROXY_CPU,$OTHERS_CPU" >>"$RESULTS/writes.csv"
+	say "$what,$rtt,$round,$peer,$RATE,$FREE_MS,$LANDED_MS,$PROXY_CPU,$OTHERS_CPU" >>"$RESULTS/writes.csv"
 	progress
 }
 
@@ -113,9 +124,9 @@ part_writes() {
 	say ''
 	say "== writes: $WRITES_CLIENTS sessions that commit one row at a time; $WRITES_ROWS rows by one statement"
 	foreign_sql -d bench -c 'CREATE TABLE IF NOT EXISTS events (id bigint, kind text, body text)' >/dev/null
-	writes_objects direct "${PORT[foreign]}"
-	writes_objects delayed "$PROXY_PORT"
-	say 'what,rtt_ms,round,peer,rows_per_second,free_ms,proxy_cpu_percent,others_cpu_percent' >"$RESULTS/writes.csv"
+	writes_objects direct
+	writes_objects delayed
+	say 'what,rtt_ms,round,peer,rows_per_second,free_ms,landed_ms,proxy_cpu_percent,others_cpu_percent' >"$RESULTS/writes.csv"
 	for peer in "${WRITES_PEERS[@]}"; do
 		if [ "$peer" = concresce ]; then
 			have concresce || continue
@@ -140,9 +151,12 @@ part_writes() {
 		awk -v what="$what" '$1 == what { print $2, $3, $4, $7 }' "$WORK/writes" |
 			print_matrix "$what: rows a second" %.0f 'round trip ms' "${peers[@]}"
 	done
-	medians "$RESULTS/writes.csv" 'what rtt_ms peer' free_ms |
-		awk '$1 == "statement" && $3 == "concresce" { print $2, $3, $4, $7 }' |
-		print_matrix 'statement: ms until the session is free' %.0f 'round trip ms' concresce
+	for what in free landed; do
+		medians "$RESULTS/writes.csv" 'what rtt_ms peer' "${what}_ms" |
+			awk -v what="$what" '$1 == "statement" && $3 == "concresce" { print $2, what, $4, $7 }'
+	done >"$WORK/writes_ms"
+	print_matrix 'statement, concresce: ms until the session is free, and until all has landed' \
+		%.0f 'round trip ms' free landed <"$WORK/writes_ms"
 	writes_verdicts
 }
 
@@ -164,4 +178,11 @@ writes_verdicts() {
 		statement 0 fdw_1000 0.67
 		statement 1 fdw_1000 0.67
 	TARGETS
+	for rtt in $BENCH_RTT_MS; do
+		read -r measured mark < <(awk -v rtt="$rtt" '
+			$1 == rtt && $2 == "free" { free = $3; mark = mark $4 }
+			$1 == rtt && $2 == "landed" { landed = $3; mark = mark $4 }
+			END { if (landed > 0) printf "%.2f %s", free / landed, mark ? "disturbed" : "" }' "$WORK/writes_ms") || :
+		verdict "statement, $rtt ms: session free / all landed" "${measured:--}" '<' 1 "$mark"
+	done
 }
