@@ -74,7 +74,8 @@ sub when_sent
 }
 
 when_sent(10_000);
-$far->restart('fast');
+$far->stop('fast');
+$far->start;
 when_sent(40_000);
 $far->stop('immediate');
 $far->start;
