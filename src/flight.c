@@ -49,6 +49,17 @@ struct CcrTicket
 	CcrWaiter  *waiters;		/* as many as the request has items */
 };
 
+/*
+ * Enqueued requests can be many and large, so their flights are allotted
+ * together, and leave no holes when they are gone.
+ */
+typedef struct FlightSlab
+{
+	int			references;		/* flights, and whoever takes some */
+	int			used;
+	CcrFlight	flights[FLEXIBLE_ARRAY_MEMBER];
+} FlightSlab;
+
 typedef struct ListedEntry
 {
 	CcrFlight  *flight;
@@ -233,15 +244,26 @@ list(CcrFlight *flight)
 }
 
 static void
+release_slab(FlightSlab *slab)
+{
+	if (--slab->references == 0)
+		pfree(slab);
+}
+
+static void
 free_flight(CcrFlight *flight)
 {
 	Assert(flight->nwaiters == 0);
 	unlist(flight);
 	if (flight->reserved)
 		release_backlog(flight->counters, 1);
-	if (!flight->borrowed)
+	if (flight->slab)
+		release_slab(flight->slab);
+	else
+	{
 		pfree(flight->item);
-	pfree(flight);
+		pfree(flight);
+	}
 }
 
 static void
@@ -297,16 +319,21 @@ start_waiting(CcrFlight *flight)
 
 static CcrFlight *
 new_flight(CcrQueue *queue, const CcrRequest *request, const CcrItem *item,
-		   uint32 hash)
+		   uint32 hash, FlightSlab *slab)
 {
-	CcrFlight  *flight = MemoryContextAllocZero(flight_context, sizeof(CcrFlight));
+	CcrFlight  *flight;
 
-	flight->borrowed = request->kind == CCR_REQUEST_ENQUEUED;
-	if (flight->borrowed)
+	if (slab)
+	{
+		flight = &slab->flights[slab->used++];
+		slab->references++;
+		flight->slab = slab;
 		flight->item = unconstify(CcrItem *, item);
+	}
 	else
 	{
 		/* copied, as the request may be gone before the flight */
+		flight = MemoryContextAllocZero(flight_context, sizeof(CcrFlight));
 		flight->item = MemoryContextAlloc(flight_context, CCR_ITEM_SIZE(item->length));
 		memcpy(flight->item, item, offsetof(CcrItem, data) + item->length);
 	}
@@ -379,7 +406,7 @@ depart(CcrTicket *ticket)
 }
 
 static void
-admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
+admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *slab)
 {
 	CcrRequest *request = ticket->request;
 	CcrQueue   *queue = ticket->queue;
@@ -406,7 +433,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 	}
 	else
 	{
-		flight = new_flight(queue, request, item, probe.hash);
+		flight = new_flight(queue, request, item, probe.hash, slab);
 		ccr_count(ticket->counters, CCR_MISSES, ticket->again ? 0 : 1);
 		if (request->coalesce != CCR_COALESCE_OFF)
 			list(flight);
@@ -428,6 +455,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	uint32		n = request->nitems;
 	CcrTicket  *ticket;
 	CcrItem    *item = ccr_request_first(request);
+	FlightSlab *slab = NULL;
 	bool		found;
 
 	ccr_flights_tear(true);
@@ -445,6 +473,12 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	ticket_insert(tickets, request, &found)->ticket = ticket;
 	Assert(!found);
 	pg_atomic_write_u32(&request->phase, CCR_PHASE_QUEUED);
+	if (request->kind == CCR_REQUEST_ENQUEUED)
+	{
+		slab = MemoryContextAllocZero(flight_context, offsetof(FlightSlab, flights) +
+									  n * sizeof(CcrFlight));
+		slab->references = 1;
+	}
 
 	for (uint32 i = 0; i < n; i++)
 	{
@@ -455,9 +489,11 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 			ticket->remaining--;
 		}
 		else
-			admit_item(ticket, i, item);
+			admit_item(ticket, i, item, slab);
 		item = ccr_item_next(item);
 	}
+	if (slab)
+		release_slab(slab);
 	if (ticket->remaining == 0)
 		finish_ticket(ticket);
 	ccr_flights_tear(false);

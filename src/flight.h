@@ -97,7 +97,8 @@ typedef struct CcrFlight
 	bool		reserved;		/* holds a place in the backlog */
 	CcrCounters *counters;		/* of which */
 	bool		resent;			/* was lost or outdated once already */
-	bool		borrowed;		/* item is the request's, which outlives it */
+	struct FlightSlab *slab;	/* that it is part of, with an item that is
+								 * the request's; or NULL */
 	int			attempts;		/* that failed for a cause that passes */
 	uint32		hash;
 	uint32		key_length;

@@ -215,6 +215,9 @@ $session->query_safe(enqueue('log_gate', '1, 5'));
 poll_far($far, 1);
 $session->query_safe(q{SET concresce.max_window = '60s'});
 $session->query_safe(enqueue('log_event', '6, 10'));
+$session->query_safe(q{SET concresce.coalesce = 'batch'; SET concresce.key = 'n % 2'});
+$session->query_safe(enqueue('log_event', '21, 30'));
+$session->query_safe('RESET concresce.coalesce; RESET concresce.key');
 my $waiting = call($node, enqueue('log_gate2', '11, 15') . '; SELECT concresce.flush()');
 poll_far($far, 2);
 my $old = collector_pid($node);
@@ -222,11 +225,12 @@ $node->safe_psql('postgres', "SELECT pg_terminate_backend($old)");
 poll($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'concresce collector' AND pid <> $old");
 open_gate($gate);
 is($waiting->out, "5\n5", 'a flush goes on when the collector is restarted');
-is($session->query_safe("SELECT concresce.flush()"), '10', 'the next one sends what was left');
-like(arrived(), qr/\|15$/, 'all of it arrives');
+is($session->query_safe("SELECT concresce.flush()"), '20', 'the next one sends what was left');
+like(arrived(), qr/\|17$/, 'all of it arrives, but for what has the same key');
 is( $node->safe_psql('postgres', "SELECT sum(queued), sum(active) FROM concresce.stats"), '0|0', 'gauges are right');
 $session->quit;
 at_rest($node);
+is(attempt($node, "SET statement_timeout = '30s'; SELECT concresce.stop(); SELECT concresce.start()")->err, '', 'no place is taken');
 
 # ---- shutdown --------------------------------------------------------------
 

@@ -20,6 +20,7 @@ my $far = start_node('far', extension => 0);
 # Sessions cannot finish while the server is down: the queue is too small.
 my $node = start_node('local', conf => <<'EOF_CONF');
 max_connections = 150
+concresce.workers = 2
 concresce.queue_size = 2000
 EOF_CONF
 make_far($node, $far);
