@@ -21,6 +21,7 @@
 #include "stopped.h"
 #include "storage/ipc.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(concresce_stop);
@@ -121,6 +122,39 @@ check_rights(Oid function)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FUNCTION, get_func_name(function));
 }
 
+/* What was dropped while it was stopped takes up room. */
+static void
+forget_dropped(void)
+{
+	CcrStop		stops[CCR_MAX_STOPS];
+	int			n = ccr_stopped_copy(stops);
+
+	for (int i = 0; i < n; i++)
+	{
+		const CcrStop *stop = &stops[i];
+
+		if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(stop->dbid)))
+			ccr_stopped_clear(stop->dbid, InvalidOid);
+		else if (stop->dbid == MyDatabaseId && OidIsValid(stop->function) &&
+				 !SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(stop->function)))
+			ccr_stopped_clear(stop->dbid, stop->function);
+	}
+}
+
+static void
+set_stopped(Oid function, bool force)
+{
+	if (ccr_stopped_set(MyDatabaseId, function, force))
+		return;
+	forget_dropped();
+	if (!ccr_stopped_set(MyDatabaseId, function, force))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many lookups are stopped"),
+				 errdetail("There may be %d of them.", CCR_MAX_STOPS),
+				 errhint("Start some, or stop all lookups of a database.")));
+}
+
 Datum
 concresce_stop(PG_FUNCTION_ARGS)
 {
@@ -132,12 +166,7 @@ concresce_stop(PG_FUNCTION_ARGS)
 	ccr_lookup_init();
 	if (wait_event_drained == 0)
 		wait_event_drained = ccr_new_wait_event("ConcresceStop");
-	if (!ccr_stopped_set(MyDatabaseId, function, force))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("too many lookups are stopped"),
-				 errdetail("There may be %d of them.", CCR_MAX_STOPS),
-				 errhint("Start some, or stop all lookups of a database.")));
+	set_stopped(function, force);
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 		tell_collector(force ? CCR_REQUEST_STOP : CCR_REQUEST_DRAIN, function, i);
 	wait_until_drained(function);

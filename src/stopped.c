@@ -68,6 +68,19 @@ ccr_stopped_clear(Oid dbid, Oid function)
 	LWLockRelease(&ccr_shared->stop_lock);
 }
 
+int
+ccr_stopped_copy(CcrStop *stops)
+{
+	int			n = 0;
+
+	LWLockAcquire(&ccr_shared->stop_lock, LW_SHARED);
+	for (int i = 0; i < CCR_MAX_STOPS; i++)
+		if (ccr_stops[i].used)
+			stops[n++] = ccr_stops[i];
+	LWLockRelease(&ccr_shared->stop_lock);
+	return n;
+}
+
 bool
 ccr_stopped(Oid dbid, Oid function, bool forced)
 {

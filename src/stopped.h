@@ -19,6 +19,9 @@
 extern bool ccr_stopped_set(Oid dbid, Oid function, bool force);
 extern void ccr_stopped_clear(Oid dbid, Oid function);
 
+/* Copy the table; room for CCR_MAX_STOPS. */
+extern int	ccr_stopped_copy(CcrStop *stops);
+
 /* Is it, or are all?  forced: only where what arrives is to be failed. */
 extern bool ccr_stopped(Oid dbid, Oid function, bool forced);
 

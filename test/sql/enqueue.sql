@@ -217,6 +217,27 @@ SELECT count(concresce.enqueue('log_once', 'k' || i % 3, i)) FROM generate_serie
 SELECT * FROM arrived();
 SELECT hits, misses FROM concresce.stats WHERE function = 'log_once(text,numeric)'::regprocedure;
 
+-- the sending rule: what is full goes at once, the rest waits for its window
+CREATE FUNCTION comes(n int) RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN
+  FOR i IN 1 .. 3000 LOOP
+    EXIT WHEN (SELECT count(*) >= $1 FROM far.events);
+    PERFORM pg_sleep(0.01);
+  END LOOP;
+  RETURN (SELECT count(*) = $1 FROM far.events);
+END $$;
+SET concresce.max_window = '60s';
+SET concresce.max_size = 3;
+SELECT count(concresce.enqueue('log_strict', 'rule', i)) FROM generate_series(1, 7) i;
+SELECT comes(6);
+SELECT queued FROM concresce.stats WHERE function = 'log_strict(text,numeric)'::regprocedure;
+SET concresce.max_window = '1ms';
+SELECT concresce.enqueue('log_strict', 'rule', 8);
+SELECT comes(8);
+SELECT concresce.flush();
+RESET concresce.max_size;
+DELETE FROM far.events;
+
 -- flush: ends windows at once, of one lookup or of all
 SET concresce.max_window = '60s';
 SELECT concresce.enqueue('log_event', 'window', 1);
@@ -262,7 +283,7 @@ DROP SERVER far CASCADE;
 DROP SCHEMA far CASCADE;
 DROP TABLE orders;
 DROP FUNCTION log_event, log_strict, log_nothing, arrived, order_event, noted, noted_record, log_small, log_nowhere, log_definer,
-  log_once, log_slow, at_rest;
+  log_once, log_slow, at_rest, comes;
 DROP PROCEDURE several;
 DROP DOMAIN small;
 DROP ROLE regress_ccr_writer;

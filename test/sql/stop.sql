@@ -83,6 +83,19 @@ CALL play('close', 'a> SELECT gated(1)', '1 in flight', 's> SELECT concresce.sto
 CALL play('close', 'a> SELECT gated(1)', '1 in flight', 's> SELECT concresce.stop(''gated'')', 'waits(''s'')', 'cancel(''s'')', 's', 'b> SELECT gated(2)', 'b',
           'open', 'a', 'concresce.start()', 'gated(3)', 'counters()');
 
+-- more than there is room for; what was dropped gives way
+DO $$
+BEGIN
+  FOR i IN 1 .. 300 LOOP
+    EXECUTE format('CREATE FUNCTION stopped_%s() RETURNS int LANGUAGE concresce STABLE AS ''SELECT 1''', i);
+    EXECUTE format('SELECT concresce.stop(''stopped_%s'')', i);
+  END LOOP;
+EXCEPTION WHEN program_limit_exceeded THEN
+  RAISE WARNING '% (%)', sqlerrm, sqlstate;
+END $$;
+SELECT concresce.stop('gated');
+SELECT concresce.start();
+
 -- rights
 CREATE ROLE regress_ccr_stopper;
 SET ROLE regress_ccr_stopper;
