@@ -94,6 +94,26 @@ binary_as_text(Oid type, const char *data, int32 length)
 	return pnstrdup(data, length);
 }
 
+/* What cannot be shown is no reason to fail: it would be tried for ever. */
+static const char *
+legible_argument(Oid type, const char *data, int32 length)
+{
+	MemoryContext context = CurrentMemoryContext;
+	const char *volatile result = "?";
+
+	PG_TRY();
+	{
+		result = binary_as_text(type, data, length);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return result;
+}
+
 static void
 append_quoted(StringInfo buf, const char *s)
 {
@@ -129,7 +149,7 @@ shown_arguments(const CcrSource *source, const CcrItem *item)
 			appendStringInfoString(&buf, "NULL");
 		else
 		{
-			append_quoted(&buf, binary_as_text(source->arg_elements[i], p, length));
+			append_quoted(&buf, legible_argument(source->arg_elements[i], p, length));
 			p += length;
 		}
 	}

@@ -1,6 +1,7 @@
 # Every item that is committed arrives, none that is rolled back does: 100
 # sessions enqueue 1,000 items each, of which they roll back some, by savepoint
-# or by transaction, while the foreign server is restarted twice.
+# or by transaction, while the foreign server is restarted twice and the
+# collector once.
 
 use strict;
 use warnings FATAL => 'all';
@@ -80,6 +81,8 @@ $far->start;
 when_sent(40_000);
 $far->stop('immediate');
 $far->start;
+when_sent(55_000);
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'concresce collector'");
 $work->finish;
 is($err =~ s/^pgbench .*\n//mr, '', 'nobody is told of an error');
 ok($node->poll_query_until('postgres', 'SELECT sum(queued + active) = 0 FROM concresce.stats'), 'all is sent');
@@ -94,8 +97,8 @@ is($arrived, $committed, 'what is committed arrives, and nothing else');
 cmp_ok($n, '<', 0.9 * $SESSIONS * $ITEMS, 'some was rolled back');
 cmp_ok($n, '>', 0.5 * $SESSIONS * $ITEMS, 'but not all');
 diag("$n items committed, $duplicates of them arrived twice");
-# What was in flight when the server went down, twice.
-cmp_ok($duplicates, '<=', 2 * 4 * 1000, 'no more arrives twice than was in flight');
+# What was in flight when the server went down, twice, and the collector.
+cmp_ok($duplicates, '<=', 3 * 4 * 1000, 'no more arrives twice than was in flight');
 is($node->safe_psql('postgres', 'SELECT calls, errors, discarded FROM concresce.stats'), "$n|0|0", 'each is counted once');
 at_rest($node);
 
