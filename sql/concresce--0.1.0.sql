@@ -97,6 +97,22 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_wait';
 
 CREATE FUNCTION concresce.cancel(VARIADIC requests bigint[]) RETURNS int
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_cancel';
+-- Write-behind
+
+CREATE FUNCTION concresce.enqueue(function regproc, VARIADIC args "any") RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueue';
+
+CREATE FUNCTION concresce.enqueue(function regproc) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueue';
+
+CREATE FUNCTION concresce.flush(function regproc DEFAULT NULL, timeout interval DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush';
+
+CREATE FUNCTION concresce.stop(function regproc DEFAULT NULL, force boolean DEFAULT false) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop';
+
+CREATE FUNCTION concresce.start(function regproc DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start';
 
 -- Watching it
 

@@ -21,6 +21,7 @@
 #include "batch.h"
 #include "access/transam.h"
 #include "catalog/pg_type.h"
+#include "discard.h"
 #include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
 #include "settings.h"
@@ -332,10 +333,9 @@ ccr_batch_start(CcrBatch *batch)
 static void
 forget_shape(CcrQueue *queue)
 {
-	if (queue->source->returns_void)
-		return;
-	queue->shape.known = false;
 	queue->revision++;
+	if (!queue->source->returns_void)
+		queue->shape.known = false;
 }
 
 static bool
@@ -668,12 +668,46 @@ outdated(CcrBatch *batch, const CcrError *error)
 }
 
 static void
+retry(CcrBatch *batch, const CcrError *error)
+{
+	ccr_counters_error(batch->queue->counters, error->message);
+	ccr_queue_retry(batch->queue, batch->flights, batch->n);
+	count_end(batch);
+	free_batch(batch);
+}
+
+/* Nobody waits for enqueued items: they fly until they land or are bad. */
+static void
+enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
+{
+	CcrQueue   *queue = batch->queue;
+
+	if (ccr_discard_is_passing(error->sqlstate) ||
+		error->sqlstate == ERRCODE_UNDEFINED_PSTATEMENT ||
+		error->sqlstate == ERRCODE_DUPLICATE_PSTATEMENT)
+	{
+		retry(batch, error);
+		return;
+	}
+	ccr_queue_succeeded(queue);
+	if (batch->n > 1)
+	{
+		fly_again(batch, batch->n / 2);
+		return;
+	}
+	ccr_discard_log(queue->source, batch->flights[0]->item, error);
+	fail(batch, error);
+}
+
+static void
 ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
 	if (outdated(batch, error))
 		resend(batch);
+	else if (queue->source->enqueued)
+		enqueued_ended_badly(batch, error);
 	else if (queue->source->isolate_errors && batch->n > 1 &&
 			 is_data_error(error->sqlstate))
 		fly_again(batch, batch->n / 2);
@@ -729,6 +763,7 @@ ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 	else
 	{
 		batch->queue->stubborn = false;
+		ccr_queue_succeeded(batch->queue);
 		land(batch);
 	}
 	return true;
@@ -741,6 +776,8 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 
 	if (harmless && !batch->flights[0]->resent)
 		resend(batch);
+	else if (batch->queue->source->enqueued)
+		retry(batch, error);
 	else if (harmless)
 		fail(batch, error);
 	else
@@ -748,6 +785,12 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 					   batch_error(batch, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
 								   error->message, error->detail,
 								   "The lookup is VOLATILE: it may have had its effect, and was not sent again."));
+}
+
+void
+ccr_batch_stop(CcrBatch *batch, const CcrError *error)
+{
+	fail(batch, error);
 }
 
 void

@@ -47,6 +47,9 @@ extern void ccr_batch_lost(CcrBatch *batch, CcrOp op,
 extern bool ccr_batch_deserted(CcrBatch *batch);
 extern void ccr_batch_drop(CcrBatch *batch);
 
+/* Give up a batch that someone waits for; whoever runs it is to cancel it. */
+extern void ccr_batch_stop(CcrBatch *batch, const CcrError *error);
+
 /* Fail what waits in a queue. */
 extern void ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error);
 

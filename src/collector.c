@@ -12,6 +12,11 @@
  * fails what it holds; what is still in the mailbox is left for the next one,
  * which starts at once.
  *
+ * Enqueued requests are never failed: they are held in shared memory until
+ * their items have ended, and a new generation begins with them.  When the
+ * server shuts down there is none, so the collector first sends them, for as
+ * long as concresce.drain_timeout says.
+ *
  * It is connected to no database (but to the shared catalogs, which makes it
  * show up in pg_stat_activity), so it is in nobody's way.
  *
@@ -34,6 +39,8 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "settings.h"
+#include "shutdown.h"
+#include "stopped.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -56,6 +63,9 @@ typedef struct Watched
 	int			position;
 } Watched;
 
+#define CCR_ROUND_ITEMS	4096	/* taken before the connections get their turn */
+#define CCR_ADMIT_PAUSE	1000	/* ms until an admission that failed is repeated */
+
 static int	worker_index;
 static CcrWorker *worker;
 static WaitEventSet *wait_set = NULL;
@@ -69,6 +79,12 @@ static uint32 wait_event_idle;
 static CcrRequest *current = NULL;
 static CcrRequest *taken = NULL;
 static CcrRequest *taken_abandoned = NULL;
+
+static volatile sig_atomic_t terminated = false;
+static bool draining = false;	/* the server shuts down */
+static TimestampTz drain_until;
+static CcrTimer drain_timer;
+static CcrTimer admit_timer;	/* some of what is held was not admitted */
 
 /* ----------------------------------------------------------- start and end */
 
@@ -98,7 +114,11 @@ ccr_collector_register(void)
 static void
 refuse(CcrRequest *request, CcrFailure failure)
 {
-	if (request->kind == CCR_REQUEST_LOOKUP)
+	/* it is held, and comes again */
+	if (request->kind == CCR_REQUEST_ENQUEUED)
+		ccr_timer_set(&admit_timer, TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+																CCR_ADMIT_PAUSE));
+	else if (request->kind == CCR_REQUEST_LOOKUP)
 		ccr_flights_refuse(request, failure);
 	else
 		ccr_request_complete(request, failure);
@@ -133,6 +153,8 @@ fail_what_is_held(int code, Datum arg)
 	ccr_pools_hide();
 	ccr_locals_abandon();
 }
+
+static void admit_held(void *arg);
 
 /*
  * Not more often than once in a while, whatever makes it exit.  The first
@@ -190,11 +212,31 @@ clear_environment(void)
 	setenv("PGDATESTYLE", "ISO", 1);
 }
 
+/* To be done when it suits, as there may be something to be sent first. */
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	int			saved_errno = errno;
+
+	terminated = true;
+	SetLatch(MyLatch);
+	errno = saved_errno;
+}
+
+static void
+wake_up(void *arg)
+{
+	/* the loop goes round, which is all there is to it */
+}
+
 static void
 start(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, handle_sigterm);
+
+	/* a reload in the moment since the fork found no handler */
+	ConfigReloadPending = true;
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	CurrentResourceOwner = ResourceOwnerCreate(NULL, "concresce collector");
@@ -212,12 +254,16 @@ start(void)
 	if (fine_timer < 0)
 		elog(ERROR, "timerfd_create failed: %m");
 
+	ccr_timer_init(&drain_timer, wake_up, NULL);
+	ccr_timer_init(&admit_timer, admit_held, NULL);
 	before_shmem_exit(fail_what_is_held, 0);
 	pg_atomic_fetch_add_u32(&worker->generation, 1);
 	worker->started = GetCurrentTimestamp();
 	pg_atomic_write_u32(&worker->proc, ccr_my_procno() + 1);
 	pg_memory_barrier();
 	wake_waiters();
+	if (ccr_request_held(worker))
+		ccr_timer_set(&admit_timer, GetCurrentTimestamp());
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
@@ -250,6 +296,14 @@ caught_error(void)
 
 /* ------------------------------------------------------------------ intake */
 
+/* It has been stopped by force, but this was already on its way. */
+static void
+fail_if_stopped(CcrQueue *queue)
+{
+	if (ccr_stopped(queue->source->dbid, queue->source->function, true))
+		ccr_pools_stop(queue->source->dbid, queue->source->function);
+}
+
 static void
 admit(CcrRequest *request)
 {
@@ -273,6 +327,37 @@ admit(CcrRequest *request)
 	}
 	ccr_queue_admit(queue, request);
 	ccr_pool_check(queue);
+	fail_if_stopped(queue);
+}
+
+/*
+ * As for a call, but the description is kept for as long as there are such
+ * requests.  What else one of them brings has fresh addresses.
+ */
+static void
+admit_enqueued(CcrRequest *request)
+{
+	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
+
+	if (queue == NULL || DsaPointerIsValid(request->source))
+	{
+		MemoryContext context = AllocSetContextCreate(loop_context,
+													  "concresce source",
+													  ALLOCSET_SMALL_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+		CcrKept    *kept = ccr_heap_address(request->kept);
+		CcrSource  *source = ccr_request_source(request);
+
+		if (source == NULL)
+			source = ccr_source_restore(kept->data, kept->length);
+		source->enqueued = true;
+		source->returns_void = true;	/* nobody looks */
+		MemoryContextSwitchTo(old);
+		queue = ccr_pool_register(&request->fingerprint, source, context);
+	}
+	ccr_queue_admit(queue, request);
+	ccr_pool_check(queue);
+	fail_if_stopped(queue);
 }
 
 static void
@@ -284,6 +369,17 @@ take_request(CcrRequest *request)
 		{
 			case CCR_REQUEST_LOOKUP:
 				admit(request);
+				break;
+			case CCR_REQUEST_ENQUEUED:
+				admit_enqueued(request);
+				break;
+			case CCR_REQUEST_FLUSH:
+			case CCR_REQUEST_DRAIN:
+				ccr_flights_flush(request, ccr_pool_check);
+				break;
+			case CCR_REQUEST_STOP:
+				ccr_pools_stop(request->dbid, request->function);
+				(void) ccr_request_complete(request, CCR_FAILURE_NONE);
 				break;
 			case CCR_REQUEST_FORGET:
 				ccr_flights_forget(request);
@@ -298,19 +394,78 @@ take_request(CcrRequest *request)
 	PG_END_TRY();
 }
 
+static int
+older_first(const void *a, const void *b)
+{
+	const CcrRequest *ra = *(CcrRequest *const *) a;
+	const CcrRequest *rb = *(CcrRequest *const *) b;
+
+	return ra->id < rb->id ? -1 : ra->id > rb->id ? 1 : 0;
+}
+
+/* Admit what is held and was not yet, in order.  It has waited long enough. */
+static void
+admit_held(void *arg)
+{
+	int			n = 0;
+	int			size = 256;
+	CcrRequest **requests;
+
+	/* what is in the mail is held, too, and will be admitted from there */
+	if (taken)
+	{
+		ccr_timer_set(&admit_timer, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1));
+		return;
+	}
+	requests = palloc(size * sizeof(CcrRequest *));
+	for (CcrRequest *request = ccr_request_held(worker); request;
+		 request = ccr_request_next_held(request))
+	{
+		if (ccr_flights_hold(request))
+			continue;
+		if (n == size)
+			requests = repalloc_huge(requests, (size *= 2) * sizeof(CcrRequest *));
+		requests[n++] = request;
+	}
+	qsort(requests, n, sizeof(CcrRequest *), older_first);
+	for (int i = 0; i < n; i++)
+	{
+		CcrQueue   *queue;
+
+		take_request(requests[i]);
+		queue = ccr_queue_find(&requests[i]->fingerprint);
+		if (queue)
+		{
+			ccr_queue_hurry(queue, false);
+			ccr_pool_check(queue);
+		}
+	}
+	pfree(requests);
+}
+
 /*
  * What is abandoned was pushed for intake before, so the intake is taken
- * second, and the abandoned requests are dealt with last.
+ * second, and the abandoned requests are dealt with last.  A great many items
+ * are admitted in several rounds, so that the first ones fly meanwhile.
+ * False: there is more.
  */
-static void
+static bool
 take_mail(void)
 {
-	taken_abandoned = ccr_request_take_abandoned(worker);
-	taken = ccr_request_take(worker);
+	uint32		n = 0;
+
+	if (taken == NULL)
+	{
+		taken_abandoned = ccr_request_take_abandoned(worker);
+		taken = ccr_request_take(worker);
+	}
 	while (taken)
 	{
+		if (n > CCR_ROUND_ITEMS)
+			return false;
 		current = taken;
 		taken = ccr_request_following(current);
+		n += current->nitems;
 		take_request(current);
 		current = NULL;
 	}
@@ -321,6 +476,7 @@ take_mail(void)
 		taken_abandoned = ccr_request_following_abandoned(request);
 		ccr_flights_abandon(request, ccr_pool_deserted);
 	}
+	return true;
 }
 
 /* ----------------------------------------------------------------- waiting */
@@ -498,10 +654,10 @@ sleep_time(void)
  * something to do, and the processor is better left to others.
  */
 static int
-wait_for_events(WaitEvent *events)
+wait_for_events(WaitEvent *events, bool all_taken)
 {
 	uint32		sleepers = pg_atomic_read_u32(&worker->sleepers);
-	long		timeout = sleep_time();
+	long		timeout = all_taken ? sleep_time() : 0;
 
 	if (timeout != 0 && ccr_pools_flying() > 0 && sleepers < CCR_CROWD)
 	{
@@ -537,11 +693,57 @@ let_crowd_in(void)
 		sched_yield();
 }
 
+/* As die() would have it. */
+static void
+leave(void)
+{
+	ProcDiePending = true;
+	InterruptPending = true;
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * SIGTERM.  If it is for this process alone, the next one goes on where it
+ * left.  If the server shuts down, what is enqueued is sent first; or it is
+ * said what was lost.
+ */
+static void
+end_or_drain(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!draining)
+	{
+		if (!ccr_shutdown_begun())
+			leave();
+		draining = true;
+		drain_until = TimestampTzPlusMilliseconds(now, ccr_drain_timeout);
+		ccr_timer_set(&drain_timer, drain_until);
+	}
+	ccr_flights_hurry(ccr_pool_check);
+	ccr_pools_dispatch();
+	if (pg_atomic_read_u64(&worker->unsettled) > 0 && now < drain_until &&
+		(taken || pg_atomic_read_u64(&worker->intake) != InvalidDsaPointer ||
+		 ccr_request_held(worker) == NULL || ccr_pools_hope()))
+		return;
+
+	/* whoever commits from now on is told that it is too late */
+	pg_atomic_write_u32(&worker->closed, 1);
+	pg_memory_barrier();
+	if (pg_atomic_read_u64(&worker->unsettled) > 0)
+	{
+		(void) take_mail();
+		ccr_flights_log_left();
+	}
+	leave();
+}
+
 static void
 loop_once(void)
 {
 	WaitEvent	events[CCR_MAX_EVENTS];
 	int			n;
+	bool		all_taken;
 
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
@@ -550,15 +752,18 @@ loop_once(void)
 		ProcessConfigFile(PGC_SIGHUP);
 	}
 	let_crowd_in();
-	take_mail();
+	all_taken = take_mail();
 	ccr_locals_visit(step_local);
 	ccr_timers_run(GetCurrentTimestamp());
 	ccr_pools_dispatch();
 	ccr_requests_wake();
+	ccr_stopped_recount();
 	ccr_pools_sweep();
+	if (terminated)
+		end_or_drain();
 	if (prepare_to_wait())
 	{
-		n = wait_for_events(events);
+		n = wait_for_events(events, all_taken);
 		handle_events(events, n);
 		ccr_requests_wake();
 	}

@@ -47,6 +47,7 @@ int			ccr_shared_memory = 64;
 int			ccr_workers = 1;
 int			ccr_log_min_duration = -1;
 int			ccr_max_local_workers = 2;
+int			ccr_drain_timeout = 30 * 1000;
 
 static const struct config_enum_entry coalesce_options[] = {
 	{"auto", CCR_COALESCE_AUTO, false},
@@ -187,6 +188,11 @@ define_batch_settings(void)
 							"Logs batches that take at least this long.",
 							"-1 turns it off, 0 logs all.",
 							&ccr_log_min_duration, -1, -1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.drain_timeout",
+							"Longest time that a shutdown waits until enqueued items have been sent.",
+							"0: it does not wait.",
+							&ccr_drain_timeout, 30 * 1000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 

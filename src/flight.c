@@ -8,11 +8,16 @@
  * The backlog counts flights that wait: it is what concresce.queue_size
  * bounds, so an item that joins another gives its place back.
  *
+ * Enqueued items have queues of their own.  They keep their places until they
+ * have ended: what fails for a cause that passes waits again, and would find
+ * them taken.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "common/pg_prng.h"
 #include "flight.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -24,6 +29,7 @@ typedef struct CcrWaiter
 	CcrTicket  *ticket;
 	CcrFlight  *flight;			/* NULL once landed */
 	uint32		item;			/* index within the request */
+	bool		placed;			/* has a place; enqueued items only */
 } CcrWaiter;
 
 struct CcrTicket
@@ -36,11 +42,23 @@ struct CcrTicket
 	uint32		errors;			/* items that landed with one */
 	TimestampTz departed;		/* when the first of them took off, or 0 */
 	bool		failed;			/* a block of the answer found no room */
+	bool		again;			/* an earlier generation had admitted it */
 	int			nlanded;		/* in this landing: */
 	CcrWaiter **landed;
 	dlist_node	landed_node;
 	CcrWaiter  *waiters;		/* as many as the request has items */
 };
+
+/*
+ * Enqueued requests can be many and large, so their flights are allotted
+ * together, and leave no holes when they are gone.
+ */
+typedef struct FlightSlab
+{
+	int			references;		/* flights, and whoever takes some */
+	int			used;
+	CcrFlight	flights[FLEXIBLE_ARRAY_MEMBER];
+} FlightSlab;
 
 typedef struct ListedEntry
 {
@@ -84,6 +102,10 @@ typedef struct TicketEntry
 
 static MemoryContext flight_context;	/* tickets, flights, groups */
 static MemoryContext landing_context;	/* reset with each landing */
+#define CCR_RETRY_MIN		50	/* ms until a failed batch flies again, */
+#define CCR_RETRY_MAX		10000	/* doubled each time, up to this */
+#define CCR_RETRY_TOGETHER	4	/* attempts before it is divided */
+
 static HTAB *queues;
 static struct ticket_hash *tickets;
 static int	torn = 0;			/* > 0 while they are being changed */
@@ -212,14 +234,26 @@ list(CcrFlight *flight)
 }
 
 static void
+release_slab(FlightSlab *slab)
+{
+	if (--slab->references == 0)
+		pfree(slab);
+}
+
+static void
 free_flight(CcrFlight *flight)
 {
 	Assert(flight->nwaiters == 0);
 	unlist(flight);
 	if (flight->reserved)
 		ccr_counters_release_backlog(flight->counters, 1);
-	pfree(flight->item);
-	pfree(flight);
+	if (flight->slab)
+		release_slab(flight->slab);
+	else
+	{
+		pfree(flight->item);
+		pfree(flight);
+	}
 }
 
 static void
@@ -230,6 +264,7 @@ stop_waiting(CcrFlight *flight)
 	dlist_delete(&flight->waiting_node);
 	pairingheap_remove(queue->windows, &flight->window_node);
 	queue->nwaiting--;
+	queue->hurry = Max(queue->hurry - 1, 0);
 	queue->waiting_bytes -= flight->item->length;
 }
 
@@ -274,14 +309,24 @@ start_waiting(CcrFlight *flight)
 
 static CcrFlight *
 new_flight(CcrQueue *queue, const CcrRequest *request, const CcrItem *item,
-		   uint32 hash)
+		   uint32 hash, FlightSlab *slab)
 {
-	CcrFlight  *flight = MemoryContextAllocZero(flight_context, sizeof(CcrFlight));
-	Size		size = CCR_ITEM_SIZE(item->length);
+	CcrFlight  *flight;
 
-	/* copied, as the request may be gone before the flight */
-	flight->item = MemoryContextAlloc(flight_context, size);
-	memcpy(flight->item, item, offsetof(CcrItem, data) + item->length);
+	if (slab)
+	{
+		flight = &slab->flights[slab->used++];
+		slab->references++;
+		flight->slab = slab;
+		flight->item = unconstify(CcrItem *, item);
+	}
+	else
+	{
+		/* copied, as the request may be gone before the flight */
+		flight = MemoryContextAllocZero(flight_context, sizeof(CcrFlight));
+		flight->item = MemoryContextAlloc(flight_context, CCR_ITEM_SIZE(item->length));
+		memcpy(flight->item, item, offsetof(CcrItem, data) + item->length);
+	}
 	flight->key = ccr_item_key(flight->item, &flight->key_length);
 	flight->queue = queue;
 	flight->hash = hash;
@@ -351,7 +396,7 @@ depart(CcrTicket *ticket, TimestampTz now)
 }
 
 static void
-admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
+admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *slab)
 {
 	CcrRequest *request = ticket->request;
 	CcrQueue   *queue = ticket->queue;
@@ -360,12 +405,16 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 	CcrFlight  *flight;
 
 	probe.key = ccr_item_key(item, &probe.key_length);
-	probe.hash = hash_bytes((const unsigned char *) probe.key, probe.key_length);
+	probe.hash = request->coalesce == CCR_COALESCE_OFF ? 0 :
+		hash_bytes((const unsigned char *) probe.key, probe.key_length);
 	flight = joinable(queue, &probe, request->coalesce);
+	waiter->placed = request->kind == CCR_REQUEST_ENQUEUED && flight == NULL;
 	if (flight)
 	{
 		join(flight, request);
-		ccr_count(ticket->counters, CCR_HITS, 1);
+		if (request->kind == CCR_REQUEST_ENQUEUED)
+			ccr_places_release(ticket->counters, 1);
+		ccr_count(ticket->counters, CCR_HITS, ticket->again ? 0 : 1);
 		request->joined++;
 		if (request->reserved)
 			ccr_counters_release_backlog(ticket->counters, 1);
@@ -374,8 +423,8 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 	}
 	else
 	{
-		flight = new_flight(queue, request, item, probe.hash);
-		ccr_count(ticket->counters, CCR_MISSES, 1);
+		flight = new_flight(queue, request, item, probe.hash, slab);
+		ccr_count(ticket->counters, CCR_MISSES, ticket->again ? 0 : 1);
 		if (request->coalesce != CCR_COALESCE_OFF)
 			list(flight);
 		start_waiting(flight);
@@ -388,12 +437,15 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 	ticket->admitted++;
 }
 
+static void finish_ticket(CcrTicket *ticket, TimestampTz now);
+
 void
 ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 {
 	uint32		n = request->nitems;
 	CcrTicket  *ticket;
 	CcrItem    *item = ccr_request_first(request);
+	FlightSlab *slab = NULL;
 	bool		found;
 
 	ccr_flights_tear(true);
@@ -407,39 +459,123 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	ticket->queue = queue;
 	ticket->counters = &ccr_counters[request->counters];
 	ticket->remaining = n;
+	ticket->again = pg_atomic_read_u32(&request->phase) != CCR_PHASE_SUBMITTED;
 	ticket_insert(tickets, request, &found)->ticket = ticket;
 	Assert(!found);
 	pg_atomic_write_u32(&request->phase, CCR_PHASE_QUEUED);
+	if (request->kind == CCR_REQUEST_ENQUEUED)
+	{
+		slab = MemoryContextAllocZero(flight_context, offsetof(FlightSlab, flights) +
+									  n * sizeof(CcrFlight));
+		slab->references = 1;
+	}
 
 	for (uint32 i = 0; i < n; i++)
 	{
-		admit_item(ticket, i, item);
+		if (request->kind == CCR_REQUEST_ENQUEUED && ccr_request_ended(request)[i])
+		{
+			/* an earlier generation has seen to it */
+			ticket->admitted++;
+			ticket->remaining--;
+		}
+		else
+			admit_item(ticket, i, item, slab);
 		item = ccr_item_next(item);
 	}
+	if (slab)
+		release_slab(slab);
+	if (ticket->remaining == 0)
+		finish_ticket(ticket, GetCurrentTimestamp());
 	ccr_flights_tear(false);
 }
 
 /* ------------------------------------------------------------------ taking */
 
+/* The oldest group that may fly by now, or else the time when the first may. */
+static CcrGroup *
+ready_group(CcrQueue *queue, TimestampTz now, TimestampTz *first)
+{
+	dlist_iter	iter;
+
+	*first = 0;
+	dlist_foreach(iter, &queue->groups)
+	{
+		CcrGroup   *group = dlist_container(CcrGroup, node, iter.cur);
+
+		if (group->retry_at <= now)
+			return group;
+		if (*first == 0 || group->retry_at < *first)
+			*first = group->retry_at;
+	}
+	return NULL;
+}
+
+static TimestampTz
+window_end(CcrQueue *queue)
+{
+	return pairingheap_container(CcrFlight, window_node,
+								 pairingheap_first(queue->windows))->window_end;
+}
+
+/* Enough of them wait, or the windows were ended. */
+static bool
+full(CcrQueue *queue)
+{
+	return queue->hurry > 0 || queue->nwaiting >= queue->max_size ||
+		queue->waiting_bytes >= (Size) queue->max_bytes;
+}
+
+/* After a failure one batch at a time tries whether its cause has passed. */
+static bool
+held_back(CcrQueue *queue)
+{
+	return queue->nwaiting == 0 || (queue->failures > 0 && queue->flying > 0);
+}
+
 bool
 ccr_queue_due(CcrQueue *queue, TimestampTz now)
 {
-	if (!dlist_is_empty(&queue->groups))
+	TimestampTz first;
+
+	if (!dlist_is_empty(&queue->groups) && ready_group(queue, now, &first))
 		return true;
-	if (queue->nwaiting == 0)
+	if (held_back(queue) || queue->pause_until > now)
 		return false;
-	return queue->nwaiting >= queue->max_size ||
-		queue->waiting_bytes >= (Size) queue->max_bytes ||
-		ccr_queue_window_end(queue) <= now;
+	return full(queue) || window_end(queue) <= now;
 }
 
 TimestampTz
-ccr_queue_window_end(CcrQueue *queue)
+ccr_queue_next_due(CcrQueue *queue)
 {
-	if (queue->nwaiting == 0)
-		return 0;
-	return pairingheap_container(CcrFlight, window_node,
-								 pairingheap_first(queue->windows))->window_end;
+	TimestampTz first = 0;
+	TimestampTz next;
+
+	if (!dlist_is_empty(&queue->groups))
+		(void) ready_group(queue, 0, &first);
+	if (held_back(queue))
+		return first;
+	next = full(queue) ? queue->pause_until : Max(window_end(queue), queue->pause_until);
+	return first == 0 ? next : Min(first, next);
+}
+
+bool
+ccr_queue_empty(CcrQueue *queue)
+{
+	return queue->nwaiting == 0 && dlist_is_empty(&queue->groups);
+}
+
+void
+ccr_queue_hurry(CcrQueue *queue, bool rashly)
+{
+	dlist_iter	iter;
+
+	queue->hurry = queue->nwaiting;
+	if (!rashly)
+		return;
+	queue->failures = 0;
+	queue->pause_until = 0;
+	dlist_foreach(iter, &queue->groups)
+		dlist_container(CcrGroup, node, iter.cur)->retry_at = 0;
 }
 
 static void
@@ -456,14 +592,13 @@ take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
 		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket, now);
 }
 
-/* The flights of the oldest group that someone still waits for. */
+/* The flights of a group that someone still waits for. */
 static CcrFlight **
-take_group(CcrQueue *queue, struct CcrBatch *batch, int *n, TimestampTz now)
+take_group(CcrGroup *group, struct CcrBatch *batch, int *n, TimestampTz now)
 {
-	CcrGroup   *group = dlist_container(CcrGroup, node,
-										dlist_pop_head_node(&queue->groups));
 	CcrFlight **flights = palloc(group->n * sizeof(CcrFlight *));
 
+	dlist_delete(&group->node);
 	*n = 0;
 	for (int i = 0; i < group->n; i++)
 	{
@@ -486,11 +621,14 @@ ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, int *n)
 {
 	int			limit = Min(queue->max_size, queue->nwaiting);
 	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz first;
+	CcrGroup   *group;
 	CcrFlight **flights;
 	Size		bytes = 0;
 
-	if (!dlist_is_empty(&queue->groups))
-		return take_group(queue, batch, n, now);
+	group = ready_group(queue, now, &first);
+	if (group)
+		return take_group(group, batch, n, now);
 
 	flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
 	*n = 0;
@@ -512,12 +650,13 @@ ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, int *n)
 	return flights;
 }
 
-void
-ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
+static void
+regroup(CcrQueue *queue, CcrFlight **flights, int n, TimestampTz retry_at)
 {
 	CcrGroup   *group = MemoryContextAlloc(flight_context,
 										   offsetof(CcrGroup, flights) + n * sizeof(CcrFlight *));
 
+	group->retry_at = retry_at;
 	group->n = 0;
 	for (int i = 0; i < n; i++)
 	{
@@ -540,6 +679,48 @@ ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
 		dlist_push_tail(&queue->groups, &group->node);
 	else
 		pfree(group);
+}
+
+void
+ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
+{
+	regroup(queue, flights, n, 0);
+}
+
+/* Half of the delay is random, so that not all come back at once. */
+static TimestampTz
+back_off(int failures)
+{
+	int64		delay = Min(CCR_RETRY_MIN << Min(failures - 1, 20), CCR_RETRY_MAX);
+
+	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+}
+
+void
+ccr_queue_retry(CcrQueue *queue, CcrFlight **flights, int n)
+{
+	int			attempts = 0;
+	int			first = n;
+
+	for (int i = 0; i < n; i++)
+		attempts = Max(attempts, ++flights[i]->attempts);
+
+	/* should it be for one of them, the others are to get through */
+	if (attempts >= CCR_RETRY_TOGETHER && n > 1)
+		first = n / 2;
+	regroup(queue, flights, first, back_off(attempts));
+	if (first < n)
+		regroup(queue, flights + first, n - first, back_off(attempts));
+	queue->failures++;
+	queue->pause_until = back_off(queue->failures);
+}
+
+void
+ccr_queue_succeeded(CcrQueue *queue)
+{
+	queue->failures = 0;
+	queue->pause_until = 0;
 }
 
 /* ----------------------------------------------------------------- landing */
@@ -575,6 +756,12 @@ finish_ticket(CcrTicket *ticket, TimestampTz now)
 	CcrFailure	failure = ticket->failed ?
 		CCR_FAILURE_NO_MEMORY : CCR_FAILURE_NONE;
 
+	if (request->kind == CCR_REQUEST_ENQUEUED)
+	{
+		free_ticket(ticket);
+		ccr_request_end(request);
+		return;
+	}
 	pg_atomic_fetch_sub_u32(&counters->active, request->nitems);
 	if (ticket->departed != 0)
 		request->remote_us = now - ticket->departed;
@@ -628,10 +815,48 @@ gather_landed(CcrFlight **flights, int n, dlist_head *touched)
 	}
 }
 
+/* Nobody waits for them: what has become of them goes to the books. */
+static void
+settle_ticket(CcrTicket *ticket)
+{
+	CcrRequest *request = ticket->request;
+	CcrCounters *counters = ticket->counters;
+	CcrSender  *sender = ccr_heap_address(request->sender);
+	uint32		n = ticket->nlanded;
+	uint32		failed = 0;
+	uint32		places = 0;
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		CcrWaiter  *waiter = ticket->landed[i];
+		const CcrError *error = waiter->flight->outcome.error;
+
+		if (error)
+		{
+			ccr_sender_failed(sender, error->sqlstate, error->message);
+			failed++;
+		}
+		if (waiter->placed)
+			places++;
+		ccr_request_ended(request)[waiter->item] = 1;
+	}
+	pg_atomic_fetch_sub_u32(&counters->active, n);
+	ccr_count(counters, CCR_ERRORS, failed);
+	ccr_count(counters, CCR_DISCARDED, failed);
+	ccr_count(counters, CCR_ANSWERED, n - failed);
+	ccr_places_release(counters, places);
+	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, n);
+	if (ccr_sender_settle(sender, n))
+		ccr_request_wake_later(sender->procno);
+}
+
 static void
 land_ticket(CcrTicket *ticket, int ncolumns, bool binary, TimestampTz now)
 {
-	answer_ticket(ticket, ncolumns, binary);
+	if (ticket->request->kind == CCR_REQUEST_ENQUEUED)
+		settle_ticket(ticket);
+	else
+		answer_ticket(ticket, ncolumns, binary);
 	for (int i = 0; i < ticket->nlanded; i++)
 	{
 		CcrWaiter  *waiter = ticket->landed[i];
@@ -790,6 +1015,93 @@ ccr_flights_forget(CcrRequest *request)
 	(void) ccr_request_complete(request, CCR_FAILURE_NONE);
 }
 
+static CcrRequest *flushing;	/* arguments of flush_queue() */
+static void (*check_flushed) (CcrQueue *);
+
+static void
+flush_queue(CcrQueue *queue)
+{
+	const CcrSource *source = queue->source;
+
+	if (source->dbid != flushing->dbid ||
+		(OidIsValid(flushing->function) && source->function != flushing->function) ||
+		(flushing->kind == CCR_REQUEST_FLUSH && !source->enqueued))
+		return;
+	ccr_queue_hurry(queue, false);
+	check_flushed(queue);
+}
+
+static void
+hurry_queue(CcrQueue *queue)
+{
+	if (ccr_queue_empty(queue))
+		return;
+	ccr_queue_hurry(queue, false);
+	check_flushed(queue);
+}
+
+void
+ccr_flights_hurry(void (*check) (CcrQueue *))
+{
+	check_flushed = check;
+	visit_queues(hurry_queue);
+}
+
+void
+ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *))
+{
+	flushing = request;
+	check_flushed = check;
+	visit_queues(flush_queue);
+	(void) ccr_request_complete(request, CCR_FAILURE_NONE);
+}
+
+static void
+log_left(CcrQueue *queue)
+{
+	ticket_iterator iter;
+	TicketEntry *entry;
+	uint32		n = 0;
+
+	if (!queue->source->enqueued)
+		return;
+	ticket_start_iterate(tickets, &iter);
+	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
+		if (entry->ticket->queue == queue)
+			n += entry->ticket->remaining;
+	if (n > 0)
+		ereport(WARNING,
+				(errmsg("%u enqueued items of lookup %s are lost at shutdown",
+						n, queue->source->function_name),
+				 errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
+						   queue->source->server_name)));
+}
+
+void
+ccr_flights_log_left(void)
+{
+	visit_queues(log_left);
+}
+
+/* What has not ended is as it was before this generation took it. */
+static void
+leave_to_next(CcrTicket *ticket)
+{
+	CcrCounters *counters = ticket->counters;
+
+	for (uint32 i = 0; i < ticket->admitted; i++)
+	{
+		CcrWaiter  *waiter = &ticket->waiters[i];
+
+		if (waiter->flight == NULL)
+			continue;
+		if (waiter->flight->state == CCR_FLIGHT_FLYING)
+			move_to_active(counters, -1);
+		if (!waiter->placed)
+			pg_atomic_fetch_add_u32(&counters->places, 1);
+	}
+}
+
 /*
  * The flights themselves go with the process.  A write that was sent may have
  * had its effect; whoever asked must be told that nobody knows.
@@ -810,6 +1122,11 @@ ccr_flights_fail_all(void)
 		CcrFailure	failure = CCR_FAILURE_COLLECTOR_EXIT;
 		uint32		n = ticket->request->nitems;
 
+		if (ticket->request->kind == CCR_REQUEST_ENQUEUED)
+		{
+			leave_to_next(ticket);
+			continue;
+		}
 		for (uint32 i = 0; i < n; i++)
 		{
 			CcrFlight  *flight = ticket->waiters[i].flight;

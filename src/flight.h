@@ -68,7 +68,11 @@ typedef struct CcrQueue
 	int			max_bytes;
 	pairingheap *windows;		/* of the waiting ones, by window_end */
 	CcrTimer	window_timer;
+	int			hurry;			/* of the waiting ones, how many are due */
 	dlist_head	groups;			/* CcrGroup, to fly first */
+	int			failures;		/* batches of it, in a row, for a cause that
+								 * passes; enqueued items only */
+	TimestampTz pause_until;	/* no waiting flight takes off before */
 
 	/* Kept by batch.c: */
 	CcrShape	shape;
@@ -93,6 +97,9 @@ typedef struct CcrFlight
 	bool		reserved;		/* holds a place in the backlog */
 	CcrCounters *counters;		/* of which */
 	bool		resent;			/* was lost or outdated once already */
+	struct FlightSlab *slab;	/* that it is part of, with an item that is
+								 * the request's; or NULL */
+	int			attempts;		/* that failed for a cause that passes */
 	uint32		hash;
 	uint32		key_length;
 	const char *key;			/* within item */
@@ -114,6 +121,7 @@ typedef struct CcrFlight
 typedef struct CcrGroup
 {
 	dlist_node	node;
+	TimestampTz retry_at;		/* not before; 0: at once */
 	int			n;
 	CcrFlight  *flights[FLEXIBLE_ARRAY_MEMBER];
 } CcrGroup;
@@ -131,9 +139,15 @@ extern void ccr_queue_free(CcrQueue *queue);
 /* Let the items of a request wait, or join flights. */
 extern void ccr_queue_admit(CcrQueue *queue, CcrRequest *request);
 
-/* Is a batch due, and when will one be at the latest?  0: nothing waits. */
+/* Is a batch due, and when will one be at the latest?  0: nobody can tell. */
 extern bool ccr_queue_due(CcrQueue *queue, TimestampTz now);
-extern TimestampTz ccr_queue_window_end(CcrQueue *queue);
+extern TimestampTz ccr_queue_next_due(CcrQueue *queue);
+
+/* Nothing waits, nor has to fly again. */
+extern bool ccr_queue_empty(CcrQueue *queue);
+
+/* End the windows of what waits; rashly: and what it waits for to try again. */
+extern void ccr_queue_hurry(CcrQueue *queue, bool rashly);
 
 /*
  * Take the flights of the next batch, at most the queue's limits; they are
@@ -144,6 +158,13 @@ extern CcrFlight **ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch,
 
 /* Let flights that were FLYING wait for another batch, as one group. */
 extern void ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n);
+
+/*
+ * The same for enqueued items, after a while, as they failed for a cause that
+ * passes.  succeeded: such a cause has passed.
+ */
+extern void ccr_queue_retry(CcrQueue *queue, CcrFlight **flights, int n);
+extern void ccr_queue_succeeded(CcrQueue *queue);
 
 /*
  * Hand the outcomes of flights to those who wait for them, and free the
@@ -160,8 +181,20 @@ extern void ccr_flights_abandon(CcrRequest *request,
 /* Later identical items of the function start flights of their own. */
 extern void ccr_flights_forget(CcrRequest *request);
 
-/* Fail every open request, as the collector exits. */
+/* End the windows of enqueued items, or of all, as the request says. */
+extern void ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *));
+
+/* End all windows. */
+extern void ccr_flights_hurry(void (*check) (CcrQueue *));
+
+/*
+ * Fail every open request, as the collector exits; enqueued ones are left to
+ * the next generation.
+ */
 extern void ccr_flights_fail_all(void);
+
+/* Log what is left of enqueued items, as there will be no next generation. */
+extern void ccr_flights_log_left(void);
 
 /* Is this request among them? */
 extern bool ccr_flights_hold(CcrRequest *request);

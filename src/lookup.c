@@ -26,6 +26,7 @@
 #include "port/atomics.h"
 #include "route.h"
 #include "settings.h"
+#include "stopped.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -118,8 +119,8 @@ release_owner(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg
 	ccr_outbox_push();
 }
 
-static void
-init_backend(void)
+void
+ccr_lookup_init(void)
 {
 	static bool done = false;
 
@@ -266,6 +267,16 @@ coalesce_mode(const CcrDefinition *definition)
 		CCR_COALESCE_OFF : CCR_COALESCE_FLIGHT;
 }
 
+/* It may hold a password. */
+static void
+wipe_source(StringInfo source)
+{
+	if (source->data == NULL)
+		return;
+	explicit_bzero(source->data, source->len);
+	pfree(source->data);
+}
+
 /* One that is submitted again keeps its number. */
 static void
 hand_over(CcrPending *pending, CcrRequest *request)
@@ -304,17 +315,21 @@ submit(CcrPending *pending, TimestampTz now)
 		ccr_route_describe(route, &source);
 	if (!try_reserve(counters, items->n))
 		wait_for_room(definition, counters, items->n, deadline_from(now, ccr_timeout));
+	if (ccr_stopped(MyDatabaseId, definition->function, false))
+	{
+		pg_atomic_fetch_sub_u32(&counters->backlog, items->n);
+		wipe_source(&source);
+		ccr_stopped_recount();
+		ccr_stopped_refuse(definition->name);
+	}
 
 	request = ccr_request_new(CCR_REQUEST_LOOKUP, items->n, items->buf.len,
 							  source.data, source.len);
-	if (source.data)
-	{
-		explicit_bzero(source.data, source.len);
-		pfree(source.data);
-	}
+	wipe_source(&source);
 	if (request == NULL)
 	{
 		pg_atomic_fetch_sub_u32(&counters->backlog, items->n);
+		ccr_stopped_recount();
 		ccr_request_no_room(items->buf.len);
 	}
 	memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
@@ -360,7 +375,7 @@ start(CcrDefinition *definition, const CcrResult *result,
 	TimestampTz now = GetCurrentTimestamp();
 	CcrPending *pending;
 
-	init_backend();
+	ccr_lookup_init();
 
 	/* on the list before there is anything to be given back */
 	pending = MemoryContextAllocZero(pending_context, sizeof(CcrPending));
@@ -870,7 +885,7 @@ ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 {
 	Wait		wait = {.name = definition ? definition->name : "to be forgotten"};
 
-	init_backend();
+	ccr_lookup_init();
 	wait.timeout = ccr_timeout;
 	wait.deadline = deadline_from(GetCurrentTimestamp(), ccr_timeout);
 	for (int i = 0; i < ccr_shared->nworkers; i++)

@@ -56,6 +56,9 @@ typedef struct CcrAnswered
 	uint32		shape;			/* of the result that it was submitted with */
 } CcrAnswered;
 
+/* To be called before anything is submitted: what is, ends with the process. */
+extern void ccr_lookup_init(void);
+
 extern void ccr_items_init(CcrItems *items);
 extern void ccr_items_add(CcrDefinition *definition, CcrItems *items,
 						  const Datum *values, const bool *nulls);

@@ -30,6 +30,7 @@
 #include "remote.h"
 #include "seat.h"
 #include "settings.h"
+#include "shutdown.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -78,6 +79,7 @@ typedef struct CcrLink
 	CcrBatch   *batch;			/* under way, or NULL */
 	bool		connected;
 	TimestampTz connected_at;
+	CcrCounters *cancelling;	/* of the query that was given up, or NULL */
 	TimestampTz idle_since;
 	CcrTimer	idle_timer;
 	CcrConnection *shown;		/* its row in concresce.connections, or NULL */
@@ -277,7 +279,7 @@ unused_too_long(void *arg)
 	CcrPool    *pool = queue->pool;
 	TimestampTz end = TimestampTzPlusMilliseconds(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000));
 
-	if (queue->flying > 0 || queue->nwaiting > 0 || queue->due ||
+	if (queue->flying > 0 || !ccr_queue_empty(queue) || queue->due ||
 		end > GetCurrentTimestamp())
 	{
 		ccr_timer_set(&queue->idle_timer,
@@ -389,6 +391,27 @@ idle_limit(const CcrPool *pool)
 	return ccr_idle_timeout * INT64CONST(1000);
 }
 
+/* Give up what it does, since nobody waits for that any more. */
+static void
+cancel_link(CcrLink *link, CcrCounters *counters)
+{
+	link->batch = NULL;
+	in_flight--;
+	link->cancelling = counters;
+	pg_atomic_fetch_add_u32(&counters->cancelling, 1);
+	show_link(link, "cancelling", NULL);
+	link->carrier->ops->cancel(link->carrier);
+}
+
+/* The far side has ended what was given up, or will not hear of us again. */
+static void
+end_cancelling(CcrLink *link)
+{
+	if (link->cancelling)
+		pg_atomic_fetch_sub_u32(&link->cancelling->cancelling, 1);
+	link->cancelling = NULL;
+}
+
 /* Its row goes on showing why it failed, until another link takes it over. */
 static void
 bury(CcrLink *link, bool failed)
@@ -398,6 +421,7 @@ bury(CcrLink *link, bool failed)
 	if (!link->connected)
 		pool->nconnecting--;
 	pool->nlinks--;
+	end_cancelling(link);
 	ccr_timer_clear(&link->idle_timer);
 	dlist_delete(&link->node);
 	dlist_push_tail(&dead_links, &link->node);
@@ -486,6 +510,7 @@ link_ready(void *owner)
 {
 	CcrLink    *link = owner;
 
+	end_cancelling(link);
 	if (!link->connected)
 	{
 		link->connected = true;
@@ -547,10 +572,30 @@ has_live_link(CcrPool *pool)
 	return false;
 }
 
+/*
+ * Enqueued items wait for the next attempt.  Should another backend commit
+ * some, it looks the addresses up anew.
+ */
+static void
+mark_unreachable(CcrQueue *queue, const CcrError *error)
+{
+	CcrKept    *kept;
+
+	if (ccr_queue_empty(queue))
+		return;
+	ccr_counters_error(queue->counters, error->message);
+	kept = ccr_kept_find(&queue->fingerprint);
+	if (kept == NULL)
+		return;
+	pg_atomic_write_u32(&kept->stale, 1);
+	ccr_kept_release(kept);
+}
+
 static void
 could_not_connect(CcrPool *pool, const CcrError *error)
 {
 	int64		delay = Min(CCR_BACKOFF_MIN << Min(pool->failures, 10), CCR_BACKOFF_MAX);
+	bool		keeps = false;
 	dlist_iter	iter;
 
 	/* spread, so that many pools do not knock all at once */
@@ -563,12 +608,18 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	{
 		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
 
-		ccr_batch_fail_waiting(queue, error);
+		if (queue->source->enqueued)
+		{
+			mark_unreachable(queue, error);
+			keeps = true;
+		}
+		else
+			ccr_batch_fail_waiting(queue, error);
 		ccr_pool_check(queue);
 	}
 
-	/* an executor that cannot be started says so at once, so why wait? */
-	if (pool->local)
+	/* who is told at once that there can be no executor need not wait first */
+	if (pool->local && !keeps)
 		pool->failures = 0;
 }
 
@@ -617,6 +668,7 @@ void
 ccr_pool_check(CcrQueue *queue)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz next;
 
 	if (ccr_queue_due(queue, now))
 	{
@@ -630,8 +682,9 @@ ccr_pool_check(CcrQueue *queue)
 		return;
 	}
 	leave_line(queue);
-	if (queue->nwaiting > 0)
-		ccr_timer_set(&queue->window_timer, ccr_queue_window_end(queue));
+	next = ccr_queue_next_due(queue);
+	if (next != 0)
+		ccr_timer_set(&queue->window_timer, next);
 	else
 		ccr_timer_clear(&queue->window_timer);
 }
@@ -800,15 +853,102 @@ void
 ccr_pool_deserted(struct CcrBatch *batch)
 {
 	CcrLink    *link;
+	CcrCounters *counters;
 
 	if (!ccr_batch_deserted(batch))
 		return;
 	link = ccr_batch_owner(batch);
-	link->batch = NULL;
-	in_flight--;
+	counters = ccr_batch_queue(batch)->counters;
 	ccr_batch_drop(batch);
-	show_link(link, "cancelling", NULL);
-	link->carrier->ops->cancel(link->carrier);
+	cancel_link(link, counters);
+}
+
+/* ---------------------------------------------------------- stop, shutdown */
+
+static Oid	stop_dbid;			/* arguments of stop_pool() */
+static Oid	stop_function;
+
+static bool
+to_be_stopped(const CcrQueue *queue)
+{
+	return queue->source->dbid == stop_dbid &&
+		(!OidIsValid(stop_function) || queue->source->function == stop_function);
+}
+
+static void
+stop_pool(CcrPool *pool)
+{
+	CcrError	error = {
+		.sqlstate = ERRCODE_QUERY_CANCELED,
+		.message = "canceling lookup, as it is being stopped",
+		.detail = "concresce.stop() was called with \"force\"."
+	};
+	dlist_iter	iter;
+	dlist_mutable_iter links;
+
+	dlist_foreach(iter, &pool->queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
+
+		if (!to_be_stopped(queue))
+			continue;
+		if (queue->source->enqueued && (queue->flying > 0 || !ccr_queue_empty(queue)))
+			ereport(WARNING,
+					(errcode(ERRCODE_QUERY_CANCELED),
+					 errmsg("discarding all enqueued items of lookup %s, as it is being stopped",
+							queue->source->function_name)));
+		ccr_queue_hurry(queue, true);
+		ccr_batch_fail_waiting(queue, &error);
+		ccr_pool_check(queue);
+	}
+	dlist_foreach_modify(links, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, links.cur);
+		CcrCounters *counters;
+
+		if (link->batch == NULL || !to_be_stopped(ccr_batch_queue(link->batch)))
+			continue;
+		counters = ccr_batch_queue(link->batch)->counters;
+		ccr_batch_stop(link->batch, &error);
+		cancel_link(link, counters);
+	}
+}
+
+void
+ccr_pools_stop(Oid dbid, Oid function)
+{
+	stop_dbid = dbid;
+	stop_function = function;
+	ccr_flights_tear(true);
+	visit_pools(stop_pool);
+	ccr_flights_tear(false);
+}
+
+static bool hope;				/* result of look_for_hope() */
+
+static void
+look_for_hope(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	if (pool->failures > 0 && !has_live_link(pool) &&
+		(pool->local || ccr_shutdown_is_own_server(&pool->reach)))
+		return;
+	dlist_foreach(iter, &pool->queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
+
+		if (queue->source->enqueued && (queue->flying > 0 || !ccr_queue_empty(queue)))
+			hope = true;
+	}
+}
+
+bool
+ccr_pools_hope(void)
+{
+	hope = false;
+	visit_pools(look_for_hope);
+	return hope;
 }
 
 /* ------------------------------------------------------------- maintenance */
@@ -885,7 +1025,12 @@ hide_pool(CcrPool *pool)
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &pool->links)
-		release_row(dlist_container(CcrLink, node, iter.cur)->shown);
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		end_cancelling(link);
+		release_row(link->shown);
+	}
 	release_row(pool->closed_row);
 }
 

@@ -25,6 +25,12 @@ extern void ccr_pools_dispatch(void);
 /* To be given to ccr_flights_abandon(). */
 extern void ccr_pool_deserted(struct CcrBatch *batch);
 
+/* Fail what there is of a function; InvalidOid: of all of a database. */
+extern void ccr_pools_stop(Oid dbid, Oid function);
+
+/* As the server shuts down: can what is enqueued still be sent? */
+extern bool ccr_pools_hope(void);
+
 /* Every connection, for the wait event set. */
 extern void ccr_pools_watch(void (*visit) (CcrCarrier *));
 

@@ -21,7 +21,8 @@ CcrRequest *
 ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 				const char *source, Size length)
 {
-	Size		size = MAXALIGN(offsetof(CcrRequest, items)) + nbytes;
+	Size		size = MAXALIGN(offsetof(CcrRequest, items)) + nbytes +
+		(kind == CCR_REQUEST_ENQUEUED ? nitems : 0);
 	dsa_pointer dp = ccr_heap_allocate(size);
 	CcrRequest *request;
 
@@ -37,6 +38,8 @@ ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 	request->kind = kind;
 	request->nitems = nitems;
 	request->nbytes = nbytes;
+	if (kind == CCR_REQUEST_ENQUEUED)
+		memset(ccr_request_ended(request), 0, nitems);
 	request->id = pg_atomic_fetch_add_u64(&ccr_shared->next_id, 1);
 
 	if (source)
@@ -84,6 +87,10 @@ static void
 destroy(CcrRequest *request)
 {
 	free_source(request);
+	if (DsaPointerIsValid(request->kept))
+		ccr_kept_release(ccr_heap_address(request->kept));
+	if (DsaPointerIsValid(request->sender))
+		ccr_sender_release(ccr_heap_address(request->sender));
 	ccr_answer_free(request->answer);
 	ccr_heap_free(request->self, request->size);
 }
@@ -201,6 +208,17 @@ ccr_request_next_done(void)
 	return request;
 }
 
+static void
+count_calls(CcrRequest *request)
+{
+	CcrCounters *counters = &ccr_counters[request->counters];
+
+	if (request->nitems == 0 || request->kind == CCR_REQUEST_FORGET)
+		return;
+	ccr_count(counters, CCR_CALLS, request->nitems);
+	pg_atomic_fetch_add_u32(&counters->queued, request->nitems);
+}
+
 void
 ccr_request_open(CcrRequest *request)
 {
@@ -211,13 +229,7 @@ ccr_request_open(CcrRequest *request)
 	request->dbid = MyDatabaseId;
 
 	link_to_slot(request);
-	if (request->kind == CCR_REQUEST_LOOKUP)
-	{
-		CcrCounters *counters = &ccr_counters[request->counters];
-
-		ccr_count(counters, CCR_CALLS, request->nitems);
-		pg_atomic_fetch_add_u32(&counters->queued, request->nitems);
-	}
+	count_calls(request);
 }
 
 void
@@ -272,6 +284,17 @@ ccr_request_elsewhere(uint64 id)
 		LWLockRelease(&slot->lock);
 	}
 	return found;
+}
+
+void
+ccr_request_push(CcrRequest *request)
+{
+	Assert(request->kind == CCR_REQUEST_ENQUEUED);
+	request->pid = MyProcPid;
+	request->procno = ccr_my_procno();
+	request->dbid = MyDatabaseId;
+	count_calls(request);
+	ccr_requests_push(request, request);
 }
 
 bool
@@ -330,6 +353,44 @@ at(dsa_pointer dp)
 	return DsaPointerIsValid(dp) ? ccr_heap_address(dp) : NULL;
 }
 
+/* So that it outlives this generation, whatever happens to it next. */
+static void
+hold(CcrWorker *worker, CcrRequest *request)
+{
+	request->prev = InvalidDsaPointer;
+	request->next = worker->held;
+	if (DsaPointerIsValid(request->next))
+		((CcrRequest *) ccr_heap_address(request->next))->prev = request->self;
+	worker->held = request->self;
+}
+
+CcrRequest *
+ccr_request_held(CcrWorker *worker)
+{
+	return at(worker->held);
+}
+
+CcrRequest *
+ccr_request_next_held(CcrRequest *request)
+{
+	return at(request->next);
+}
+
+void
+ccr_request_end(CcrRequest *request)
+{
+	CcrRequest *next = at(request->next);
+	CcrRequest *prev = at(request->prev);
+
+	if (next)
+		next->prev = request->prev;
+	if (prev)
+		prev->next = request->next;
+	else
+		ccr_mailboxes[request->worker].held = request->next;
+	destroy(request);
+}
+
 CcrRequest *
 ccr_request_following(CcrRequest *request)
 {
@@ -361,6 +422,8 @@ ccr_request_take(CcrWorker *worker)
 		CcrRequest *request = ccr_heap_address(newest);
 
 		pg_atomic_write_u32(&request->taken, generation);
+		if (request->kind == CCR_REQUEST_ENQUEUED)
+			hold(worker, request);
 		newest = request->next_intake;
 		request->next_intake = oldest;
 		oldest = request->self;
@@ -418,6 +481,17 @@ become_done(CcrRequest *request)
 										  CCR_REQUEST_DONE);
 }
 
+void
+ccr_request_wake_later(int procno)
+{
+	/* the requests of one backend often end together */
+	if (nsleepers > 0 && sleepers[nsleepers - 1] == procno)
+		return;
+	if (nsleepers == (int) lengthof(sleepers))
+		ccr_requests_wake();
+	sleepers[nsleepers++] = procno;
+}
+
 bool
 ccr_request_complete(CcrRequest *request, CcrFailure failure)
 {
@@ -438,13 +512,7 @@ ccr_request_complete(CcrRequest *request, CcrFailure failure)
 		done = become_done(request);
 	if (!done)
 		return false;
-
-	/* the requests of one backend often end together */
-	if (nsleepers > 0 && sleepers[nsleepers - 1] == procno)
-		return true;
-	if (nsleepers == (int) lengthof(sleepers))
-		ccr_requests_wake();
-	sleepers[nsleepers++] = procno;
+	ccr_request_wake_later(procno);
 	return true;
 }
 

@@ -17,6 +17,10 @@
  * lists one in the slot in the moment it becomes DONE, so that nobody has to
  * look through all of them.
  *
+ * An enqueued request has no backend that waits for it.  It is given to the
+ * collector for good, which holds it on a list in shared memory until all its
+ * items have ended: there the next generation finds it.
+ *
  * A collector that starts anew knows nothing of what the one before it had
  * taken.  What that one did not fail as it exited is lost: its backends see
  * that the generation changed, and abandon it.
@@ -29,6 +33,7 @@
 #include "compat.h"
 #include "answer.h"
 #include "datatype/timestamp.h"
+#include "ledger.h"
 #include "port/atomics.h"
 #include "shmem.h"
 #include "source.h"
@@ -37,6 +42,10 @@
 typedef enum CcrRequestKind
 {
 	CCR_REQUEST_LOOKUP,			/* items to look up */
+	CCR_REQUEST_ENQUEUED,		/* items that nobody waits for */
+	CCR_REQUEST_FLUSH,			/* no items: end the windows of enqueued ones */
+	CCR_REQUEST_DRAIN,			/* no items: end the windows of calls, too */
+	CCR_REQUEST_STOP,			/* no items: fail what there is of a lookup */
 	CCR_REQUEST_FORGET			/* one item, or none for all: later identical
 								 * calls start flights of their own */
 } CcrRequestKind;
@@ -94,7 +103,10 @@ typedef struct CcrRequest
 	pg_atomic_uint32 phase;		/* CcrRequestPhase; collector writes */
 	pg_atomic_uint32 taken;		/* generation of the collector that took it */
 
-	/* Links.  The first two belong to the mailbox, the others to the slot. */
+	/*
+	 * Links.  The first two belong to the mailbox, the others to the slot; or
+	 * to the list of what the collector holds, if it is ENQUEUED.
+	 */
 	dsa_pointer next_intake;
 	dsa_pointer next_abandoned;
 	dsa_pointer next;
@@ -125,6 +137,8 @@ typedef struct CcrRequest
 	Size		nbytes;			/* of the items */
 	bool		reserved;		/* items are counted in the backlog */
 	bool		announce;		/* list it in the slot when it is DONE */
+	dsa_pointer sender;			/* these two of an ENQUEUED one only */
+	dsa_pointer kept;			/* source */
 	TimestampTz submitted;
 	TimestampTz window_end;
 	int			max_size;		/* items in a batch */
@@ -138,6 +152,7 @@ typedef struct CcrRequest
 	dsa_pointer answer;			/* chain of blocks */
 
 	char		items[FLEXIBLE_ARRAY_MEMBER];	/* MAXALIGNed CcrItem */
+	/* if it is ENQUEUED, a byte for each item follows: not 0 if it ended */
 } CcrRequest;
 
 static inline CcrItem *
@@ -150,6 +165,13 @@ static inline CcrItem *
 ccr_item_next(CcrItem *item)
 {
 	return (CcrItem *) ((char *) item + CCR_ITEM_SIZE(item->length));
+}
+
+/* Which items of an enqueued request have ended. */
+static inline uint8 *
+ccr_request_ended(CcrRequest *request)
+{
+	return (uint8 *) ccr_request_first(request) + request->nbytes;
 }
 
 /* The bytes that make two items of a source identical. */
@@ -189,6 +211,9 @@ extern CcrRequest *ccr_request_next_done(void);
 /* Does another session have a request of this number under way? */
 extern bool ccr_request_elsewhere(uint64 id);
 
+/* Give away an enqueued request.  Raises no error. */
+extern void ccr_request_push(CcrRequest *request);
+
 /* The collector that has it is gone, and will not complete it. */
 extern bool ccr_request_lost(CcrRequest *request);
 
@@ -220,7 +245,15 @@ extern void ccr_request_answer(CcrRequest *request, dsa_pointer block);
 extern bool ccr_request_complete(CcrRequest *request, CcrFailure failure);
 extern void ccr_requests_wake(void);
 
+/* To be woken with those whose requests are complete. */
+extern void ccr_request_wake_later(int procno);
+
 /* Free a request found on the list of abandoned ones. */
 extern void ccr_request_release(CcrRequest *request);
+
+/* The enqueued requests that are held, and the end of one of them. */
+extern CcrRequest *ccr_request_held(CcrWorker *worker);
+extern CcrRequest *ccr_request_next_held(CcrRequest *request);
+extern void ccr_request_end(CcrRequest *request);
 
 #endif							/* CCR_REQUEST_H */

@@ -149,8 +149,9 @@ drop_stale_routes(CcrDefinition *definition)
 	{
 		CcrRoute   *route = lfirst(lc);
 
-		if (route->made_at == changes &&
-			list_length(definition->routes) < CCR_MAX_ROUTES)
+		if (route->pins > 0 ||
+			(route->made_at == changes &&
+			 list_length(definition->routes) < CCR_MAX_ROUTES))
 			continue;
 		definition->routes = foreach_delete_current(definition->routes, lc);
 		MemoryContextDelete(route->context);
@@ -333,6 +334,12 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result)
 	definition->routes = lappend(definition->routes, route);
 	MemoryContextSwitchTo(old);
 	return route;
+}
+
+bool
+ccr_route_valid(const CcrRoute *route)
+{
+	return route->made_at == changes;
 }
 
 void

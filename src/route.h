@@ -22,6 +22,7 @@ typedef struct CcrRoute
 	bool		prepare;
 	bool		isolate_errors;
 	uint64		made_at;		/* count of invalidations */
+	int			pins;			/* by those who keep it */
 
 	/* what it is */
 	MemoryContext context;
@@ -42,6 +43,9 @@ typedef struct CcrRoute
  */
 extern CcrRoute *ccr_route_get(CcrDefinition *definition,
 							   const CcrResult *result);
+
+/* May it still be used?  A route that is to be kept must be pinned. */
+extern bool ccr_route_valid(const CcrRoute *route);
 
 /*
  * Refuse settings of the session where the call has not the session's rights.

@@ -28,6 +28,7 @@ CcrWorker  *ccr_mailboxes = NULL;
 CcrSlot    *ccr_slots = NULL;
 CcrCounters *ccr_counters = NULL;
 CcrConnection *ccr_connections = NULL;
+CcrStop    *ccr_stops = NULL;
 
 static void *heap_place = NULL;
 static dsa_area *heap = NULL;	/* this process's view of it */
@@ -65,7 +66,8 @@ shmem_size(void)
 	size = add_size(size, mul_size(slot_count(), sizeof(CcrSlot)));
 	size = add_size(size, mul_size(CCR_MAX_COUNTERS, sizeof(CcrCounters)));
 	size = add_size(size, mul_size(CCR_MAX_CONNECTIONS, sizeof(CcrConnection)));
-	size = add_size(size, 5 * MAXIMUM_ALIGNOF);
+	size = add_size(size, mul_size(CCR_MAX_STOPS, sizeof(CcrStop)));
+	size = add_size(size, 6 * MAXIMUM_ALIGNOF);
 	return add_size(size, area_size());
 }
 
@@ -74,6 +76,14 @@ ccr_shmem_request(void)
 {
 	RequestAddinShmemSpace(shmem_size());
 	RequestNamedLWLockTranche(CCR_TRANCHE, 1);
+}
+
+static void
+init_turn(CcrTurn *turn)
+{
+	pg_atomic_init_u32(&turn->holder, 0);
+	pg_atomic_init_u32(&turn->waiting, 0);
+	ConditionVariableInit(&turn->changed);
 }
 
 static void
@@ -89,6 +99,9 @@ init_counters(CcrCounters *counters)
 	pg_atomic_init_u32(&counters->backlog, 0);
 	pg_atomic_init_u32(&counters->waiting, 0);
 	ConditionVariableInit(&counters->room);
+	pg_atomic_init_u32(&counters->places, 0);
+	init_turn(&counters->place_turn);
+	pg_atomic_init_u32(&counters->cancelling, 0);
 	SpinLockInit(&counters->mutex);
 }
 
@@ -99,6 +112,13 @@ init_shared(int tranche)
 	ccr_shared->nslots = slot_count();
 	ccr_shared->heap_size = heap_size();
 	LWLockInitialize(&ccr_shared->lock, tranche);
+	LWLockInitialize(&ccr_shared->stop_lock, tranche);
+	LWLockInitialize(&ccr_shared->kept_lock, tranche);
+	ccr_shared->kept = InvalidDsaPointer;
+	pg_atomic_init_u32(&ccr_shared->nstops, 0);
+	pg_atomic_init_u32(&ccr_shared->draining, 0);
+	ConditionVariableInit(&ccr_shared->drained);
+	init_turn(&ccr_shared->memory_turn);
 	pg_atomic_init_u64(&ccr_shared->heap_used, 0);
 	pg_atomic_init_u64(&ccr_shared->next_id, 1);
 	pg_atomic_init_u32(&ccr_shared->next_serial, 1);
@@ -110,6 +130,9 @@ init_shared(int tranche)
 		pg_atomic_init_u32(&ccr_mailboxes[i].generation, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].proc, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].sleepers, 0);
+		ccr_mailboxes[i].held = InvalidDsaPointer;
+		pg_atomic_init_u64(&ccr_mailboxes[i].unsettled, 0);
+		pg_atomic_init_u32(&ccr_mailboxes[i].closed, 0);
 	}
 	for (int i = 0; i < ccr_shared->nslots; i++)
 	{
@@ -152,6 +175,8 @@ ccr_shmem_startup(void)
 	p += MAXALIGN(CCR_MAX_COUNTERS * sizeof(CcrCounters));
 	ccr_connections = (CcrConnection *) p;
 	p += MAXALIGN(CCR_MAX_CONNECTIONS * sizeof(CcrConnection));
+	ccr_stops = (CcrStop *) p;
+	p += MAXALIGN(CCR_MAX_STOPS * sizeof(CcrStop));
 	heap_place = p;
 
 	if (!found)
@@ -203,6 +228,7 @@ ccr_heap_free(dsa_pointer dp, Size size)
 {
 	dsa_free(attached_heap(), dp);
 	pg_atomic_fetch_sub_u64(&ccr_shared->heap_used, size);
+	ccr_turn_announce(&ccr_shared->memory_turn);
 }
 
 void *
@@ -249,6 +275,9 @@ allot_counters(const CcrCountersKey *key)
 			pg_atomic_read_u32(&c->active) == 0 &&
 			pg_atomic_read_u32(&c->backlog) == 0 &&
 			pg_atomic_read_u32(&c->waiting) == 0 &&
+			pg_atomic_read_u32(&c->places) == 0 &&
+			pg_atomic_read_u32(&c->place_turn.waiting) == 0 &&
+			pg_atomic_read_u32(&c->cancelling) == 0 &&
 			(victim == NULL || c->used < victim->used))
 			victim = c;
 	}

@@ -10,6 +10,7 @@
  *	CcrSlot[]		a list of open requests for each backend, and of those done
  *	CcrCounters[]	statistics and queue gauge of a (function, server)
  *	CcrConnection[]	what the collectors show of their connections
+ *	CcrStop[]		lookups that take no calls at present
  *	the heap		a DSA area of concresce.shared_memory, which cannot
  *					grow: requests, answers
  *
@@ -32,8 +33,20 @@
 #define CCR_MAX_WORKERS			16
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
 #define CCR_MAX_CONNECTIONS		1024	/* shown, not opened */
+#define CCR_MAX_STOPS			256 /* stopped lookups */
 #define CCR_HISTOGRAM_BINS		24	/* of powers of two */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
+
+/*
+ * For what committing backends wait for.  While one of them has the turn, no
+ * other takes any, lest the one with the greatest need wait for ever.
+ */
+typedef struct CcrTurn
+{
+	pg_atomic_uint32 holder;	/* 1 + proc number, 0: none */
+	pg_atomic_uint32 waiting;	/* backends */
+	ConditionVariable changed;	/* there is more of it, or nobody's turn */
+} CcrTurn;
 
 /* The mailbox of one collector. */
 typedef struct CcrWorker
@@ -58,6 +71,18 @@ typedef struct CcrWorker
 	pg_atomic_uint32 sleepers;
 
 	TimestampTz started;		/* of this generation; collector only */
+
+	/*
+	 * Enqueued requests that were taken and have not ended.  Collector only,
+	 * but the next generation finds them here.
+	 */
+	dsa_pointer held;
+
+	/* Enqueued items, from their admission to their end. */
+	pg_atomic_uint64 unsettled;
+
+	/* A shutdown ended it: it will not come back. */
+	pg_atomic_uint32 closed;
 } CcrWorker;
 
 /* The open requests of one backend; indexed by its proc number. */
@@ -120,6 +145,16 @@ typedef struct CcrCounters
 	pg_atomic_uint32 waiting;	/* backends that wait for room in it */
 	ConditionVariable room;
 
+	/*
+	 * The queue of enqueued items: places taken, from the admission of a
+	 * transaction to the end of its items.
+	 */
+	pg_atomic_uint32 places;
+	CcrTurn		place_turn;
+
+	/* Connections that wait for the end of a query that was given up. */
+	pg_atomic_uint32 cancelling;
+
 	slock_t		mutex;			/* protects following fields only: */
 	TimestampTz used;			/* when an entry was last looked up */
 	TimestampTz reset;
@@ -142,9 +177,30 @@ typedef struct CcrConnection
 	char		last_error[CCR_TEXT_LEN];
 } CcrConnection;
 
+/* A lookup that takes no calls; function InvalidOid: all of the database. */
+typedef struct CcrStop
+{
+	bool		used;
+	bool		force;			/* what arrives nevertheless is failed */
+	Oid			dbid;
+	Oid			function;
+} CcrStop;
+
 typedef struct CcrShared
 {
 	LWLock		lock;			/* protects allotment in counters[] */
+	LWLock		stop_lock;		/* protects stops[] */
+	LWLock		kept_lock;		/* protects the list of kept sources */
+	dsa_pointer kept;			/* first of them; see ledger.h */
+	pg_atomic_uint32 nstops;	/* entries in use */
+
+	/* concresce.stop() waits for the end of calls. */
+	pg_atomic_uint32 draining;
+	ConditionVariable drained;
+
+	/* For room on the heap for enqueued items. */
+	CcrTurn		memory_turn;
+
 	int			nworkers;
 	int			nslots;
 	Size		heap_size;		/* bytes */
@@ -158,6 +214,7 @@ extern CcrWorker *ccr_mailboxes;
 extern CcrSlot *ccr_slots;
 extern CcrCounters *ccr_counters;
 extern CcrConnection *ccr_connections;
+extern CcrStop *ccr_stops;
 
 extern void ccr_shmem_request(void);
 extern void ccr_shmem_startup(void);
@@ -174,6 +231,14 @@ extern void ccr_heap_free(dsa_pointer dp, Size size);
 extern void *ccr_heap_address(dsa_pointer dp);
 
 extern void ccr_wake(int procno);
+
+/* Tell those who wait. */
+static inline void
+ccr_turn_announce(CcrTurn *turn)
+{
+	if (pg_atomic_read_u32(&turn->waiting) > 0)
+		ConditionVariableBroadcast(&turn->changed);
+}
 
 /*
  * Counters.  find returns the index of an entry, allotting one at need: the

@@ -208,3 +208,12 @@ ccr_source_pool_key(const CcrSource *source, CcrFingerprint *key)
 	explicit_bzero(buf.data, buf.len);
 	pfree(buf.data);
 }
+
+CcrFingerprint
+ccr_source_enqueued(const CcrFingerprint *fingerprint)
+{
+	CcrFingerprint result = *fingerprint;
+
+	result.bytes[0] ^= 1;
+	return result;
+}

@@ -50,6 +50,7 @@ typedef struct CcrSource
 	bool		composite;		/* a single column may be the whole result */
 	bool		prepare;
 	bool		isolate_errors;
+	bool		enqueued;		/* its items are; no part of the description */
 	const char *sql;
 	const char *keyed_sql;		/* bulk form only, else NULL */
 	const char *keyed_null_sql; /* the same, where a key is NULL */
@@ -83,6 +84,9 @@ extern void ccr_source_flatten(StringInfo buf, const CcrSource *source,
 
 /* Restore into the current memory context; everything is copied. */
 extern CcrSource *ccr_source_restore(const char *data, Size length);
+
+/* The fingerprint of a source's enqueued items, which have their own queue. */
+extern CcrFingerprint ccr_source_enqueued(const CcrFingerprint *fingerprint);
 
 /* Hash of what identifies a pool of connections. */
 extern void ccr_source_pool_key(const CcrSource *source, CcrFingerprint *key);

@@ -84,7 +84,8 @@ ccr_wire_arg(CcrArgWire *wire, Oid type, MemoryContext context)
 	else
 	{
 		wire->form = is_bytes(wire->base) ? CCR_WIRE_BYTES : CCR_WIRE_TEXT;
-		wire->styled = wire->form == CCR_WIRE_TEXT && !type_is_enum(wire->base);
+		wire->styled = wire->form == CCR_WIRE_TEXT && !type_is_enum(wire->base) &&
+			wire->base != JSONBOID;
 		getTypeOutputInfo(wire->base, &function, &varlena);
 	}
 	fmgr_info_cxt(function, &wire->out, context);

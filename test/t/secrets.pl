@@ -166,6 +166,9 @@ is(as('app_scram', "SELECT echo(\$q\$$attack\$q\$, ARRAY[\$q\$$attack\$q\$])")->
 	'what looks like SQL is a key like any other');
 is($node->safe_psql('far', 'SELECT count(*) FROM items'), 1000, 'and has no effect');
 
+# What is enqueued goes the same way, and its source is wiped when it has ended.
+is(as('app_scram', "SELECT concresce.enqueue('who', 5); SELECT concresce.flush()")->out, "\n1", 'an enqueued call has the same rights');
+
 # ---- rights that are taken away --------------------------------------------
 
 my $session = $node->background_psql('postgres', on_error_stop => 0,

@@ -22,6 +22,7 @@ my @calls = finish_all(call_all($standby, 5, 'SELECT v(:i)', max_window => '60s'
 is(join(',', map { $_->out } @calls), 'v1,v2,v3,v4,v5', 'in batches');
 is($standby->safe_psql('postgres', "SELECT calls, batches FROM concresce.stats"), '6|2', 'and counts them');
 is(attempt($standby, 'SELECT vgate(1)')->out, '10', 'writes, too: they are the other server\'s');
+is(attempt($standby, "SELECT concresce.enqueue('vgate', 2); SELECT concresce.flush()")->out, "\n1", 'and enqueued ones');
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 $primary->safe_psql('postgres', define('far', 'later(n int)' => 'int STABLE' => 'SELECT n + 1'));
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));

@@ -1,0 +1,178 @@
+/*-------------------------------------------------------------------------
+ *
+ * discard.c
+ *	  When an enqueued item is given up, and what is said of it.
+ *
+ * The arguments are shown as they would be written in SQL.  They travel in
+ * binary; the collector is connected to no database, so it has no catalogs to
+ * find output functions in.  But it is only the built-in types that travel so,
+ * and their functions are known.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "discard.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+
+#define CCR_SHOWN_BYTES		256 /* of an argument */
+
+bool
+ccr_discard_is_passing(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case MAKE_SQLSTATE('0', '8', '0', '0', '0'):
+		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):
+			return true;
+	}
+	switch (sqlstate)
+	{
+		case ERRCODE_T_R_SERIALIZATION_FAILURE:
+		case ERRCODE_T_R_DEADLOCK_DETECTED:
+			return true;
+	}
+	/* 57P01 to 57P05; the class itself is for cancels and the like */
+	return ERRCODE_TO_CATEGORY(sqlstate) == MAKE_SQLSTATE('5', '7', '0', '0', '0') &&
+		((sqlstate >> 12) & 0x3F) == PGSIXBIT('P');
+}
+
+/* --------------------------------------------------------------- arguments */
+
+static const struct
+{
+	Oid			type;
+	Oid			receive;
+	Oid			out;
+}			functions[] =
+{
+	{BOOLOID, F_BOOLRECV, F_BOOLOUT},
+	{INT2OID, F_INT2RECV, F_INT2OUT},
+	{INT4OID, F_INT4RECV, F_INT4OUT},
+	{INT8OID, F_INT8RECV, F_INT8OUT},
+	{OIDOID, F_OIDRECV, F_OIDOUT},
+	{FLOAT4OID, F_FLOAT4RECV, F_FLOAT4OUT},
+	{FLOAT8OID, F_FLOAT8RECV, F_FLOAT8OUT},
+	{NUMERICOID, F_NUMERIC_RECV, F_NUMERIC_OUT},
+	{BYTEAOID, F_BYTEARECV, F_BYTEAOUT},
+	{DATEOID, F_DATE_RECV, F_DATE_OUT},
+	{TIMEOID, F_TIME_RECV, F_TIME_OUT},
+	{TIMETZOID, F_TIMETZ_RECV, F_TIMETZ_OUT},
+	{TIMESTAMPOID, F_TIMESTAMP_RECV, F_TIMESTAMP_OUT},
+	{TIMESTAMPTZOID, F_TIMESTAMPTZ_RECV, F_TIMESTAMPTZ_OUT},
+	{INTERVALOID, F_INTERVAL_RECV, F_INTERVAL_OUT},
+	{UUIDOID, F_UUID_RECV, F_UUID_OUT},
+	{INETOID, F_INET_RECV, F_INET_OUT},
+	{CIDROID, F_CIDR_RECV, F_CIDR_OUT},
+	{MACADDROID, F_MACADDR_RECV, F_MACADDR_OUT},
+	{MACADDR8OID, F_MACADDR8_RECV, F_MACADDR8_OUT},
+	{BITOID, F_BIT_RECV, F_BIT_OUT},
+	{VARBITOID, F_VARBIT_RECV, F_VARBIT_OUT}
+};
+
+static char *
+binary_as_text(Oid type, const char *data, int32 length)
+{
+	for (int i = 0; i < (int) lengthof(functions); i++)
+	{
+		StringInfoData buf;
+		Datum		value;
+
+		if (functions[i].type != type)
+			continue;
+		initStringInfo(&buf);
+		appendBinaryStringInfo(&buf, data, length);
+		value = OidFunctionCall3(functions[i].receive, PointerGetDatum(&buf),
+								 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		return OidOutputFunctionCall(functions[i].out, value);
+	}
+	return pnstrdup(data, length);
+}
+
+/* What cannot be shown is no reason to fail: it would be tried for ever. */
+static const char *
+legible_argument(Oid type, const char *data, int32 length)
+{
+	MemoryContext context = CurrentMemoryContext;
+	const char *volatile result = "?";
+
+	PG_TRY();
+	{
+		result = binary_as_text(type, data, length);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static void
+append_quoted(StringInfo buf, const char *s)
+{
+	size_t		length = strlen(s);
+
+	appendStringInfoChar(buf, '\'');
+	for (size_t i = 0; i < Min(length, CCR_SHOWN_BYTES); i++)
+	{
+		if (s[i] == '\'')
+			appendStringInfoChar(buf, '\'');
+		/* a line of the log stays a line */
+		appendStringInfoChar(buf, (unsigned char) s[i] < ' ' ? ' ' : s[i]);
+	}
+	appendStringInfoString(buf, length > CCR_SHOWN_BYTES ? "...'" : "'");
+}
+
+static char *
+shown_arguments(const CcrSource *source, const CcrItem *item)
+{
+	const char *p = item->data;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < source->nargs; i++)
+	{
+		int32		length;
+
+		memcpy(&length, p, sizeof(length));
+		p += sizeof(length);
+		if (i > 0)
+			appendStringInfoString(&buf, ", ");
+		if (length < 0)
+			appendStringInfoString(&buf, "NULL");
+		else
+		{
+			append_quoted(&buf, legible_argument(source->arg_elements[i], p, length));
+			p += length;
+		}
+	}
+	return buf.data;
+}
+
+void
+ccr_discard_log(const CcrSource *source, const CcrItem *item,
+				const CcrError *error)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "concresce discard",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	ereport(WARNING,
+			(errcode(error->sqlstate),
+			 errmsg("discarded an enqueued item of lookup %s: %s",
+					source->function_name, error->message),
+			 errdetail("It was called with (%s).%s%s", shown_arguments(source, item),
+					   error->detail ? " " : "", error->detail ? error->detail : ""),
+			 error->hint ? errhint("%s", error->hint) : 0,
+			 errcontext("server \"%s\"", source->server_name)));
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}

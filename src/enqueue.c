@@ -1,0 +1,679 @@
+/*-------------------------------------------------------------------------
+ *
+ * enqueue.c
+ *	  Fire and forget: items that leave when their transaction commits.
+ *
+ *	parcel		items of one lane, to become a request
+ *	share		what a transaction has for one queue
+ *
+ * Parcels are kept in backend memory, in the order in which they were filled,
+ * each with the subtransaction that it belongs to: those of a subtransaction
+ * are at the end of the list.  A rollback drops them, a release makes them the
+ * parent's.
+ *
+ * All that can fail is done before the commit point: places are taken for all
+ * items, then requests are made of all parcels.  To wait for places while
+ * others are held could be a deadlock, so they are given back first.  To wait
+ * for memory while some is held could be one, too; so whoever lacks memory
+ * gives back what he has, waits for his turn, and only then gathers it.
+ *
+ * After the commit point requests are pushed, which cannot fail.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "compat.h"
+#include "flush.h"
+#include "fmgr.h"
+#include "lane.h"
+#include "miscadmin.h"
+#include "settings.h"
+#include "stopped.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(concresce_enqueue);
+
+#define CCR_PARCEL_ITEMS	1024
+#define CCR_PARCEL_BYTES	(256 * 1024)
+#define CCR_OPEN_PARCELS	8	/* looked at for one to add to */
+
+typedef struct Parcel
+{
+	dlist_node	node;
+	SubTransactionId subxact;
+	CcrLane    *lane;
+	CcrItems	items;
+	CcrKept    *kept;			/* these two once it is being admitted */
+	CcrRequest *request;
+} Parcel;
+
+typedef struct Share
+{
+	CcrCounters *counters;
+	CcrWorker  *worker;
+	CcrLane    *lane;			/* one of them, for messages */
+	uint32		n;				/* items */
+	bool		taken;			/* they have their places */
+} Share;
+
+static dlist_head parcels = DLIST_STATIC_INIT(parcels);
+static MemoryContext parcel_context = NULL; /* of this transaction */
+static Size parcel_bytes = 0;	/* that they will take on the heap */
+static Share *shares = NULL;
+static int	nshares = 0;
+static CcrTurn *waiting_turn = NULL;	/* that we wait for, or hold */
+static uint32 wait_event_room;
+
+/* ----------------------------------------------------------------- parcels */
+
+/*
+ * Of the heap, what enqueued items may fill, so that there is room for results
+ * and for those who wait; and what those of one transaction may.
+ */
+static Size
+memory_limit(void)
+{
+	return ccr_shared->heap_size / 8 * 7;
+}
+
+static Size
+transaction_limit(void)
+{
+	return ccr_shared->heap_size / 8 * 6;
+}
+
+/* The heap has whole pages for what is large, and a few sizes for the rest. */
+static Size
+heap_bytes(const Parcel *parcel)
+{
+	Size		bytes = sizeof(CcrRequest) + parcel->items.buf.len + parcel->items.n;
+
+	return bytes > 8192 ? TYPEALIGN(4096, bytes) : bytes + bytes / 4;
+}
+
+static void
+free_parcel(Parcel *parcel)
+{
+	dlist_delete(&parcel->node);
+	parcel_bytes -= heap_bytes(parcel);
+	ccr_flush_uncommitted -= parcel->items.n;
+	pfree(parcel->items.buf.data);
+	pfree(parcel);
+}
+
+static Parcel *
+last_parcel(void)
+{
+	if (dlist_is_empty(&parcels))
+		return NULL;
+	return dlist_tail_element(Parcel, node, &parcels);
+}
+
+static bool
+has_room(const Parcel *parcel, const CcrItems *items)
+{
+	return parcel->items.n + items->n <= CCR_PARCEL_ITEMS &&
+		parcel->items.buf.len + items->buf.len <= CCR_PARCEL_BYTES;
+}
+
+static void
+append_items(Parcel *parcel, const CcrItems *items)
+{
+	parcel_bytes -= heap_bytes(parcel);
+	appendBinaryStringInfo(&parcel->items.buf, items->buf.data, items->buf.len);
+	parcel->items.n += items->n;
+	ccr_flush_uncommitted += items->n;
+	parcel_bytes += heap_bytes(parcel);
+}
+
+static Parcel *
+new_parcel(CcrLane *lane)
+{
+	MemoryContext old;
+	Parcel	   *parcel;
+
+	if (parcel_context == NULL)
+		parcel_context = AllocSetContextCreate(TopTransactionContext, "concresce enqueued",
+											   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(parcel_context);
+	parcel = palloc0(sizeof(Parcel));
+	parcel->lane = lane;
+	parcel->subxact = GetCurrentSubTransactionId();
+	ccr_items_init(&parcel->items);
+	MemoryContextSwitchTo(old);
+	dlist_push_tail(&parcels, &parcel->node);
+	parcel_bytes += heap_bytes(parcel);
+	return parcel;
+}
+
+static void
+check_size(void)
+{
+	if (parcel_bytes <= transaction_limit())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("enqueued items of a transaction do not fit into shared memory"),
+			 errdetail("They need %zu bytes, and may take %zu.", parcel_bytes, transaction_limit()),
+			 errhint("You may need to increase \"concresce.shared_memory\", or to commit more often.")));
+}
+
+/* One of the last few that the items can be added to, or NULL. */
+static Parcel *
+open_parcel(const CcrLane *lane, const CcrItems *items)
+{
+	SubTransactionId subxact = GetCurrentSubTransactionId();
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->subxact != subxact || ++n > CCR_OPEN_PARCELS)
+			return NULL;
+		if (parcel->lane == lane && has_room(parcel, items))
+			return parcel;
+	}
+	return NULL;
+}
+
+static void
+keep(CcrLane *lane, const CcrItems *items)
+{
+	Parcel	   *parcel = open_parcel(lane, items);
+
+	if (parcel == NULL)
+		parcel = new_parcel(lane);
+	append_items(parcel, items);
+	check_size();
+}
+
+/* ------------------------------------------------------------- reservation */
+
+static uint32
+me(void)
+{
+	return ccr_my_procno() + 1;
+}
+
+static Share *
+share_of(CcrLane *lane)
+{
+	CcrCounters *counters = ccr_route_counters(lane->route);
+	Share	   *share;
+
+	for (int i = 0; i < nshares; i++)
+		if (shares[i].counters == counters)
+			return &shares[i];
+	if (shares == NULL)
+		shares = MemoryContextAlloc(parcel_context, 4 * sizeof(Share));
+	else if (nshares >= 4 && (nshares & (nshares - 1)) == 0)
+		shares = repalloc(shares, 2 * nshares * sizeof(Share));
+	share = &shares[nshares++];
+	share->counters = counters;
+	share->worker = &ccr_mailboxes[lane->route->worker];
+	share->lane = lane;
+	share->n = 0;
+	share->taken = false;
+	return share;
+}
+
+static void
+give_back_places(void)
+{
+	for (int i = 0; i < nshares; i++)
+	{
+		Share	   *share = &shares[i];
+
+		if (!share->taken)
+			continue;
+		share->taken = false;
+		ccr_places_release(share->counters, share->n);
+		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
+	}
+}
+
+static bool
+take_place(Share *share)
+{
+	if (share->taken)
+		return true;
+
+	/* counted first: a collector that closes sees one or the other */
+	pg_atomic_fetch_add_u64(&share->worker->unsettled, share->n);
+	share->taken = ccr_places_take(share->counters, share->n, me());
+	if (!share->taken)
+		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
+	return share->taken;
+}
+
+/* All of them, the given one first; or none, and the one that lacks. */
+static Share *
+take_places(Share *first)
+{
+	Share	   *lacking = first && !take_place(first) ? first : NULL;
+
+	for (int i = 0; i < nshares && lacking == NULL; i++)
+		if (!take_place(&shares[i]))
+			lacking = &shares[i];
+	if (lacking)
+		give_back_places();
+	return lacking;
+}
+
+static void
+stop_waiting(void)
+{
+	uint32		holder = me();
+
+	if (waiting_turn == NULL)
+		return;
+	ConditionVariableCancelSleep();
+	pg_atomic_fetch_sub_u32(&waiting_turn->waiting, 1);
+	if (pg_atomic_compare_exchange_u32(&waiting_turn->holder, &holder, 0))
+		ccr_turn_announce(waiting_turn);
+	waiting_turn = NULL;
+}
+
+static void
+start_waiting(CcrTurn *turn)
+{
+	Assert(waiting_turn == NULL);
+	pg_atomic_fetch_add_u32(&turn->waiting, 1);
+	waiting_turn = turn;
+	ConditionVariablePrepareToSleep(&turn->changed);
+}
+
+/* Is it our turn now? */
+static bool
+claim_turn(void)
+{
+	uint32		holder = 0;
+
+	return pg_atomic_compare_exchange_u32(&waiting_turn->holder, &holder, me()) ||
+		holder == me();
+}
+
+static void
+sleep_for(const CcrLane *lane, TimestampTz start, const char *what)
+{
+	long		left = -1;
+
+	if (lane->settings.timeout > 0)
+	{
+		TimestampTz deadline = TimestampTzPlusMilliseconds(start, lane->settings.timeout);
+
+		left = Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
+		if (left == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_QUERY_CANCELED),
+					 errmsg("canceling commit due to timeout of enqueued lookup %s",
+							lane->definition->name),
+					 errdetail("It waited %d ms for %s.", lane->settings.timeout, what),
+					 errhint("The limit is set by \"concresce.timeout\".")));
+	}
+	(void) ConditionVariableTimedSleep(&waiting_turn->changed, left, wait_event_room);
+}
+
+/* Until it has its places, and all have; or another lacks. */
+static Share *
+wait_for_places(Share *share, TimestampTz start)
+{
+	Share	   *lacking;
+
+	if (share->lane->settings.on_full == CCR_FULL_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("queue of lookup %s is full", share->lane->definition->name),
+				 errdetail("%d enqueued items may wait.", ccr_queue_size),
+				 errhint("Set \"concresce.on_full\" to \"wait\", or increase \"concresce.queue_size\".")));
+
+	start_waiting(&share->counters->place_turn);
+	for (;;)
+	{
+		(void) claim_turn();
+		lacking = take_places(share);
+		if (lacking != share)
+			break;
+		sleep_for(share->lane, start, "room in the queue");
+	}
+	stop_waiting();
+	return lacking;
+}
+
+/* ---------------------------------------------------------------- requests */
+
+/*
+ * The source is kept once for all requests that name it.  If it could not be
+ * reached, a request that is made now brings addresses looked up anew.
+ */
+static CcrKept *
+keep_source(CcrRoute *route, const CcrFingerprint *fingerprint, StringInfo fresh)
+{
+	CcrKept    *kept = ccr_kept_find(fingerprint);
+	StringInfoData buf;
+
+	if (kept)
+	{
+		uint32		stale = 1;
+
+		if (pg_atomic_read_u32(&kept->stale) != 0 &&
+			pg_atomic_compare_exchange_u32(&kept->stale, &stale, 0))
+			ccr_route_describe(route, fresh);
+		return kept;
+	}
+	ccr_route_describe(route, &buf);
+	kept = ccr_kept_add(fingerprint, buf.data, buf.len);
+	explicit_bzero(buf.data, buf.len);
+	pfree(buf.data);
+	return kept;
+}
+
+/* False: no memory. */
+static bool
+make_request(Parcel *parcel)
+{
+	CcrLane    *lane = parcel->lane;
+	CcrRoute   *route = lane->route;
+	CcrFingerprint fingerprint = ccr_source_enqueued(&route->fingerprint);
+	CcrSender  *sender;
+	CcrRequest *request;
+	StringInfoData fresh = {0};
+
+	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > memory_limit())
+		return false;
+	sender = ccr_flush_sender(lane->definition, route->worker);
+	if (sender && parcel->kept == NULL)
+		parcel->kept = keep_source(route, &fingerprint, &fresh);
+	if (parcel->kept == NULL)
+		return false;
+	request = ccr_request_new(CCR_REQUEST_ENQUEUED, parcel->items.n, parcel->items.buf.len,
+							  fresh.data, fresh.len);
+	if (fresh.data)
+		explicit_bzero(fresh.data, fresh.len);
+	if (request == NULL)
+		return false;
+	ccr_sender_hold(sender);
+	request->sender = sender->self;
+	request->kept = parcel->kept->self;
+	parcel->kept = NULL;
+	memcpy(ccr_request_first(request), parcel->items.buf.data, parcel->items.buf.len);
+	request->worker = route->worker;
+	request->function = lane->function;
+	request->fingerprint = fingerprint;
+	request->counters = share_of(lane)->counters - ccr_counters;
+	request->roleid = lane->roleid;
+	request->max_size = lane->settings.max_size;
+	request->max_bytes = lane->settings.max_bytes;
+	request->coalesce = lane->coalesce;
+	parcel->request = request;
+	return true;
+}
+
+static void
+free_requests(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->kept)
+			ccr_kept_release(parcel->kept);
+		if (parcel->request)
+			ccr_request_free(parcel->request);
+		parcel->kept = NULL;
+		parcel->request = NULL;
+	}
+}
+
+/* The first parcel that there is no memory for, or NULL. */
+static Parcel *
+make_requests(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->request == NULL && !make_request(parcel))
+			return parcel;
+	}
+	return NULL;
+}
+
+static void
+make_all_requests(TimestampTz start)
+{
+	CcrTurn    *turn = &ccr_shared->memory_turn;
+	Parcel	   *lacking;
+
+	if (pg_atomic_read_u32(&turn->holder) == 0 && make_requests() == NULL)
+		return;
+	free_requests();
+	start_waiting(turn);
+	for (;;)
+	{
+		Parcel	   *first = dlist_head_element(Parcel, node, &parcels);
+
+		lacking = claim_turn() ? make_requests() : first;
+		if (lacking == NULL)
+			break;
+		sleep_for(lacking->lane, start, "shared memory");
+	}
+	stop_waiting();
+}
+
+/* ------------------------------------------------------- the end of it all */
+
+/* Those who wait shall know that nothing will come of this. */
+static void
+give_back_all(void)
+{
+	stop_waiting();
+	free_requests();
+	for (int i = 0; i < nshares; i++)
+	{
+		uint32		proc = pg_atomic_read_u32(&shares[i].worker->proc);
+
+		/* a collector that drains may wait for these items only */
+		if (shares[i].taken && proc != 0)
+			ccr_wake(proc - 1);
+	}
+	give_back_places();
+	ccr_stopped_recount();
+}
+
+static void
+check_open(void)
+{
+	for (int i = 0; i < nshares; i++)
+	{
+		const Share *share = &shares[i];
+
+		if (pg_atomic_read_u32(&share->worker->closed) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_ADMIN_SHUTDOWN),
+					 errmsg("concresce collector has ended, as the server shuts down")));
+		if (ccr_stopped(MyDatabaseId, share->lane->function, false))
+			ccr_stopped_refuse(share->lane->definition->name);
+	}
+}
+
+/* Before the commit point. */
+static void
+admit(void)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	Share	   *lacking;
+	dlist_iter	iter;
+
+	CHECK_FOR_INTERRUPTS();
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		share_of(parcel->lane)->n += parcel->items.n;
+	}
+	lacking = take_places(NULL);
+	while (lacking)
+		lacking = wait_for_places(lacking, start);
+	check_open();
+	make_all_requests(start);
+	check_open();
+}
+
+/* After it. */
+static void
+send_all(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+		CcrRequest *request = parcel->request;
+		CcrSender  *sender = ccr_heap_address(request->sender);
+
+		request->submitted = now;
+		request->window_end = now +
+			(TimestampTz) (parcel->lane->settings.max_window * 1000.0);
+		pg_atomic_fetch_add_u64(&sender->sent, request->nitems);
+		ccr_request_push(request);
+	}
+}
+
+static void
+forget_all(void)
+{
+	dlist_init(&parcels);
+	parcel_bytes = 0;
+	ccr_flush_uncommitted = 0;
+	shares = NULL;
+	nshares = 0;
+	if (parcel_context)
+		MemoryContextDelete(parcel_context);
+	parcel_context = NULL;
+	ccr_lanes_trim();
+}
+
+static void
+transaction_event(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (!dlist_is_empty(&parcels))
+				admit();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			if (!dlist_is_empty(&parcels))
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot PREPARE a transaction that has enqueued lookups"),
+						 errdetail("Enqueued items leave with the COMMIT of the session that enqueued them.")));
+			break;
+		case XACT_EVENT_COMMIT:
+			if (!dlist_is_empty(&parcels))
+				send_all();
+			forget_all();
+			break;
+		case XACT_EVENT_ABORT:
+			give_back_all();
+			forget_all();
+			break;
+		case XACT_EVENT_PREPARE:
+			forget_all();
+			break;
+		default:
+			break;
+	}
+}
+
+/* Neighbours of one lane become one. */
+static void
+merge_into_previous(Parcel *parcel)
+{
+	Parcel	   *previous;
+
+	if (!dlist_has_prev(&parcels, &parcel->node))
+		return;
+	previous = dlist_container(Parcel, node, dlist_prev_node(&parcels, &parcel->node));
+	if (previous->subxact != parcel->subxact || previous->lane != parcel->lane ||
+		!has_room(previous, &parcel->items))
+		return;
+	append_items(previous, &parcel->items);
+	free_parcel(parcel);
+}
+
+static void
+subtransaction_event(SubXactEvent event, SubTransactionId mine,
+					 SubTransactionId parent, void *arg)
+{
+	Parcel	   *first = NULL;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (!dlist_is_empty(&parcels))
+	{
+		Parcel	   *parcel = first && dlist_has_prev(&parcels, &first->node) ?
+			dlist_container(Parcel, node, dlist_prev_node(&parcels, &first->node)) :
+			first ? NULL : last_parcel();
+
+		if (parcel == NULL || parcel->subxact < mine)
+			break;
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			free_parcel(parcel);
+		else
+		{
+			parcel->subxact = parent;
+			first = parcel;
+		}
+	}
+	if (first)
+		merge_into_previous(first);
+}
+
+/* ----------------------------------------------------------------- enqueue */
+
+static void
+init_backend(void)
+{
+	static bool done = false;
+
+	if (done)
+		return;
+	wait_event_room = ccr_new_wait_event("ConcresceCommit");
+	ccr_lookup_init();
+	RegisterXactCallback(transaction_event, NULL);
+	RegisterSubXactCallback(subtransaction_event, NULL);
+	done = true;
+}
+
+Datum
+concresce_enqueue(PG_FUNCTION_ARGS)
+{
+	CcrLane    *lane;
+	CcrItems	items;
+
+	if (ccr_shared == NULL)
+		ccr_shmem_require();
+	init_backend();
+	lane = ccr_lane_get(fcinfo);
+	if (ccr_stopped(MyDatabaseId, lane->function, false))
+		ccr_stopped_refuse(lane->definition->name);
+	if (ccr_lane_encode(lane, fcinfo, &items))
+	{
+		keep(lane, &items);
+		pfree(items.buf.data);
+	}
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,199 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger.c
+ *	  Places, kept sources and senders.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "ledger.h"
+#include "settings.h"
+
+/* ------------------------------------------------------------------ places */
+
+bool
+ccr_places_take(CcrCounters *counters, uint32 n, uint32 me)
+{
+	uint32		holder = pg_atomic_read_u32(&counters->place_turn.holder);
+	uint32		taken = pg_atomic_read_u32(&counters->places);
+
+	if (holder != 0 && holder != me)
+		return false;
+	/* more than the queue has go in when it is empty */
+	while (taken == 0 || (uint64) taken + n <= (uint64) ccr_queue_size)
+		if (pg_atomic_compare_exchange_u32(&counters->places, &taken, taken + n))
+			return true;
+	return false;
+}
+
+void
+ccr_places_release(CcrCounters *counters, uint32 n)
+{
+	if (n == 0)
+		return;
+	pg_atomic_fetch_sub_u32(&counters->places, n);
+	ccr_turn_announce(&counters->place_turn);
+}
+
+/* ------------------------------------------------------------ kept sources */
+
+static CcrKept *
+look_for(const CcrFingerprint *fingerprint)
+{
+	for (dsa_pointer dp = ccr_shared->kept; DsaPointerIsValid(dp);)
+	{
+		CcrKept    *kept = ccr_heap_address(dp);
+
+		if (memcmp(&kept->fingerprint, fingerprint, sizeof(CcrFingerprint)) == 0)
+		{
+			pg_atomic_fetch_add_u32(&kept->references, 1);
+			return kept;
+		}
+		dp = kept->next;
+	}
+	return NULL;
+}
+
+CcrKept *
+ccr_kept_find(const CcrFingerprint *fingerprint)
+{
+	CcrKept    *kept;
+
+	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
+	kept = look_for(fingerprint);
+	LWLockRelease(&ccr_shared->kept_lock);
+	return kept;
+}
+
+static void
+wipe(CcrKept *kept)
+{
+	explicit_bzero(kept->data, kept->length);
+	ccr_heap_free(kept->self, kept->size);
+}
+
+CcrKept *
+ccr_kept_add(const CcrFingerprint *fingerprint, const char *data, Size length)
+{
+	Size		size = offsetof(CcrKept, data) + length;
+	dsa_pointer dp = ccr_heap_allocate(size);
+	CcrKept    *kept;
+	CcrKept    *other;
+
+	if (!DsaPointerIsValid(dp))
+		return NULL;
+	kept = ccr_heap_address(dp);
+	kept->self = dp;
+	kept->fingerprint = *fingerprint;
+	pg_atomic_init_u32(&kept->references, 1);
+	pg_atomic_init_u32(&kept->stale, 0);
+	kept->size = size;
+	kept->length = length;
+	memcpy(kept->data, data, length);
+
+	LWLockAcquire(&ccr_shared->kept_lock, LW_EXCLUSIVE);
+	other = look_for(fingerprint);
+	if (other == NULL)
+	{
+		kept->next = ccr_shared->kept;
+		ccr_shared->kept = dp;
+	}
+	LWLockRelease(&ccr_shared->kept_lock);
+	if (other == NULL)
+		return kept;
+	wipe(kept);
+	return other;
+}
+
+void
+ccr_kept_hold(CcrKept *kept)
+{
+	pg_atomic_fetch_add_u32(&kept->references, 1);
+}
+
+/* The last reference is given up under the lock, as it can be found there. */
+void
+ccr_kept_release(CcrKept *kept)
+{
+	uint32		references = pg_atomic_read_u32(&kept->references);
+	dsa_pointer *link;
+
+	while (references > 1)
+		if (pg_atomic_compare_exchange_u32(&kept->references, &references,
+										   references - 1))
+			return;
+
+	LWLockAcquire(&ccr_shared->kept_lock, LW_EXCLUSIVE);
+	if (pg_atomic_sub_fetch_u32(&kept->references, 1) > 0)
+	{
+		LWLockRelease(&ccr_shared->kept_lock);
+		return;
+	}
+	link = &ccr_shared->kept;
+	while (*link != kept->self)
+		link = &((CcrKept *) ccr_heap_address(*link))->next;
+	*link = kept->next;
+	LWLockRelease(&ccr_shared->kept_lock);
+	wipe(kept);
+}
+
+/* ----------------------------------------------------------------- senders */
+
+CcrSender *
+ccr_sender_new(int procno)
+{
+	dsa_pointer dp = ccr_heap_allocate(sizeof(CcrSender));
+	CcrSender  *sender;
+
+	if (!DsaPointerIsValid(dp))
+		return NULL;
+	sender = ccr_heap_address(dp);
+	sender->self = dp;
+	sender->procno = procno;
+	pg_atomic_init_u32(&sender->references, 1);
+	pg_atomic_init_u32(&sender->waiting, 0);
+	pg_atomic_init_u64(&sender->sent, 0);
+	pg_atomic_init_u64(&sender->ended, 0);
+	pg_atomic_init_u64(&sender->failed, 0);
+	SpinLockInit(&sender->mutex);
+	sender->sqlstate = 0;
+	sender->message[0] = '\0';
+	return sender;
+}
+
+void
+ccr_sender_hold(CcrSender *sender)
+{
+	pg_atomic_fetch_add_u32(&sender->references, 1);
+}
+
+void
+ccr_sender_release(CcrSender *sender)
+{
+	if (pg_atomic_sub_fetch_u32(&sender->references, 1) == 0)
+		ccr_heap_free(sender->self, sizeof(CcrSender));
+}
+
+bool
+ccr_sender_settle(CcrSender *sender, uint32 n)
+{
+	uint64		ended = pg_atomic_add_fetch_u64(&sender->ended, n);
+
+	return pg_atomic_read_u32(&sender->waiting) > 0 &&
+		ended >= pg_atomic_read_u64(&sender->sent);
+}
+
+/* To be told before the item is settled. */
+void
+ccr_sender_failed(CcrSender *sender, int sqlstate, const char *message)
+{
+	pg_atomic_fetch_add_u64(&sender->failed, 1);
+	SpinLockAcquire(&sender->mutex);
+	if (sender->sqlstate == 0)
+	{
+		sender->sqlstate = sqlstate;
+		strlcpy(sender->message, message, CCR_TEXT_LEN);
+	}
+	SpinLockRelease(&sender->mutex);
+}

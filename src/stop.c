@@ -1,0 +1,185 @@
+/*-------------------------------------------------------------------------
+ *
+ * stop.c
+ *	  concresce.stop() and concresce.start().
+ *
+ * A stop first says that it is one, then waits until nothing is counted any
+ * more.  If that is to be by force, the collectors fail what they have; what
+ * comes too late to be refused, they fail as it arrives.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "arguments.h"
+#include "catalog/objectaddress.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "lookup.h"
+#include "miscadmin.h"
+#include "request.h"
+#include "stopped.h"
+#include "storage/ipc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(concresce_stop);
+PG_FUNCTION_INFO_V1(concresce_start);
+
+static uint32 wait_event_drained;
+
+/* Calls that have not ended, or may be about to begin. */
+static uint64
+open_calls(Oid function)
+{
+	uint64		n = 0;
+
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	{
+		CcrCounters *c = &ccr_counters[i];
+
+		if (pg_atomic_read_u32(&c->serial) == 0)
+			break;
+		if (c->key.dbid != MyDatabaseId ||
+			(OidIsValid(function) && c->key.function != function))
+			continue;
+		n += pg_atomic_read_u32(&c->queued);
+		n += pg_atomic_read_u32(&c->active);
+		n += pg_atomic_read_u32(&c->backlog);
+		n += pg_atomic_read_u32(&c->places);
+		n += pg_atomic_read_u32(&c->cancelling);
+	}
+	return n;
+}
+
+static void
+end_waiting(int code, Datum arg)
+{
+	ConditionVariableCancelSleep();
+	pg_atomic_fetch_sub_u32(&ccr_shared->draining, 1);
+}
+
+static void
+wait_until_drained(Oid function)
+{
+	pg_atomic_fetch_add_u32(&ccr_shared->draining, 1);
+	PG_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
+	{
+		ConditionVariablePrepareToSleep(&ccr_shared->drained);
+		while (open_calls(function) > 0)
+			ConditionVariableSleep(&ccr_shared->drained, wait_event_drained);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
+	end_waiting(0, (Datum) 0);
+}
+
+/* Have one collector send what it has at once, or fail it. */
+static void
+tell_collector(CcrRequestKind kind, Oid function, int worker)
+{
+	CcrRequest *request = ccr_request_new(kind, 0, 0, NULL, 0);
+
+	if (request == NULL)
+		ccr_request_no_room(0);
+	request->worker = worker;
+	request->function = function;
+	request->submitted = GetCurrentTimestamp();
+	ccr_request_submit(request);
+	PG_TRY();
+	{
+		/* a new generation lets nothing wait, and fails what is to be failed */
+		while (pg_atomic_read_u32(&request->state) != CCR_REQUEST_DONE &&
+			   !ccr_request_lost(request))
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1,
+							 wait_event_drained);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	PG_FINALLY();
+	{
+		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
+	}
+	PG_END_TRY();
+}
+
+static void
+check_rights(Oid function)
+{
+	if (!OidIsValid(function))
+	{
+		if (!ccr_database_ownercheck(MyDatabaseId, GetUserId()))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("only the owner of the database can stop and start all lookups"),
+					 errhint("Name a lookup that you own.")));
+		return;
+	}
+	ccr_arguments_check_lookup(function);
+	if (!ccr_proc_ownercheck(function, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FUNCTION, get_func_name(function));
+}
+
+/* What was dropped while it was stopped takes up room. */
+static void
+forget_dropped(void)
+{
+	CcrStop		stops[CCR_MAX_STOPS];
+	int			n = ccr_stopped_copy(stops);
+
+	for (int i = 0; i < n; i++)
+	{
+		const CcrStop *stop = &stops[i];
+
+		if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(stop->dbid)))
+			ccr_stopped_clear(stop->dbid, InvalidOid);
+		else if (stop->dbid == MyDatabaseId && OidIsValid(stop->function) &&
+				 !SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(stop->function)))
+			ccr_stopped_clear(stop->dbid, stop->function);
+	}
+}
+
+static void
+set_stopped(Oid function, bool force)
+{
+	if (ccr_stopped_set(MyDatabaseId, function, force))
+		return;
+	forget_dropped();
+	if (!ccr_stopped_set(MyDatabaseId, function, force))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many lookups are stopped"),
+				 errdetail("There may be %d of them.", CCR_MAX_STOPS),
+				 errhint("Start some, or stop all lookups of a database.")));
+}
+
+Datum
+concresce_stop(PG_FUNCTION_ARGS)
+{
+	Oid			function = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+
+	ccr_shmem_require();
+	check_rights(function);
+	ccr_lookup_init();
+	if (wait_event_drained == 0)
+		wait_event_drained = ccr_new_wait_event("ConcresceStop");
+	set_stopped(function, force);
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+		tell_collector(force ? CCR_REQUEST_STOP : CCR_REQUEST_DRAIN, function, i);
+	wait_until_drained(function);
+	PG_RETURN_VOID();
+}
+
+Datum
+concresce_start(PG_FUNCTION_ARGS)
+{
+	Oid			function = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+
+	ccr_shmem_require();
+	check_rights(function);
+	ccr_stopped_clear(MyDatabaseId, function);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * stopped.h
+ *	  Which lookups take no calls.
+ *
+ * A call is counted before it asks whether its lookup is stopped, and whoever
+ * stops a lookup looks at what is counted after he has said so: one of the two
+ * sees the other.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_STOPPED_H
+#define CCR_STOPPED_H
+
+#include "compat.h"
+#include "shmem.h"
+
+/* function InvalidOid: all of the database.  False: the table is full. */
+extern bool ccr_stopped_set(Oid dbid, Oid function, bool force);
+extern void ccr_stopped_clear(Oid dbid, Oid function);
+
+/* Copy the table; room for CCR_MAX_STOPS. */
+extern int	ccr_stopped_copy(CcrStop *stops);
+
+/* Is it, or are all?  forced: only where what arrives is to be failed. */
+extern bool ccr_stopped(Oid dbid, Oid function, bool forced);
+
+/* Something that is counted has ended: tell those who wait for that. */
+static inline void
+ccr_stopped_recount(void)
+{
+	if (pg_atomic_read_u32(&ccr_shared->draining) > 0)
+		ConditionVariableBroadcast(&ccr_shared->drained);
+}
+
+/* Raise 55000. */
+CCR_NORETURN extern void ccr_stopped_refuse(const char *name);
+
+#endif							/* CCR_STOPPED_H */
