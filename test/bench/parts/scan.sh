@@ -466,8 +466,8 @@ part_scan() {
 	scan_settings
 	say ''
 	say "== scan: one session, a lookup for each row of a query"
-	say "   $BENCH_ROUNDS rounds, contenders interleaved; $SCAN_ROWS rows" \
-		"($BENCH_SCAN_SLOW_ROWS where each costs a round trip) and more"
+	say "   $BENCH_ROUNDS rounds, contenders interleaved; rows: $BENCH_SCAN_ROWS," \
+		"and $BENCH_SCAN_SLOW_ROWS where each costs a round trip"
 	scan_prepare
 	mapfile -t among < <(scan_among "${SCAN_ALL[@]}")
 	mapfile -t large < <(scan_among "${SCAN_LARGE[@]}")
@@ -568,6 +568,7 @@ scan_report() {
 
 	scan_table uniform "$SCAN_ROWS rows, uniform keys"
 	for rtt in $BENCH_RTT_MS; do
+		[ -n "$SCAN_LARGER" ] || break
 		scan_sizes "$rtt" us_a_row 'us a row' %.2f 1
 		scan_sizes "$rtt" private_kb "the session's own memory, MB at most" %.1f 1024
 	done
