@@ -146,8 +146,10 @@ path_at() {
 start_foreign() {
 	local contender
 
+	# all of it is in memory, and a plan that thinks otherwise reads whole tables
 	bench_cluster foreign "shared_preload_libraries = 'pg_stat_statements'" \
-		'pg_stat_statements.track = none' 'pg_stat_statements.max = 100000'
+		'pg_stat_statements.track = none' 'pg_stat_statements.max = 100000' \
+		'random_page_cost = 1.1'
 	for contender in "${CONTENDERS[@]}"; do
 		say "CREATE ROLE direct_$contender LOGIN SUPERUSER;"
 		say "CREATE ROLE delayed_$contender LOGIN SUPERUSER;"

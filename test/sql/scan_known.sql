@@ -4,6 +4,8 @@
 --
 SET client_min_messages = warning;
 CREATE SCHEMA far;
+CREATE SCHEMA known;
+SET search_path = known;
 DO $$
 BEGIN
   EXECUTE format('CREATE SERVER far FOREIGN DATA WRAPPER concresce '
@@ -57,7 +59,7 @@ SELECT batched('SELECT other(id) FROM orders') AS inlined;
 
 -- one that another session makes
 \setenv PGDATABASE :DBNAME
-\! psql -Xqc "SET client_min_messages = warning; CREATE FUNCTION late(id int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = 'far' AS 'SELECT score FROM scores WHERE scores.id = late.id'"
+\! psql -Xqc "SET search_path = known; CREATE FUNCTION late(id int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = 'far' AS 'SELECT score FROM scores WHERE scores.id = late.id'"
 SELECT batched('SELECT late(id) FROM orders');
 SELECT id, late(id) FROM orders ORDER BY id;
 
@@ -84,3 +86,7 @@ SELECT batched('SELECT score(id) FROM orders');
 -- no lookup is looked for when the node is turned off
 SET concresce.enable_batchscan = off;
 SELECT batched('SELECT score(id) FROM orders');
+
+DROP SCHEMA known CASCADE;
+DROP SERVER far CASCADE;
+DROP SCHEMA far CASCADE;
