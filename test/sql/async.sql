@@ -367,6 +367,18 @@ BEGIN
   PERFORM concresce.gather(ids);
 END $$;
 SELECT calls, misses, batches, batch_size_max FROM concresce.stats WHERE function = 'score(bigint)'::regprocedure;
+SELECT concresce.reset_stats('score');
+DO $$
+DECLARE
+  ids bigint[]; id bigint; r record;
+BEGIN
+  FOR r IN SELECT generate_series(1, 1000) AS i LOOP
+    SELECT concresce.submit('score', r.i) INTO id;
+    ids[r.i] = id;
+  END LOOP;
+  PERFORM concresce.gather(ids);
+END $$;
+SELECT calls, misses, batches, batch_size_max FROM concresce.stats WHERE function = 'score(bigint)'::regprocedure;
 -- and max_size at a time
 SET concresce.max_size = 100;
 SELECT concresce.reset_stats('score');

@@ -265,4 +265,42 @@ is($node->safe_psql('postgres', <<'EOF_SQL'), 't', 'no call is counted twice');
 SELECT sum(calls) >= sum(errors + cancelled + timeouts + active + queued) FROM concresce.stats
 EOF_SQL
 
+# ---- several collectors ----------------------------------------------------
+
+# Six servers, spread over them, in one session; and one of them goes away.
+$node->append_conf('postgresql.conf', 'concresce.workers = 3');
+$node->restart;
+$node->safe_psql('postgres', join("\n", map { my $n = $_;
+	"CREATE SERVER far$n FOREIGN DATA WRAPPER concresce OPTIONS (" . far_options($node) . ");\n"
+	. "CREATE USER MAPPING FOR PUBLIC SERVER far$n;\n"
+	. define("far$n", "v$n(n int)" => 'text STABLE' => "SELECT v || ' of $n' FROM items WHERE id = n",
+		"gate$n(n int)" => 'int STABLE' => 'SELECT gate FROM gate(n)') } 1 .. 6));
+is(attempt($node, <<'EOF_SQL')->out, '6000', 'six servers and three collectors');
+SELECT count(*) FROM (SELECT i, j, concresce.submit(('v' || j)::regproc, i) AS id FROM generate_series(1, 1000) i, generate_series(1, 6) j) s
+JOIN LATERAL (SELECT concresce.await(id) AS v) a ON v = 'v' || i || ' of ' || j
+EOF_SQL
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'concresce collector%'}), '3', 'there are three');
+$gate = close_gate($node);
+my $split = call($node, <<'EOF_SQL');
+BEGIN;
+SELECT array_agg(concresce.submit(('gate' || j)::regproc, j) ORDER BY j) AS ids FROM generate_series(1, 6) j \gset
+SELECT cardinality(done) BETWEEN 1 AND 5 FROM concresce.wait(:'ids', 'first_exception');
+SELECT count(*) FILTER (WHERE sqlstate = '57000') BETWEEN 1 AND 5, count(*) FILTER (WHERE result > 0) BETWEEN 1 AND 5, count(*)
+FROM concresce.as_completed(:'ids', NULL::int, true);
+COMMIT
+EOF_SQL
+$node->poll_query_until('postgres', "SELECT count(*) = 6 FROM concresce.in_flight WHERE state = 'in flight'");
+poll($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = '$split->{app}' AND query LIKE '%first_exception%'");
+my @collectors = split /\n/, collector_pid($node);
+# the first that holds some but not all of them
+foreach my $pid (@collectors)
+{
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 30000)");
+	last if $node->safe_psql('postgres', "SELECT count(*) < 6 FROM concresce.in_flight WHERE state = 'in flight'") eq 't';
+}
+poll($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = '$split->{app}' AND query LIKE '%as_completed%'");
+open_gate($gate);
+is($split->out, "t\nt|t|6", 'one of them exits: its calls fail, the others do not');
+law('several collectors');
+
 done_testing();
