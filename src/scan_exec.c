@@ -389,7 +389,8 @@ next_row(ScanState *node)
 static bool
 recheck(ScanState *node, TupleTableSlot *slot)
 {
-	return !TupIsNull(next_row(node));
+	slot = next_row(node);
+	return !TupIsNull(slot);	/* a macro that evaluates it twice */
 }
 
 static TupleTableSlot *
