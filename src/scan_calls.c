@@ -246,18 +246,53 @@ find_in_coalesce(Finder *finder, CoalesceExpr *expr)
 	}
 }
 
-/* The test value stands for the argument within a condition of CASE. */
+/*
+ * The test value stands for the argument within a condition of CASE.  Other
+ * kinds of nodes have test values of their own, so only those are entered that
+ * are known to have none.
+ */
 static Node *
 put_argument(Node *node, void *argument)
 {
 	if (node == NULL)
 		return NULL;
-	if (IsA(node, CaseTestExpr))
-		return copyObject((Node *) argument);
-	/* another CASE has a test value of its own: its conditions stay tied */
-	if (IsA(node, CaseExpr))
-		return copyObject(node);
-	return expression_tree_mutator(node, put_argument, argument);
+	switch (nodeTag(node))
+	{
+		case T_CaseTestExpr:
+			return copyObject((Node *) argument);
+		case T_ArrayCoerceExpr:
+			{
+				ArrayCoerceExpr *copy = copyObject((ArrayCoerceExpr *) node);
+
+				/* the test value in elemexpr is an element */
+				copy->arg = (Expr *) put_argument((Node *) copy->arg, argument);
+				return (Node *) copy;
+			}
+		case T_List:
+		case T_BoolExpr:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_RowCompareExpr:
+		case T_SubscriptingRef:
+		case T_FieldSelect:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_ConvertRowtypeExpr:
+		case T_CollateExpr:
+		case T_ArrayExpr:
+		case T_RowExpr:
+		case T_CoalesceExpr:
+		case T_MinMaxExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_CoerceToDomain:
+			return expression_tree_mutator(node, put_argument, argument);
+		default:
+			return copyObject(node);
+	}
 }
 
 static void

@@ -178,12 +178,18 @@ find_stage(CcrScan *scan, int n)
 	return stage;
 }
 
-/* Is this a scan of a table, whose current row has a place? */
-static bool
-has_tids(PlanState *child)
+/* The scan of a table whose current row is the one that a node has emitted. */
+static ScanState *
+scan_of_row(PlanState *node)
 {
-	switch (nodeTag(child))
+	ScanState  *scan = (ScanState *) node;
+
+	switch (nodeTag(node))
 	{
+		case T_SubqueryScanState:
+			return scan_of_row(((SubqueryScanState *) node)->subplan);
+		case T_ResultState:
+			return outerPlanState(node) ? scan_of_row(outerPlanState(node)) : NULL;
 		case T_SeqScanState:
 		case T_SampleScanState:
 		case T_IndexScanState:
@@ -192,12 +198,12 @@ has_tids(PlanState *child)
 		case T_TidScanState:
 		case T_TidRangeScanState:
 		case T_ForeignScanState:
-			return ((ScanState *) child)->ss_currentRelation != NULL;
+			return scan->ss_currentRelation ? scan : NULL;
 		case T_CustomScanState:
-			return ((CustomScanState *) child)->methods == &exec_methods &&
-				((ScanState *) child)->ss_currentRelation != NULL;
+			return ((CustomScanState *) node)->methods == &exec_methods &&
+				scan->ss_currentRelation ? scan : NULL;
 		default:
-			return false;
+			return NULL;
 	}
 }
 
@@ -289,9 +295,9 @@ begin(CustomScanState *css, EState *estate, int eflags)
 						   scan->ncolumns + i, NULL, BYTEAOID, -1, 0);
 
 	/* a cursor's current row is found by the place that its scan gives it */
-	scan->has_tids = has_tids(child);
-	if (scan->has_tids)
-		css->ss.ss_currentRelation = ((ScanState *) child)->ss_currentRelation;
+	scan->scanned = scan_of_row(child);
+	if (scan->scanned)
+		css->ss.ss_currentRelation = scan->scanned->ss_currentRelation;
 	scan->held = ExecInitExtraTupleSlot(estate, ExecGetResultType(child),
 										&TTSOpsMinimalTuple);
 	for (int i = 0; i < 2; i++)
@@ -383,7 +389,8 @@ next_row(ScanState *node)
 static bool
 recheck(ScanState *node, TupleTableSlot *slot)
 {
-	return !TupIsNull(next_row(node));
+	slot = next_row(node);
+	return !TupIsNull(slot);	/* a macro that evaluates it twice */
 }
 
 static TupleTableSlot *

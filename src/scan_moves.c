@@ -57,7 +57,7 @@ values_needed(Plan *plan, List *moved)
 		{
 			Node	   *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
 
-			if (ccr_holds_lookup(expr))
+			if (!IsA(expr, WindowFunc) && ccr_holds_lookup(expr))
 				expr = (Node *) makeNullConst(BOOLOID, -1, InvalidOid);
 			atoms = lappend(atoms, expr);
 		}

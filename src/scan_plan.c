@@ -404,6 +404,15 @@ is_marked_in_batch(Plan *plan)
 	return ccr_node_is_batch(plan);
 }
 
+/* Parallel workers have those parameters only that the planner has foreseen. */
+static CcrReach
+reach_in_workers(CcrReach reach)
+{
+	if (ccr_params_of(reach.count) || ccr_params_of(reach.offset))
+		return all_or(reach, false);
+	return reach;
+}
+
 static void
 visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 {
@@ -415,7 +424,7 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 		case T_Gather:
 		case T_GatherMerge:
 			planning->parallel = true;
-			plan->lefttree = visit(planning, plan->lefttree, below);
+			plan->lefttree = visit(planning, plan->lefttree, reach_in_workers(below));
 			planning->parallel = parallel;
 			return;
 		case T_Append:

@@ -42,7 +42,7 @@ ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 	bool		more = true;
 
 	round->rows = palloc(n * sizeof(MinimalTuple));
-	if (scan->has_tids)
+	if (scan->scanned)
 		round->tids = palloc(n * sizeof(ItemPointerData));
 	MemoryContextSwitchTo(old);
 	while (round->nrows < n && bytes < (Size) scan->max_bytes)
@@ -58,9 +58,9 @@ ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 		old = MemoryContextSwitchTo(round->context);
 		tuple = ExecCopySlotMinimalTuple(slot);
 		MemoryContextSwitchTo(old);
-		if (scan->has_tids)
+		if (scan->scanned)
 		{
-			round->tids[round->nrows] = place_of_row((ScanState *) child);
+			round->tids[round->nrows] = place_of_row(scan->scanned);
 			round->tableoid = RelationGetRelid(scan->node->ss_currentRelation);
 		}
 		bytes += tuple->t_len;
@@ -507,7 +507,7 @@ ccr_round_emit(CcrScan *scan, CcrRound *round, int row)
 		if (missing(&round->asked[i].looked[row]))
 			ask_again(scan, round, i, row);
 	slot = load_row(scan, round, row);
-	if (scan->has_tids)
+	if (scan->scanned)
 	{
 		slot->tts_tid = round->tids[row];
 		slot->tts_tableOid = round->tableoid;

@@ -61,7 +61,7 @@ typedef struct CcrScan
 	int			max_size;		/* rows in a round, at most */
 	int			max_bytes;
 	TupleTableSlot *held;		/* for the row of a round */
-	bool		has_tids;		/* rows of the child are those of a table */
+	ScanState  *scanned;		/* whose rows the child emits; NULL: no table's */
 	CcrScanCounts *counts;
 } CcrScan;
 
