@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * arguments.c
- *	  Arguments that come as VARIADIC "any", as a lookup takes them.
+ *	  Lookups that are named in an argument, and their own arguments behind
+ *	  it, which are VARIADIC "any".
  *
  *-------------------------------------------------------------------------
  */
@@ -12,6 +13,8 @@
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
+#include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -41,6 +44,7 @@ typedef struct Argument
 
 struct CcrArguments
 {
+	Oid			function;
 	MemoryContext context;
 	int			first;
 	int			n;
@@ -119,6 +123,7 @@ ccr_arguments_plan(FunctionCallInfo fcinfo, int first,
 						definition->name, definition->nargs, n)));
 	plan = MemoryContextAllocZero(context, offsetof(CcrArguments, arguments) +
 								  n * sizeof(Argument));
+	plan->function = definition->function;
 	plan->context = context;
 	plan->first = first;
 	plan->n = n;
@@ -191,6 +196,24 @@ ccr_arguments_get(CcrArguments *plan, FunctionCallInfo fcinfo, Datum *values,
 }
 
 void
+ccr_arguments_coerce(FunctionCallInfo fcinfo, const CcrDefinition *definition,
+					 Datum *values, bool *nulls)
+{
+	FmgrInfo   *flinfo = fcinfo->flinfo;
+	CcrArguments *plan = flinfo->fn_extra;
+
+	if (plan == NULL || plan->function != definition->function ||
+		!ccr_arguments_fit(plan, fcinfo))
+	{
+		plan = ccr_arguments_plan(fcinfo, 1, definition, flinfo->fn_mcxt);
+		flinfo->fn_extra = plan;
+	}
+	ccr_arguments_get(plan, fcinfo, values, nulls);
+}
+
+/* --------------------------------------------------------- lookups by name */
+
+void
 ccr_arguments_check_lookup(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -213,4 +236,33 @@ ccr_arguments_check_lookup(Oid function)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s is no lookup", format_procedure(function)),
 				 errhint("Lookups are functions in LANGUAGE concresce.")));
+}
+
+static void
+release_on_reset(void *arg)
+{
+	ccr_definition_release(arg);
+}
+
+CcrDefinition *
+ccr_arguments_lookup(Oid function)
+{
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+	CcrDefinition *definition;
+
+	ccr_arguments_check_lookup(function);
+	definition = ccr_definition_get(function);
+	callback->func = release_on_reset;
+	callback->arg = definition;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return definition;
+}
+
+void
+ccr_arguments_check_execute(Oid function)
+{
+	AclResult	aclresult = ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+
+	if (aclresult != ACLCHECK_OK)
+		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
 }

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * arguments.h
- *	  Arguments that come as VARIADIC "any", as a lookup takes them.
+ *	  Lookups that are named in an argument, and their own arguments behind
+ *	  it, which are VARIADIC "any".
  *
  *-------------------------------------------------------------------------
  */
@@ -27,6 +28,20 @@ extern bool ccr_arguments_fit(const CcrArguments *plan, FunctionCallInfo fcinfo)
 
 extern void ccr_arguments_get(CcrArguments *plan, FunctionCallInfo fcinfo,
 							  Datum *values, bool *nulls);
+
+/*
+ * All of this at once, for arguments from the second on, with the plan kept in
+ * fn_extra.
+ */
+extern void ccr_arguments_coerce(FunctionCallInfo fcinfo,
+								 const CcrDefinition *definition,
+								 Datum *values, bool *nulls);
+
+/* The definition of a lookup, which is good until the call has ended. */
+extern CcrDefinition *ccr_arguments_lookup(Oid function);
+
+/* Raises 42501 unless the current user may execute it. */
+extern void ccr_arguments_check_execute(Oid function);
 
 /* Is it a lookup?  Raises an error if it is not. */
 extern void ccr_arguments_check_lookup(Oid function);

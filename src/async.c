@@ -11,7 +11,7 @@
  */
 #include "postgres.h"
 
-#include "argument.h"
+#include "arguments.h"
 #include "catalog/pg_type.h"
 #include "convert.h"
 #include "funcapi.h"
@@ -68,10 +68,10 @@ concresce_submit(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the lookup to be submitted must not be null")));
-	ccr_argument_check_execute(PG_GETARG_OID(0));
-	definition = ccr_argument_lookup(PG_GETARG_OID(0));
+	ccr_arguments_check_execute(PG_GETARG_OID(0));
+	definition = ccr_arguments_lookup(PG_GETARG_OID(0));
 	check_result(definition);
-	ccr_argument_values(fcinfo, definition, values, nulls);
+	ccr_arguments_coerce(fcinfo, definition, values, nulls);
 	PG_RETURN_INT64(ccr_future_start(definition, values, nulls)->id);
 }
 

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "argument.h"
+#include "arguments.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
@@ -199,7 +199,7 @@ concresce_validator(PG_FUNCTION_ARGS)
 Datum
 concresce_remote_sql(PG_FUNCTION_ARGS)
 {
-	CcrDefinition *definition = ccr_argument_lookup(PG_GETARG_OID(0));
+	CcrDefinition *definition = ccr_arguments_lookup(PG_GETARG_OID(0));
 
 	PG_RETURN_TEXT_P(cstring_to_text(ccr_definition_remote_sql(definition)));
 }
@@ -215,9 +215,9 @@ concresce_forget(PG_FUNCTION_ARGS)
 	CcrEntered	entered;
 
 	ccr_shmem_require();
-	ccr_argument_check_execute(function);
-	definition = ccr_argument_lookup(function);
-	ccr_argument_values(fcinfo, definition, values, nulls);
+	ccr_arguments_check_execute(function);
+	definition = ccr_arguments_lookup(function);
+	ccr_arguments_coerce(fcinfo, definition, values, nulls);
 	ccr_items_init(&items);
 	ccr_definition_enter(definition, &entered);
 	ccr_items_add(definition, &items, values, nulls);
@@ -244,9 +244,9 @@ concresce_forget_all(PG_FUNCTION_ARGS)
 	}
 	else
 	{
-		CcrDefinition *definition = ccr_argument_lookup(PG_GETARG_OID(0));
+		CcrDefinition *definition = ccr_arguments_lookup(PG_GETARG_OID(0));
 
-		ccr_argument_check_execute(PG_GETARG_OID(0));
+		ccr_arguments_check_execute(PG_GETARG_OID(0));
 		ccr_lookup_forget(definition, &none);
 	}
 	PG_RETURN_VOID();

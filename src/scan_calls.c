@@ -60,8 +60,8 @@ ccr_holds_lookup(Node *node)
 }
 
 /*
- * What is evaluated ahead is evaluated twice if the call is made after all, so
- * it must give the same again; and it must not mean something else outside of
+ * What is evaluated ahead is evaluated again with its row, so it must give the
+ * same then; and it must not mean something else outside of
  * the expression that it stands in.
  */
 static bool

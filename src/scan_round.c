@@ -11,6 +11,7 @@
 #include "access/detoast.h"
 #include "access/relscan.h"
 #include "access/xact.h"
+#include "catalog/pg_proc.h"
 #include "cell.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -274,6 +275,13 @@ evaluate_and_submit(CcrScan *scan, CcrRound *round, CcrScanCall *call,
 		.nulls = palloc_extended(nvalues * sizeof(bool), MCXT_ALLOC_HUGE)
 	};
 
+	/* it may have been made VOLATILE since it was planned */
+	if (ccr_scan_definition(call)->volatility == PROVOLATILE_VOLATILE)
+	{
+		for (int row = first; row <= last; row++)
+			asked->looked[row] = (CcrLooked) {NULL, CCR_NOT_ASKED};
+		return;
+	}
 	evaluate_rows(scan, round, call, first, last, asked->looked, &arguments);
 	if (arguments.nitems > 0)
 		submit(scan, call, &arguments, asked, round->context, owner);
