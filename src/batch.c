@@ -449,6 +449,8 @@ check_first_row(CcrBatch *batch, const CcrRow *row)
 	forget_shape(batch->queue);
 	batch->reshaped = true;
 	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
+							   ccr_source_is_local(source) ?
+							   "local executor sent rows of another shape than it had described" :
 							   "foreign server sent rows of another shape than it had described",
 							   NULL, "The next call asks it again.");
 	return false;

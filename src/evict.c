@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
@@ -166,7 +167,8 @@ evict_executors(Node *statement)
 	Oid			dbid;
 	int		   *pids;
 
-	if (name == NULL)
+	/* a standby will refuse it, and has a better word for that */
+	if (name == NULL || RecoveryInProgress())
 		return;
 	dbid = get_database_oid(name, true);
 	if (!OidIsValid(dbid) || dbid == MyDatabaseId || !may_have(statement, dbid))

@@ -159,6 +159,12 @@ ALTER TABLE users ALTER score TYPE bigint;
 SELECT score(1);
 ALTER TABLE users ALTER score TYPE text;
 SELECT score(1);
+CREATE FUNCTION in_earnest(u bigint) RETURNS text LANGUAGE concresce VOLATILE AS 'SELECT score FROM users WHERE id = u';
+SELECT in_earnest(1);
+ALTER TABLE users ALTER score TYPE int USING score::int;
+SELECT in_earnest(1);
+SELECT in_earnest(1);
+ALTER TABLE users ALTER score TYPE text;
 CREATE OR REPLACE FUNCTION score(user_id bigint) RETURNS int LANGUAGE concresce STABLE STRICT
 AS $$ SELECT score::int + 1 FROM users WHERE id = user_id $$;
 SELECT score(1);
@@ -205,7 +211,7 @@ SELECT concresce.remote_sql('total');
 
 DROP FUNCTION score, total, tags_of, info, person, any_of, kinds, dates, dates_and_mood, range_of, keyed, keyed_set,
   positional, bulk_scores, behind, log_event, new_user, ratio, fails, failing, nowhere, two, columns, slow, large, many, measure,
-  which, pinned, setting, recursive, outer_one, in_parallel;
+  which, pinned, setting, recursive, outer_one, in_parallel, in_earnest;
 DROP TABLE wide, users, tags, events;
 DROP SCHEMA one, two CASCADE;
 DROP TYPE mood, pair, small;

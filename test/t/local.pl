@@ -216,7 +216,7 @@ foreach my $user (qw(ann ben ann cid))
 }
 
 # A role that always has something waiting does not keep the others out.
-my @busy = map { call($node, "SELECT count(nap(100 * $_ + i, 0.02)) FROM generate_series(1, 60) i", user => 'ann', max_size => 1) } 1 .. 4;
+my @busy = map { call($node, "SELECT count(nap(100 * $_ + i, 0.04)) FROM generate_series(1, 60) i", user => 'ann', max_size => 1) } 1 .. 4;
 poll($node, "SELECT count(*) > 2 FROM concresce.in_flight");
 my $modest = attempt($node, 'SELECT who()', user => 'ben');
 is($modest->out, 'ben', 'one call among many of another role');

@@ -207,6 +207,7 @@ $standby->start;
 is(attempt($standby, 'SELECT f(1), amount()')->out, '2|0', 'on a standby');
 is(attempt($standby, 'SELECT write(1)')->sqlstate, '25006', 'writes are refused');
 is(attempt($standby, 'SELECT f(1)', db => 'd')->out, '2', 'in another database');
+is(attempt($standby, 'DROP DATABASE d')->sqlstate, '25006', 'which is dropped on the primary only');
 $node->safe_psql('postgres', 'DROP DATABASE d');
 my $took = timed(sub { $node->wait_for_catchup($standby, 'replay', $node->lsn('insert')) });
 cmp_ok($took, '<', 30, 'replaying DROP DATABASE does not wait for its executor');
