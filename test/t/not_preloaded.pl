@@ -22,7 +22,8 @@ like($node->safe_psql('postgres', "SELECT concresce.remote_sql('v')"), qr/unnest
 foreach my $sql ('SELECT v(1)', 'SELECT here(1)', 'SELECT * FROM concresce.stats', 'SELECT * FROM concresce.connections',
 	'SELECT * FROM concresce.in_flight', 'SELECT * FROM concresce.memory()',
 	'SELECT concresce.reset_stats()', "SELECT concresce.forget('v', 1)",
-	'SELECT concresce.forget_all()', "SELECT * FROM concresce.batch_sizes('v')")
+	'SELECT concresce.forget_all()', "SELECT * FROM concresce.batch_sizes('v')",
+	"SELECT concresce.enqueue('v', 1)", 'SELECT concresce.flush()', "SELECT concresce.stop('v')", 'SELECT concresce.start()')
 {
 	my $call = attempt($node, $sql);
 

@@ -47,6 +47,8 @@ sub start_pooler
 start_pooler();
 
 make_far($node, undef, port => $port);
+$node->safe_psql('far', 'CREATE TABLE events (n int)');
+$node->safe_psql('postgres', define('far', 'log_event(n int)' => 'void VOLATILE' => 'INSERT INTO events SELECT * FROM unnest(collect(n))'));
 my $pooled = "host=127.0.0.1 port=$port dbname=far user=$user";
 
 # What a client sees who shares the pooler's sessions.
@@ -73,11 +75,14 @@ foreach my $prepare ('off', 'on')
 	is(join(',', map { $_->out } @calls), join(',', (141) x 4), 'and one after the other');
 	is(attempt($node, 'SELECT vgate(7)', prepare => $prepare)->out, '70', 'a VOLATILE one');
 	is(attempt($node, 'SELECT div(0)', prepare => $prepare)->sqlstate, '22012', 'an error');
+	is( attempt($node, q{SELECT count(concresce.enqueue('log_event', i)) FROM generate_series(1, 100) i; SELECT concresce.flush()},
+			prepare => $prepare, max_size => 7)->out, "100\n100", 'and enqueued ones');
 	is(client($settings), $untouched, 'other clients find no setting changed');
 	is(join('', map { client('SELECT * FROM pg_prepared_statements') } 1 .. 4), '', 'and no statement')
 	  if $prepare eq 'off';
 }
 is($node->safe_psql('far', 'SELECT count(*) FROM log'), 2, 'VOLATILE calls were run once each');
+is($node->safe_psql('far', 'SELECT count(*), count(DISTINCT n) FROM events'), '200|100', 'and enqueued ones');
 
 # Cancelling goes through the pooler, too.
 my $gate = close_gate($node);
