@@ -917,6 +917,7 @@ sub case_cursor
 	$may->{early} = 1;
 	my $scroll = chance(0.3);
 	my $hold = $may->{hold} = chance(0.2);
+	$may->{fail} = 'none' if $hold;
 	my $sql = query($may->{depth} - 1);
 	my @sql = ('DECLARE cur' . ($scroll ? ' SCROLL' : chance(0.5) ? ' NO SCROLL' : '') . ' CURSOR'
 		  . ($hold ? ' WITH HOLD' : '') . " FOR $sql");
