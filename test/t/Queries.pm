@@ -735,6 +735,7 @@ sub set_returning_select
 			1 => sub { 'ser(' . int_($scope, $depth) . ')' },
 			1 => sub { '(pairs(' . int_($scope, $depth) . ')).*' },
 			1 => sub { 'tagt(' . int_($scope, $depth) . ')' },
+			1 => sub { '(tagt(' . int_($scope, $depth) . ')).*' },
 			1 => sub { '(info(' . int_($scope, $depth) . ')).*' },
 			1 => sub { '(pair(' . int_($scope, $depth) . ')).*' },
 			1 => sub { 'pairs(' . int_($scope, $depth) . ')' },
