@@ -37,6 +37,7 @@ note("seed $seed");
 
 my $node = start_node('local', conf => <<'EOF_CONF');
 max_parallel_workers = 8
+jit = off
 statement_timeout = '6s'
 restart_after_crash = on
 EOF_CONF
