@@ -59,6 +59,26 @@ ccr_holds_lookup(Node *node)
 	return holds_lookup_walker(node, NULL);
 }
 
+static bool tied_to_its_place_walker(Node *node, void *context);
+
+/* The conditions of a CASE have its test value, their results do not. */
+static bool
+tied_in_case_walker(CaseExpr *expr, void *context)
+{
+	bool		inside = true;
+	ListCell   *lc;
+
+	foreach(lc, expr->args)
+	{
+		CaseWhen   *when = lfirst_node(CaseWhen, lc);
+
+		if (tied_to_its_place_walker((Node *) when->expr, &inside) ||
+			tied_to_its_place_walker((Node *) when->result, context))
+			return true;
+	}
+	return false;
+}
+
 /*
  * What is evaluated ahead is evaluated again with its row, so it must give the
  * same then; and it must not mean something else outside of
@@ -89,7 +109,7 @@ tied_to_its_place_walker(Node *node, void *context)
 		case T_CaseExpr:
 			if (((CaseExpr *) node)->arg)
 				return tied_to_its_place_walker((Node *) ((CaseExpr *) node)->arg, context) ||
-					tied_to_its_place_walker((Node *) ((CaseExpr *) node)->args, &inside) ||
+					tied_in_case_walker((CaseExpr *) node, context) ||
 					tied_to_its_place_walker((Node *) ((CaseExpr *) node)->defresult, context);
 			break;
 		case T_ArrayCoerceExpr:
