@@ -12,6 +12,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "receive.h"
+#include "route.h"
 #include "settings.h"
 
 PG_FUNCTION_INFO_V1(concresce_batch_value);
@@ -117,13 +118,17 @@ no_result(FunctionCallInfo fcinfo, CellSite *site)
 	return (Datum) 0;
 }
 
-/* The call as it would have been made without a batch node. */
+/*
+ * The call as it would have been made without a batch node, but for not
+ * sharing a batch that may be as bad as the one that failed.
+ */
 static Datum
 call_plainly(FunctionCallInfo fcinfo, CellSite *site, int leading)
 {
 	int			nargs = PG_NARGS() - leading;
+	bool		before = ccr_route_isolates;
 	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
-	Datum		value;
+	Datum		value = (Datum) 0;
 
 	InitFunctionCallInfoData(*call, &site->lookup, nargs, PG_GET_COLLATION(),
 							 fcinfo->context, fcinfo->resultinfo);
@@ -133,7 +138,16 @@ call_plainly(FunctionCallInfo fcinfo, CellSite *site, int leading)
 		if (site->lookup.fn_strict && call->args[i].isnull)
 			return no_result(fcinfo, site);
 	}
-	value = FunctionCallInvoke(call);
+	PG_TRY();
+	{
+		ccr_route_isolates = true;
+		value = FunctionCallInvoke(call);
+	}
+	PG_FINALLY();
+	{
+		ccr_route_isolates = before;
+	}
+	PG_END_TRY();
 	fcinfo->isnull = call->isnull;
 	return value;
 }

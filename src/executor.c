@@ -441,7 +441,7 @@ describe(const CcrJob *job)
 {
 	List	   *sources = SPI_plan_get_plan_sources(prepare(job));
 
-	send_columns(linitial_node(CachedPlanSource, sources)->resultDesc);
+	send_columns(((CachedPlanSource *) linitial(sources))->resultDesc);
 }
 
 static ParamListInfo

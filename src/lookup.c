@@ -468,9 +468,10 @@ typedef struct Wait
 	CcrRequest *request;
 	TimestampTz deadline;
 	int			timeout;		/* ms */
+	bool		no_error;		/* return what ended the wait */
 } Wait;
 
-static void
+static CcrFailure
 sleep_until_done(const Wait *wait)
 {
 	CcrRequest *request = wait->request;
@@ -479,8 +480,12 @@ sleep_until_done(const Wait *wait)
 	{
 		long		left = milliseconds_left(wait->deadline);
 
+		if (left == 0 && wait->no_error)
+			return CCR_FAILURE_TIMEOUT;
 		if (left == 0)
 			timed_out(wait->name, wait->timeout, waits_for(request));
+		if (ccr_request_lost(request) && wait->no_error)
+			return CCR_FAILURE_COLLECTOR_EXIT;
 		if (ccr_request_lost(request))
 			collector_gone(wait->name, wait->effects &&
 						   pg_atomic_read_u32(&request->phase) == CCR_PHASE_IN_FLIGHT);
@@ -490,19 +495,21 @@ sleep_until_done(const Wait *wait)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
+	return CCR_FAILURE_NONE;
 }
 
-/* Wait for the end of a request, or abandon it and end what holds it. */
-static void
+/* Wait for the end of a request; on an error abandon it, and end what holds it. */
+static CcrFailure
 wait_until_done(const Wait *wait, CcrPending *pending)
 {
 	CcrWorker  *worker = &ccr_mailboxes[wait->request->worker];
+	volatile CcrFailure failure = CCR_FAILURE_NONE;
 
 	ccr_outbox_push();
 	raise_gauge(&worker->sleepers);
 	PG_TRY();
 	{
-		sleep_until_done(wait);
+		failure = sleep_until_done(wait);
 	}
 	PG_CATCH();
 	{
@@ -518,20 +525,22 @@ wait_until_done(const Wait *wait, CcrPending *pending)
 	PG_END_TRY();
 	lower_gauge();
 	pg_read_barrier();
+	return failure;
 }
 
-static void
-wait_for_pending(CcrPending *pending)
+static CcrFailure
+wait_for_pending(CcrPending *pending, bool no_error)
 {
 	Wait		wait = {
 		.name = pending->definition->name,
 		.effects = pending->definition->volatility == PROVOLATILE_VOLATILE,
 		.request = pending->request,
 		.deadline = pending->deadline,
-		.timeout = pending->timeout
+		.timeout = pending->timeout,
+		.no_error = no_error
 	};
 
-	wait_until_done(&wait, pending);
+	return wait_until_done(&wait, pending);
 }
 
 /*
@@ -683,20 +692,29 @@ check_connection_errors(CcrDefinition *definition, const CcrFingerprint *fingerp
 	}
 }
 
-CcrAnswered *
-ccr_lookup_take(CcrPending *pending)
+static CcrAnswered *
+take(CcrPending *pending, bool no_error)
 {
-	CcrAnswered *answered = palloc(sizeof(CcrAnswered));
+	CcrAnswered *answered = palloc0(sizeof(CcrAnswered));
 	CcrRequest *request;
+	CcrFailure	failure = wait_for_pending(pending, no_error);
 
-	wait_for_pending(pending);
-	while (pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE &&
+	while (failure == CCR_FAILURE_NONE &&
+		   pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE &&
 		   submit_again(pending))
-		wait_for_pending(pending);
+		failure = wait_for_pending(pending, no_error);
 	request = pending->request;
 	answered->n = request->nitems;
-	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
 	answered->counters = &ccr_counters[request->counters];
+	if (failure != CCR_FAILURE_NONE)
+	{
+		answered->failure = failure;
+		ccr_request_abandon(request, failure == CCR_FAILURE_TIMEOUT ?
+							CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
+		end_pending(pending);
+		return answered;
+	}
+	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
 	answered->failure = request->failure;
 	answered->on_missing = pending->on_missing;
 	answered->shape = pending->result->shape;
@@ -708,6 +726,18 @@ ccr_lookup_take(CcrPending *pending)
 	ccr_request_free(request);
 	end_pending(pending);
 	return answered;
+}
+
+CcrAnswered *
+ccr_lookup_take(CcrPending *pending)
+{
+	return take(pending, false);
+}
+
+CcrAnswered *
+ccr_lookup_try_to_take(CcrPending *pending)
+{
+	return take(pending, true);
 }
 
 /* ----------------------------------------------------------------- reading */
@@ -902,7 +932,7 @@ ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 		request->submitted = GetCurrentTimestamp();
 		ccr_request_submit(request);
 		wait.request = request;
-		wait_until_done(&wait, NULL);
+		(void) wait_until_done(&wait, NULL);
 		ccr_request_free(request);
 	}
 }

@@ -94,6 +94,12 @@ extern void ccr_lookup_restart_timeout(CcrPending *pending);
  */
 extern CcrAnswered *ccr_lookup_take(CcrPending *pending);
 
+/*
+ * The same, but a timeout, or a collector that is gone, is the failure of the
+ * request and no error.
+ */
+extern CcrAnswered *ccr_lookup_try_to_take(CcrPending *pending);
+
 /* Leave it. */
 extern void ccr_lookup_drop(CcrPending *pending);
 

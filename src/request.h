@@ -74,6 +74,7 @@ typedef enum CcrFailure
 	CCR_FAILURE_COLLECTOR_EXIT, /* before or while the items were looked up */
 	CCR_FAILURE_UNKNOWN_OUTCOME,	/* the same, and they may have had an
 									 * effect */
+	CCR_FAILURE_TIMEOUT,		/* left at its deadline; set by the backend */
 	CCR_FAILURE_OTHER_SETTINGS, /* to be submitted again, but the session's
 								 * server or key is another by now; set by the
 								 * backend */

@@ -30,6 +30,8 @@
 
 #define CCR_MAX_ROUTES	32		/* kept of a definition */
 
+bool		ccr_route_isolates = false;
+
 static uint64 changes = 1;		/* invalidations that concern routes */
 
 static void
@@ -105,6 +107,12 @@ same_path(const CcrRoute *route)
 		strcmp(route->search_path, namespace_search_path) == 0;
 }
 
+static bool
+isolates(void)
+{
+	return ccr_isolate_errors || ccr_route_isolates;
+}
+
 static CcrRoute *
 find_route(CcrDefinition *definition, const CcrResult *result)
 {
@@ -117,7 +125,7 @@ find_route(CcrDefinition *definition, const CcrResult *result)
 
 		if (route->made_at == changes && same_columns(route->source, result) &&
 			route->roleid == roleid && route->prepare == ccr_prepare &&
-			route->isolate_errors == ccr_isolate_errors &&
+			route->isolate_errors == isolates() &&
 			strcmp(route->server_name, ccr_server_name) == 0 && same_path(route) &&
 			strcmp(route->key, ccr_key) == 0)
 			return route;
@@ -262,7 +270,7 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 	source->returns_void = result->is_void;
 	source->composite = result->tupdesc != NULL && result->type != RECORDOID;
 	source->prepare = ccr_prepare;
-	source->isolate_errors = ccr_isolate_errors;
+	source->isolate_errors = isolates();
 	describe_body(source, definition, result);
 	describe_types(source, definition, result);
 	return source;
@@ -285,7 +293,7 @@ make_route(CcrDefinition *definition, const CcrResult *result)
 	route->server_name = pstrdup(ccr_server_name);
 	route->key = pstrdup(ccr_key);
 	route->prepare = ccr_prepare;
-	route->isolate_errors = ccr_isolate_errors;
+	route->isolate_errors = isolates();
 	route->source = make_source(definition, result,
 								local ? NULL : ccr_server_resolve(route->server_name,
 																  route->roleid));

@@ -53,6 +53,13 @@ extern bool ccr_route_valid(const CcrRoute *route);
  */
 extern void ccr_route_check(const CcrDefinition *definition);
 
+/*
+ * Calls that are made because a batch failed must not fail with the next one:
+ * while this is set, they travel as with concresce.isolate_errors, apart from
+ * calls without it.
+ */
+extern bool ccr_route_isolates;
+
 /* The description of its source, with fresh addresses; palloc'd. */
 extern void ccr_route_describe(CcrRoute *route, StringInfo buf);
 

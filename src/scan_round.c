@@ -374,7 +374,7 @@ take(CcrScan *scan, CcrRound *round, int n, CcrAsked *asked)
 
 	/* who fetches from a cursor may have been away for long */
 	ccr_lookup_restart_timeout(pending);
-	answered = ccr_lookup_take(pending);
+	answered = ccr_lookup_try_to_take(pending);
 	MemoryContextSwitchTo(old);
 	pg_atomic_fetch_add_u64(&counts->keys, answered->n - answered->joined);
 	pg_atomic_fetch_add_u64(&counts->coalesced, answered->joined);
