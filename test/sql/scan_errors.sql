@@ -88,11 +88,6 @@ CREATE FUNCTION nothing(key int) RETURNS int LANGUAGE concresce STABLE AS 'SELEC
 SELECT shape('SELECT id, nothing(k) FROM few');
 SELECT shape('SELECT id, CASE WHEN id > 100 THEN nothing(k) END FROM few WHERE id < 3');
 SELECT shape('SELECT id, nothing(k) FROM few WHERE id > 100');
-SET concresce.server = '';
-SELECT outcome('SELECT id, score(k) FROM few', NULL);
-SET concresce.enable_batchscan = off;
-SELECT outcome('SELECT id, score(k) FROM few', NULL);
-RESET concresce.enable_batchscan;
 SET concresce.server = 'nowhere';
 SELECT outcome('SELECT id, score(k) FROM few', NULL);
 SET concresce.enable_batchscan = off;
