@@ -108,7 +108,6 @@ SET concresce.timeout = '1s';
 SELECT shape('SELECT id, slow(id) FROM few');
 SELECT shape('SELECT id FROM few WHERE slow(id) > 0');
 RESET concresce.timeout;
-SELECT shape('SELECT id, slow(id) FROM few LIMIT 4');
 SELECT left_over();
 -- statement_timeout, before the first row and with a round under way
 SET statement_timeout = '500ms';
