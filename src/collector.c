@@ -124,6 +124,13 @@ refuse(CcrRequest *request, CcrFailure failure)
 		ccr_request_complete(request, failure);
 }
 
+/* One that is not is still in the mailbox, and will be taken from there. */
+static bool
+is_taken(CcrRequest *request)
+{
+	return pg_atomic_read_u32(&request->taken) != 0;
+}
+
 /*
  * Before the heap goes away.  The rows of concresce.connections and the gauges
  * outlive this process, so they are put right.
@@ -147,7 +154,10 @@ fail_what_is_held(int code, Datum arg)
 		CcrRequest *request = taken_abandoned;
 
 		taken_abandoned = ccr_request_following_abandoned(request);
-		ccr_request_release(request);
+		if (is_taken(request))
+			ccr_request_release(request);
+		else
+			ccr_request_return_abandoned(request);
 	}
 	ccr_requests_wake();
 	ccr_pools_hide();
@@ -450,15 +460,44 @@ admit_held(void *arg)
  * False: there is more.
  */
 static bool
+is_admitted(CcrRequest *request)
+{
+	return ccr_flights_hold(request);
+}
+
+/* Let those go of whom it is true, and keep the others. */
+static void
+drop_abandoned(bool (*which) (CcrRequest *))
+{
+	CcrRequest *rest = taken_abandoned;
+
+	taken_abandoned = NULL;
+	while (rest)
+	{
+		CcrRequest *request = rest;
+
+		rest = ccr_request_following_abandoned(request);
+		if (which(request))
+			ccr_flights_abandon(request, ccr_pool_deserted);
+		else
+			ccr_request_keep_abandoned(request, &taken_abandoned);
+	}
+}
+
+static bool
 take_mail(void)
 {
 	uint32		n = 0;
 
 	if (taken == NULL)
 	{
-		taken_abandoned = ccr_request_take_abandoned(worker);
+		/* in this order: who left before a request came is seen with it */
 		taken = ccr_request_take(worker);
+		ccr_request_take_abandoned(worker, &taken_abandoned);
 	}
+
+	/* a call must not join the flights of those who have left */
+	drop_abandoned(is_admitted);
 	while (taken)
 	{
 		if (n > CCR_ROUND_ITEMS)
@@ -469,13 +508,7 @@ take_mail(void)
 		take_request(current);
 		current = NULL;
 	}
-	while (taken_abandoned)
-	{
-		CcrRequest *request = taken_abandoned;
-
-		taken_abandoned = ccr_request_following_abandoned(request);
-		ccr_flights_abandon(request, ccr_pool_deserted);
-	}
+	drop_abandoned(is_taken);
 	return true;
 }
 

@@ -431,12 +431,34 @@ ccr_request_take(CcrWorker *worker)
 	return at(oldest);
 }
 
-CcrRequest *
-ccr_request_take_abandoned(CcrWorker *worker)
+void
+ccr_request_keep_abandoned(CcrRequest *request, CcrRequest **kept)
 {
+	request->next_abandoned = *kept ? (*kept)->self : InvalidDsaPointer;
+	*kept = request;
+}
+
+void
+ccr_request_return_abandoned(CcrRequest *request)
+{
+	push(&ccr_mailboxes[request->worker].abandoned, &request->next_abandoned, request->self);
+}
+
+void
+ccr_request_take_abandoned(CcrWorker *worker, CcrRequest **kept)
+{
+	CcrRequest *request;
+
 	if (pg_atomic_read_u64(&worker->abandoned) == InvalidDsaPointer)
-		return NULL;
-	return at(pg_atomic_exchange_u64(&worker->abandoned, InvalidDsaPointer));
+		return;
+	request = at(pg_atomic_exchange_u64(&worker->abandoned, InvalidDsaPointer));
+	while (request)
+	{
+		CcrRequest *next = ccr_request_following_abandoned(request);
+
+		ccr_request_keep_abandoned(request, kept);
+		request = next;
+	}
 }
 
 CcrSource *

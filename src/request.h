@@ -226,9 +226,15 @@ extern void ccr_request_free(CcrRequest *request);
 
 /* Collector. */
 
-/* Take all that was pushed, oldest first; follow next_intake/_abandoned. */
+/* Take all that was pushed, oldest first; follow next_intake. */
 extern CcrRequest *ccr_request_take(CcrWorker *worker);
-extern CcrRequest *ccr_request_take_abandoned(CcrWorker *worker);
+
+/* Add all that were abandoned to a list, linked by next_abandoned; or one. */
+extern void ccr_request_take_abandoned(CcrWorker *worker, CcrRequest **kept);
+extern void ccr_request_keep_abandoned(CcrRequest *request, CcrRequest **kept);
+
+/* Give one back, for the next generation to take. */
+extern void ccr_request_return_abandoned(CcrRequest *request);
 extern CcrRequest *ccr_request_following(CcrRequest *request);
 extern CcrRequest *ccr_request_following_abandoned(CcrRequest *request);
 

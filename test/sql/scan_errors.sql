@@ -88,11 +88,6 @@ CREATE FUNCTION nothing(key int) RETURNS int LANGUAGE concresce STABLE AS 'SELEC
 SELECT shape('SELECT id, nothing(k) FROM few');
 SELECT shape('SELECT id, CASE WHEN id > 100 THEN nothing(k) END FROM few WHERE id < 3');
 SELECT shape('SELECT id, nothing(k) FROM few WHERE id > 100');
-SET concresce.server = '';
-SELECT outcome('SELECT id, score(k) FROM few', NULL);
-SET concresce.enable_batchscan = off;
-SELECT outcome('SELECT id, score(k) FROM few', NULL);
-RESET concresce.enable_batchscan;
 SET concresce.server = 'nowhere';
 SELECT outcome('SELECT id, score(k) FROM few', NULL);
 SET concresce.enable_batchscan = off;
@@ -113,7 +108,6 @@ SET concresce.timeout = '1s';
 SELECT shape('SELECT id, slow(id) FROM few');
 SELECT shape('SELECT id FROM few WHERE slow(id) > 0');
 RESET concresce.timeout;
-SELECT shape('SELECT id, slow(id) FROM few LIMIT 4');
 SELECT left_over();
 -- statement_timeout, before the first row and with a round under way
 SET statement_timeout = '500ms';
