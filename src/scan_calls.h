@@ -59,36 +59,6 @@ extern void ccr_calls_find_in_quals(CcrCalls *calls, List *quals, List *guard);
 
 extern CcrCall *ccr_calls_member(const CcrCalls *calls, FuncExpr *call);
 
-/* The functions that read cells; all of schema concresce. */
-typedef struct CcrReaders
-{
-	Oid			value;			/* batch_value */
-	Oid			rows;			/* batch_rows */
-	Oid			field;			/* batch_field */
-} CcrReaders;
-
-/* False: the extension is not there, or not of this version. */
-extern bool ccr_readers_find(CcrReaders *readers);
-
-/*
- * How an expression is put in other terms: calls are replaced by reading their
- * cells, which are columns of cell_varno; and atoms, or the columns of
- * from_varno, by columns of to_varno.
- */
-typedef struct CcrTerms
-{
-	const CcrCalls *calls;		/* NULL: leave calls as they are */
-	int			cell_varno;
-	List	   *atoms;			/* column n+1 is equal to the n-th */
-	int			from_varno;		/* if there are no atoms; 0: replace none */
-	int			to_varno;
-	bool		in_aggregates;	/* change only what aggregates and window
-								 * functions aggregate */
-	const CcrReaders *readers;
-} CcrTerms;
-
-extern Node *ccr_terms_apply(const CcrTerms *terms, Node *node);
-
 /*
  * In an expression, the cell of a call in place of its value; to be put in
  * other terms as calls are.
@@ -104,8 +74,5 @@ extern Bitmapset *ccr_params_of(Node *node);
  * are evaluated.
  */
 extern Bitmapset *ccr_params_set_by(Node *node);
-
-/* Add to a list what an expression needs from below, each once. */
-extern List *ccr_atoms_add(List *atoms, Node *node);
 
 #endif							/* CCR_SCAN_CALLS_H */

@@ -16,7 +16,7 @@
 
 #include "nodes/extensible.h"
 #include "nodes/plannodes.h"
-#include "scan_calls.h"
+#include "scan_terms.h"
 
 /* How much of its rows will be asked for. */
 typedef struct CcrReach

@@ -1,0 +1,229 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_terms.c
+ *	  Expressions in other terms: with cells in place of calls, and columns in
+ *	  place of the values that come from below.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "scan_terms.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+
+static Node *
+cell_of(const CcrTerms *terms, const CcrCall *call)
+{
+	if (call->cell)
+		return copyObject(call->cell);
+	return (Node *) makeVar(terms->cell_varno, call->column, BYTEAOID, -1, InvalidOid, 0);
+}
+
+static Oid
+reader(const char *name, Oid *types, int n)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, PointerGetDatum(name),
+						   PointerGetDatum(buildoidvector(types, n)),
+						   ObjectIdGetDatum(get_namespace_oid("concresce", true)));
+}
+
+/* All roles may, unless that was revoked. */
+static bool
+may_read(Oid function)
+{
+	return OidIsValid(function) &&
+		ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+}
+
+bool
+ccr_readers_find(CcrReaders *readers)
+{
+	Oid			types[] = {INTERNALOID, OIDOID, ANYELEMENTOID};
+	Oid			field_types[] = {INTERNALOID, OIDOID, INT4OID, ANYELEMENTOID};
+
+	readers->value = reader("batch_value", types, lengthof(types));
+	readers->rows = reader("batch_rows", types, lengthof(types));
+	readers->field = reader("batch_field", field_types, lengthof(field_types));
+	return may_read(readers->value) && may_read(readers->rows) && may_read(readers->field);
+}
+
+static Node *
+oid_const(Oid value)
+{
+	return (Node *) makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(value),
+							  false, true);
+}
+
+static Node *terms_mutator(Node *node, void *context);
+
+/* As an implicit cast it is shown by EXPLAIN as its first argument: the call. */
+static Node *
+read_cell(const CcrTerms *terms, const CcrCall *call, FuncExpr *expr)
+{
+	List	   *args = (List *) terms_mutator((Node *) expr->args,
+											  unconstify(CcrTerms *, terms));
+	FuncExpr   *read = makeFuncExpr(expr->funcretset ? terms->readers->rows :
+									terms->readers->value, expr->funcresulttype,
+									list_concat(list_make2(cell_of(terms, call),
+														   oid_const(expr->funcid)), args),
+									expr->funccollid, expr->inputcollid,
+									COERCE_IMPLICIT_CAST);
+
+	read->funcretset = expr->funcretset;
+	return (Node *) read;
+}
+
+/* A field of a record. */
+static Node *
+read_field(const CcrTerms *terms, const CcrCall *call, FieldSelect *select)
+{
+	FuncExpr   *read = (FuncExpr *) read_cell(terms, call, (FuncExpr *) select->arg);
+	Const	   *field = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+								  Int32GetDatum(select->fieldnum), false, true);
+
+	read->funcid = terms->readers->field;
+	read->funcresulttype = select->resulttype;
+	read->funccollid = select->resultcollid;
+	read->args = list_insert_nth(read->args, 2, field);
+	return (Node *) read;
+}
+
+static bool
+is_atom(Node *node)
+{
+	return IsA(node, Var) || IsA(node, Aggref) || IsA(node, GroupingFunc) ||
+		IsA(node, WindowFunc);
+}
+
+static Node *
+column_for(const CcrTerms *terms, Node *atom)
+{
+	AttrNumber	column = 0;
+	ListCell   *lc;
+
+	foreach(lc, terms->atoms)
+		if (equal(lfirst(lc), atom))
+			column = foreach_current_index(lc) + 1;
+	if (column == 0)
+		elog(ERROR, "expression needs a value that its rows do not have");
+	return (Node *) makeVar(terms->to_varno, column, exprType(atom), exprTypmod(atom),
+							exprCollation(atom), 0);
+}
+
+/* Not its direct arguments: these belong to a group, not to a row. */
+static Node *
+aggregate_in_terms(Node *node, const CcrTerms *terms)
+{
+	CcrTerms	inside = *terms;
+	Node	   *copy = copyObject(node);
+	List	  **args;
+	Expr	  **filter;
+
+	inside.in_aggregates = false;
+	args = IsA(node, Aggref) ? &((Aggref *) copy)->args : &((WindowFunc *) copy)->args;
+	filter = IsA(node, Aggref) ? &((Aggref *) copy)->aggfilter :
+		&((WindowFunc *) copy)->aggfilter;
+	*args = (List *) terms_mutator((Node *) *args, &inside);
+	*filter = (Expr *) terms_mutator((Node *) *filter, &inside);
+	return copy;
+}
+
+/* A call that returns a record; only its fields are replaced. */
+static bool
+returns_record(Node *node)
+{
+	return IsA(node, FuncExpr) && ((FuncExpr *) node)->funcresulttype == RECORDOID;
+}
+
+static CcrCall *
+called(const CcrTerms *terms, Expr *expr)
+{
+	return IsA(expr, FuncExpr) ? ccr_calls_member(terms->calls, (FuncExpr *) expr) : NULL;
+}
+
+static Node *
+terms_mutator(Node *node, void *context)
+{
+	const CcrTerms *terms = context;
+
+	if (node == NULL)
+		return NULL;
+	if (terms->in_aggregates)
+	{
+		if (IsA(node, Aggref) || IsA(node, WindowFunc))
+			return aggregate_in_terms(node, terms);
+		return expression_tree_mutator(node, terms_mutator, context);
+	}
+	if (terms->atoms && is_atom(node))
+		return column_for(terms, node);
+	if (IsA(node, Var) && terms->from_varno != 0 &&
+		((Var *) node)->varno == terms->from_varno)
+	{
+		Var		   *var = copyObject((Var *) node);
+
+		var->varno = terms->to_varno;
+		return (Node *) var;
+	}
+	if (terms->calls)
+	{
+		CcrCall    *call;
+
+		if (ccr_is_cell_wanted(node) &&
+			(call = called(terms, ((RelabelType *) node)->arg)) != NULL)
+			return cell_of(terms, call);
+		if (returns_record(node))
+			return expression_tree_mutator(node, terms_mutator, context);
+		if ((call = called(terms, (Expr *) node)) != NULL)
+			return read_cell(terms, call, (FuncExpr *) node);
+		if (IsA(node, RangeTblFunction) &&
+			(call = called(terms, (Expr *) ((RangeTblFunction *) node)->funcexpr)) != NULL)
+		{
+			RangeTblFunction *copy = copyObject((RangeTblFunction *) node);
+
+			copy->funcexpr = read_cell(terms, call, (FuncExpr *) copy->funcexpr);
+			return (Node *) copy;
+		}
+		if (IsA(node, FieldSelect) &&
+			exprType((Node *) ((FieldSelect *) node)->arg) == RECORDOID &&
+			(call = called(terms, ((FieldSelect *) node)->arg)) != NULL)
+			return read_field(terms, call, (FieldSelect *) node);
+	}
+	return expression_tree_mutator(node, terms_mutator, context);
+}
+
+Node *
+ccr_terms_apply(const CcrTerms *terms, Node *node)
+{
+	return terms_mutator(node, unconstify(CcrTerms *, terms));
+}
+
+static bool
+atoms_walker(Node *node, void *context)
+{
+	List	  **atoms = context;
+
+	if (node == NULL)
+		return false;
+	if (is_atom(node))
+	{
+		*atoms = list_append_unique(*atoms, node);
+		return false;
+	}
+	return expression_tree_walker(node, atoms_walker, context);
+}
+
+List *
+ccr_atoms_add(List *atoms, Node *node)
+{
+	(void) atoms_walker(node, &atoms);
+	return atoms;
+}
