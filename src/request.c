@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "stopped.h"
 #include "utils/timestamp.h"
 
 static int	sleepers[1024];		/* proc numbers of those to be woken */
@@ -260,6 +261,9 @@ ccr_request_withdraw(CcrRequest *request)
 	if (request->reserved)
 		ccr_counters_release_backlog(counters, n);
 	destroy(request);
+
+	/* no collector has seen it, so none will tell those who stop its lookup */
+	ccr_stopped_recount();
 }
 
 bool

@@ -112,6 +112,34 @@ $node->safe_psql('postgres', 'ALTER SYSTEM RESET concresce.queue_size');
 $node->reload;
 $node->poll_query_until('postgres', "SELECT current_setting('concresce.queue_size') = '10000'");
 
+# Whoever stops a lookup waits for what is held back, and sees it withdrawn,
+# though no collector does. After that nothing is done, which might tell him.
+foreach my $i (1 .. 10)
+{
+	my $withdraws = call($node, q{DO $$
+DECLARE
+	id bigint;
+	next timestamptz;
+BEGIN
+	LOOP
+		id = concresce.submit('v', 1);
+		next = clock_timestamp() + '2.5 ms';
+		WHILE clock_timestamp() < next LOOP END LOOP;
+		PERFORM concresce.cancel(id);
+		EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4712);
+	END LOOP;
+END $$});
+	my $stops = attempt($node, q{SET statement_timeout = '20 s';
+DO $$ BEGIN
+	WHILE NOT EXISTS (SELECT FROM concresce.stats WHERE function::text LIKE 'v(%' AND queued = 1) LOOP END LOOP;
+	PERFORM pg_advisory_xact_lock(4712), concresce.stop('v');
+END $$});
+	is($stops->err, '', 'stop() and what is withdrawn');
+	is($withdraws->err =~ s/.*55000.*//sr, '', 'and no more is submitted');
+	$node->safe_psql('postgres', q(SELECT concresce.start('v')));
+}
+law('withdrawn');
+
 # Requests for which there is no room fail, and leave no trace.
 $gate = close_gate($node);
 my $large = attempt($node, q(SELECT concresce.submit('long', repeat(i::text, 1000)) FROM generate_series(1, 9000) i));
