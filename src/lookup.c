@@ -557,6 +557,8 @@ submit_again(CcrPending *pending)
 	CcrEntered	entered;
 	bool		same;
 
+	/* an error must find an owner */
+	give_to_owner(pending, CurrentResourceOwner);
 	ccr_definition_enter_as(pending->definition, pending->roleid,
 							pending->sec_context, &entered);
 	same = pending->settings == present_settings();
@@ -565,15 +567,12 @@ submit_again(CcrPending *pending)
 		ccr_route_forget(pending->definition, &request->fingerprint);
 		pending->request = NULL;
 		ccr_request_free(request);
-
-		/* an error must find an owner */
-		give_to_owner(pending, CurrentResourceOwner);
 		pending->request = submit(pending, begun);
-		give_to_owner(pending, owner);
 	}
 	else
 		request->failure = CCR_FAILURE_OTHER_SETTINGS;
 	ccr_definition_leave(&entered);
+	give_to_owner(pending, owner);
 	return same;
 }
 
@@ -695,10 +694,14 @@ check_connection_errors(CcrDefinition *definition, const CcrFingerprint *fingerp
 static CcrAnswered *
 take(CcrPending *pending, bool no_error)
 {
-	CcrAnswered *answered = palloc0(sizeof(CcrAnswered));
+	CcrAnswered *answered;
 	CcrRequest *request;
-	CcrFailure	failure = wait_for_pending(pending, no_error);
+	CcrFailure	failure;
 
+	/* there may be no memory for what it brought */
+	give_to_owner(pending, CurrentResourceOwner);
+	answered = palloc0(sizeof(CcrAnswered));
+	failure = wait_for_pending(pending, no_error);
 	while (failure == CCR_FAILURE_NONE &&
 		   pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE &&
 		   submit_again(pending))
