@@ -184,7 +184,7 @@ concresce_await(PG_FUNCTION_ARGS)
 	id = PG_GETARG_INT64(0);
 	future = ccr_future_get(id);
 	conversion = conversion_of(future, asked, fcinfo->flinfo->fn_mcxt, kept);
-	ccr_future_wait(future);
+	ccr_future_wait(id);
 	ccr_future_settle(ccr_future_get(id));
 	future = ccr_future_get(id);
 	ccr_future_raise(future);
@@ -446,14 +446,19 @@ begin_stream(FunctionCallInfo fcinfo, MemoryContext context)
 static void
 watch_again(Stream *stream)
 {
+	int			n = 0;
+
 	stream->watch = ccr_watch_begin();
 	for (int i = 0; i < stream->n; i++)
 	{
 		CcrFuture  *future = ccr_future_find(stream->ids[i]);
 
-		if (future)
-			ccr_watch_add(future);
+		if (future == NULL)
+			continue;
+		ccr_watch_add(future);
+		stream->ids[n++] = stream->ids[i];
 	}
+	stream->n = n;
 }
 
 static CcrFuture *

@@ -737,43 +737,63 @@ expire(TimestampTz now)
 	pfree(expired);
 }
 
-void
-ccr_watch_wait(TimestampTz until)
+/* Push what is held back, and sleep until something may have arrived. */
+static TimestampTz
+sleep_until(int worker, TimestampTz limit)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz limit = until;
 	long		left = -1;
 
 	ccr_outbox_push();
 	if (take_announced() || take_lost())
-		return;
-	if (watch.deadline != 0 && (limit == 0 || watch.deadline < limit))
-		limit = watch.deadline;
+		return 0;
 	if (limit != 0)
 		left = Max(TimestampDifferenceMilliseconds(now, limit), 0);
-	if (left != 0)
-	{
-		ccr_lookup_sleep(watch.worker, left);
-		(void) take_announced();
-		(void) take_lost();
-		now = GetCurrentTimestamp();
-	}
+	if (left == 0)
+		return now;
+	ccr_lookup_sleep(worker, left);
+	(void) take_announced();
+	(void) take_lost();
+	return GetCurrentTimestamp();
+}
+
+void
+ccr_watch_wait(TimestampTz until)
+{
+	TimestampTz limit = until;
+	TimestampTz now;
+
+	if (watch.deadline != 0 && (limit == 0 || watch.deadline < limit))
+		limit = watch.deadline;
+	now = sleep_until(watch.worker, limit);
 	if (watch.deadline != 0 && watch.deadline <= now)
 		expire(now);
 }
 
+/*
+ * Not under a watch, which would end the present one: for each row of
+ * as_completed() somebody may await something.
+ */
 void
-ccr_future_wait(CcrFuture *future)
+ccr_future_wait(int64 id)
 {
+	CcrFuture  *future;
+
 	ccr_watch_notice();
-	if (future->arrived)
+	while (!(future = ccr_future_get(id))->arrived)
 	{
-		/* others may go on meanwhile */
-		ccr_outbox_push();
-		return;
+		TimestampTz deadline = future->pending->deadline;
+		TimestampTz now = sleep_until(future->pending->request->worker, deadline);
+
+		if (deadline != 0 && deadline <= now)
+		{
+			/* its own timeout, unless it is done after all */
+			future = ccr_future_get(id);
+			if (!future->arrived)
+				note_arrival(future);
+		}
 	}
-	ccr_watch_begin();
-	ccr_watch_add(future);
-	while (ccr_watch_outstanding() > 0)
-		ccr_watch_wait(0);
+
+	/* others may go on meanwhile */
+	ccr_outbox_push();
 }

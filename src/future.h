@@ -65,8 +65,8 @@ extern CcrFuture *ccr_future_find(int64 id);
 /* What it returns: a type, and the columns of a record. */
 extern Oid	ccr_future_type(const CcrFuture *future, TupleDesc *tupdesc);
 
-/* Wait until one has arrived, or all. */
-extern void ccr_future_wait(CcrFuture *future);
+/* Wait until it has arrived. */
+extern void ccr_future_wait(int64 id);
 
 /*
  * Take what it brought.  Its error is raised; captured: it is kept in the
