@@ -122,8 +122,12 @@ conversion_of(const CcrFuture *future, Oid asked, MemoryContext context,
 	Oid			type = ccr_future_type(future, &tupdesc);
 
 	if (!ccr_conversion_fits(*conversion, type, tupdesc, asked))
+	{
+		ccr_conversion_free(*conversion);
+		*conversion = NULL;
 		*conversion = ccr_conversion(type, tupdesc, asked, future->definition->name,
 									 context);
+	}
 	return *conversion;
 }
 

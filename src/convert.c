@@ -66,17 +66,21 @@ convert_by_expression(CcrConversion *conversion, const char *lookup)
 		return;
 	conversion->expression = ExecInitExpr(expression_planner((Expr *) expression), NULL);
 	conversion->econtext = CreateStandaloneExprContext();
+	get_typlenbyval(conversion->from, &conversion->typlen, &conversion->typbyval);
 }
 
 CcrConversion *
 ccr_conversion(Oid from, TupleDesc tupdesc, Oid to, const char *lookup,
 			   MemoryContext context)
 {
-	MemoryContext old = MemoryContextSwitchTo(context);
+	MemoryContext own = AllocSetContextCreate(context, "concresce conversion",
+											  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(own);
 	CcrConversion *conversion = palloc0(sizeof(CcrConversion));
 	bool		varlena;
 	Oid			function;
 
+	conversion->context = own;
 	conversion->from = from;
 	conversion->from_typmod = tupdesc ? tupdesc->tdtypmod : -1;
 	conversion->to = to;
@@ -88,7 +92,7 @@ ccr_conversion(Oid from, TupleDesc tupdesc, Oid to, const char *lookup,
 	{
 		conversion->as_text = true;
 		getTypeOutputInfo(from, &function, &varlena);
-		fmgr_info_cxt(function, &conversion->output, context);
+		fmgr_info_cxt(function, &conversion->output, own);
 	}
 	else if (from == RECORDOID && get_typtype(to) == TYPTYPE_COMPOSITE)
 		convert_record(conversion, tupdesc);
@@ -98,6 +102,13 @@ ccr_conversion(Oid from, TupleDesc tupdesc, Oid to, const char *lookup,
 		convert_by_expression(conversion, lookup);
 	MemoryContextSwitchTo(old);
 	return conversion;
+}
+
+void
+ccr_conversion_free(CcrConversion *conversion)
+{
+	if (conversion)
+		MemoryContextDelete(conversion->context);
 }
 
 bool

@@ -26,6 +26,9 @@ typedef struct CcrConversion
 	TupleDesc	row;
 	ExprState  *expression;
 	ExprContext *econtext;
+	int16		typlen;			/* of from */
+	bool		typbyval;
+	MemoryContext context;		/* that all this is in */
 } CcrConversion;
 
 /*
@@ -35,6 +38,8 @@ typedef struct CcrConversion
  */
 extern CcrConversion *ccr_conversion(Oid from, TupleDesc tupdesc, Oid to,
 									 const char *lookup, MemoryContext context);
+
+extern void ccr_conversion_free(CcrConversion *conversion);
 
 /* Is this the one? */
 extern bool ccr_conversion_fits(const CcrConversion *conversion, Oid from,
