@@ -353,6 +353,9 @@ value_to_json(const CcrFuture *future, JsonbValue *json)
 	Oid			type = ccr_future_type(future, &tupdesc);
 	FmgrInfo	to_jsonb;
 	Jsonb	   *jsonb;
+	Datum		value;
+	int16		typlen;
+	bool		typbyval;
 
 	json->type = jbvNull;
 	if (future->isnull)
@@ -362,7 +365,11 @@ value_to_json(const CcrFuture *future, JsonbValue *json)
 											 list_make1(makeNullConst(type, -1, InvalidOid)),
 											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
 					   &to_jsonb);
-	jsonb = DatumGetJsonbP(FunctionCall1(&to_jsonb, future->value));
+
+	/* a cast to json can run any code, which may end the future */
+	get_typlenbyval(type, &typlen, &typbyval);
+	value = datumCopy(future->value, typbyval, typlen);
+	jsonb = DatumGetJsonbP(FunctionCall1(&to_jsonb, value));
 	if (JB_ROOT_IS_SCALAR(jsonb))
 	{
 		JsonbExtractScalar(&jsonb->root, json);

@@ -19,6 +19,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
@@ -143,6 +144,9 @@ ccr_convert(CcrConversion *conversion, Datum value, bool *isnull)
 		*isnull = true;
 	if (conversion->expression)
 	{
+		/* a cast can run any code, which may end what the value belongs to */
+		if (!*isnull)
+			value = datumCopy(value, conversion->typbyval, conversion->typlen);
 		conversion->econtext->caseValue_datum = value;
 		conversion->econtext->caseValue_isNull = *isnull;
 		return ExecEvalExpr(conversion->expression, conversion->econtext, isnull);

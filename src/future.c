@@ -28,7 +28,6 @@
 #include "future.h"
 #include "miscadmin.h"
 #include "override.h"
-#include "settings.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -95,6 +94,8 @@ free_future(CcrFuture *future)
 		ccr_lookup_drop(future->pending);
 	if (future->byref)
 		pfree(DatumGetPointer(future->value));
+	if (future->error)
+		FreeErrorData(future->error);
 	if (future->watch == watch.number && future->fresh)
 		dlist_delete(&future->fresh_node);
 	else if (future->watch == watch.number && !future->arrived)
@@ -200,7 +201,6 @@ new_future(CcrDefinition *definition, const CcrItems *items)
 	memset(future, 0, offsetof(CcrFuture, item));
 	future->definition = definition;
 	definition->references++;
-	future->on_missing = ccr_on_missing;
 	if (items)
 	{
 		future->items.n = items->n;
@@ -289,7 +289,6 @@ raise_unknown(int64 id)
 			 errdetail("A request id is good in the session that made it, until the transaction or subtransaction ends in which it was made.")));
 }
 
-/* One whose settling was interrupted by its error has ended, too. */
 static FutureEntry *
 find_entry(int64 id)
 {
@@ -297,17 +296,13 @@ find_entry(int64 id)
 
 	if (entry == NULL)
 		raise_unknown(id);
-	if (entry->future && entry->future->pending == NULL && !entry->future->settled)
-		ccr_future_end(entry->future, CCR_FUTURE_AWAITED);
-	return future_lookup(futures, id);
+	return entry;
 }
 
 CcrFuture *
 ccr_future_find(int64 id)
 {
-	FutureEntry *entry = find_entry(id);
-
-	return entry ? entry->future : NULL;
+	return find_entry(id)->future;
 }
 
 CcrFuture *
@@ -315,8 +310,6 @@ ccr_future_get(int64 id)
 {
 	FutureEntry *entry = find_entry(id);
 
-	if (entry == NULL)
-		raise_unknown(id);
 	if (entry->future == NULL)
 		raise_ended(id, entry->how);
 	return entry->future;
@@ -413,30 +406,36 @@ static void
 read_answer(CcrFuture *future, const CcrAnswered *answered, Kept *kept)
 {
 	CcrDefinition *definition = future->definition;
-	int			on_missing = ccr_on_missing;
 	bool		enter = definition->security_definer || !definition->own_settings;
 	CcrEntered	entered;
 
 	if (enter)
 		ccr_definition_enter(definition, &entered);
-	ccr_on_missing = future->on_missing;
 	interruptible = answered->failure == CCR_FAILURE_NONE && answered->entries[0] &&
 		answered->entries[0]->kind != CCR_ENTRY_ERROR;
-	PG_TRY();
-	{
-		ccr_lookup_read(definition, definition->result, answered, 0, receive_value, kept);
-	}
-	PG_FINALLY();
-	{
-		ccr_on_missing = on_missing;
-	}
-	PG_END_TRY();
+	ccr_lookup_read(definition, definition->result, answered, 0, receive_value, kept);
 	if (enter)
 		ccr_definition_leave(&entered);
 }
 
-void
-ccr_future_settle(CcrFuture *future)
+/*
+ * A check of its value can run any code, which may ask for this very future.
+ */
+static bool
+must_settle(const CcrFuture *future)
+{
+	if (future->settled)
+		return false;
+	if (future->pending == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("request %lld is being awaited", (long long) future->id),
+				 errdetail("A check of its value cannot await it, too.")));
+	return true;
+}
+
+static void
+settle(CcrFuture *future)
 {
 	CcrPending *pending = future->pending;
 	Kept		kept = {.result = future->definition->result,.isnull = true};
@@ -447,8 +446,6 @@ ccr_future_settle(CcrFuture *future)
 	bool		typbyval;
 	TupleDesc	unused;
 
-	if (future->settled)
-		return;
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "concresce answer",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
@@ -456,6 +453,7 @@ ccr_future_settle(CcrFuture *future)
 	/* it is gone even if taking it raises an error */
 	future->pending = NULL;
 	answered = ccr_lookup_take(pending);
+	note_arrival(future);
 	read_answer(future, answered, &kept);
 	if (!kept.isnull)
 	{
@@ -465,10 +463,26 @@ ccr_future_settle(CcrFuture *future)
 		future->byref = !typbyval;
 	}
 	future->isnull = kept.isnull;
-	note_arrival(future);
 	future->settled = true;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
+}
+
+void
+ccr_future_settle(CcrFuture *future)
+{
+	if (!must_settle(future))
+		return;
+	PG_TRY();
+	{
+		settle(future);
+	}
+	PG_CATCH();
+	{
+		ccr_future_end(future, CCR_FUTURE_AWAITED);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -477,8 +491,10 @@ ccr_future_settle(CcrFuture *future)
  * read.
  */
 static void
-keep_error(CcrFuture *future)
+keep_error(int64 id)
 {
+	FutureEntry *entry = future_lookup(futures, id);
+	CcrFuture  *future = entry ? entry->future : NULL;
 	ErrorData  *error;
 
 	MemoryContextSwitchTo(future_context);
@@ -486,6 +502,15 @@ keep_error(CcrFuture *future)
 	FlushErrorState();
 	RollbackAndReleaseCurrentSubTransaction();
 	if (interruptible && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	{
+		/* if its answer is gone, nobody is to wait for it */
+		if (future && !future->settled)
+			ccr_future_end(future, CCR_FUTURE_AWAITED);
+		ReThrowError(error);
+	}
+
+	/* what was done with its value may have ended it */
+	if (future == NULL)
 		ReThrowError(error);
 	future->error = error;
 	note_arrival(future);
@@ -497,14 +522,18 @@ ccr_future_settle_captured(CcrFuture *future, void (*work) (void *), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	int64		id = future->id;
+
 	if (future->error)
 		return;
+	(void) must_settle(future);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
 		interruptible = false;
-		ccr_future_settle(future);
+		if (!future->settled)
+			settle(future);
 		interruptible = true;
 		if (work)
 			work(arg);
@@ -512,7 +541,7 @@ ccr_future_settle_captured(CcrFuture *future, void (*work) (void *), void *arg)
 	}
 	PG_CATCH();
 	{
-		keep_error(future);
+		keep_error(id);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -520,13 +549,14 @@ ccr_future_settle_captured(CcrFuture *future, void (*work) (void *), void *arg)
 }
 
 void
-ccr_future_raise(const CcrFuture *future)
+ccr_future_raise(CcrFuture *future)
 {
 	ErrorData  *error = future->error;
 
 	if (error == NULL)
 		return;
-	ccr_future_end(unconstify(CcrFuture *, future), CCR_FUTURE_AWAITED);
+	future->error = NULL;
+	ccr_future_end(future, CCR_FUTURE_AWAITED);
 	ReThrowError(error);
 }
 
@@ -632,7 +662,7 @@ submit_again(CcrFuture *future)
 	{
 		/* with the subtransaction, its resource owner has dropped it */
 		future->pending = NULL;
-		keep_error(future);
+		keep_error(future->id);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

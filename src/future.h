@@ -35,7 +35,6 @@ typedef struct CcrFuture
 	bool		isnull;			/* or the value */
 	bool		byref;
 	Datum		value;
-	int			on_missing;		/* as it was when submitted */
 
 	uint64		watch;			/* the watch that it is under, if current */
 	bool		fresh;			/* on the watch's list */
@@ -78,7 +77,7 @@ extern void ccr_future_settle_captured(CcrFuture *future, void (*work) (void *),
 									   void *arg);
 
 /* Raise the error of one that is settled and has one. */
-extern void ccr_future_raise(const CcrFuture *future);
+extern void ccr_future_raise(CcrFuture *future);
 
 extern void ccr_future_end(CcrFuture *future, CcrFutureEnd how);
 

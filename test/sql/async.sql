@@ -386,6 +386,52 @@ SELECT sum(s) FROM unnest(concresce.gather((SELECT array_agg(concresce.submit('s
 SELECT calls, misses, batches, batch_size_max FROM concresce.stats WHERE function = 'score(bigint)'::regprocedure;
 RESET concresce.max_size;
 
+-- code that runs while a value is read or converted, and asks for the same request
+CREATE TABLE to_ask (id bigint, command text);
+CREATE FUNCTION ask(value text) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE
+  asked record;
+BEGIN
+  IF value IS NULL THEN RETURN true; END IF;
+  FOR asked IN SELECT * FROM to_ask LOOP
+    RAISE WARNING '%: %', asked.command, regexp_replace(attempt('SELECT ' || asked.command, asked.id), '\{\d+', '{N');
+  END LOOP;
+  RAISE WARNING 'the value is %', value;
+  RETURN true;
+END $$;
+CREATE DOMAIN asking AS text CHECK (ask(VALUE));
+CREATE FUNCTION asking_label(user_id bigint) RETURNS asking LANGUAGE concresce STABLE
+AS $$ SELECT label FROM scores WHERE id = user_id $$;
+CREATE FUNCTION ask_for(lookup regproc, VARIADIC commands text[]) RETURNS bigint LANGUAGE sql AS $$
+  TRUNCATE to_ask;
+  INSERT INTO to_ask SELECT (SELECT concresce.submit(lookup, 3::bigint)), unnest(commands);
+  SELECT id FROM to_ask LIMIT 1;
+$$;
+BEGIN;
+SELECT ask_for('asking_label', 'concresce.cancel($1[1])', 'concresce.await($1[1])', 'concresce.gather($1)',
+  'concresce.wait($1)', 'concresce.wait($1, ''first_exception'')', 'concresce.as_completed($1, NULL::text, true)') AS id \gset
+SELECT concresce.await(:id);
+SELECT attempt('SELECT concresce.await($1[1])', :id);
+SELECT ask_for('asking_label', 'concresce.cancel($1[1])', 'concresce.gather($1)') AS id \gset
+SELECT (concresce.wait(ARRAY[:id], 'first_exception')).done = ARRAY[:id::bigint] AS same;
+SELECT concresce.await(:id);
+SELECT ask_for('asking_label', 'concresce.await($1[1])') AS id \gset
+SELECT result, sqlstate FROM concresce.as_completed(ARRAY[:id], NULL::text, true);
+-- it sees the settings of who awaits
+SET LOCAL concresce.on_missing = error;
+SELECT ask_for('asking_label', 'current_setting(''concresce.on_missing'')') AS id \gset
+SET LOCAL concresce.on_missing = 'null';
+SELECT concresce.await(:id);
+-- a cast: the code gets the value, and the one who asked for the cast nothing
+SELECT ask_for('label', 'concresce.await($1[1])') AS id \gset
+SELECT attempt('SELECT concresce.await($1[1], NULL::asking)', :id);
+SELECT concresce.submit('label', 4) AS other \gset
+SELECT ask_for('label', 'concresce.gather($1)') AS id \gset
+SELECT attempt('SELECT concresce.gather($1, NULL::asking)', :other, :id);
+SELECT ask_for('label', 'concresce.gather($1)') AS id \gset
+SELECT attempt('SELECT concresce.as_completed($1, NULL::asking, true)', :id);
+COMMIT;
+
 -- nothing is left
 DO $$
 BEGIN
@@ -401,9 +447,10 @@ SELECT used FROM concresce.memory();
 DROP SERVER far CASCADE;
 DROP SCHEMA far CASCADE;
 DROP FUNCTION score, strict_score, label, small_score, row_of, out_of, digits, json_of, divided, noted, whole, all_of, some_record, must,
-  owned, owned_watched, attempt;
-DROP DOMAIN watched, small;
-DROP FUNCTION checked;
+  owned, owned_watched, asking_label, ask_for, attempt;
+DROP DOMAIN watched, small, asking;
+DROP FUNCTION checked, ask;
+DROP TABLE to_ask;
 DROP TYPE pair, other_pair, triple;
 REVOKE CREATE ON SCHEMA public FROM regress_ccr_async_owner;
 DROP ROLE regress_ccr_async, regress_ccr_async_owner;
