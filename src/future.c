@@ -79,9 +79,6 @@ static struct
 	int			worker;			/* a collector that has some of them */
 } watch = {.number = 1};
 
-/* An error that says "canceled" comes from here, not from a call. */
-static bool interruptible = false;
-
 static void note_arrival(CcrFuture *future);
 
 /* ------------------------------------------------------------ transactions */
@@ -411,8 +408,6 @@ read_answer(CcrFuture *future, const CcrAnswered *answered, Kept *kept)
 
 	if (enter)
 		ccr_definition_enter(definition, &entered);
-	interruptible = answered->failure == CCR_FAILURE_NONE && answered->entries[0] &&
-		answered->entries[0]->kind != CCR_ENTRY_ERROR;
 	ccr_lookup_read(definition, definition->result, answered, 0, receive_value, kept);
 	if (enter)
 		ccr_definition_leave(&entered);
@@ -487,8 +482,6 @@ ccr_future_settle(CcrFuture *future)
 
 /*
  * Keep the error that was caught, unless somebody wants this session to stop.
- * A call's own timeout has the same SQLSTATE, but comes before the value is
- * read.
  */
 static void
 keep_error(int64 id)
@@ -501,7 +494,7 @@ keep_error(int64 id)
 	error = CopyErrorData();
 	FlushErrorState();
 	RollbackAndReleaseCurrentSubTransaction();
-	if (interruptible && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !ccr_lookup_raised(error))
 	{
 		/* if its answer is gone, nobody is to wait for it */
 		if (future && !future->settled)
@@ -531,10 +524,8 @@ ccr_future_settle_captured(CcrFuture *future, void (*work) (void *), void *arg)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		interruptible = false;
 		if (!future->settled)
 			settle(future);
-		interruptible = true;
 		if (work)
 			work(arg);
 		ReleaseCurrentSubTransaction();
@@ -654,7 +645,6 @@ submit_again(CcrFuture *future)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		interruptible = true;
 		(void) ccr_lookup_ready(future->pending);
 		ReleaseCurrentSubTransaction();
 	}

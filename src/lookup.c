@@ -911,6 +911,15 @@ ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
 	error_context_stack = callback.previous;
 }
 
+/* Whatever else says "canceled" may be about this session. */
+bool
+ccr_lookup_raised(const ErrorData *error)
+{
+	return error->funcname != NULL &&
+		(strcmp(error->funcname, "ccr_error_throw") == 0 ||
+		 strcmp(error->funcname, "timed_out") == 0);
+}
+
 /* ------------------------------------------------------------------ forget */
 
 void

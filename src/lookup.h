@@ -117,6 +117,12 @@ extern void ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
 							CcrReceive receive, void *arg);
 
 /*
+ * Was this error raised for a call that failed?  Its SQLSTATE may be that of an
+ * interrupt of this session.
+ */
+extern bool ccr_lookup_raised(const ErrorData *error);
+
+/*
  * Let later identical calls start flights of their own: those like the one
  * item, or all if there is none; of all lookups of this database if definition
  * is NULL.

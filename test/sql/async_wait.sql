@@ -166,6 +166,26 @@ SELECT pg_advisory_unlock(101);
 SELECT concresce.await(:id);
 COMMIT;
 
+-- nor is it taken for an error of the call, though the value is being checked, by code that has caught one
+CREATE FUNCTION lingers(value int) RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN
+  IF value IS NULL THEN RETURN true; END IF;
+  RAISE WARNING '%', attempt('SELECT concresce.await(concresce.submit(''fails'', 0))');
+  PERFORM pg_sleep(60);
+  RETURN true;
+END $$;
+CREATE DOMAIN lingering AS int CHECK (lingers(VALUE));
+CREATE FUNCTION slow(a int) RETURNS lingering LANGUAGE concresce STABLE AS 'SELECT slow.a';
+BEGIN;
+SELECT concresce.submit('slow', 1) AS id \gset
+SAVEPOINT a;
+SET LOCAL statement_timeout = '2s';
+SELECT concresce.as_completed(ARRAY[:id]::bigint[], NULL::int, true);
+ROLLBACK TO a;
+SELECT attempt('SELECT concresce.await($1[1])', :id);
+SELECT concresce.wait('{}');
+COMMIT;
+
 -- what a transaction or a subtransaction leaves open ends with it
 SELECT pg_advisory_lock(101), pg_advisory_lock(102), pg_advisory_lock(103);
 BEGIN;
@@ -239,6 +259,7 @@ SELECT dblink_exec('other', 'COMMIT'), dblink_disconnect('other');
 SELECT counters() IS NOT NULL AS at_rest;
 SELECT sum(active + queued), (SELECT count(*) FROM concresce.in_flight) AS open, (SELECT used FROM concresce.memory()) FROM concresce.stats;
 
-DROP FUNCTION one, two, three, fails, write, unfit, far_waits, places, attempt;
-DROP DOMAIN small;
+DROP FUNCTION one, two, three, fails, write, unfit, slow, far_waits, places, attempt;
+DROP DOMAIN small, lingering;
+DROP FUNCTION lingers;
 CALL clean_up();
