@@ -591,6 +591,14 @@ mark_unreachable(CcrQueue *queue, const CcrError *error)
 	ccr_kept_release(kept);
 }
 
+/* A foreign server can come back, a database or role that is dropped cannot. */
+static bool
+is_gone(const CcrPool *pool, const CcrError *error)
+{
+	return pool->local && (error->sqlstate == ERRCODE_UNDEFINED_DATABASE ||
+						   error->sqlstate == ERRCODE_UNDEFINED_OBJECT);
+}
+
 static void
 could_not_connect(CcrPool *pool, const CcrError *error)
 {
@@ -608,7 +616,9 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	{
 		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
 
-		if (queue->source->enqueued)
+		if (queue->source->enqueued && is_gone(pool, error))
+			ccr_batch_discard_waiting(queue, error);
+		else if (queue->source->enqueued)
 		{
 			mark_unreachable(queue, error);
 			keeps = true;
