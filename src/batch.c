@@ -795,25 +795,49 @@ ccr_batch_stop(CcrBatch *batch, const CcrError *error)
 	fail(batch, error);
 }
 
+/* What waits, or some of it, as a batch that is not sent. */
+static CcrBatch *
+take_waiting(CcrQueue *queue)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "concresce batch",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	CcrBatch   *batch = palloc0(sizeof(CcrBatch));
+
+	batch->context = context;
+	batch->queue = queue;
+	batch->flights = ccr_queue_take(queue, batch, &batch->n);
+	MemoryContextSwitchTo(old);
+	queue->flying++;
+	return batch;
+}
+
 void
 ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error)
 {
-	while (queue->nwaiting > 0 || !dlist_is_empty(&queue->groups))
+	while (!ccr_queue_empty(queue))
 	{
-		MemoryContext context = AllocSetContextCreate(TopMemoryContext,
-													  "concresce batch",
-													  ALLOCSET_DEFAULT_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(context);
-		CcrBatch   *batch = palloc0(sizeof(CcrBatch));
+		CcrBatch   *batch = take_waiting(queue);
 
-		batch->context = context;
-		batch->queue = queue;
-		batch->flights = ccr_queue_take(queue, batch, &batch->n);
-		MemoryContextSwitchTo(old);
-		queue->flying++;
 		if (batch->n > 0)
 			fail(batch, error);
 		else
 			free_batch(batch);
+	}
+}
+
+void
+ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error)
+{
+	/* no group is to be waited for */
+	ccr_queue_hurry(queue, true);
+	while (!ccr_queue_empty(queue))
+	{
+		CcrBatch   *batch = take_waiting(queue);
+
+		for (int i = 0; i < batch->n; i++)
+			ccr_discard_log(queue->source, batch->flights[i]->item, error);
+		fail(batch, error);
 	}
 }

@@ -136,6 +136,13 @@ ccr_guc_malloc(size_t size)
 #endif
 }
 
+/* Slots can be synchronized since 17. */
+#if PG_VERSION_NUM >= 170000
+#define ccr_drop_temporary_slots()	ReplicationSlotCleanup(false)
+#else
+#define ccr_drop_temporary_slots()	ReplicationSlotCleanup()
+#endif
+
 /* The number of a PGPROC: MyProcNumber since 17. */
 static inline int
 ccr_my_procno(void)

@@ -172,7 +172,7 @@ ccr_discard_log(const CcrSource *source, const CcrItem *item,
 			 errdetail("It was called with (%s).%s%s", shown_arguments(source, item),
 					   error->detail ? " " : "", error->detail ? error->detail : ""),
 			 error->hint ? errhint("%s", error->hint) : 0,
-			 errcontext("server \"%s\"", source->server_name)));
+			 source->server_name[0] ? errcontext("server \"%s\"", source->server_name) : 0));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

@@ -14,7 +14,8 @@
  * of a table, so that no SET ROLE, temporary table or deferred trigger gets
  * out of it.  What a job may leave behind nevertheless is taken away before
  * the next one, which may belong to another lookup: settings, locks,
- * sequences' last values, objects in pg_temp.
+ * sequences' last values, the seed of random(), temporary replication slots,
+ * objects in pg_temp.
  *
  * An error ends the job and is sent as its reply.  What ends the process is
  * noted in its seat.
@@ -30,9 +31,11 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_db_role_setting.h"
 #include "commands/sequence.h"
+#include "common/pg_prng.h"
 #include "compat.h"
 #include "executor.h"
 #include "executor/spi.h"
+#include "jit/jit.h"
 #include "job.h"
 #include "libpq/pqsignal.h"
 #include "mb/pg_wchar.h"
@@ -41,11 +44,13 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "replication/slot.h"
 #include "seat.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -170,6 +175,9 @@ become_role(Oid roleid)
 	table_close(rel, AccessShareLock);
 
 	set_for_good("session_authorization", GetUserNameFromId(roleid, false));
+
+	/* a role may have been set for it, by which is_superuser goes, too */
+	set_for_good("role", "none");
 	set_for_good("application_name", CCR_EXECUTOR_NAME);
 
 	/* arguments and results are in the encoding of the database */
@@ -534,11 +542,16 @@ run_job(const CcrJob *job)
 static void
 tidy_up(void)
 {
+	float8		seed = pg_prng_double(&pg_global_prng_state);
 	Oid			temp;
 	Oid			temp_toast;
 
 	LockReleaseAll(USER_LOCKMETHOD, true);
 	ResetSequenceCaches();
+	(void) DirectFunctionCall1(setseed, Float8GetDatum(seed));
+	if (MyReplicationSlot)
+		ReplicationSlotRelease();
+	ccr_drop_temporary_slots();
 	GetTempNamespaceState(&temp, &temp_toast);
 	if (!OidIsValid(temp))
 		return;
@@ -652,6 +665,7 @@ do_job(const CcrJob *job)
 		FlushErrorState();
 		HOLD_INTERRUPTS();
 		AbortCurrentTransaction();
+		jit_reset_after_error();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();

@@ -1073,8 +1073,10 @@ log_left(CcrQueue *queue)
 		ereport(WARNING,
 				(errmsg("%u enqueued items of lookup %s are lost at shutdown",
 						n, queue->source->function_name),
+				 queue->source->server_name[0] ?
 				 errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
-						   queue->source->server_name)));
+						   queue->source->server_name) :
+				 errdetail("They could not be run within \"concresce.drain_timeout\".")));
 }
 
 void

@@ -42,6 +42,7 @@
 #define CCR_EXECUTOR_IDLE	2000	/* ms until an idle executor is ended: those
 								 * who want its database for themselves wait
 								 * 5 s */
+#define CCR_EXECUTOR_LIFE	(10 * 60 * 1000)	/* ms until it is renewed */
 #define CCR_TURN			100 /* ms that an executor goes on for while other
 								 * roles have none: starting one takes long */
 #define CCR_TURN_IDLE		5	/* ms without work that end the turn */
@@ -484,13 +485,23 @@ had_its_turn(const CcrLink *link)
 		TimestampDifferenceExceeds(link->connected_at, GetCurrentTimestamp(), CCR_TURN);
 }
 
+/* The settings that ALTER ROLE has made since are those of a new session. */
+static bool
+is_outworn(const CcrLink *link)
+{
+	return link->pool->local &&
+		TimestampDifferenceExceeds(link->connected_at, GetCurrentTimestamp(),
+								   CCR_EXECUTOR_LIFE);
+}
+
 static void
 become_idle(CcrLink *link)
 {
 	CcrPool    *pool = link->pool;
 
 	if (link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
-		useful_links(pool) > link_limit(pool) || had_its_turn(link))
+		useful_links(pool) > link_limit(pool) || had_its_turn(link) ||
+		is_outworn(link))
 		close_link(link);
 	else
 	{
@@ -591,6 +602,14 @@ mark_unreachable(CcrQueue *queue, const CcrError *error)
 	ccr_kept_release(kept);
 }
 
+/* A foreign server can come back, a database or role that is dropped cannot. */
+static bool
+is_gone(const CcrPool *pool, const CcrError *error)
+{
+	return pool->local && (error->sqlstate == ERRCODE_UNDEFINED_DATABASE ||
+						   error->sqlstate == ERRCODE_UNDEFINED_OBJECT);
+}
+
 static void
 could_not_connect(CcrPool *pool, const CcrError *error)
 {
@@ -608,7 +627,9 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	{
 		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
 
-		if (queue->source->enqueued)
+		if (queue->source->enqueued && is_gone(pool, error))
+			ccr_batch_discard_waiting(queue, error);
+		else if (queue->source->enqueued)
 		{
 			mark_unreachable(queue, error);
 			keeps = true;

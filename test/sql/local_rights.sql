@@ -160,6 +160,18 @@ FROM (SELECT backend() AS first,
  look('count(*) FROM pg_cursors WHERE name = ''mine''') AS cursors,
  look('count(*) FROM pg_listening_channels()') AS channels,
  backend() AS second OFFSET 0) AS tried \gx
+-- the seed of random(), temporary replication slots
+RESET ROLE;
+ALTER ROLE regress_ccr_caller REPLICATION;
+SET ROLE regress_ccr_caller;
+SELECT first = second AS same_executor, done, one <> other AS random, slots
+FROM (SELECT backend() AS first,
+ escape('SELECT setseed(0.5)', 'SELECT pg_create_physical_replication_slot(''regress_ccr_slot'', true, true)') AS done,
+ look('random()') AS one,
+ escape('SELECT setseed(0.5)') AS again,
+ look('random()') AS other,
+ look('count(*) FROM pg_replication_slots WHERE slot_name = ''regress_ccr_slot''') AS slots,
+ backend() AS second OFFSET 0) AS tried;
 -- also if it fails
 CREATE FUNCTION leave_and_fail() RETURNS int LANGUAGE concresce VOLATILE
 AS $$ SELECT 1 / length(set_config('work_mem', '4MB', false)) / (pg_advisory_lock(4711)::text = '')::int / 0 $$;
@@ -181,7 +193,14 @@ ALTER ROLE regress_ccr_member SET work_mem = '5MB';
 SET ROLE regress_ccr_member;
 SELECT look('current_setting(''work_mem'')');
 RESET ROLE;
+-- but for a role, which would make it look like another one
+CREATE ROLE regress_ccr_definer NOLOGIN;
+SELECT format('ALTER ROLE regress_ccr_definer SET role = %I', current_user) AS command \gset
+:command;
+SET ROLE regress_ccr_definer;
+SELECT who(), look('current_setting(''role'')');
+RESET ROLE;
 
 RESET search_path;
 DROP SCHEMA s CASCADE;
-DROP ROLE regress_ccr_member, regress_ccr_caller, regress_ccr_owner;
+DROP ROLE regress_ccr_member, regress_ccr_caller, regress_ccr_owner, regress_ccr_definer;

@@ -105,3 +105,10 @@ SELECT shape('SELECT id, score(k) FROM (SELECT * FROM few ORDER BY id FOR UPDATE
 -- nothing is left
 SELECT count(*) FROM concresce.in_flight;
 SELECT used FROM concresce.memory();
+
+DROP VIEW barred;
+DROP TABLE parted, twice;
+DROP CAST (wrapped AS int);
+DROP FUNCTION width(wrapped), pairs, measure;
+DROP TYPE wrapped, pair;
+CALL clean_up();

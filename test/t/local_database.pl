@@ -172,6 +172,50 @@ like($session->{stderr}, qr/ERROR:  /, 'the lookup of a role that was dropped is
 $session->quit;
 $node->safe_psql('postgres', 'DROP DATABASE d');
 
+# ---- what is enqueued for nobody -------------------------------------------
+
+# Once the role or the database is gone, so is what was enqueued for it: it is
+# not tried for ever.
+make_database('d');
+$node->safe_psql('d', <<'EOF_SQL');
+CREATE ROLE gone;
+CREATE TABLE written_later (n int);
+GRANT ALL ON written_later TO PUBLIC;
+CREATE FUNCTION later(n int) RETURNS void LANGUAGE concresce VOLATILE
+AS 'INSERT INTO written_later SELECT unnest(collect(n))';
+EOF_SQL
+my $offset = -s $node->logfile;
+$session = $node->background_psql('d', on_error_stop => 0);
+$session->query_safe(<<'EOF_SQL');
+SET concresce.max_window = '60s';
+SELECT concresce.enqueue('later', i) FROM generate_series(4, 5) i;
+SET ROLE gone;
+SELECT concresce.enqueue('later', i) FROM generate_series(1, 3) i;
+RESET ROLE;
+DROP OWNED BY gone;
+DROP ROLE gone;
+EOF_SQL
+$session->query('SELECT concresce.flush()');
+like($session->{stderr}, qr/ERROR:  3 of 5 enqueued items of lookup later\(integer\) were discarded/,
+	'what a role has enqueued that was dropped is discarded');
+$session->{stderr} = '';
+is($session->query_safe('SELECT count(*) FROM written_later'), 2, 'what others have is written');
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset),
+	qr/WARNING:  discarded an enqueued item of lookup later\(integer\): could not start a local executor\n.*DETAIL:  It was called with \('3'\)\. invalid role OID/,
+	'the log tells of it');
+
+# As long as the database is there, it is tried again.
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'concresce executor'");
+$node->safe_psql('postgres', 'ALTER DATABASE d ALLOW_CONNECTIONS false');
+$session->query_safe('SET concresce.max_window = 0; SELECT concresce.enqueue(\'later\', 7)');
+$node->wait_for_log(qr/FATAL:  database "d" is not currently accepting connections/, $offset);
+is($session->query_safe(q{SELECT queued, discarded FROM concresce.stats WHERE function = 'later(int)'::regprocedure}), '1|3',
+	'while the database lets nobody in, it waits');
+$session->quit;
+$node->safe_psql('postgres', 'DROP DATABASE d');
+ok($node->poll_query_until('postgres', 'SELECT used = 0 FROM concresce.memory()'), 'what was enqueued in a database is discarded with it');
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset), qr/DETAIL:  It was called with \('7'\)\. database \d+ does not exist/, 'the log tells of that');
+
 # ---- a foreign lookup within a local one, and the other way round ----------
 
 $node->safe_psql('postgres', $lookups =~ s/CREATE EXTENSION concresce;//r);
