@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "flight.h"
 #include "local.h"
+#include "lockfile.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -752,7 +753,7 @@ end_or_drain(void)
 
 	if (!draining)
 	{
-		if (!ccr_shutdown_begun())
+		if (!ccr_lockfile_stopping())
 			leave();
 		draining = true;
 		drain_until = TimestampTzPlusMilliseconds(now, ccr_drain_timeout);
