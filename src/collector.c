@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "flight.h"
 #include "local.h"
+#include "lockfile.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -269,6 +270,9 @@ start(void)
 	before_shmem_exit(fail_what_is_held, 0);
 	pg_atomic_fetch_add_u32(&worker->generation, 1);
 	worker->started = GetCurrentTimestamp();
+
+	/* ended during a smart shutdown, and started again, as there are clients */
+	pg_atomic_write_u32(&worker->closed, 0);
 	pg_atomic_write_u32(&worker->proc, ccr_my_procno() + 1);
 	pg_memory_barrier();
 	wake_waiters();
@@ -440,10 +444,12 @@ admit_held(void *arg)
 	qsort(requests, n, sizeof(CcrRequest *), older_first);
 	for (int i = 0; i < n; i++)
 	{
+		/* it may be gone, if it had been stopped by force */
+		CcrFingerprint fingerprint = requests[i]->fingerprint;
 		CcrQueue   *queue;
 
 		take_request(requests[i]);
-		queue = ccr_queue_find(&requests[i]->fingerprint);
+		queue = ccr_queue_find(&fingerprint);
 		if (queue)
 		{
 			ccr_queue_hurry(queue, false);
@@ -747,7 +753,7 @@ end_or_drain(void)
 
 	if (!draining)
 	{
-		if (!ccr_shutdown_begun())
+		if (!ccr_lockfile_stopping())
 			leave();
 		draining = true;
 		drain_until = TimestampTzPlusMilliseconds(now, ccr_drain_timeout);
@@ -765,7 +771,8 @@ end_or_drain(void)
 	pg_memory_barrier();
 	if (pg_atomic_read_u64(&worker->unsettled) > 0)
 	{
-		(void) take_mail();
+		while (!take_mail())
+			;
 		ccr_flights_log_left();
 	}
 	leave();

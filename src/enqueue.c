@@ -23,6 +23,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "compat.h"
 #include "flush.h"
@@ -39,7 +40,7 @@ PG_FUNCTION_INFO_V1(concresce_enqueue);
 
 #define CCR_PARCEL_ITEMS	1024
 #define CCR_PARCEL_BYTES	(256 * 1024)
-#define CCR_OPEN_PARCELS	8	/* looked at for one to add to */
+#define CCR_OPEN_PARCELS	64	/* looked at for one to add to */
 
 typedef struct Parcel
 {
@@ -47,7 +48,8 @@ typedef struct Parcel
 	SubTransactionId subxact;
 	CcrLane    *lane;
 	CcrItems	items;
-	CcrKept    *kept;			/* these two once it is being admitted */
+	int			share;			/* these three once it is being admitted */
+	CcrKept    *kept;
 	CcrRequest *request;
 } Parcel;
 
@@ -65,6 +67,7 @@ static MemoryContext parcel_context = NULL; /* of this transaction */
 static Size parcel_bytes = 0;	/* that they will take on the heap */
 static Share *shares = NULL;
 static int	nshares = 0;
+static bool admitted = false;	/* the transaction is about to commit */
 static CcrTurn *waiting_turn = NULL;	/* that we wait for, or hold */
 static uint32 wait_event_room;
 
@@ -123,11 +126,13 @@ has_room(const Parcel *parcel, const CcrItems *items)
 static void
 append_items(Parcel *parcel, const CcrItems *items)
 {
-	parcel_bytes -= heap_bytes(parcel);
+	Size		before = heap_bytes(parcel);
+
+	/* which may raise an error */
 	appendBinaryStringInfo(&parcel->items.buf, items->buf.data, items->buf.len);
 	parcel->items.n += items->n;
 	ccr_flush_uncommitted += items->n;
-	parcel_bytes += heap_bytes(parcel);
+	parcel_bytes += heap_bytes(parcel) - before;
 }
 
 static Parcel *
@@ -201,7 +206,8 @@ me(void)
 	return ccr_my_procno() + 1;
 }
 
-static Share *
+/* Its index. */
+static int
 share_of(CcrLane *lane)
 {
 	CcrCounters *counters = ccr_route_counters(lane->route);
@@ -209,18 +215,18 @@ share_of(CcrLane *lane)
 
 	for (int i = 0; i < nshares; i++)
 		if (shares[i].counters == counters)
-			return &shares[i];
+			return i;
 	if (shares == NULL)
 		shares = MemoryContextAlloc(parcel_context, 4 * sizeof(Share));
 	else if (nshares >= 4 && (nshares & (nshares - 1)) == 0)
 		shares = repalloc(shares, 2 * nshares * sizeof(Share));
-	share = &shares[nshares++];
+	share = &shares[nshares];
 	share->counters = counters;
 	share->worker = &ccr_mailboxes[lane->route->worker];
 	share->lane = lane;
 	share->n = 0;
 	share->taken = false;
-	return share;
+	return nshares++;
 }
 
 static void
@@ -350,28 +356,31 @@ wait_for_places(Share *share, TimestampTz start)
 
 /*
  * The source is kept once for all requests that name it.  If it could not be
- * reached, a request that is made now brings addresses looked up anew.
+ * reached, a request that is made now brings addresses looked up anew, if there
+ * are any: the kept ones may come to life again.  False: no memory.
  */
-static CcrKept *
-keep_source(CcrRoute *route, const CcrFingerprint *fingerprint, StringInfo fresh)
+static bool
+keep_source(Parcel *parcel, const CcrFingerprint *fingerprint, StringInfo fresh)
 {
-	CcrKept    *kept = ccr_kept_find(fingerprint);
+	CcrRoute   *route = parcel->lane->route;
+	uint32		stale = 1;
 	StringInfoData buf;
 
-	if (kept)
+	if (parcel->kept)
+		return true;
+	parcel->kept = ccr_kept_find(fingerprint);
+	if (parcel->kept)
 	{
-		uint32		stale = 1;
-
-		if (pg_atomic_read_u32(&kept->stale) != 0 &&
-			pg_atomic_compare_exchange_u32(&kept->stale, &stale, 0))
-			ccr_route_describe(route, fresh);
-		return kept;
+		if (pg_atomic_read_u32(&parcel->kept->stale) != 0 &&
+			pg_atomic_compare_exchange_u32(&parcel->kept->stale, &stale, 0))
+			ccr_route_describe(route, fresh, true);
+		return true;
 	}
-	ccr_route_describe(route, &buf);
-	kept = ccr_kept_add(fingerprint, buf.data, buf.len);
+	ccr_route_describe(route, &buf, false);
+	parcel->kept = ccr_kept_add(fingerprint, buf.data, buf.len);
 	explicit_bzero(buf.data, buf.len);
 	pfree(buf.data);
-	return kept;
+	return parcel->kept != NULL;
 }
 
 /* False: no memory. */
@@ -388,9 +397,7 @@ make_request(Parcel *parcel)
 	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > memory_limit())
 		return false;
 	sender = ccr_flush_sender(lane->definition, route->worker);
-	if (sender && parcel->kept == NULL)
-		parcel->kept = keep_source(route, &fingerprint, &fresh);
-	if (parcel->kept == NULL)
+	if (sender == NULL || !keep_source(parcel, &fingerprint, &fresh))
 		return false;
 	request = ccr_request_new(CCR_REQUEST_ENQUEUED, parcel->items.n, parcel->items.buf.len,
 							  fresh.data, fresh.len);
@@ -406,7 +413,7 @@ make_request(Parcel *parcel)
 	request->worker = route->worker;
 	request->function = lane->function;
 	request->fingerprint = fingerprint;
-	request->counters = share_of(lane)->counters - ccr_counters;
+	request->counters = shares[parcel->share].counters - ccr_counters;
 	request->roleid = lane->roleid;
 	request->max_size = lane->settings.max_size;
 	request->max_bytes = lane->settings.max_bytes;
@@ -479,15 +486,16 @@ give_back_all(void)
 {
 	stop_waiting();
 	free_requests();
+	give_back_places();
+
+	/* a collector that drains may have waited for these items only */
 	for (int i = 0; i < nshares; i++)
 	{
 		uint32		proc = pg_atomic_read_u32(&shares[i].worker->proc);
 
-		/* a collector that drains may wait for these items only */
-		if (shares[i].taken && proc != 0)
+		if (proc != 0)
 			ccr_wake(proc - 1);
 	}
-	give_back_places();
 	ccr_stopped_recount();
 }
 
@@ -520,7 +528,8 @@ admit(void)
 	{
 		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
 
-		share_of(parcel->lane)->n += parcel->items.n;
+		parcel->share = share_of(parcel->lane);
+		shares[parcel->share].n += parcel->items.n;
 	}
 	lacking = take_places(NULL);
 	while (lacking)
@@ -559,6 +568,7 @@ forget_all(void)
 	ccr_flush_uncommitted = 0;
 	shares = NULL;
 	nshares = 0;
+	admitted = false;
 	if (parcel_context)
 		MemoryContextDelete(parcel_context);
 	parcel_context = NULL;
@@ -573,6 +583,7 @@ transaction_event(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 			if (!dlist_is_empty(&parcels))
 				admit();
+			admitted = true;
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			if (!dlist_is_empty(&parcels))
@@ -658,6 +669,25 @@ init_backend(void)
 	done = true;
 }
 
+/*
+ * A parallel worker has a commit of its own, which is none; and what an
+ * extension enqueues after the admission, as it prepares to commit, would not
+ * be admitted.
+ */
+static void
+check_transaction(void)
+{
+	if (IsParallelWorker())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot enqueue in a parallel worker"),
+				 errhint("A function that enqueues must not be marked PARALLEL SAFE.")));
+	if (admitted)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot enqueue while the transaction commits")));
+}
+
 Datum
 concresce_enqueue(PG_FUNCTION_ARGS)
 {
@@ -666,6 +696,7 @@ concresce_enqueue(PG_FUNCTION_ARGS)
 
 	if (ccr_shared == NULL)
 		ccr_shmem_require();
+	check_transaction();
 	init_backend();
 	lane = ccr_lane_get(fcinfo);
 	if (ccr_stopped(MyDatabaseId, lane->function, false))

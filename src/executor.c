@@ -38,6 +38,7 @@
 #include "jit/jit.h"
 #include "job.h"
 #include "libpq/pqsignal.h"
+#include "lockfile.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parser.h"
@@ -150,6 +151,20 @@ cancel_any_job(SIGNAL_ARGS)
 	errno = save_errno;
 }
 
+/*
+ * When the server shuts down, the collector sends what is enqueued first, and
+ * no other executor can be started for that.  It says when it is done.
+ */
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	if (pg_atomic_read_u32(&ccr_my_seat->unwanted) || !ccr_lockfile_stopping())
+		die(postgres_signal_arg);
+	errno = save_errno;
+}
+
 static void
 set_for_good(const char *name, const char *value)
 {
@@ -228,7 +243,7 @@ start(void)
 	replies = shm_mq_attach(ccr_seat_replies(ccr_my_seat), NULL, NULL);
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, handle_sigterm);
 	pqsignal(SIGINT, cancel_any_job);
 	pqsignal(SIGUSR2, cancel_numbered_job);
 	BackgroundWorkerUnblockSignals();

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -44,6 +45,7 @@ get_settings(CcrLaneSettings *s)
 	s->key_source = ccr_key_source;
 	s->server = pstrdup(ccr_server_name);
 	s->key = pstrdup(ccr_key);
+	s->search_path = pstrdup(namespace_search_path);
 }
 
 static bool
@@ -176,11 +178,19 @@ is_valid(const CcrLane *lane)
 	return lane->route && lane->definition->valid && ccr_route_valid(lane->route);
 }
 
+/* Only what runs in this database depends on it. */
+static bool
+same_path(const CcrLane *lane)
+{
+	return lane->route->search_path == NULL ||
+		strcmp(lane->outer.search_path, namespace_search_path) == 0;
+}
+
 static bool
 fits(const CcrLane *lane, FunctionCallInfo fcinfo, Oid roleid, int sec_context)
 {
 	return lane->function == PG_GETARG_OID(0) && is_valid(lane) &&
-		lane->roleid == roleid && lane->sec_context == sec_context &&
+		lane->roleid == roleid && lane->sec_context == sec_context && same_path(lane) &&
 		ccr_arguments_fit(lane->arguments, fcinfo) && are_as(&lane->outer);
 }
 
@@ -189,7 +199,6 @@ ccr_lane_get(FunctionCallInfo fcinfo)
 {
 	Oid			roleid;
 	int			sec_context;
-	int			n = 0;
 	dlist_iter	iter;
 
 	GetUserIdAndSecContext(&roleid, &sec_context);
@@ -202,8 +211,6 @@ ccr_lane_get(FunctionCallInfo fcinfo)
 			dlist_move_head(&lanes, &lane->node);
 			return lane;
 		}
-		if (++n == CCR_MAX_LANES)
-			break;
 	}
 	return new_lane(fcinfo);
 }

@@ -30,6 +30,7 @@ typedef struct CcrLaneSettings
 	int			key_source;
 	char	   *server;
 	char	   *key;
+	char	   *search_path;
 } CcrLaneSettings;
 
 typedef struct CcrLane

@@ -83,7 +83,11 @@ give_up_seat(CcrLocal *local)
 
 	/* not even a body that catches a cancel goes on for nobody */
 	if (local->op != CCR_OP_NONE)
+	{
+		pg_atomic_write_u32(&local->seat->unwanted, 1);
+		pg_memory_barrier();
 		ccr_seat_terminate(local->seat, true);
+	}
 	if (local->jobs)
 		shm_mq_detach(local->jobs);
 	if (local->replies)

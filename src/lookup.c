@@ -312,7 +312,7 @@ submit(CcrPending *pending, TimestampTz now)
 	counters = ccr_route_counters(route);
 	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
 	if (route->described != generation || generation == 0)
-		ccr_route_describe(route, &source);
+		ccr_route_describe(route, &source, false);
 	if (!try_reserve(counters, items->n))
 		wait_for_room(definition, counters, items->n, deadline_from(now, ccr_timeout));
 	if (ccr_stopped(MyDatabaseId, definition->function, false))

@@ -351,7 +351,7 @@ ccr_route_valid(const CcrRoute *route)
 }
 
 void
-ccr_route_describe(CcrRoute *route, StringInfo buf)
+ccr_route_describe(CcrRoute *route, StringInfo buf, bool missing_ok)
 {
 	CcrServer	server = {
 		.name = unconstify(char *, route->source->server_name),
@@ -365,7 +365,7 @@ ccr_route_describe(CcrRoute *route, StringInfo buf)
 	char	   *hostaddrs;
 	char	   *ports;
 
-	if (ccr_server_addresses(&server, &hosts, &hostaddrs, &ports))
+	if (ccr_server_addresses(&server, &hosts, &hostaddrs, &ports, missing_ok))
 	{
 		source.hosts = hosts;
 		source.hostaddrs = hostaddrs;

@@ -60,8 +60,12 @@ extern void ccr_route_check(const CcrDefinition *definition);
  */
 extern bool ccr_route_isolates;
 
-/* The description of its source, with fresh addresses; palloc'd. */
-extern void ccr_route_describe(CcrRoute *route, StringInfo buf);
+/*
+ * The description of its source, with fresh addresses; palloc'd.  missing_ok:
+ * without any, if there are none.
+ */
+extern void ccr_route_describe(CcrRoute *route, StringInfo buf,
+							   bool missing_ok);
 
 /* Entry of the counters. */
 extern CcrCounters *ccr_route_counters(CcrRoute *route);

@@ -671,7 +671,7 @@ any_lookup_needed(List *hosts, List *hostaddrs)
 
 bool
 ccr_server_addresses(const CcrServer *server, char **host, char **hostaddr,
-					 char **port)
+					 char **port, bool missing_ok)
 {
 	const char *host_option = get_option(server, "host");
 	const char *hostaddr_option = get_option(server, "hostaddr");
@@ -713,6 +713,8 @@ ccr_server_addresses(const CcrServer *server, char **host, char **hostaddr,
 		}
 	}
 
+	if (lists.nentries == 0 && missing_ok)
+		return false;
 	if (lists.nentries == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),

@@ -40,9 +40,10 @@ extern CcrServer *ccr_server_resolve(const char *name, Oid roleid);
  * blocking.  Returns false if there is nothing to look up.  Otherwise the
  * lists that take the place of the options host, port and hostaddr: one entry
  * for each address, in the order given; a single port (or "", none given) is
- * that of all.  Raises 08001 if no host resolves.
+ * that of all.  If no host resolves: false, if that is ok, else 08001.
  */
 extern bool ccr_server_addresses(const CcrServer *server, char **host,
-								 char **hostaddr, char **port);
+								 char **hostaddr, char **port,
+								 bool missing_ok);
 
 #endif							/* CCR_SERVER_H */

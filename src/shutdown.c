@@ -1,11 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * shutdown.c
- *	  Whether this server is being shut down, and what cannot work then.
- *
- * A background worker gets SIGTERM when the server shuts down, and also when
- * somebody means the worker alone.  Which of the two it is only the postmaster
- * knows; before it sends the signal, it writes its state to its lock file.
+ *	  What cannot work while this server is being shut down.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,24 +10,6 @@
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "shutdown.h"
-#include "storage/fd.h"
-#include "utils/pidfile.h"
-
-bool
-ccr_shutdown_begun(void)
-{
-	FILE	   *file = AllocateFile("postmaster.pid", "r");
-	char		line[MAXPGPATH];
-	bool		begun = false;
-
-	if (file == NULL)
-		return false;
-	for (int i = 1; fgets(line, sizeof(line), file); i++)
-		if (i == LOCK_FILE_LINE_PM_STATUS)
-			begun = strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
-	FreeFile(file);
-	return begun;
-}
 
 static const char *
 option(const CcrReach *reach, const char *keyword)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * shutdown.h
- *	  Whether this server is being shut down, and what cannot work then.
+ *	  What cannot work while this server is being shut down.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,9 +9,6 @@
 #define CCR_SHUTDOWN_H
 
 #include "remote.h"
-
-/* Has a smart or fast shutdown begun?  Asks the file system. */
-extern bool ccr_shutdown_begun(void);
 
 /* Do all of these addresses lead to this very server? */
 extern bool ccr_shutdown_is_own_server(const CcrReach *reach);

@@ -244,7 +244,22 @@ foreach my $mode (qw(fast smart))
 	is(arrived(), '500|500', "$mode shutdown: they are sent first");
 	$node->start;
 }
-$node->append_conf('postgresql.conf', "concresce.max_window = 0\nconcresce.drain_timeout = '1s'");
+
+# Local executors stay for what is enqueued.
+$node->append_conf('postgresql.conf', "concresce.max_window = 0");
+$node->reload;
+$node->safe_psql('postgres', 'CREATE TABLE here (n int); CREATE FUNCTION log_here(n int) RETURNS void LANGUAGE concresce'
+	  . " SET concresce.max_size = 10 AS 'INSERT INTO here SELECT unnest(collect(n)) FROM pg_sleep(0.1)'");
+foreach my $mode (qw(fast smart))
+{
+	attempt($node, "SELECT concresce.enqueue('log_here', i) FROM generate_series(1, 300) i");
+	poll($node, 'SELECT count(*) > 0 FROM here');
+	$node->stop($mode);
+	$node->start;
+	is($node->safe_psql('postgres', 'WITH d AS (DELETE FROM here RETURNING n) SELECT count(*), count(DISTINCT n) FROM d'),
+		'300|300', "$mode shutdown: local ones are run first");
+}
+$node->append_conf('postgresql.conf', "concresce.drain_timeout = '1s'");
 $node->reload;
 $far->stop('fast');
 attempt($node, enqueue('log_event', '1, 7') . ';' . enqueue('log_gate', '1, 3'));
