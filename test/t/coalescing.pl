@@ -103,8 +103,10 @@ my $before = $node->safe_psql('postgres', 'SELECT sum(calls) FROM concresce.stat
 is(answered($node), $before - 1, 'every call is counted once');
 
 $gate = close_gate($node);
-@calls = call_all($node, 4, 'SELECT gate(:i % 2)');
-in_flight(4, 2, 'calls in flight');
+@calls = call_all($node, 2, 'SELECT gate(1)');
+in_flight(2, 1, 'calls in flight');
+push @calls, call_all($node, 2, 'SELECT gate(2)');
+in_flight(4, 2, 'and others, in a batch of their own');
 $node->safe_psql('postgres', 'SELECT concresce.reset_stats()');
 is($node->safe_psql('postgres', "SELECT calls, errors, active + queued FROM concresce.stats WHERE function::text = 'gate(integer)'"),
 	'4|0|4', 'a reset during a flight: those calls are still open');
