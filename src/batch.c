@@ -826,3 +826,18 @@ ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error)
 			free_batch(batch);
 	}
 }
+
+void
+ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error)
+{
+	/* no group is to be waited for */
+	ccr_queue_hurry(queue, true);
+	while (!ccr_queue_empty(queue))
+	{
+		CcrBatch   *batch = take_waiting(queue);
+
+		for (int i = 0; i < batch->n; i++)
+			ccr_discard_log(queue->source, batch->flights[i]->item, error);
+		fail(batch, error);
+	}
+}

@@ -53,4 +53,7 @@ extern void ccr_batch_stop(CcrBatch *batch, const CcrError *error);
 /* Fail what waits in a queue. */
 extern void ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error);
 
+/* The same for enqueued items, each of which the log is told of. */
+extern void ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error);
+
 #endif							/* CCR_BATCH_H */

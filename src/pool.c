@@ -602,20 +602,6 @@ mark_unreachable(CcrQueue *queue, const CcrError *error)
 	ccr_kept_release(kept);
 }
 
-/* Fail all that waits; said of enqueued items once, not for each. */
-static void
-fail_queue(CcrQueue *queue, const CcrError *error, const char *why)
-{
-	if (queue->source->enqueued && (queue->flying > 0 || !ccr_queue_empty(queue)))
-		ereport(WARNING,
-				(errcode(error->sqlstate),
-				 errmsg("discarding all enqueued items of lookup %s, as %s",
-						queue->source->function_name, why),
-				 error->detail ? errdetail("%s", error->detail) : 0));
-	ccr_queue_hurry(queue, true);
-	ccr_batch_fail_waiting(queue, error);
-}
-
 /*
  * The role or the database that an executor was to run in was dropped, so none
  * will ever start.
@@ -644,13 +630,15 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	{
 		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
 
-		if (queue->source->enqueued && !is_gone(pool, error))
+		if (queue->source->enqueued && is_gone(pool, error))
+			ccr_batch_discard_waiting(queue, error);
+		else if (queue->source->enqueued)
 		{
 			mark_unreachable(queue, error);
 			keeps = true;
 		}
 		else
-			fail_queue(queue, error, "its role or database was dropped");
+			ccr_batch_fail_waiting(queue, error);
 		ccr_pool_check(queue);
 	}
 
@@ -928,7 +916,13 @@ stop_pool(CcrPool *pool)
 
 		if (!to_be_stopped(queue))
 			continue;
-		fail_queue(queue, &error, "it is being stopped");
+		if (queue->source->enqueued && (queue->flying > 0 || !ccr_queue_empty(queue)))
+			ereport(WARNING,
+					(errcode(ERRCODE_QUERY_CANCELED),
+					 errmsg("discarding all enqueued items of lookup %s, as it is being stopped",
+							queue->source->function_name)));
+		ccr_queue_hurry(queue, true);
+		ccr_batch_fail_waiting(queue, &error);
 		ccr_pool_check(queue);
 	}
 	dlist_foreach_modify(links, &pool->links)
