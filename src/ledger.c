@@ -106,12 +106,6 @@ ccr_kept_add(const CcrFingerprint *fingerprint, const char *data, Size length)
 	return other;
 }
 
-void
-ccr_kept_hold(CcrKept *kept)
-{
-	pg_atomic_fetch_add_u32(&kept->references, 1);
-}
-
 /* The last reference is given up under the lock, as it can be found there. */
 void
 ccr_kept_release(CcrKept *kept)

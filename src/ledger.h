@@ -51,7 +51,6 @@ typedef struct CcrKept
 extern CcrKept *ccr_kept_find(const CcrFingerprint *fingerprint);
 extern CcrKept *ccr_kept_add(const CcrFingerprint *fingerprint,
 							 const char *data, Size length);
-extern void ccr_kept_hold(CcrKept *kept);
 extern void ccr_kept_release(CcrKept *kept);
 
 /* Senders. */
