@@ -24,6 +24,7 @@
 #include "discard.h"
 #include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
+#include "reader.h"
 #include "settings.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -476,9 +477,9 @@ row_item(CcrBatch *batch, const CcrRow *row)
 		memcpy(&n, row->values[0], sizeof(n));
 		item = (int64) pg_ntoh64(n);
 	}
-	else
-		item = strtoll(row->values[0], NULL, 10);
-	return item - 1;
+	else if (!ccr_read_number(row->values[0], row->lengths[0], &item))
+		return -1;
+	return item > 0 ? item - 1 : -1;
 }
 
 static void
