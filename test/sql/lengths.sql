@@ -12,7 +12,7 @@ CREATE USER MAPPING FOR PUBLIC SERVER far;
 CREATE FUNCTION padded(n int, len int) RETURNS text LANGUAGE sql AS $$
   SELECT n || repeat('.', greatest(len - length(n::text), 0))
 $$;
-CREATE TYPE word AS (n int, t text);
+CREATE TYPE padded_row AS (n int, t text);
 CREATE DOMAIN dotted AS text CHECK (VALUE !~ '[^0-9.]');
 CREATE TABLE kinds (kind text, type text, value text);
 INSERT INTO kinds VALUES
@@ -23,7 +23,7 @@ INSERT INTO kinds VALUES
   ('numeric', 'numeric', 'n + (''0.'' || repeat(''1'', len))::numeric'),
   ('json', 'jsonb', 'to_jsonb(padded(n, len))'),
   ('array', 'text[]', 'ARRAY[padded(n, len), NULL]'),
-  ('row', 'word', 'ROW(n, padded(n, len))::word'),
+  ('row', 'padded_row', 'ROW(n, padded(n, len))::padded_row'),
   ('range', 'numrange', 'numrange(n, n + (''0.1'' || repeat(''1'', len))::numeric)'),
   ('xml', 'xml', 'xmlcomment(padded(n, len))');
 
@@ -57,3 +57,16 @@ BEGIN
 END $$;
 SELECT form, kind, wrong('here_' || form || '_' || kind, k) AS here, wrong('far_' || form || '_' || kind, k) AS far
 FROM kinds k, forms WHERE NOT (form = 'keyed' AND kind = 'row') ORDER BY form, kind;
+
+DO $$
+DECLARE
+  f regprocedure;
+BEGIN
+  FOR f IN SELECT oid FROM pg_proc WHERE proname ~ '^(here|far)_(one|set|keyed|positional)_' LOOP
+    EXECUTE 'DROP FUNCTION ' || f;
+  END LOOP;
+END $$;
+DROP FUNCTION padded, wrong;
+DROP TABLE kinds, forms;
+DROP TYPE padded_row, dotted;
+DROP SERVER far CASCADE;
