@@ -6,7 +6,8 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 PGFILEDESC = "concresce - lookups, batched and coalesced across sessions"
 
 EXTENSION = concresce
-DATA = sql/concresce--0.1.0.sql
+DATA = sql/concresce--0.1.0.sql sql/concresce--0.1.0--0.2.0.sql \
+	sql/concresce--0.2.0.sql
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=concresce \

@@ -1,0 +1,8 @@
+/* concresce 0.1.0 to 0.2.0 */
+
+-- complain if script is sourced in psql, rather than via ALTER EXTENSION
+\echo Use "ALTER EXTENSION concresce UPDATE TO '0.2.0'" to load this file. \quit
+
+-- Views change by CREATE OR REPLACE, with columns added at the end, and
+-- functions by CREATE OR REPLACE where they can: so grants stay, and what
+-- users have built on them.

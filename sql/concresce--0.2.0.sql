@@ -1,0 +1,201 @@
+/* concresce 0.2.0 */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION concresce" to load this file. \quit
+
+-- The language
+
+CREATE FUNCTION concresce.concresce_call_handler() RETURNS language_handler
+LANGUAGE C AS 'MODULE_PATHNAME';
+
+CREATE FUNCTION concresce.concresce_validator(oid) RETURNS void
+LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+
+CREATE TRUSTED LANGUAGE concresce
+	HANDLER concresce.concresce_call_handler
+	VALIDATOR concresce.concresce_validator;
+
+COMMENT ON LANGUAGE concresce IS 'lookups, batched and coalesced across sessions';
+
+-- The foreign-data wrapper: servers for lookups, no foreign tables
+
+CREATE FUNCTION concresce.concresce_fdw_validator(text[], oid) RETURNS void
+LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+
+CREATE FOREIGN DATA WRAPPER concresce
+	VALIDATOR concresce.concresce_fdw_validator;
+
+-- About lookups
+
+CREATE FUNCTION concresce.remote_sql(function regproc) RETURNS text
+LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'concresce_remote_sql';
+
+CREATE FUNCTION concresce.forget(function regproc, VARIADIC args "any") RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
+
+CREATE FUNCTION concresce.forget(function regproc) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
+
+CREATE FUNCTION concresce.forget_all(function regproc DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget_all';
+
+-- What a batch node puts in place of a call; nothing else can call these
+
+CREATE FUNCTION concresce.batch_value(internal, oid, anyelement) RETURNS anyelement
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'concresce_batch_value';
+
+CREATE FUNCTION concresce.batch_rows(internal, oid, anyelement) RETURNS SETOF anyelement
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'concresce_batch_value';
+
+CREATE FUNCTION concresce.batch_field(internal, oid, integer, anyelement) RETURNS anyelement
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'concresce_batch_field';
+
+GRANT EXECUTE ON FUNCTION concresce.batch_value, concresce.batch_rows, concresce.batch_field TO PUBLIC;
+-- Asynchronous calls
+
+CREATE FUNCTION concresce.submit(function regproc, VARIADIC args "any") RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_submit';
+
+CREATE FUNCTION concresce.submit(function regproc) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_submit';
+
+CREATE FUNCTION concresce.await(
+	request bigint,
+	result_type anyelement DEFAULT NULL::text)
+RETURNS anyelement
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_await';
+
+CREATE FUNCTION concresce.gather(
+	requests bigint[],
+	result_type anyelement DEFAULT NULL::text,
+	progress boolean DEFAULT false)
+RETURNS anyarray
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_gather';
+
+CREATE FUNCTION concresce.gather(requests jsonb) RETURNS jsonb
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_gather_jsonb';
+
+-- two, as the parser cannot tell the type of a column from a default
+CREATE FUNCTION concresce.as_completed(
+	requests bigint[],
+	result_type anyelement,
+	return_errors boolean DEFAULT false)
+RETURNS TABLE (request bigint, result anyelement, sqlstate text, error text)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
+
+CREATE FUNCTION concresce.as_completed(requests bigint[])
+RETURNS TABLE (request bigint, result text, sqlstate text, error text)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
+
+CREATE FUNCTION concresce.wait(
+	requests bigint[],
+	return_when text DEFAULT 'all_completed',
+	"timeout" interval DEFAULT NULL,
+	OUT done bigint[],
+	OUT not_done bigint[])
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_wait';
+
+CREATE FUNCTION concresce.cancel(VARIADIC requests bigint[]) RETURNS int
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_cancel';
+-- Write-behind
+
+CREATE FUNCTION concresce.enqueue(function regproc, VARIADIC args "any") RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueue';
+
+CREATE FUNCTION concresce.enqueue(function regproc) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueue';
+
+CREATE FUNCTION concresce.flush(function regproc DEFAULT NULL, timeout interval DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush';
+
+CREATE FUNCTION concresce.stop(function regproc DEFAULT NULL, force boolean DEFAULT false) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop';
+
+CREATE FUNCTION concresce.start(function regproc DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start';
+
+-- Watching it
+
+CREATE FUNCTION concresce.stats(
+	OUT function regprocedure,
+	OUT server text,
+	OUT calls bigint,
+	OUT hits bigint,
+	OUT misses bigint,
+	OUT hit_rate double precision,
+	OUT batches bigint,
+	OUT errors bigint,
+	OUT timeouts bigint,
+	OUT cancelled bigint,
+	OUT discarded bigint,
+	OUT active bigint,
+	OUT queued bigint,
+	OUT batch_size_mean double precision,
+	OUT batch_size_max bigint,
+	OUT wait_ms_mean double precision,
+	OUT remote_ms_mean double precision,
+	OUT remote_ms_max double precision,
+	OUT last_error text,
+	OUT last_error_at timestamptz,
+	OUT stats_reset timestamptz,
+	OUT serverid oid)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stats';
+
+CREATE VIEW concresce.stats AS
+SELECT function, server, calls, hits, misses, hit_rate, batches, errors,
+       timeouts, cancelled, discarded, active, queued, batch_size_mean,
+       batch_size_max, wait_ms_mean, remote_ms_mean, remote_ms_max,
+       last_error, last_error_at, stats_reset
+FROM concresce.stats();
+
+CREATE FUNCTION concresce.batch_sizes(
+	function regproc,
+	OUT from_size int,
+	OUT to_size int,
+	OUT batches bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_batch_sizes';
+
+CREATE FUNCTION concresce.connections(
+	OUT server text,
+	OUT "user" text,
+	OUT state text,
+	OUT batches bigint,
+	OUT last_error text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_connections';
+
+CREATE VIEW concresce.connections AS
+SELECT server, "user", state, batches, last_error
+FROM concresce.connections();
+
+CREATE FUNCTION concresce.in_flight(
+	OUT request bigint,
+	OUT pid int,
+	OUT function regprocedure,
+	OUT items int,
+	OUT submitted_at timestamptz,
+	OUT age double precision,
+	OUT state text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_in_flight';
+
+CREATE VIEW concresce.in_flight AS
+SELECT request, pid, function, items, submitted_at,
+       make_interval(secs => age) AS age, state
+FROM concresce.in_flight();
+
+CREATE FUNCTION concresce.memory(
+	OUT used bigint,
+	OUT size bigint)
+RETURNS record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_memory';
+
+CREATE FUNCTION concresce.reset_stats(function regproc DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_reset_stats';
+
+REVOKE ALL ON FUNCTION concresce.reset_stats(regproc) FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA concresce TO PUBLIC;
+GRANT SELECT ON concresce.stats, concresce.connections, concresce.in_flight TO PUBLIC;

@@ -1,0 +1,123 @@
+# ALTER EXTENSION UPDATE makes of an older version exactly what a fresh install
+# is, and takes nothing away from what users have granted and built on it.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Concresce;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = start_node('local', extension => 0);
+my $members = slurp_file("$FindBin::RealBin/../lib/members.sql");
+
+sub database
+{
+	my ($name, $extension) = @_;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $name");
+	$node->safe_psql($name, $extension);
+	return;
+}
+
+sub members
+{
+	return [ split /\n/, $node->safe_psql($_[0], $members) ];
+}
+
+# What differs, so that a failure names it.
+sub same_members
+{
+	my ($got, $expected, $what) = @_;
+	my %in_got = map { $_ => 1 } @$got;
+	my %in_expected = map { $_ => 1 } @$expected;
+
+	is(join("\n", (map { "- $_" } grep { !$in_got{$_} } @$expected),
+			(map { "+ $_" } grep { !$in_expected{$_} } @$got)), '', $what);
+	return;
+}
+
+# ---- the same objects ------------------------------------------------------
+
+my ($version) = slurp_file($node->config_data('--sharedir') . '/extension/concresce.control')
+  =~ /default_version = '(.*)'/;
+my @older = split /\n/, $node->safe_psql('postgres', <<"EOF_SQL");
+SELECT version FROM pg_available_extension_versions
+WHERE name = 'concresce' AND version <> '$version' ORDER BY version
+EOF_SQL
+
+database('fresh', 'CREATE EXTENSION concresce');
+my $fresh = members('fresh');
+cmp_ok(scalar(@$fresh), '>', 200, 'there is much to compare');
+ok((grep { /^function concresce.reset_stats\(.*\): row: / } @$fresh), 'functions, for example');
+ok(@older > 0, 'there are older versions');
+foreach my $old (@older)
+{
+	database('old', "CREATE EXTENSION concresce VERSION '$old'");
+	isnt(join("\n", @{ members('old') }), join("\n", @$fresh), "$old is another version");
+	$node->safe_psql('old', 'ALTER EXTENSION concresce UPDATE');
+	same_members(members('old'), $fresh, "updated from $old it is as installed");
+	$node->safe_psql('postgres', 'DROP DATABASE old');
+}
+
+# ---- what users have made of it --------------------------------------------
+
+$node->safe_psql('postgres', 'CREATE ROLE watcher; CREATE ROLE maker');
+foreach my $old (@older)
+{
+	database('used', "CREATE EXTENSION concresce VERSION '$old'");
+	my @views = split /\n/, $node->safe_psql('used', <<'EOF_SQL');
+SELECT c.oid::regclass FROM pg_class c
+JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+WHERE c.relkind = 'v' ORDER BY 1
+EOF_SQL
+	my $number = 0;
+
+	cmp_ok(scalar(@views), '>', 2, "$old has views");
+	$node->safe_psql('used', join(";\n",
+			'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA concresce TO watcher',
+			'REVOKE USAGE ON LANGUAGE concresce FROM PUBLIC',
+			'GRANT USAGE ON LANGUAGE concresce TO maker',
+			'GRANT USAGE ON FOREIGN DATA WRAPPER concresce TO maker',
+			'CREATE SERVER far FOREIGN DATA WRAPPER concresce',
+			q(CREATE FUNCTION twice(n int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT 2 * n'),
+			(map { "CREATE VIEW mine_" . ++$number . " AS SELECT * FROM $_" } @views),
+			(map { "REVOKE SELECT ON $_ FROM PUBLIC; GRANT SELECT ON $_ TO watcher WITH GRANT OPTION" } @views)));
+	my $privileges = sub {
+		return $node->safe_psql('used', <<'EOF_SQL');
+SELECT DISTINCT proname::text, 'watcher' FROM pg_proc
+WHERE pronamespace = 'concresce'::regnamespace AND proacl::text LIKE '%watcher=X/%'
+UNION ALL SELECT 'language', lanacl::text FROM pg_language WHERE lanname = 'concresce'
+UNION ALL SELECT 'wrapper', fdwacl::text FROM pg_foreign_data_wrapper WHERE fdwname = 'concresce'
+ORDER BY 1, 2
+EOF_SQL
+	};
+	my $columns = sub {
+		return $node->safe_psql('used', <<'EOF_SQL');
+SELECT relname, count(*), string_agg(attname || ' ' || format_type(atttypid, atttypmod), ',' ORDER BY attnum)
+FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 WHERE relname LIKE 'mine%' GROUP BY 1 ORDER BY 1
+EOF_SQL
+	};
+	my $before = $privileges->();
+	my $had = $columns->();
+
+	is($node->safe_psql('used', 'SELECT twice(21)'), '42', "with the objects of $old a lookup works");
+	$node->safe_psql('used', 'ALTER EXTENSION concresce UPDATE');
+	is($privileges->(), $before, 'an update keeps grants');
+	is($columns->(), $had, 'and views that users have made');
+	is($node->safe_psql('used', 'SELECT twice(22)'), '44', 'and lookups');
+	foreach my $view (@views)
+	{
+		is($node->safe_psql('used', "SELECT has_table_privilege('watcher', '$view', 'SELECT WITH GRANT OPTION'), relacl::text LIKE '%{=%' OR relacl::text LIKE '%,=%' FROM pg_class WHERE oid = '$view'::regclass"),
+			't|f', "grants on $view");
+	}
+	foreach my $n (1 .. @views)
+	{
+		is($node->safe_psql('used', "SELECT count(*) >= 0 FROM mine_$n"), 't', "the view of $views[$n - 1] works");
+	}
+	$node->safe_psql('postgres', 'DROP DATABASE used');
+}
+
+done_testing();
