@@ -6,3 +6,10 @@
 -- Views change by CREATE OR REPLACE, with columns added at the end, and
 -- functions by CREATE OR REPLACE where they can: so grants stay, and what
 -- users have built on them.
+
+-- The schema may have been there before
+
+CREATE FUNCTION concresce.check_ground(boolean) RETURNS void
+LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'concresce_check_ground';
+SELECT concresce.check_ground(false);
+DROP FUNCTION concresce.check_ground(boolean);

@@ -3,6 +3,13 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION concresce" to load this file. \quit
 
+-- The schema may have been there before
+
+CREATE FUNCTION concresce.check_ground(boolean) RETURNS void
+LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'concresce_check_ground';
+SELECT concresce.check_ground(true);
+DROP FUNCTION concresce.check_ground(boolean);
+
 -- The language
 
 CREATE FUNCTION concresce.concresce_call_handler() RETURNS language_handler

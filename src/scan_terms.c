@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -18,6 +18,7 @@
 #include "scan_terms.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 static Node *
@@ -28,12 +29,26 @@ cell_of(const CcrTerms *terms, const CcrCall *call)
 	return (Node *) makeVar(terms->cell_varno, call->column, BYTEAOID, -1, InvalidOid, 0);
 }
 
+/* The schema of the extension, by whatever name: that of the language's handler. */
 static Oid
-reader(const char *name, Oid *types, int n)
+our_schema(void)
+{
+	HeapTuple	tuple = SearchSysCache1(LANGNAME, CStringGetDatum("concresce"));
+	Oid			handler;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	handler = ((Form_pg_language) GETSTRUCT(tuple))->lanplcallfoid;
+	ReleaseSysCache(tuple);
+	return get_func_namespace(handler);
+}
+
+static Oid
+reader(Oid schema, const char *name, Oid *types, int n)
 {
 	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, PointerGetDatum(name),
 						   PointerGetDatum(buildoidvector(types, n)),
-						   ObjectIdGetDatum(get_namespace_oid("concresce", true)));
+						   ObjectIdGetDatum(schema));
 }
 
 /* All roles may, unless that was revoked. */
@@ -49,10 +64,11 @@ ccr_readers_find(CcrReaders *readers)
 {
 	Oid			types[] = {INTERNALOID, OIDOID, ANYELEMENTOID};
 	Oid			field_types[] = {INTERNALOID, OIDOID, INT4OID, ANYELEMENTOID};
+	Oid			schema = our_schema();
 
-	readers->value = reader("batch_value", types, lengthof(types));
-	readers->rows = reader("batch_rows", types, lengthof(types));
-	readers->field = reader("batch_field", field_types, lengthof(field_types));
+	readers->value = reader(schema, "batch_value", types, lengthof(types));
+	readers->rows = reader(schema, "batch_rows", types, lengthof(types));
+	readers->field = reader(schema, "batch_field", field_types, lengthof(field_types));
 	return may_read(readers->value) && may_read(readers->rows) && may_read(readers->field);
 }
 
