@@ -18,6 +18,7 @@
 #include "future.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "restricted.h"
 #include "shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -68,6 +69,7 @@ concresce_submit(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the lookup to be submitted must not be null")));
+	ccr_restricted_check("submit a lookup");
 	ccr_arguments_check_execute(PG_GETARG_OID(0));
 	definition = ccr_arguments_lookup(PG_GETARG_OID(0));
 	check_result(definition);

@@ -30,6 +30,7 @@
 #include "fmgr.h"
 #include "lane.h"
 #include "miscadmin.h"
+#include "restricted.h"
 #include "settings.h"
 #include "stopped.h"
 #include "utils/builtins.h"
@@ -686,6 +687,7 @@ check_transaction(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 				 errmsg("cannot enqueue while the transaction commits")));
+	ccr_restricted_check("enqueue");
 }
 
 Datum

@@ -26,6 +26,7 @@
 #include "evict.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "restricted.h"
 #include "seat.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
@@ -180,17 +181,38 @@ evict_executors(Node *statement)
 }
 
 static void
-process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
-				ProcessUtilityContext context, ParamListInfo params,
-				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+run_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	evict_executors(pstmt->utilityStmt);
 	if (prev_process_utility_hook)
 		prev_process_utility_hook(pstmt, query, read_only_tree, context, params,
 								  env, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, query, read_only_tree, context, params,
 								env, dest, qc);
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	evict_executors(pstmt->utilityStmt);
+	if (!ccr_restricted_begin(pstmt->utilityStmt))
+	{
+		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		return;
+	}
+	PG_TRY();
+	{
+		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		ccr_restricted_end();
+	}
+	PG_END_TRY();
 }
 
 void

@@ -275,11 +275,6 @@ raise_ended(int64 id, CcrFutureEnd how)
 static void
 raise_unknown(int64 id)
 {
-	if (id > 0 && ccr_request_elsewhere(id))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("request %lld belongs to another session", (long long) id),
-				 errdetail("A request id is good in the session that made it.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("request %lld is not known", (long long) id),

@@ -266,30 +266,6 @@ ccr_request_withdraw(CcrRequest *request)
 	ccr_stopped_recount();
 }
 
-bool
-ccr_request_elsewhere(uint64 id)
-{
-	bool		found = false;
-
-	for (int i = 0; i < ccr_shared->nslots && !found; i++)
-	{
-		CcrSlot    *slot = &ccr_slots[i];
-
-		if (i == ccr_my_procno() || !DsaPointerIsValid(slot->requests))
-			continue;
-		LWLockAcquire(&slot->lock, LW_SHARED);
-		for (dsa_pointer dp = slot->requests; DsaPointerIsValid(dp) && !found;)
-		{
-			CcrRequest *request = ccr_heap_address(dp);
-
-			found = request->id == id;
-			dp = request->next;
-		}
-		LWLockRelease(&slot->lock);
-	}
-	return found;
-}
-
 void
 ccr_request_push(CcrRequest *request)
 {

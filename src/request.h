@@ -209,9 +209,6 @@ extern void ccr_request_withdraw(CcrRequest *request);
 /* The announced request that has been DONE for longest, or NULL. */
 extern CcrRequest *ccr_request_next_done(void);
 
-/* Does another session have a request of this number under way? */
-extern bool ccr_request_elsewhere(uint64 id);
-
 /* Give away an enqueued request.  Raises no error. */
 extern void ccr_request_push(CcrRequest *request);
 

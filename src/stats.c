@@ -4,8 +4,8 @@
  *	  The functions behind the views.
  *
  * A role sees what is its own: the counters of functions that it owns, the
- * connections of the user mappings that it uses, its own requests.  The rest
- * takes pg_read_all_stats.
+ * connections of the user mappings that it may use, its own requests.  The
+ * rest takes pg_read_all_stats.
  *
  *-------------------------------------------------------------------------
  */
@@ -202,23 +202,48 @@ concresce_batch_sizes(PG_FUNCTION_ARGS)
 
 /* -------------------------------------------------------------- connections */
 
-/* Is this the user mapping that the role would use, or an executor of its? */
+/*
+ * Whose mapping it is: InvalidOid for PUBLIC's.  False if it was dropped.
+ */
 static bool
-is_own_mapping(Oid umid, Oid serverid)
+mapping_user(Oid umid, Oid *user)
 {
-	Oid			own;
+	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(umid));
 
-	if (!OidIsValid(serverid))
-		return has_privs_of_role(GetUserId(), umid);
-	own = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
-									  ObjectIdGetDatum(GetUserId()),
-									  ObjectIdGetDatum(serverid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	*user = ((Form_pg_user_mapping) GETSTRUCT(tuple))->umuser;
+	ReleaseSysCache(tuple);
+	return true;
+}
 
-	if (!OidIsValid(own))
-		own = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
-							  ObjectIdGetDatum(InvalidOid),
-							  ObjectIdGetDatum(serverid));
-	return own == umid;
+/*
+ * May the role connect so?  By a mapping of its own, or of a role that it has
+ * the privileges of; or by PUBLIC's, if it has none of its own; and in any
+ * case only with USAGE on the server.
+ */
+static bool
+may_use(Oid umid, Oid serverid)
+{
+	Oid			user;
+
+	if (!mapping_user(umid, &user))
+		return false;
+	if (OidIsValid(user))
+		return has_privs_of_role(GetUserId(), user) &&
+			ccr_server_aclcheck(serverid, user, ACL_USAGE) == ACLCHECK_OK;
+	return !SearchSysCacheExists2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(GetUserId()),
+								  ObjectIdGetDatum(serverid)) &&
+		ccr_server_aclcheck(serverid, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
+}
+
+/* Of an executor, it is its role that is kept in place of a mapping. */
+static bool
+may_see(const CcrConnection *row)
+{
+	if (!OidIsValid(row->serverid))
+		return has_privs_of_role(GetUserId(), row->umid);
+	return may_use(row->umid, row->serverid);
 }
 
 Datum
@@ -240,7 +265,7 @@ concresce_connections(PG_FUNCTION_ARGS)
 		SpinLockRelease(&ccr_connections[i].mutex);
 		if (!row.used || row.dbid != MyDatabaseId)
 			continue;
-		if (!all && !is_own_mapping(row.umid, row.serverid))
+		if (!all && !may_see(&row))
 			continue;
 		put_text(values, nulls, 0, row.server);
 		put_text(values, nulls, 1, row.user);

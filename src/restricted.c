@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * restricted.c
+ *	  Whether code runs within a security-restricted operation.
+ *
+ * PostgreSQL runs the code of a table's owner so when somebody else has it
+ * run: the expressions of an index that is being built, the query of a
+ * materialized view.  A flag says so.
+ *
+ * In a local executor the flag is always set, as the executor restricts its
+ * own jobs; one more operation leaves no trace in it.  So there the
+ * statements are counted that enter one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "restricted.h"
+#include "seat.h"
+#include "tcop/cmdtag.h"
+#include "tcop/utility.h"
+
+static int	depth = 0;			/* of such statements, in an executor */
+
+void
+ccr_restricted_check(const char *what)
+{
+	if (!InSecurityRestrictedOperation() || (ccr_seat_inside() && depth == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("cannot %s within security-restricted operation", what),
+			 errdetail("Code of a table's or view's owner must not leave anything to the transaction of whoever has it run.")));
+}
+
+/* Those that build an index, compute a materialized view or statistics. */
+static bool
+enters(Node *statement)
+{
+	switch (CreateCommandTag(statement))
+	{
+		case CMDTAG_ALTER_INDEX:
+		case CMDTAG_ALTER_MATERIALIZED_VIEW:
+		case CMDTAG_ALTER_TABLE:
+		case CMDTAG_ANALYZE:
+		case CMDTAG_CLUSTER:
+		case CMDTAG_CREATE_INDEX:
+		case CMDTAG_CREATE_MATERIALIZED_VIEW:
+		case CMDTAG_REFRESH_MATERIALIZED_VIEW:
+		case CMDTAG_REINDEX:
+		case CMDTAG_VACUUM:
+			return true;
+		default:
+			return false;
+	}
+}
+
+bool
+ccr_restricted_begin(Node *statement)
+{
+	if (!ccr_seat_inside() || !enters(statement))
+		return false;
+	depth++;
+	return true;
+}
+
+void
+ccr_restricted_end(void)
+{
+	depth--;
+}
