@@ -9,6 +9,7 @@
 
 #include "answer.h"
 #include "mb/pg_wchar.h"
+#include "reader.h"
 #include "shmem.h"
 
 static void
@@ -19,21 +20,6 @@ flatten_string(StringInfo buf, const char *s)
 	appendBinaryStringInfo(buf, (char *) &length, sizeof(length));
 	if (s)
 		appendBinaryStringInfo(buf, s, length + 1);
-}
-
-static const char *
-restore_string(const char **p)
-{
-	int32		length;
-	const char *s;
-
-	memcpy(&length, *p, sizeof(length));
-	*p += sizeof(length);
-	if (length < 0)
-		return NULL;
-	s = *p;
-	*p += length + 1;
-	return s;
 }
 
 void
@@ -52,15 +38,18 @@ CcrError *
 ccr_error_restore(const char *data, Size length)
 {
 	CcrError   *error = palloc(MAXALIGN(sizeof(CcrError)) + length);
-	const char *p = (char *) error + MAXALIGN(sizeof(CcrError));
+	char	   *copy = (char *) error + MAXALIGN(sizeof(CcrError));
+	CcrReader	reader = ccr_reader(copy, length, "error of a lookup");
 
-	memcpy(unconstify(char *, p), data, length);
-	memcpy(&error->sqlstate, p, sizeof(error->sqlstate));
-	p += sizeof(error->sqlstate);
-	error->message = restore_string(&p);
-	error->detail = restore_string(&p);
-	error->hint = restore_string(&p);
-	error->context = restore_string(&p);
+	memcpy(copy, data, length);
+	error->sqlstate = ccr_read_int32(&reader);
+	error->message = ccr_read_string(&reader);
+	error->detail = ccr_read_string(&reader);
+	error->hint = ccr_read_string(&reader);
+	error->context = ccr_read_string(&reader);
+	if (error->message == NULL)
+		ccr_read_failed(&reader);
+	ccr_read_end(&reader);
 	return error;
 }
 

@@ -435,18 +435,24 @@ ccr_batch_described(CcrBatch *batch, const CcrRow *row)
 
 /*
  * The far side's idea of the result may have changed since it was described.
+ * The types are those of all rows of one result; how many columns a row has is
+ * not taken for granted of any.
  */
 static bool
-check_first_row(CcrBatch *batch, const CcrRow *row)
+check_row(CcrBatch *batch, const CcrRow *row)
 {
 	const CcrSource *source = batch->queue->source;
 	const CcrShape *shape = &batch->shape;
 
-	batch->checked = true;
-	if (row->n == shape->nfields &&
+	if (row->n == shape->nfields && batch->checked)
+		return true;
+	if (!batch->checked && row->n == shape->nfields &&
 		(shape->positional || row->types[0] == INT8OID) &&
 		(!shape->binary || all_binary(source, row, shape->first, shape->ncolumns)))
+	{
+		batch->checked = true;
 		return true;
+	}
 	forget_shape(batch->queue);
 	batch->reshaped = true;
 	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
@@ -540,7 +546,7 @@ ccr_batch_row(CcrBatch *batch, const CcrRow *row)
 
 	if (batch->queue->source->returns_void)
 		return false;
-	if (!batch->checked && !check_first_row(batch, row))
+	if (!check_row(batch, row))
 		return false;
 	item = row_item(batch, row);
 	batch->nrows++;

@@ -448,6 +448,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	FlightSlab *slab = NULL;
 	bool		found;
 
+	ccr_request_check(request, queue->source->nargs);
 	ccr_flights_tear(true);
 
 	/* the entry may have been given away while nothing was going on */
@@ -1010,6 +1011,7 @@ forget_in_queue(CcrQueue *queue)
 void
 ccr_flights_forget(CcrRequest *request)
 {
+	ccr_request_check(request, 0);
 	forgetting = request;
 	visit_queues(forget_in_queue);
 	(void) ccr_request_complete(request, CCR_FAILURE_NONE);

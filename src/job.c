@@ -8,11 +8,15 @@
 #include "postgres.h"
 
 #include "job.h"
+#include "reader.h"
 
 static void
 put_string(StringInfo buf, const char *s)
 {
-	appendBinaryStringInfo(buf, s, strlen(s) + 1);
+	int32		length = strlen(s);
+
+	appendBinaryStringInfo(buf, (const char *) &length, sizeof(length));
+	appendBinaryStringInfo(buf, s, length + 1);
 }
 
 void
@@ -39,42 +43,46 @@ ccr_job_flatten(StringInfo buf, const CcrJob *job)
 }
 
 static const char *
-take(const char **p, Size length)
+get_string(CcrReader *reader)
 {
-	const char *start = *p;
+	const char *s = ccr_read_string(reader);
 
-	*p += length;
-	return start;
-}
-
-static const char *
-take_string(const char **p)
-{
-	return take(p, strlen(*p) + 1);
+	if (s == NULL)
+		ccr_read_failed(reader);
+	return s;
 }
 
 CcrJob *
 ccr_job_restore(const char *data, Size length)
 {
+	CcrReader	reader = ccr_reader(data, length, "job of a local executor");
 	CcrJob	   *job = palloc(sizeof(CcrJob));
 	CcrParams  *params = &job->params;
-	const char *p = data;
 	const char **values;
 
-	Assert(length >= sizeof(CcrJob));
-	memcpy(job, take(&p, sizeof(CcrJob)), sizeof(CcrJob));
-	params->types = (const Oid *) take(&p, params->n * sizeof(Oid));
-	params->lengths = (const int *) take(&p, params->n * sizeof(int));
+	memcpy(job, ccr_read(&reader, sizeof(CcrJob)), sizeof(CcrJob));
+	if (params->n < 0 || job->nsettings < 0)
+		ccr_read_failed(&reader);
+	params->types = (const Oid *) ccr_read(&reader, params->n * sizeof(Oid));
+	params->lengths = (const int *) ccr_read(&reader, params->n * sizeof(int));
 	values = palloc(Max(params->n, 1) * sizeof(char *));
 	for (int i = 0; i < params->n; i++)
-		values[i] = take(&p, params->lengths[i]);
+	{
+		if (params->lengths[i] < 0)
+			ccr_read_failed(&reader);
+		values[i] = ccr_read(&reader, params->lengths[i]);
+	}
 	params->values = values;
-	job->search_path = take_string(&p);
-	job->statement = take_string(&p);
-	job->sql = take_string(&p);
+	job->search_path = get_string(&reader);
+	job->statement = get_string(&reader);
+	job->sql = get_string(&reader);
 	job->settings = palloc(Max(job->nsettings, 1) * sizeof(char *));
 	for (int i = 0; i < job->nsettings; i++)
-		job->settings[i] = take_string(&p);
-	Assert(p == data + length);
+	{
+		job->settings[i] = get_string(&reader);
+		if (strchr(job->settings[i], '=') == NULL)
+			ccr_read_failed(&reader);
+	}
+	ccr_read_end(&reader);
 	return job;
 }

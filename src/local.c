@@ -20,6 +20,7 @@
 #include "local.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "reader.h"
 #include "seat.h"
 #include "timer.h"
 #include "utils/hsearch.h"
@@ -368,13 +369,12 @@ presented(CcrLocal *local)
 }
 
 static void
-take_columns(CcrLocal *local, const char *data)
+take_columns(CcrLocal *local, CcrReader *reader)
 {
-	uint32		n;
+	int			n = ccr_read_count(reader, sizeof(Oid));
 	CcrRow		row;
 
-	memcpy(&n, data, sizeof(n));
-	if (n > (uint32) local->room)
+	if (n > local->room)
 	{
 		local->types = MemoryContextAlloc(local->context, n * sizeof(Oid));
 		local->values = MemoryContextAlloc(local->context, n * sizeof(char *));
@@ -383,26 +383,24 @@ take_columns(CcrLocal *local, const char *data)
 	}
 	local->ncolumns = n;
 	if (n > 0)
-		memcpy(local->types, data + sizeof(n), n * sizeof(Oid));
+		memcpy(local->types, ccr_read(reader, n * sizeof(Oid)), n * sizeof(Oid));
+	ccr_read_end(reader);
 	row = presented(local);
 	if (local->op == CCR_OP_DESCRIBE && local->state == CCR_CARRIER_BUSY)
 		local->calls->described(local->owner, &row);
 }
 
 static void
-take_rows(CcrLocal *local, const char *p, const char *end)
+take_rows(CcrLocal *local, CcrReader *reader)
 {
 	CcrRow		row = presented(local);
 
-	while (p < end && local->state == CCR_CARRIER_BUSY && !local->skip_rows)
+	if (row.n == 0)
+		ccr_read_end(reader);
+	while (reader->p < reader->end && local->state == CCR_CARRIER_BUSY && !local->skip_rows)
 	{
 		for (int i = 0; i < row.n; i++)
-		{
-			memcpy(&local->lengths[i], p, sizeof(int));
-			p += sizeof(int);
-			local->values[i] = p;
-			p += Max(local->lengths[i], 0);
-		}
+			local->values[i] = ccr_read_value(reader, &local->lengths[i]);
 		local->skip_rows = !local->calls->row(local->owner, &row);
 	}
 }
@@ -410,28 +408,32 @@ take_rows(CcrLocal *local, const char *p, const char *end)
 static void
 take_reply(CcrLocal *local, const char *data, Size length)
 {
+	CcrReader	reader = ccr_reader(data, length, "reply of a local executor");
 	CcrError   *error;
 
-	switch ((CcrReply) data[0])
+	switch ((CcrReply) *ccr_read(&reader, 1))
 	{
 		case CCR_REPLY_READY:
+			ccr_read_end(&reader);
 			became_ready(local);
-			break;
+			return;
 		case CCR_REPLY_COLUMNS:
-			take_columns(local, data + 1);
-			break;
+			take_columns(local, &reader);
+			return;
 		case CCR_REPLY_ROWS:
-			take_rows(local, data + 1, data + length);
-			break;
+			take_rows(local, &reader);
+			return;
 		case CCR_REPLY_DONE:
+			ccr_read_end(&reader);
 			op_ended(local, NULL);
-			break;
+			return;
 		case CCR_REPLY_FAILED:
-			error = ccr_error_restore(data + 1, length - 1);
+			error = ccr_error_restore(reader.p, reader.end - reader.p);
 			op_ended(local, error);
 			pfree(error);
-			break;
+			return;
 	}
+	ccr_read_failed(&reader);
 }
 
 static void

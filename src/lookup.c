@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
+#include "reader.h"
 #include "route.h"
 #include "settings.h"
 #include "stopped.h"
@@ -610,6 +611,20 @@ completed_entry(const CcrEntry *entry)
 	return copy;
 }
 
+/* It lies within its block, and is for an item that was asked for. */
+static void
+check_entry(const CcrAnswer *block, const CcrEntry *entry, uint32 nitems)
+{
+	CcrReader	reader = ccr_reader((const char *) entry,
+									(const char *) block + block->size - (const char *) entry,
+									"answer of a lookup");
+
+	(void) ccr_read(&reader, offsetof(CcrEntry, data));
+	(void) ccr_read(&reader, entry->length);
+	if (entry->item >= nitems)
+		ccr_read_failed(&reader);
+}
+
 static void
 copy_answer(CcrRequest *request, CcrAnswered *answered)
 {
@@ -624,7 +639,7 @@ copy_answer(CcrRequest *request, CcrAnswered *answered)
 		entry = ccr_answer_first(copy);
 		for (uint32 i = 0; i < copy->nentries; i++)
 		{
-			Assert(entry->item < answered->n);
+			check_entry(copy, entry, answered->n);
 			if (entry->kind == CCR_ENTRY_ERROR && entry->length == 0)
 				answered->entries[entry->item] = previous;
 			else if (entry->kind == CCR_ENTRY_SHARED)
@@ -682,7 +697,8 @@ check_connection_errors(CcrDefinition *definition, const CcrFingerprint *fingerp
 		CcrEntry   *entry = answered->entries[i];
 		int			sqlstate;
 
-		if (entry == NULL || entry->kind != CCR_ENTRY_ERROR)
+		if (entry == NULL || entry->kind != CCR_ENTRY_ERROR ||
+			entry->length < sizeof(sqlstate))
 			return;
 		memcpy(&sqlstate, entry->data, sizeof(sqlstate));
 		if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_CONNECTION_EXCEPTION)
@@ -769,15 +785,14 @@ check_row_count(const CcrDefinition *definition, const CcrResult *result,
 				 errhint("Declare it RETURNS SETOF, or add LIMIT 1 to its body.")));
 }
 
-static const char *
-next_value(const char *p, CcrResultWire *wire, bool binary, Datum *value,
+static void
+next_value(CcrReader *reader, CcrResultWire *wire, bool binary, Datum *value,
 		   bool *isnull)
 {
 	int32		length;
+	const char *data = ccr_read_value(reader, &length);
 
-	memcpy(&length, p, sizeof(length));
-	p += sizeof(length);
-	*isnull = length < 0;
+	*isnull = data == NULL;
 	if (*isnull)
 	{
 		*value = (Datum) 0;
@@ -785,18 +800,17 @@ next_value(const char *p, CcrResultWire *wire, bool binary, Datum *value,
 		/* the input function of a domain may refuse NULL */
 		if (wire->type != wire->base)
 			(void) InputFunctionCall(&wire->in, NULL, wire->in_param, wire->typmod);
-		return p;
+		return;
 	}
-	*value = ccr_wire_get(wire, p, length, binary);
-	return p + length;
+	*value = ccr_wire_get(wire, data, length, binary);
 }
 
 /*
  * One column that holds the whole of a composite.  The input function goes by
  * the type as it is now, which may not be as it was when we were compiled.
  */
-static const char *
-next_whole(const char *p, CcrResult *result, Datum *values, bool *nulls,
+static void
+next_whole(CcrReader *reader, CcrResult *result, Datum *values, bool *nulls,
 		   bool *isnull)
 {
 	Datum		value;
@@ -804,9 +818,9 @@ next_whole(const char *p, CcrResult *result, Datum *values, bool *nulls,
 	HeapTupleData tuple;
 	TupleDesc	tupdesc;
 
-	p = next_value(p, &result->whole, false, &value, isnull);
+	next_value(reader, &result->whole, false, &value, isnull);
 	if (*isnull)
-		return p;
+		return;
 	header = DatumGetHeapTupleHeader(value);
 	tupdesc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
 									 HeapTupleHeaderGetTypMod(header));
@@ -823,13 +837,12 @@ next_whole(const char *p, CcrResult *result, Datum *values, bool *nulls,
 	tuple.t_tableOid = InvalidOid;
 	heap_deform_tuple(&tuple, tupdesc, values, nulls);
 	ReleaseTupleDesc(tupdesc);
-	return p;
 }
 
 static void
 read_rows(CcrResult *result, const CcrEntry *entry, CcrReceive receive, void *arg)
 {
-	const char *p = entry->data;
+	CcrReader	reader = ccr_reader(entry->data, entry->length, "answer of a lookup");
 	int			natts = result->tupdesc ? result->tupdesc->natts : 1;
 	Datum	   *values = palloc0(natts * sizeof(Datum));
 	bool	   *nulls = palloc(natts * sizeof(bool));
@@ -840,19 +853,20 @@ read_rows(CcrResult *result, const CcrEntry *entry, CcrReceive receive, void *ar
 
 		memset(nulls, true, natts);
 		if (result->tupdesc == NULL)
-			p = next_value(p, result->columns, entry->binary, &values[0], &isnull);
+			next_value(&reader, result->columns, entry->binary, &values[0], &isnull);
 		else if (entry->ncolumns != result->ncolumns)
-			p = next_whole(p, result, values, nulls, &isnull);
+			next_whole(&reader, result, values, nulls, &isnull);
 		else
 			for (int i = 0; i < result->ncolumns; i++)
 			{
 				int			attribute = result->attributes[i];
 
-				p = next_value(p, &result->columns[i], entry->binary,
-							   &values[attribute], &nulls[attribute]);
+				next_value(&reader, &result->columns[i], entry->binary,
+						   &values[attribute], &nulls[attribute]);
 			}
 		receive(arg, values[0], isnull, values, nulls);
 	}
+	ccr_read_end(&reader);
 }
 
 static void

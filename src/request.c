@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "miscadmin.h"
+#include "reader.h"
 #include "request.h"
 #include "stopped.h"
 #include "utils/timestamp.h"
@@ -439,6 +440,32 @@ ccr_request_take_abandoned(CcrWorker *worker, CcrRequest **kept)
 		ccr_request_keep_abandoned(request, kept);
 		request = next;
 	}
+}
+
+void
+ccr_request_check(CcrRequest *request, int nargs)
+{
+	CcrReader	reader = ccr_reader((const char *) ccr_request_first(request),
+									request->nbytes, "request of a lookup");
+
+	for (uint32 i = 0; i < request->nitems; i++)
+	{
+		const CcrItem *item = (const CcrItem *) ccr_read(&reader, offsetof(CcrItem, data));
+		uint32		length = item->key_offset ? item->key_offset : item->length;
+		CcrReader	arguments = ccr_reader(item->data, length, reader.what);
+		int32		unused;
+
+		if (length > item->length)
+			ccr_read_failed(&reader);
+		(void) ccr_read(&reader, CCR_ITEM_SIZE(item->length) - offsetof(CcrItem, data));
+		for (int arg = 0; arg < nargs; arg++)
+			(void) ccr_read_value(&arguments, &unused);
+
+		/* without arguments, there may be a key all the same */
+		if (nargs > 0)
+			ccr_read_end(&arguments);
+	}
+	ccr_read_end(&reader);
 }
 
 CcrSource *

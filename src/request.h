@@ -235,6 +235,13 @@ extern void ccr_request_return_abandoned(CcrRequest *request);
 extern CcrRequest *ccr_request_following(CcrRequest *request);
 extern CcrRequest *ccr_request_following_abandoned(CcrRequest *request);
 
+/*
+ * Raises an error unless the items are as many as it says, take as many bytes,
+ * and each has so many arguments (0: not looked at).  To be done before any of
+ * them is read.
+ */
+extern void ccr_request_check(CcrRequest *request, int nargs);
+
 /* Detach the description of the source, wiping it from shared memory. */
 extern CcrSource *ccr_request_source(CcrRequest *request);
 

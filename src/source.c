@@ -8,6 +8,8 @@
 #include "postgres.h"
 
 #include "common/cryptohash.h"
+#include "compat.h"
+#include "reader.h"
 #include "source.h"
 
 static void
@@ -30,39 +32,37 @@ put_string(StringInfo buf, const char *s)
 		put_bytes(buf, s, strlen(s) + 1);
 }
 
-static void
-get_bytes(StringInfo buf, void *data, Size length)
-{
-	if (length > (Size) (buf->len - buf->cursor))
-		elog(ERROR, "description of a source is cut short");
-	memcpy(data, buf->data + buf->cursor, length);
-	buf->cursor += length;
-}
-
 static int32
-get_int(StringInfo buf)
+get_int(CcrReader *reader)
 {
-	int32		n;
-
-	get_bytes(buf, &n, sizeof(n));
-	return n;
+	return ccr_read_int32(reader);
 }
 
 static void *
-get_array(StringInfo buf, int n, Size size)
+get_array(CcrReader *reader, int n, Size size)
 {
 	void	   *array = palloc(Max(n * size, 1));
 
-	get_bytes(buf, array, n * size);
+	memcpy(array, ccr_read(reader, n * size), n * size);
 	return array;
 }
 
 static char *
-get_string(StringInfo buf)
+get_string(CcrReader *reader)
 {
-	int32		length = get_int(buf);
+	const char *s = ccr_read_string(reader);
 
-	return length < 0 ? NULL : get_array(buf, length + 1, 1);
+	return s ? pstrdup(s) : NULL;
+}
+
+static const char **
+get_strings(CcrReader *reader, int n)
+{
+	const char **strings = palloc((n + 1) * sizeof(char *));
+
+	for (int i = 0; i < n; i++)
+		strings[i] = get_string(reader);
+	return strings;
 }
 
 static void
@@ -99,20 +99,20 @@ put_reach(StringInfo buf, const CcrSource *source)
 }
 
 static void
-get_reach(StringInfo buf, CcrSource *source)
+get_reach(CcrReader *reader, CcrSource *source)
 {
-	source->dbid = get_int(buf);
-	source->serverid = get_int(buf);
-	source->umid = get_int(buf);
-	source->roleid = get_int(buf);
-	source->password_required = get_int(buf);
-	source->noptions = get_int(buf);
+	source->dbid = get_int(reader);
+	source->serverid = get_int(reader);
+	source->umid = get_int(reader);
+	source->roleid = get_int(reader);
+	source->password_required = get_int(reader);
+	source->noptions = ccr_read_count(reader, 2 * sizeof(int32));
 	source->keywords = palloc((source->noptions + 1) * sizeof(char *));
 	source->values = palloc((source->noptions + 1) * sizeof(char *));
 	for (int i = 0; i < source->noptions; i++)
 	{
-		source->keywords[i] = get_string(buf);
-		source->values[i] = get_string(buf);
+		source->keywords[i] = get_string(reader);
+		source->values[i] = get_string(reader);
 	}
 }
 
@@ -158,42 +158,37 @@ CcrSource *
 ccr_source_restore(const char *data, Size length)
 {
 	CcrSource  *source = palloc0(sizeof(CcrSource));
-	StringInfoData buf;
+	CcrReader	reader = ccr_reader(data, length, "description of a source");
 
-	buf.data = unconstify(char *, data);
-	buf.len = buf.maxlen = length;
-	buf.cursor = 0;
-
-	get_reach(&buf, source);
-	source->function = get_int(&buf);
-	source->key = get_string(&buf);
-	source->server_name = get_string(&buf);
-	source->user = get_string(&buf);
-	source->search_path = get_string(&buf);
-	source->nsettings = get_int(&buf);
-	source->settings = palloc((source->nsettings + 1) * sizeof(char *));
-	for (int i = 0; i < source->nsettings; i++)
-		source->settings[i] = get_string(&buf);
-	source->bulk = get_int(&buf);
-	source->resend = get_int(&buf);
-	source->returns_set = get_int(&buf);
-	source->returns_void = get_int(&buf);
-	source->composite = get_int(&buf);
-	source->prepare = get_int(&buf);
-	source->isolate_errors = get_int(&buf);
-	source->sql = get_string(&buf);
-	source->keyed_sql = get_string(&buf);
-	source->keyed_null_sql = get_string(&buf);
-	source->nargs = get_int(&buf);
-	source->arg_elements = get_array(&buf, source->nargs, sizeof(Oid));
-	source->arg_arrays = get_array(&buf, source->nargs, sizeof(Oid));
-	source->ncolumns = get_int(&buf);
-	source->column_types = get_array(&buf, source->ncolumns, sizeof(Oid));
-	source->column_binary = get_array(&buf, source->ncolumns, sizeof(bool));
-	source->function_name = get_string(&buf);
-	source->hosts = get_string(&buf);
-	source->hostaddrs = get_string(&buf);
-	source->ports = get_string(&buf);
+	get_reach(&reader, source);
+	source->function = get_int(&reader);
+	source->key = get_string(&reader);
+	source->server_name = get_string(&reader);
+	source->user = get_string(&reader);
+	source->search_path = get_string(&reader);
+	source->nsettings = ccr_read_count(&reader, sizeof(int32));
+	source->settings = get_strings(&reader, source->nsettings);
+	source->bulk = get_int(&reader);
+	source->resend = get_int(&reader);
+	source->returns_set = get_int(&reader);
+	source->returns_void = get_int(&reader);
+	source->composite = get_int(&reader);
+	source->prepare = get_int(&reader);
+	source->isolate_errors = get_int(&reader);
+	source->sql = get_string(&reader);
+	source->keyed_sql = get_string(&reader);
+	source->keyed_null_sql = get_string(&reader);
+	source->nargs = ccr_read_count(&reader, 2 * sizeof(Oid));
+	source->arg_elements = get_array(&reader, source->nargs, sizeof(Oid));
+	source->arg_arrays = get_array(&reader, source->nargs, sizeof(Oid));
+	source->ncolumns = ccr_read_count(&reader, sizeof(Oid) + sizeof(bool));
+	source->column_types = get_array(&reader, source->ncolumns, sizeof(Oid));
+	source->column_binary = get_array(&reader, source->ncolumns, sizeof(bool));
+	source->function_name = get_string(&reader);
+	source->hosts = get_string(&reader);
+	source->hostaddrs = get_string(&reader);
+	source->ports = get_string(&reader);
+	ccr_read_end(&reader);
 	return source;
 }
 
