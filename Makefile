@@ -40,10 +40,12 @@ $(filter-out $(SELF_CONTAINED),$(MAKECMDGOALS)):
 
 else
 
+# Debian's client package has PGXS, but not the headers.
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifeq ($(wildcard $(PGXS)),)
-$(error no PGXS found by "$(PG_CONFIG)": install postgresql-server-dev-NN, \
-	or say PG_CONFIG=/path/to/pg_config)
+HEADER := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h
+ifneq ($(words $(wildcard $(PGXS) $(HEADER))),2)
+$(error no PGXS or no postgres.h found by "$(PG_CONFIG)": install \
+	postgresql-server-dev-NN, or say PG_CONFIG=/path/to/pg_config)
 endif
 
 # Callbacks and PG_FUNCTION_ARGS have parameters that not every function

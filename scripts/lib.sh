@@ -16,7 +16,6 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 WORK=
 KEEP_WORK=
 JOB=
-MISSING=()
 declare -A PORT
 
 say() { printf '%s\n' "$*"; }
@@ -104,92 +103,10 @@ give_to_user() {
 	fi
 }
 
-# ---- packages --------------------------------------------------------------
+# ---- what must be installed ------------------------------------------------
 
-# want TEST PACKAGE...: the packages are missing if the test fails.
-want() {
-	local test=$1
-
-	shift
-	if ! eval "$test" >/dev/null 2>&1; then
-		MISSING+=("$@")
-	fi
-}
-
-pg() { "${PG_CONFIG:-pg_config}" "$@" 2>/dev/null; }
-
-pgxs_test() { echo "$(dirname "$(pg --pgxs)")/../test"; }
-
-have_postgres() {
-	[ -x "$(pg --bindir)/postgres" ] && [ -f "$(pg --pgxs)" ] &&
-		[ -f "$(pg --sharedir)/extension/pg_stat_statements.control" ] &&
-		[ -x "$(pgxs_test)/regress/pg_regress" ]
-}
-
-# The major version that "postgresql" means on this machine.
-packaged_major() {
-	if [ -n "${PG_MAJOR:-}" ]; then
-		echo "$PG_MAJOR"
-	elif pg --version | grep -q .; then
-		pg --version | sed 's/[^0-9]*\([0-9]*\).*/\1/'
-	else
-		apt-cache depends postgresql 2>/dev/null |
-			sed -n 's/.*Depends: postgresql-\([0-9][0-9]*\)$/\1/p' | head -n 1
-	fi
-}
-
-need_postgres() {
-	local major
-
-	if is_root && ! have_postgres && command -v apt-get >/dev/null &&
-		[ -z "$(apt-cache depends postgresql 2>/dev/null)" ]; then
-		apt_update
-	fi
-	major=$(packaged_major || :)
-	want have_postgres "postgresql${major:+-$major}" \
-		"postgresql-server-dev-${major:-all}"
-	want 'command -v make' make
-	want 'command -v gcc && echo "#include <stdio.h>" | gcc -E -' gcc libc6-dev
-}
-
-need_tests() {
-	want 'command -v prove' perl
-	want 'perl -MIPC::Run -e 1' libipc-run-perl
-	want 'command -v nm' binutils
-
-	# what is tested only where it is there, so nobody has to be asked for it
-	if is_root; then
-		want '[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer' pgbouncer
-		want 'command -v openssl' openssl
-	fi
-}
-
-apt_update() {
-	say 'Reading the package lists (apt-get update) ...'
-	apt-get update -q >"$WORK/apt.log" 2>&1 ||
-		{ cat "$WORK/apt.log" >&2; return 1; }
-	APT_UPDATED=1
-}
-
-install_missing() {
-	local -a install=(apt-get install -y --no-install-recommends)
-
-	[ ${#MISSING[@]} -gt 0 ] || return 0
-	if ! command -v apt-get >/dev/null; then
-		die "Missing (by their Debian names): ${MISSING[*]}"
-	elif ! is_root; then
-		die "Debian packages are missing. As root: ${install[*]} ${MISSING[*]}"
-	fi
-	export DEBIAN_FRONTEND=noninteractive
-	[ -n "${APT_UPDATED:-}" ] || apt_update
-	say "Installing Debian packages: ${MISSING[*]}"
-	"${install[@]}" -q "${MISSING[@]}" >"$WORK/apt.log" 2>&1 </dev/null || {
-		tail -n 30 "$WORK/apt.log" >&2
-		die "Could not install: ${MISSING[*]}"
-	}
-	MISSING=()
-	hash -r
-}
+# shellcheck source=scripts/packages.sh
+. "$TOP/scripts/packages.sh"
 
 # ---- a private installation ------------------------------------------------
 
