@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "common/int.h"
-#include "compat.h"
 #include "reader.h"
 
 void

@@ -19,7 +19,7 @@ typedef struct CcrReader
 } CcrReader;
 
 /* XX000, naming what is being read. */
-CCR_NORETURN extern void ccr_read_failed(const CcrReader *reader);
+extern void ccr_read_failed(const CcrReader *reader);
 
 /*
  * A whole number in decimal, and nothing but that: no blanks, no plus sign,
