@@ -37,7 +37,7 @@ ccr_error_flatten(StringInfo buf, const CcrError *error)
 CcrError *
 ccr_error_restore(const char *data, Size length)
 {
-	CcrError   *error = palloc(MAXALIGN(sizeof(CcrError)) + length);
+	CcrError   *error = palloc0(MAXALIGN(sizeof(CcrError)) + length);
 	char	   *copy = (char *) error + MAXALIGN(sizeof(CcrError));
 	CcrReader	reader = ccr_reader(copy, length, "error of a lookup");
 

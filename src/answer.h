@@ -20,10 +20,22 @@
 /* Results of more bytes than this are shared, not copied. */
 #define CCR_SHARE_BYTES		4096
 
+/*
+ * Who has written the texts of an error.  What is not ours may quote any value
+ * of a batch.
+ */
+typedef enum CcrAuthor
+{
+	CCR_TEXTS_FOREIGN,
+	CCR_HINT_OURS,				/* and nothing else */
+	CCR_TEXTS_OURS
+} CcrAuthor;
+
 /* An error to be raised in a backend; absent strings are NULL. */
 typedef struct CcrError
 {
 	int			sqlstate;		/* as MAKE_SQLSTATE() packs it */
+	CcrAuthor	author;			/* matters to the collector only */
 	const char *message;
 	const char *detail;
 	const char *hint;

@@ -80,6 +80,7 @@ batch_error(CcrBatch *batch, int sqlstate, const char *message,
 	CcrError   *error = palloc0(sizeof(CcrError));
 
 	error->sqlstate = sqlstate;
+	error->author = CCR_TEXTS_OURS;
 	error->message = pstrdup(message);
 	error->detail = detail ? pstrdup(detail) : NULL;
 	error->hint = hint ? pstrdup(hint) : NULL;
@@ -103,12 +104,84 @@ with_context(CcrBatch *batch, const CcrError *error)
 								   error->detail, error->hint);
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
+	copy->author = error->author;
 	copy->context = psprintf("%s%slookup %s%s, batch of %d",
 							 error->context ? error->context : "",
 							 error->context ? "\n" : "",
 							 source->function_name, where(source), batch->n);
 	MemoryContextSwitchTo(old);
 	return copy;
+}
+
+/*
+ * Who waits for the batch: one party, or several.  It is its item that is
+ * looked at: who has left cannot be told, but what he has sent can.
+ */
+static CcrParty
+party_of(const CcrBatch *batch)
+{
+	CcrParty	several = {InvalidOid, InvalidOid};
+	CcrParty	first = batch->flights[0]->party;
+
+	for (int i = 0; i < batch->n; i++)
+		if (batch->flights[i]->several ||
+			!ccr_party_same(batch->flights[i]->party, first))
+			return several;
+	return first;
+}
+
+/*
+ * May its error quote what is not of all who wait for it?  Not if there is
+ * one item only, which they all have sent: so the key must be all of it.
+ */
+static bool
+tells_of_others(const CcrBatch *batch)
+{
+	CcrParty	party = party_of(batch);
+
+	return !ccr_party_same(party, party) &&
+		(batch->n > 1 || batch->flights[0]->item->key_offset != 0);
+}
+
+/* What several parties are told; the log has the rest. */
+static const CcrError *
+error_for_all(CcrBatch *batch, const CcrError *error)
+{
+	const CcrSource *source = batch->queue->source;
+	CcrError   *told;
+
+	ereport(LOG,
+			(errcode(error->sqlstate),
+			 errmsg("lookup %s failed for callers of several roles: %s",
+					source->function_name, error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0,
+			 errcontext("%s", error->context)));
+	told = batch_error(batch, error->sqlstate,
+					   psprintf("lookup %s failed in a batch with calls of other roles",
+								source->function_name),
+					   "The error may quote their values, so it is in the server log only.",
+					   error->author == CCR_HINT_OURS ? error->hint : NULL);
+	return with_context(batch, told);
+}
+
+void
+ccr_batch_last_error(const CcrBatch *batch, const CcrError *error,
+					 CcrLastError *last)
+{
+	last->sqlstate = error->sqlstate;
+	last->open = error->author == CCR_TEXTS_OURS;
+	last->roleid = batch && batch->n > 0 ? party_of(batch).outer : InvalidOid;
+	strlcpy(last->message, error->message, CCR_TEXT_LEN);
+}
+
+static void
+note_error(const CcrBatch *batch, const CcrError *error)
+{
+	CcrLastError last;
+
+	ccr_batch_last_error(batch, error, &last);
+	ccr_counters_error(batch->queue->counters, &last);
 }
 
 static bool
@@ -257,6 +330,7 @@ next_step(CcrBatch *batch)
 		statement[0] = '\0';
 
 	query.source = queue->source;
+	query.party = party_of(batch);
 	query.statement = statement;
 	query.sql = variant_sql(batch);
 	query.params = &batch->params;
@@ -605,10 +679,12 @@ static void
 fail(CcrBatch *batch, const CcrError *error)
 {
 	error = with_context(batch, error);
+	note_error(batch, error);
+	if (error->author != CCR_TEXTS_OURS && tells_of_others(batch))
+		error = error_for_all(batch, error);
 	for (int i = 0; i < batch->n; i++)
 		if (batch->flights[i]->outcome.error == NULL)
 			batch->flights[i]->outcome.error = error;
-	ccr_counters_error(batch->queue->counters, error->message);
 	land(batch);
 }
 
@@ -679,10 +755,32 @@ outdated(CcrBatch *batch, const CcrError *error)
 static void
 retry(CcrBatch *batch, const CcrError *error)
 {
-	ccr_counters_error(batch->queue->counters, error->message);
+	note_error(batch, error);
 	ccr_queue_retry(batch->queue, batch->flights, batch->n);
 	count_end(batch);
 	free_batch(batch);
+}
+
+/*
+ * Is each of its items to be told of itself only?  What was begun for several
+ * parties goes on for each, so that it does not matter who of them shares the
+ * rest.
+ */
+static bool
+is_divided(const CcrBatch *batch)
+{
+	CcrParty	party = party_of(batch);
+
+	return batch->queue->source->isolate_errors || batch->flights[0]->divided ||
+		(!ccr_party_same(party, party) && !batch->queue->source->undivided);
+}
+
+static void
+divide(CcrBatch *batch)
+{
+	for (int i = 0; i < batch->n; i++)
+		batch->flights[i]->divided = true;
+	fly_again(batch, batch->n / 2);
 }
 
 /* Nobody waits for enqueued items: they fly until they land or are bad. */
@@ -717,9 +815,8 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		resend(batch);
 	else if (queue->source->enqueued)
 		enqueued_ended_badly(batch, error);
-	else if (queue->source->isolate_errors && batch->n > 1 &&
-			 is_data_error(error->sqlstate))
-		fly_again(batch, batch->n / 2);
+	else if (batch->n > 1 && is_data_error(error->sqlstate) && is_divided(batch))
+		divide(batch);
 	else
 	{
 		/* ask anew what the columns are, if they may be what is wrong */
@@ -790,10 +887,16 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 	else if (harmless)
 		fail(batch, error);
 	else
-		fail(batch,
-					   batch_error(batch, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
-								   error->message, error->detail,
-								   "The lookup is VOLATILE: it may have had its effect, and was not sent again."));
+	{
+		CcrError   *unknown =
+		batch_error(batch, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+					error->message, error->detail,
+					"The lookup is VOLATILE: it may have had its effect, and was not sent again.");
+
+		if (error->author != CCR_TEXTS_OURS)
+			unknown->author = CCR_HINT_OURS;
+		fail(batch, unknown);
+	}
 }
 
 void

@@ -47,6 +47,12 @@ extern void ccr_batch_lost(CcrBatch *batch, CcrOp op,
 extern bool ccr_batch_deserted(CcrBatch *batch);
 extern void ccr_batch_drop(CcrBatch *batch);
 
+/*
+ * An error of the batch as the views show it; batch: NULL if it is none's.
+ */
+extern void ccr_batch_last_error(const CcrBatch *batch, const CcrError *error,
+								 CcrLastError *last);
+
 /* Give up a batch that someone waits for; whoever runs it is to cancel it. */
 extern void ccr_batch_stop(CcrBatch *batch, const CcrError *error);
 

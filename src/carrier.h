@@ -15,6 +15,7 @@
 
 #include "answer.h"
 #include "job.h"
+#include "party.h"
 #include "source.h"
 
 typedef enum CcrCarrierState
@@ -72,7 +73,8 @@ typedef struct CcrCarrier CcrCarrier;
 /* What is to be done; of no use any more once it was started. */
 typedef struct CcrQuery
 {
-	const CcrSource *source;	/* whose query it is */
+	const CcrSource *source;
+	CcrParty	party;			/* who waits for it */	/* whose query it is */
 	const char *statement;		/* name, or "" */
 	const char *sql;
 	const CcrParams *params;

@@ -416,6 +416,7 @@ make_request(Parcel *parcel)
 	request->fingerprint = fingerprint;
 	request->counters = shares[parcel->share].counters - ccr_counters;
 	request->roleid = lane->roleid;
+	request->party = lane->party;
 	request->max_size = lane->settings.max_size;
 	request->max_bytes = lane->settings.max_bytes;
 	request->coalesce = lane->coalesce;

@@ -332,6 +332,7 @@ new_flight(CcrQueue *queue, const CcrRequest *request, const CcrItem *item,
 	flight->hash = hash;
 	flight->reserved = request->reserved;
 	flight->counters = &ccr_counters[request->counters];
+	flight->party = request->party;
 	flight->arrived = request->submitted;
 	flight->window_end = request->window_end;
 	flight->max_size = request->max_size;
@@ -344,6 +345,8 @@ new_flight(CcrQueue *queue, const CcrRequest *request, const CcrItem *item,
 static void
 join(CcrFlight *flight, const CcrRequest *request)
 {
+	if (!ccr_party_same(flight->party, request->party))
+		flight->several = true;
 	if (flight->state != CCR_FLIGHT_WAITING)
 		return;
 	if (request->window_end < flight->window_end)

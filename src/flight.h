@@ -97,6 +97,10 @@ typedef struct CcrFlight
 	bool		reserved;		/* holds a place in the backlog */
 	CcrCounters *counters;		/* of which */
 	bool		resent;			/* was lost or outdated once already */
+	bool		divided;		/* comes from a batch that was divided, and is
+								 * to be told only of itself */
+	CcrParty	party;			/* whose item it is */
+	bool		several;		/* others wait for it, too, or did */
 	struct FlightSlab *slab;	/* that it is part of, with an item that is
 								 * the request's; or NULL */
 	int			attempts;		/* that failed for a cause that passes */

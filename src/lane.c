@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "lane.h"
 #include "miscadmin.h"
+#include "seat.h"
 #include "settings.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -152,6 +153,7 @@ new_lane(FunctionCallInfo fcinfo)
 	lane->context = context;
 	lane->function = PG_GETARG_OID(0);
 	GetUserIdAndSecContext(&lane->roleid, &lane->sec_context);
+	lane->party = ccr_seat_party();
 	get_settings(&lane->outer);
 	MemoryContextSetParent(context, TopMemoryContext);
 	dlist_push_tail(&lanes, &lane->node);
@@ -187,10 +189,13 @@ same_path(const CcrLane *lane)
 }
 
 static bool
-fits(const CcrLane *lane, FunctionCallInfo fcinfo, Oid roleid, int sec_context)
+fits(const CcrLane *lane, FunctionCallInfo fcinfo, Oid roleid, int sec_context,
+	 CcrParty party)
 {
 	return lane->function == PG_GETARG_OID(0) && is_valid(lane) &&
-		lane->roleid == roleid && lane->sec_context == sec_context && same_path(lane) &&
+		lane->roleid == roleid && lane->sec_context == sec_context &&
+		lane->party.session == party.session && lane->party.outer == party.outer &&
+		same_path(lane) &&
 		ccr_arguments_fit(lane->arguments, fcinfo) && are_as(&lane->outer);
 }
 
@@ -199,6 +204,7 @@ ccr_lane_get(FunctionCallInfo fcinfo)
 {
 	Oid			roleid;
 	int			sec_context;
+	CcrParty	party = ccr_seat_party();
 	dlist_iter	iter;
 
 	GetUserIdAndSecContext(&roleid, &sec_context);
@@ -206,7 +212,7 @@ ccr_lane_get(FunctionCallInfo fcinfo)
 	{
 		CcrLane    *lane = dlist_container(CcrLane, node, iter.cur);
 
-		if (fits(lane, fcinfo, roleid, sec_context))
+		if (fits(lane, fcinfo, roleid, sec_context, party))
 		{
 			dlist_move_head(&lanes, &lane->node);
 			return lane;

@@ -14,6 +14,7 @@
 
 #include "arguments.h"
 #include "lookup.h"
+#include "party.h"
 #include "route.h"
 
 typedef struct CcrLaneSettings
@@ -41,6 +42,7 @@ typedef struct CcrLane
 	Oid			function;
 	Oid			roleid;
 	int			sec_context;
+	CcrParty	party;			/* whose items they are */
 	CcrLaneSettings outer;		/* of the session */
 
 	/* what it is */

@@ -134,6 +134,7 @@ could_not_register(CcrLocal *local)
 {
 	CcrError	error = {
 		.sqlstate = ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+		.author = CCR_TEXTS_OURS,
 		.message = "could not start a local executor",
 		.detail = "There is no free slot for another background worker.",
 		.hint = "You may need to increase \"max_worker_processes\"."
@@ -151,6 +152,7 @@ lost(CcrLocal *local)
 	char		detail[CCR_TEXT_LEN];
 	CcrError	error = {
 		.sqlstate = ERRCODE_OPERATOR_INTERVENTION,
+		.author = started ? CCR_TEXTS_FOREIGN : CCR_TEXTS_OURS,
 		.message = started ? "local executor exited" : "could not start a local executor"
 	};
 	CcrOp		op = local->op;
@@ -287,6 +289,7 @@ give_job(CcrLocal *local, CcrOp op, CcrJobKind kind, const CcrQuery *query)
 	local->state = CCR_CARRIER_BUSY;
 	local->skip_rows = false;
 	local->sending = true;
+	local->seat->party = query->party;
 	push_job(local);
 }
 

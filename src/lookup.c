@@ -26,6 +26,7 @@
 #include "port/atomics.h"
 #include "reader.h"
 #include "route.h"
+#include "seat.h"
 #include "settings.h"
 #include "stopped.h"
 #include "storage/ipc.h"
@@ -880,12 +881,17 @@ static void
 count_error(CcrCounters *counters, MemoryContext context)
 {
 	ErrorData  *edata;
+	CcrLastError last;
 
 	MemoryContextSwitchTo(context);
 	edata = CopyErrorData();
 	ccr_count(counters, CCR_ERRORS, 1);
 	ccr_count(counters, CCR_ANSWERED, -1);
-	ccr_counters_error(counters, edata->message ? edata->message : "");
+	last.sqlstate = edata->sqlerrcode;
+	last.open = false;
+	last.roleid = ccr_seat_party().outer;
+	strlcpy(last.message, edata->message ? edata->message : "", CCR_TEXT_LEN);
+	ccr_counters_error(counters, &last);
 	FreeErrorData(edata);
 }
 

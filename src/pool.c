@@ -135,17 +135,20 @@ ccr_pools_init(int worker)
 /* ------------------------------------------------------------- the display */
 
 static void
-show_link(CcrLink *link, const char *state, const char *error)
+show_link(CcrLink *link, const char *state, const CcrError *error)
 {
 	CcrConnection *c = link->shown;
+	CcrLastError last;
 
 	if (c == NULL)
 		return;
+	if (error)
+		ccr_batch_last_error(link->batch, error, &last);
 	SpinLockAcquire(&c->mutex);
 	strlcpy(c->state, state, sizeof(c->state));
 	c->batches = link->batches;
 	if (error)
-		strlcpy(c->last_error, error, CCR_TEXT_LEN);
+		c->last_error = last;
 	SpinLockRelease(&c->mutex);
 }
 
@@ -168,7 +171,7 @@ allot_row(const CcrSource *source)
 			strlcpy(c->user, source->user, NAMEDATALEN);
 			c->batches = 0;
 			c->state[0] = '\0';
-			c->last_error[0] = '\0';
+			c->last_error.message[0] = '\0';
 		}
 		SpinLockRelease(&c->mutex);
 		if (mine)
@@ -555,7 +558,7 @@ link_done(void *owner, CcrOp op, const CcrError *error)
 	CcrQueue   *queue = ccr_batch_queue(link->batch);
 
 	if (error)
-		show_link(link, "active", error->message);
+		show_link(link, "active", error);
 	ccr_flights_tear(true);
 	if (ccr_batch_done(link->batch, op, error))
 	{
@@ -591,10 +594,12 @@ static void
 mark_unreachable(CcrQueue *queue, const CcrError *error)
 {
 	CcrKept    *kept;
+	CcrLastError last;
 
 	if (ccr_queue_empty(queue))
 		return;
-	ccr_counters_error(queue->counters, error->message);
+	ccr_batch_last_error(NULL, error, &last);
+	ccr_counters_error(queue->counters, &last);
 	kept = ccr_kept_find(&queue->fingerprint);
 	if (kept == NULL)
 		return;
@@ -655,7 +660,7 @@ link_dead(void *owner, CcrOp op, const CcrError *error)
 	bool		connected = link->connected;
 
 	ccr_flights_tear(true);
-	show_link(link, "closed", error->message);
+	show_link(link, "closed", error);
 	bury(link, true);
 	if (link->batch)
 	{
@@ -904,6 +909,7 @@ stop_pool(CcrPool *pool)
 {
 	CcrError	error = {
 		.sqlstate = ERRCODE_QUERY_CANCELED,
+		.author = CCR_TEXTS_OURS,
 		.message = "canceling lookup, as it is being stopped",
 		.detail = "concresce.stop() was called with \"force\"."
 	};

@@ -116,6 +116,7 @@ new_error(CcrRemote *remote, int sqlstate, const char *message,
 	if (error->message == NULL)
 		error->message = "foreign server reported no message";
 	error->detail = copied(detail);
+	error->author = CCR_TEXTS_OURS;
 	MemoryContextSwitchTo(old);
 	return error;
 }
@@ -136,6 +137,7 @@ result_error(CcrRemote *remote, const PGresult *result)
 					  PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
 	error->hint = copied(PQresultErrorField(result, PG_DIAG_MESSAGE_HINT));
 	error->context = copied(PQresultErrorField(result, PG_DIAG_CONTEXT));
+	error->author = CCR_TEXTS_FOREIGN;
 	MemoryContextSwitchTo(old);
 	return error;
 }
@@ -211,6 +213,8 @@ lost_error(CcrRemote *remote)
 		detail = remote->error->message;
 	message = psprintf("connection to server \"%s\" was lost", remote->reach->server);
 	error = new_error(remote, ERRCODE_CONNECTION_FAILURE, message, detail);
+	if (remote->error)
+		error->author = CCR_TEXTS_FOREIGN;
 	pfree(message);
 	return error;
 }

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "reader.h"
 #include "request.h"
+#include "seat.h"
 #include "stopped.h"
 #include "utils/timestamp.h"
 
@@ -228,6 +229,7 @@ ccr_request_open(CcrRequest *request)
 	request->pid = MyProcPid;
 	request->procno = ccr_my_procno();
 	request->roleid = GetUserId();
+	request->party = ccr_seat_party();
 	request->dbid = MyDatabaseId;
 
 	link_to_slot(request);

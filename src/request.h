@@ -34,6 +34,7 @@
 #include "answer.h"
 #include "datatype/timestamp.h"
 #include "ledger.h"
+#include "party.h"
 #include "port/atomics.h"
 #include "shmem.h"
 #include "source.h"
@@ -126,7 +127,8 @@ typedef struct CcrRequest
 	int			worker;			/* index of the mailbox */
 	int			procno;
 	int			pid;
-	Oid			roleid;
+	Oid			roleid;			/* in effect */
+	CcrParty	party;
 	Oid			dbid;
 	Oid			function;
 	CcrFingerprint fingerprint;

@@ -226,6 +226,28 @@ describe_settings(CcrSource *source, const CcrDefinition *definition)
 	}
 }
 
+/* Does it say itself that errors of its data are not to be isolated? */
+static bool
+says_undivided(const CcrDefinition *definition)
+{
+	static const char prefix[] = "concresce.isolate_errors=";
+	Datum	   *elements;
+	bool		isolate;
+	int			n = 0;
+
+	if (definition->config)
+		deconstruct_array(definition->config, TEXTOID, -1, false, TYPALIGN_INT,
+						  &elements, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		const char *setting = TextDatumGetCString(elements[i]);
+
+		if (pg_strncasecmp(setting, prefix, strlen(prefix)) == 0)
+			return parse_bool(setting + strlen(prefix), &isolate) && !isolate;
+	}
+	return false;
+}
+
 /* In this database, under the role that the call runs as. */
 static void
 describe_local(CcrSource *source, const CcrDefinition *definition)
@@ -271,6 +293,7 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 	source->composite = result->tupdesc != NULL && result->type != RECORDOID;
 	source->prepare = ccr_prepare;
 	source->isolate_errors = isolates();
+	source->undivided = !source->resend && says_undivided(definition);
 	describe_body(source, definition, result);
 	describe_types(source, definition, result);
 	return source;

@@ -109,20 +109,36 @@ ccr_seat_replies(CcrSeat *seat)
 	return (shm_mq *) (queues + ((seat - ccr_seats) * 2 + 1) * CCR_QUEUE_BYTES);
 }
 
-bool
-ccr_seat_inside(void)
+/* Of this process, or of the one that it is a parallel worker of; or NULL. */
+static CcrSeat *
+seat_inside(void)
 {
 	PGPROC	   *leader = MyProc->lockGroupLeader;
 
 	if (ccr_my_seat)
-		return true;
+		return ccr_my_seat;
 	if (leader == NULL || leader == MyProc)
-		return false;
+		return NULL;
 	for (int i = 0; i < ccr_nseats; i++)
 		if (ccr_seat_state(&ccr_seats[i]) == CCR_SEAT_TAKEN &&
 			ccr_seats[i].pid == leader->pid)
-			return true;
-	return false;
+			return &ccr_seats[i];
+	return NULL;
+}
+
+bool
+ccr_seat_inside(void)
+{
+	return seat_inside() != NULL;
+}
+
+CcrParty
+ccr_seat_party(void)
+{
+	CcrSeat    *seat = seat_inside();
+	CcrParty	party = {GetSessionUserId(), GetOuterUserId()};
+
+	return seat ? seat->party : party;
 }
 
 /* -------------------------------------------------------------- collector */

@@ -29,6 +29,7 @@
 #ifndef CCR_SEAT_H
 #define CCR_SEAT_H
 
+#include "party.h"
 #include "shmem.h"
 #include "storage/shm_mq.h"
 
@@ -49,6 +50,8 @@ typedef struct CcrSeat
 	Oid			dbid;			/* under CcrShared.lock, with the state */
 	Oid			roleid;
 	int			worker;			/* index of the collector */
+	CcrParty	party;			/* who waits for the job; written before it
+								 * is given */
 
 	LWLock		lock;			/* protects pid: while it is held, the process
 								 * there is the executor */
@@ -85,6 +88,12 @@ extern void ccr_seats_startup(void);
 
 /* Is this process one, or a parallel worker of one? */
 extern bool ccr_seat_inside(void);
+
+/*
+ * Who is told the errors of what this process asks for: in an executor those
+ * who wait for its job.
+ */
+extern CcrParty ccr_seat_party(void);
 
 extern CcrSeatState ccr_seat_state(CcrSeat *seat);
 

@@ -296,7 +296,7 @@ allot_counters(const CcrCountersKey *key)
 	victim->used = now;
 	victim->reset = now;
 	victim->last_error_at = 0;
-	victim->last_error[0] = '\0';
+	victim->last_error.message[0] = '\0';
 	SpinLockRelease(&victim->mutex);
 	return victim;
 }
@@ -335,13 +335,13 @@ ccr_counters_touch(CcrCounters *counters, TimestampTz now)
 }
 
 void
-ccr_counters_error(CcrCounters *counters, const char *message)
+ccr_counters_error(CcrCounters *counters, const CcrLastError *error)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	SpinLockAcquire(&counters->mutex);
 	counters->last_error_at = now;
-	strlcpy(counters->last_error, message, CCR_TEXT_LEN);
+	counters->last_error = *error;
 	SpinLockRelease(&counters->mutex);
 }
 
@@ -382,7 +382,7 @@ ccr_counters_reset(CcrCounters *counters)
 	SpinLockAcquire(&counters->mutex);
 	counters->reset = now;
 	counters->last_error_at = 0;
-	counters->last_error[0] = '\0';
+	counters->last_error.message[0] = '\0';
 	SpinLockRelease(&counters->mutex);
 }
 

@@ -38,6 +38,18 @@
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
 
 /*
+ * An error, as the views show it.  Its text may quote a value, so it is for
+ * the role that was told the error, unless it is one of our own texts.
+ */
+typedef struct CcrLastError
+{
+	int			sqlstate;
+	bool		open;			/* to whoever may see the row */
+	Oid			roleid;			/* who was told; InvalidOid: several */
+	char		message[CCR_TEXT_LEN];	/* "": there was none */
+} CcrLastError;
+
+/*
  * For what committing backends wait for.  While one of them has the turn, no
  * other takes any, lest the one with the greatest need wait for ever.
  */
@@ -159,7 +171,7 @@ typedef struct CcrCounters
 	TimestampTz used;			/* when an entry was last looked up */
 	TimestampTz reset;
 	TimestampTz last_error_at;
-	char		last_error[CCR_TEXT_LEN];
+	CcrLastError last_error;
 } CcrCounters;
 
 /* A row of concresce.connections. */
@@ -174,7 +186,7 @@ typedef struct CcrConnection
 	char		user[NAMEDATALEN];
 	char		state[16];
 	int64		batches;
-	char		last_error[CCR_TEXT_LEN];
+	CcrLastError last_error;
 } CcrConnection;
 
 /* A lookup that takes no calls; function InvalidOid: all of the database. */
@@ -247,7 +259,7 @@ ccr_turn_announce(CcrTurn *turn)
  */
 extern int	ccr_counters_find(const CcrCountersKey *key, uint32 *serial);
 extern void ccr_counters_touch(CcrCounters *counters, TimestampTz now);
-extern void ccr_counters_error(CcrCounters *counters, const char *message);
+extern void ccr_counters_error(CcrCounters *counters, const CcrLastError *error);
 extern void ccr_counters_reset(CcrCounters *counters);
 
 /* Items have left the queue: there is room for others. */

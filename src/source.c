@@ -136,6 +136,7 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_int(buf, source->composite);
 	put_int(buf, source->prepare);
 	put_int(buf, source->isolate_errors);
+	put_int(buf, source->undivided);
 	put_string(buf, source->sql);
 	put_string(buf, source->keyed_sql);
 	put_string(buf, source->keyed_null_sql);
@@ -175,6 +176,7 @@ ccr_source_restore(const char *data, Size length)
 	source->composite = get_int(&reader);
 	source->prepare = get_int(&reader);
 	source->isolate_errors = get_int(&reader);
+	source->undivided = get_int(&reader);
 	source->sql = get_string(&reader);
 	source->keyed_sql = get_string(&reader);
 	source->keyed_null_sql = get_string(&reader);

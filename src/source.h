@@ -50,6 +50,9 @@ typedef struct CcrSource
 	bool		composite;		/* a single column may be the whole result */
 	bool		prepare;
 	bool		isolate_errors;
+	bool		undivided;		/* it must not be repeated for any error of its
+								 * data: VOLATILE, and says isolate_errors = off
+								 * itself */
 	bool		enqueued;		/* its items are; no part of the description */
 	const char *sql;
 	const char *keyed_sql;		/* bulk form only, else NULL */

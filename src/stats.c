@@ -69,6 +69,20 @@ put_text(Datum *values, bool *nulls, int i, const char *s)
 	values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(ccr_error_legible(s));
 }
 
+/* Its text may quote what only those may see who were told. */
+static void
+put_last_error(Datum *values, bool *nulls, int i, const CcrLastError *error)
+{
+	bool		told = OidIsValid(error->roleid) &&
+		has_privs_of_role(GetUserId(), error->roleid);
+
+	if (error->message[0] == '\0' || error->open || told || sees_all())
+		put_text(values, nulls, i, error->message);
+	else
+		put_text(values, nulls, i, psprintf("SQLSTATE %s",
+											unpack_sql_state(error->sqlstate)));
+}
+
 /* n over d, or NULL. */
 static void
 put_ratio(Datum *values, bool *nulls, int i, double n, double d)
@@ -88,7 +102,7 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 	};
 	uint64		misses = value(counters, CCR_MISSES);
 	uint64		batches = value(counters, CCR_BATCHES);
-	char		last_error[CCR_TEXT_LEN];
+	CcrLastError last_error;
 	TimestampTz last_error_at;
 	TimestampTz reset;
 	int			i = 2;
@@ -108,11 +122,11 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 	values[i++] = Float8GetDatum(value(counters, CCR_REMOTE_US_MAX) / 1000.0);
 
 	SpinLockAcquire(&counters->mutex);
-	strlcpy(last_error, counters->last_error, CCR_TEXT_LEN);
+	last_error = counters->last_error;
 	last_error_at = counters->last_error_at;
 	reset = counters->reset;
 	SpinLockRelease(&counters->mutex);
-	put_text(values, nulls, i++, last_error);
+	put_last_error(values, nulls, i++, &last_error);
 	nulls[i] = last_error_at == 0;
 	values[i++] = TimestampTzGetDatum(last_error_at);
 	values[i++] = TimestampTzGetDatum(reset);
@@ -271,7 +285,7 @@ concresce_connections(PG_FUNCTION_ARGS)
 		put_text(values, nulls, 1, row.user);
 		put_text(values, nulls, 2, row.state);
 		values[3] = Int64GetDatum(row.batches);
-		put_text(values, nulls, 4, row.last_error);
+		put_last_error(values, nulls, 4, &row.last_error);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -308,7 +322,7 @@ copy_requests(CcrSlot *slot, InFlight **rows, int *size)
 			break;
 		(*rows)[n].id = request->id;
 		(*rows)[n].pid = request->pid;
-		(*rows)[n].roleid = request->roleid;
+		(*rows)[n].roleid = request->party.outer;
 		(*rows)[n].dbid = request->dbid;
 		(*rows)[n].function = request->kind == CCR_REQUEST_LOOKUP ?
 			request->function : InvalidOid;
@@ -338,6 +352,13 @@ shown_state(const InFlight *row)
 	}
 }
 
+/* Whose session asks; not, say, the owner of a SECURITY DEFINER lookup. */
+static bool
+is_own(Oid roleid)
+{
+	return OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid);
+}
+
 Datum
 concresce_in_flight(PG_FUNCTION_ARGS)
 {
@@ -362,7 +383,7 @@ concresce_in_flight(PG_FUNCTION_ARGS)
 			bool		nulls[CCR_IN_FLIGHT_COLUMNS] = {0};
 
 			if (rows[i].dbid != MyDatabaseId || !OidIsValid(rows[i].function) ||
-				!(all || has_privs_of_role(GetUserId(), rows[i].roleid)))
+				!(all || is_own(rows[i].roleid)))
 				continue;
 			values[0] = Int64GetDatum(rows[i].id);
 			values[1] = Int32GetDatum(rows[i].pid);
