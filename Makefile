@@ -22,13 +22,22 @@ PG_CONFIG ?= pg_config
 
 # These bring what they need, PostgreSQL included, so they must not depend on
 # what PGXS would read at this point.
-SELF_CONTAINED = check check-versions demo bench
+SELF_CONTAINED = check check-asan check-asserts check-postgres check-ubsan \
+	check-versions demo bench
 
 ifneq ($(filter $(SELF_CONTAINED),$(MAKECMDGOALS)),)
 
 .PHONY: $(MAKECMDGOALS)
 check:
 	@scripts/check
+check-asan:
+	@scripts/check-sanitizer address
+check-asserts:
+	@scripts/check-asserts
+check-postgres:
+	@scripts/check-postgres
+check-ubsan:
+	@scripts/check-sanitizer undefined
 check-versions:
 	@scripts/check-versions
 demo:

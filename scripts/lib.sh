@@ -156,6 +156,8 @@ private_installation() {
 	PGBIN=$root$bindir
 	mkdir -p "$PGBIN"
 	cp -L "$bindir"/* "$PGBIN/"
+	[ -z "${CCR_NEEDED:-}" ] ||
+		patchelf --add-needed "$CCR_NEEDED" "$PGBIN/postgres"
 	link_folder "$(pg --pkglibdir)" "$root$(pg --pkglibdir)"
 	link_folder "$(pg --sharedir)" "$root$(pg --sharedir)"
 	make -s -C "$SRC" with_llvm=no "PG_CONFIG=${PG_CONFIG:-pg_config}" \
