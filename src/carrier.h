@@ -73,8 +73,8 @@ typedef struct CcrCarrier CcrCarrier;
 /* What is to be done; of no use any more once it was started. */
 typedef struct CcrQuery
 {
-	const CcrSource *source;
-	CcrParty	party;			/* who waits for it */	/* whose query it is */
+	const CcrSource *source;	/* whose query it is */
+	CcrParty	party;			/* who waits for it */
 	const char *statement;		/* name, or "" */
 	const char *sql;
 	const CcrParams *params;
