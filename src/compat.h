@@ -19,9 +19,11 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_proc.h"
 #include "commands/explain.h"
+#include "postmaster/bgworker.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -34,6 +36,26 @@
 #include "commands/explain_state.h"
 #include "storage/waiteventset.h"
 #endif
+
+/*
+ * Since 17 a worker can connect as a role that may not log in, or not to this
+ * database; nor does it matter then whether the database lets anybody in.
+ */
+#if PG_VERSION_NUM >= 170000
+#define CCR_CONNECT_AS_ANY_ROLE \
+	(BGWORKER_BYPASS_ALLOWCONN | BGWORKER_BYPASS_ROLELOGINCHECK)
+#else
+#define CCR_CONNECT_AS_ANY_ROLE	0
+#endif
+
+/* For who has connected as another: pg_stat_activity is to show who it is now. */
+static inline void
+ccr_report_session_user(void)
+{
+#if PG_VERSION_NUM < 170000
+	pgstat_bestart();
+#endif
+}
 
 /* A prefix since 18, which has it before the return type. */
 #if PG_VERSION_NUM >= 180000

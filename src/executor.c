@@ -25,16 +25,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_authid.h"
-#include "catalog/pg_db_role_setting.h"
 #include "commands/sequence.h"
 #include "common/pg_prng.h"
 #include "compat.h"
 #include "executor.h"
 #include "executor/spi.h"
+#include "identity.h"
 #include "jit/jit.h"
 #include "job.h"
 #include "libpq/pqsignal.h"
@@ -62,7 +60,6 @@
 #define CCR_ERROR_LENGTH	4096	/* bytes of each part of an error */
 #define CCR_ROWS_BYTES		(16 * 1024) /* sent at a time, if rows are small */
 #define CCR_STYLED_ROWS		64	/* written at a time */
-#define CCR_EXECUTOR_NAME	"concresce executor"
 
 typedef struct PlanEntry
 {
@@ -103,7 +100,10 @@ note_error(ErrorData *edata)
 		prev_emit_log_hook(edata);
 	if (edata->elevel < ERROR)
 		return;
-	ccr_my_seat->sqlstate = edata->sqlerrcode;
+
+	/* so says a connection as a role that is gone; all others say it so: */
+	ccr_my_seat->sqlstate = edata->sqlerrcode == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ?
+		ERRCODE_UNDEFINED_OBJECT : edata->sqlerrcode;
 	strlcpy(ccr_my_seat->message, edata->message ? edata->message : "", CCR_TEXT_LEN);
 	pg_write_barrier();
 }
@@ -166,41 +166,6 @@ handle_sigterm(SIGNAL_ARGS)
 }
 
 static void
-set_for_good(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
-}
-
-/*
- * As if the role had logged in, which it need not be able to.  Its own
- * settings are those that it would have found then.
- */
-static void
-become_role(Oid roleid)
-{
-	Relation	rel;
-	Snapshot	snapshot;
-
-	StartTransactionCommand();
-	rel = table_open(DbRoleSettingRelationId, AccessShareLock);
-	snapshot = RegisterSnapshot(GetCatalogSnapshot(DbRoleSettingRelationId));
-	ApplySetting(snapshot, MyDatabaseId, roleid, rel, PGC_S_DATABASE_USER);
-	ApplySetting(snapshot, InvalidOid, roleid, rel, PGC_S_USER);
-	UnregisterSnapshot(snapshot);
-	table_close(rel, AccessShareLock);
-
-	set_for_good("session_authorization", GetUserNameFromId(roleid, false));
-
-	/* a role may have been set for it, by which is_superuser goes, too */
-	set_for_good("role", "none");
-	set_for_good("application_name", CCR_EXECUTOR_NAME);
-
-	/* arguments and results are in the encoding of the database */
-	set_for_good("client_encoding", GetDatabaseEncodingName());
-	CommitTransactionCommand();
-}
-
-static void
 send_reply(const char *data, Size length)
 {
 	shm_mq_result result;
@@ -247,8 +212,7 @@ start(void)
 	pqsignal(SIGINT, cancel_any_job);
 	pqsignal(SIGUSR2, cancel_numbered_job);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(ccr_my_seat->dbid, InvalidOid, 0);
-	become_role(ccr_my_seat->roleid);
+	ccr_identity_assume(ccr_my_seat->dbid, ccr_my_seat->roleid);
 
 	job_context = AllocSetContextCreate(TopMemoryContext, "concresce job",
 										ALLOCSET_DEFAULT_SIZES);
@@ -561,7 +525,6 @@ tidy_up(void)
 	Oid			temp;
 	Oid			temp_toast;
 
-	LockReleaseAll(USER_LOCKMETHOD, true);
 	ResetSequenceCaches();
 	(void) DirectFunctionCall1(setseed, Float8GetDatum(seed));
 	if (MyReplicationSlot)
@@ -571,7 +534,9 @@ tidy_up(void)
 	if (!OidIsValid(temp))
 		return;
 	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	ResetTempTableNamespace();
+	PopActiveSnapshot();
 	CommitTransactionCommand();
 }
 
@@ -617,7 +582,7 @@ send_error(ErrorData *edata, const char *sql)
 		.message = edata->message ? clipped(edata->message) : "missing error text",
 		.detail = clipped(edata->detail),
 		.hint = clipped(edata->hint),
-		.context = clipped(without_bulk_query(edata->context, sql))
+		.context = clipped(without_bulk_query(ccr_identity_without(edata->context), sql))
 	};
 
 	initStringInfo(&buf);
@@ -657,8 +622,7 @@ end_job(void)
 {
 	pg_atomic_write_u64(&ccr_my_seat->job, 0);
 	QueryCancelPending = false;
-	tidy_up();
-	(void) pgstat_report_stat(false);
+	LockReleaseAll(USER_LOCKMETHOD, true);
 	debug_query_string = NULL;
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
@@ -691,6 +655,13 @@ do_job(const CcrJob *job)
 		send_error(error, job->sql);
 	else
 		send_plain(CCR_REPLY_DONE);
+
+	/*
+	 * Only now, as the job has committed, or not, and nothing that fails here
+	 * may make anything else of it.  An error ends the process.
+	 */
+	tidy_up();
+	(void) pgstat_report_stat(false);
 }
 
 /* NULL: there will be none, or we are to leave. */
