@@ -234,7 +234,6 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 {
 	Hoist		hoist = {.planning = planning, .params = loop->nestParams};
 	CcrCalls	outer = {.varno = OUTER_VAR};
-	Plan	   *child;
 	ListCell   *lc;
 	ListCell   *lc2;
 
@@ -256,8 +255,8 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 		call->guard = (List *) in_outer_terms((Node *) inner->guard, &hoist);
 		outer.calls = lappend(outer.calls, call);
 	}
-	child = ccr_put_below(planning, loop->join.plan.lefttree, &outer, reach);
-	loop->join.plan.lefttree = child;
+	if (!ccr_put_below(planning, &loop->join.plan.lefttree, &outer, reach))
+		return;
 	forboth(lc, hoist.inner.calls, lc2, outer.calls)
 		pass_cell(loop, &hoist, lfirst(lc), ((CcrCall *) lfirst(lc2))->column);
 	hoist.terms = ccr_cells_of(planning, &hoist.inner, 0);

@@ -13,7 +13,46 @@
 #include "optimizer/plancat.h"
 #include "optimizer/planmain.h"
 #include "optimizer/tlist.h"
+#include "scan_ahead.h"
 #include "scan_moves.h"
+
+/* ---------------------------------------------------------------- in common */
+
+static void
+note_refusal(CcrPlanning *planning, Plan *plan, const char *obstacle)
+{
+	CcrRefusal *refusal = palloc(sizeof(CcrRefusal));
+
+	refusal->plan = plan;
+	refusal->obstacle = obstacle;
+	planning->refusals = lappend(planning->refusals, refusal);
+}
+
+/* May its rows be read ahead?  If so, reach says what was found out of them. */
+static bool
+may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
+			   CcrReach *reach)
+{
+	CcrAhead	ahead = ccr_ahead_look(planning, plan, reach->at_once);
+	ListCell   *lc;
+
+	if (ahead.obstacle == NULL && reach->current && ccr_ahead_scans(plan) > 1)
+		ahead.obstacle = "WHERE CURRENT OF could not find the scan that a row comes from";
+	if (ahead.obstacle)
+	{
+		note_refusal(planning, plan, ahead.obstacle);
+		return false;
+	}
+	reach->wavers = ahead.wavers;
+	foreach(lc, calls->calls)
+	{
+		CcrCall    *call = lfirst(lc);
+
+		reach->wavers |= ccr_ahead_wavers(planning, (Node *) call->call->args) ||
+			ccr_ahead_wavers(planning, (Node *) call->guard);
+	}
+	return true;
+}
 
 /* ------------------------------------------------------------ above a node */
 
@@ -43,8 +82,19 @@ emit(List *atoms)
 }
 
 /*
- * The values that a node has to emit.  A window's run condition refers to the
- * target list by position, so what needs no lookup stays where it is.
+ * The condition by which a window stops refers to its target list, and is
+ * asked once this has been computed.
+ */
+static bool
+stops_by_condition(Plan *plan)
+{
+	return IsA(plan, WindowAgg) && ((WindowAgg *) plan)->runCondition != NIL;
+}
+
+/*
+ * The values that a node has to emit.  Where a condition refers to the list
+ * what needs no lookup stays in its place; whatever else is in it is computed
+ * by the batch node, once.
  */
 static List *
 values_needed(Plan *plan, List *moved)
@@ -52,7 +102,7 @@ values_needed(Plan *plan, List *moved)
 	List	   *atoms = NIL;
 	ListCell   *lc;
 
-	if (IsA(plan, WindowAgg))
+	if (stops_by_condition(plan))
 		foreach(lc, plan->targetlist)
 		{
 			Node	   *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
@@ -63,6 +113,32 @@ values_needed(Plan *plan, List *moved)
 		}
 	atoms = ccr_atoms_add(atoms, (Node *) plan->targetlist);
 	return ccr_atoms_add(atoms, (Node *) moved);
+}
+
+/* The target list of the batch node: what has stayed below is a column. */
+static List *
+values_above(Plan *plan, List *targetlist, const CcrTerms *in)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, targetlist)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Node	   *expr = (Node *) tle->expr;
+
+		if (stops_by_condition(plan) && !ccr_holds_lookup(expr))
+		{
+			tle = flatCopyTargetEntry(tle);
+			tle->expr = (Expr *) makeVar(INDEX_VAR, foreach_current_index(lc) + 1,
+										 exprType(expr), exprTypmod(expr),
+										 exprCollation(expr), 0);
+		}
+		else
+			tle = (TargetEntry *) ccr_terms_apply(in, (Node *) tle);
+		result = lappend(result, tle);
+	}
+	return result;
 }
 
 /* What the node was charged for calls that it does not make any more. */
@@ -81,40 +157,70 @@ cost_of_calls(const CcrCalls *calls, double rows)
 	return cost.per_tuple * rows;
 }
 
-Plan *
-ccr_put_above(CcrPlanning *planning, Plan *plan, CcrCalls *calls, List *moved,
+/* The row at which a window stops is computed, too, but does not come up. */
+static bool
+may_compute_above(CcrPlanning *planning, Plan *plan, List *targetlist)
+{
+	if (!stops_by_condition(plan) ||
+		!ccr_ahead_is_volatile(planning, (Node *) targetlist))
+		return true;
+	note_refusal(planning, plan, "a volatile function is evaluated where a window stops");
+	return false;
+}
+
+bool
+ccr_put_above(CcrPlanning *planning, Plan **link, CcrCalls *calls, List *moved,
 			  const CcrReach *reach)
 {
+	Plan	   *plan = *link;
 	CcrTerms	in = ccr_cells_of(planning, calls, INDEX_VAR);
 	CcrTerms	shown = {.to_varno = OUTER_VAR};
 	List	   *targetlist = plan->targetlist;
-	Plan	   *batch;
-	Cost		cost;
+	CcrReach	allowed = *reach;
+	Cost		cost = plan->total_cost;
 
 	in.atoms = shown.atoms = values_needed(plan, moved);
-	cost = plan->total_cost;
-	if (moved == NIL)
-		plan->total_cost = Max(plan->startup_cost, cost - cost_of_calls(calls, plan->plan_rows));
 	in.to_varno = INDEX_VAR;
 	plan->targetlist = emit(in.atoms);
-	ccr_node_number(calls, plan);
-	batch = ccr_node_make(planning, plan, calls, &in, &shown, reach,
-						  (List *) ccr_terms_apply(&in, (Node *) targetlist),
-						  (List *) ccr_terms_apply(&in, (Node *) moved));
 
-	batch->total_cost = cost;
+	/* what the batch node evaluates might tell that more has been read */
+	if (reach->at_once &&
+		(ccr_ahead_is_volatile(planning, (Node *) targetlist) ||
+		 ccr_ahead_is_volatile(planning, (Node *) moved)))
+		allowed.at_once = false;
+	if (!may_compute_above(planning, plan, targetlist) ||
+		!may_read_ahead(planning, plan, calls, &allowed))
+	{
+		plan->targetlist = targetlist;
+		return false;
+	}
+	if (moved == NIL)
+		plan->total_cost = Max(plan->startup_cost, cost - cost_of_calls(calls, plan->plan_rows));
+	ccr_node_number(calls, plan);
+	*link = ccr_node_make(planning, plan, calls, &in, &shown, &allowed,
+						  values_above(plan, targetlist, &in),
+						  (List *) ccr_terms_apply(&in, (Node *) moved));
+	(*link)->total_cost = cost;
 
 	/* its reader may be asynchronous, the batch node is not */
 	plan->async_capable = false;
-	return batch;
+	return true;
 }
 
 /* ------------------------------------------------------------ below a node */
 
-Plan *
-ccr_put_below(CcrPlanning *planning, Plan *child, CcrCalls *calls,
-			  const CcrReach *reach)
+static TargetEntry *
+cell_entry(int varno, int column)
 {
+	return makeTargetEntry((Expr *) makeVar(varno, column, BYTEAOID, -1, InvalidOid, 0),
+						   column, NULL, true);
+}
+
+static void
+put_below(CcrPlanning *planning, Plan **link, CcrCalls *calls,
+		  const CcrReach *reach)
+{
+	Plan	   *child = *link;
 	CcrTerms	in = ccr_cells_of(planning, calls, INDEX_VAR);
 	CcrTerms	shown = {.from_varno = calls->varno, .to_varno = OUTER_VAR};
 	List	   *targetlist = NIL;
@@ -134,16 +240,52 @@ ccr_put_below(CcrPlanning *planning, Plan *child, CcrCalls *calls,
 		targetlist = lappend(targetlist, copy);
 	}
 	foreach(lc, calls->calls)
-	{
-		int			column = ((CcrCall *) lfirst(lc))->column;
-
 		targetlist = lappend(targetlist,
-							 makeTargetEntry((Expr *) makeVar(INDEX_VAR, column, BYTEAOID,
-															  -1, InvalidOid, 0),
-											 column, NULL, true));
-	}
+							 cell_entry(INDEX_VAR, ((CcrCall *) lfirst(lc))->column));
 	child->async_capable = false;
-	return ccr_node_make(planning, child, calls, &in, &shown, reach, targetlist, NIL);
+	*link = ccr_node_make(planning, child, calls, &in, &shown, reach, targetlist, NIL);
+}
+
+/*
+ * Of several scans, WHERE CURRENT OF can tell which one the current row comes
+ * from only as long as each emits its own.
+ */
+static bool
+put_below_each(CcrPlanning *planning, Append *append, CcrCalls *calls,
+			   const CcrReach *reach)
+{
+	CcrReach	allowed = *reach;
+	bool		wavers = false;
+	ListCell   *lc;
+
+	foreach(lc, append->appendplans)
+	{
+		if (!may_read_ahead(planning, lfirst(lc), calls, &allowed))
+			return false;
+		wavers |= allowed.wavers;
+	}
+	allowed.wavers = wavers;
+	foreach(lc, append->appendplans)
+		put_below(planning, (Plan **) &lfirst(lc), calls, &allowed);
+	foreach(lc, calls->calls)
+		append->plan.targetlist = lappend(append->plan.targetlist,
+										  cell_entry(OUTER_VAR,
+													 ((CcrCall *) lfirst(lc))->column));
+	return true;
+}
+
+bool
+ccr_put_below(CcrPlanning *planning, Plan **link, CcrCalls *calls,
+			  const CcrReach *reach)
+{
+	CcrReach	allowed = *reach;
+
+	if (reach->current && IsA(*link, Append) && ccr_ahead_scans(*link) > 1)
+		return put_below_each(planning, (Append *) *link, calls, reach);
+	if (!may_read_ahead(planning, *link, calls, &allowed))
+		return false;
+	put_below(planning, link, calls, &allowed);
+	return true;
 }
 
 /* --------------------------------------------------------------- otherwise */

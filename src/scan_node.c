@@ -5,8 +5,8 @@
  *
  * custom_exprs holds, for each call, a list of its arguments and one of its
  * guard, and at the end the two expressions of a limit.  custom_private holds
- * the number of the child's columns, whether all rows will be asked for, and
- * the OIDs of the lookups.
+ * the number of the child's columns, what else is known of the rows that will
+ * be asked for, and the OIDs of the lookups.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,6 +15,10 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "scan_node.h"
+
+#define CCR_REACH_ALL		1
+#define CCR_REACH_EACH		2
+#define CCR_REACH_WAVERS	4
 
 void
 ccr_node_number(CcrCalls *calls, Plan *child)
@@ -55,6 +59,14 @@ scan_tuple(Plan *child, const CcrCalls *calls, const CcrTerms *shown)
 	return tlist;
 }
 
+static int
+reach_flags(const CcrReach *reach)
+{
+	return (reach->all ? CCR_REACH_ALL : 0) |
+		(reach->each ? CCR_REACH_EACH : 0) |
+		(reach->wavers ? CCR_REACH_WAVERS : 0);
+}
+
 Plan *
 ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 			  const CcrTerms *in, const CcrTerms *shown, const CcrReach *reach,
@@ -78,7 +90,9 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	node->custom_exprs = lappend(node->custom_exprs,
 								 list_make2(copyObject(reach->count), copyObject(reach->offset)));
 	node->custom_private = list_make3(makeInteger(list_length(child->targetlist)),
-									  makeInteger(reach->all), functions);
+									  makeInteger(reach_flags(reach)), functions);
+	if (planning->keeps_rows)
+		node->flags |= CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
 	node->custom_scan_tlist = scan_tuple(child, calls, shown);
 	node->methods = &ccr_scan_methods;
 
@@ -140,10 +154,13 @@ CcrReach
 ccr_node_reach(CustomScan *node)
 {
 	List	   *limit = llast(node->custom_exprs);
+	int			flags = intVal(lsecond(node->custom_private));
 	CcrReach	reach = {
 		.count = linitial(limit),
 		.offset = lsecond(limit),
-		.all = intVal(lsecond(node->custom_private)) != 0
+		.all = (flags & CCR_REACH_ALL) != 0,
+		.each = (flags & CCR_REACH_EACH) != 0,
+		.wavers = (flags & CCR_REACH_WAVERS) != 0
 	};
 
 	return reach;

@@ -25,7 +25,20 @@ typedef struct CcrReach
 								 * no limit */
 	Node	   *offset;
 	bool		all;			/* all of them, as far as one can tell */
+	bool		at_once;		/* all of them for sure, and nothing that has
+								 * effects is done until the last is there */
+	bool		each;			/* every row of the statement's result takes
+								 * one of these rows at least */
+	bool		current;		/* WHERE CURRENT OF may look for their scan */
+	bool		wavers;			/* see CcrAhead */
 } CcrReach;
+
+/* A plan that is not read ahead, as somebody would notice. */
+typedef struct CcrRefusal
+{
+	Plan	   *plan;
+	const char *obstacle;
+} CcrRefusal;
 
 /* What is planned. */
 typedef struct CcrPlanning
@@ -34,6 +47,9 @@ typedef struct CcrPlanning
 	int			last_node_id;
 	bool		parallel;		/* below a Gather, in what several processes
 								 * run */
+	bool		keeps_rows;		/* for who goes back over them: SCROLL */
+	List	   *init_plans;		/* SubPlan, all of the statement's */
+	List	   *refusals;		/* CcrRefusal */
 	CcrReaders	readers;
 } CcrPlanning;
 

@@ -32,6 +32,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
+#include "scan_ahead.h"
 #include "scan_fields.h"
 #include "scan_hoist.h"
 #include "scan_known.h"
@@ -46,7 +47,7 @@
 
 static planner_hook_type prev_planner = NULL;
 
-static const CcrReach reach_unknown = {NULL, NULL, false};
+static const CcrReach reach_unknown = {0};
 
 static Plan *visit(CcrPlanning *planning, Plan *plan, CcrReach reach);
 
@@ -106,25 +107,48 @@ cut_quals(Plan *plan)
 	return moved;
 }
 
+/* Take quals off a node and put a batch node with them above it. */
+static Plan *
+above_quals(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+{
+	Join	   *join = IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin) ?
+		(Join *) plan : NULL;
+	List	   *qual = plan->qual;
+	List	   *joinqual = join ? join->joinqual : NIL;
+	bool		inner_unique = join ? join->inner_unique : false;
+	List	   *moved = cut_quals(plan);
+	Plan	   *batch = plan;
+	CcrCalls	calls = {0};
+
+	if (moved == NIL)
+		return plan;
+	ccr_calls_find_in_quals(&calls, moved, NIL);
+	if (!ccr_put_above(planning, &batch, &calls, moved, reach))
+	{
+		plan->qual = qual;
+		if (join)
+		{
+			join->joinqual = joinqual;
+			join->inner_unique = inner_unique;
+		}
+	}
+	return batch;
+}
+
 /* A limit bounds what is read only where every row that is read is emitted. */
 static Plan *
 above(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 {
 	CcrCalls	calls = {0};
-	List	   *moved = IsA(plan, WindowAgg) ? NIL : cut_quals(plan);
 
-	if (moved)
-	{
-		ccr_calls_find_in_quals(&calls, moved, NIL);
-		plan = ccr_put_above(planning, plan, &calls, moved, reach);
-	}
+	if (!IsA(plan, WindowAgg))
+		plan = above_quals(planning, plan, reach);
 
 	/* what else the target list calls is for the rows that passed */
-	calls.calls = NIL;
 	calls.unset = ccr_params_set_by((Node *) plan->targetlist);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
 	if (calls.calls)
-		plan = ccr_put_above(planning, plan, &calls, NIL, reach);
+		(void) ccr_put_above(planning, &plan, &calls, NIL, reach);
 	return plan;
 }
 
@@ -139,9 +163,9 @@ below_aggregates(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 
 	ccr_calls_find_in_aggregates(&calls, (Node *) plan->targetlist);
 	ccr_calls_find_in_aggregates(&calls, (Node *) plan->qual);
-	if (calls.calls == NIL)
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &plan->lefttree, &calls, reach))
 		return;
-	plan->lefttree = ccr_put_below(planning, plan->lefttree, &calls, reach);
 	terms.in_aggregates = true;
 	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
 	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
@@ -157,9 +181,9 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	calls.unset = ccr_params_set_by((Node *) plan->targetlist);
 	ccr_calls_find_in_quals(&calls, plan->qual, NIL);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
-	if (calls.calls == NIL)
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &plan->lefttree, &calls, reach))
 		return;
-	plan->lefttree = ccr_put_below(planning, plan->lefttree, &calls, reach);
 	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
 	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
 }
@@ -173,14 +197,13 @@ below_condition(CcrPlanning *planning, Join *join)
 {
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
-	Plan	  **outer = &join->plan.lefttree;
 
 	if (join->jointype == JOIN_INNER)
 		return;
 	ccr_calls_find_in_quals(&calls, join->joinqual, NIL);
-	if (calls.calls == NIL)
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &join->plan.lefttree, &calls, &reach_unknown))
 		return;
-	*outer = ccr_put_below(planning, *outer, &calls, &reach_unknown);
 	join->joinqual = (List *) ccr_terms_apply(&terms, (Node *) join->joinqual);
 }
 
@@ -189,12 +212,11 @@ below_outer_keys(CcrPlanning *planning, HashJoin *join)
 {
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
-	Plan	  **outer = &join->join.plan.lefttree;
 
 	ccr_calls_find(&calls, (Node *) join->hashkeys, NIL);
-	if (calls.calls == NIL)
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &join->join.plan.lefttree, &calls, &reach_unknown))
 		return;
-	*outer = ccr_put_below(planning, *outer, &calls, &reach_unknown);
 	join->hashkeys = (List *) ccr_terms_apply(&terms, (Node *) join->hashkeys);
 	join->hashclauses = (List *) ccr_terms_apply(&terms, (Node *) join->hashclauses);
 }
@@ -204,7 +226,7 @@ static void
 below_inner_keys(CcrPlanning *planning, HashJoin *join)
 {
 	Hash	   *hash = castNode(Hash, join->join.plan.righttree);
-	CcrReach	reach = {NULL, NULL, true};
+	CcrReach	reach = {.all = true, .at_once = true};
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrCalls	inner = {.varno = INNER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
@@ -212,9 +234,9 @@ below_inner_keys(CcrPlanning *planning, HashJoin *join)
 	ListCell   *lc;
 
 	ccr_calls_find(&calls, (Node *) hash->hashkeys, NIL);
-	if (calls.calls == NIL)
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &hash->plan.lefttree, &calls, &reach))
 		return;
-	hash->plan.lefttree = ccr_put_below(planning, hash->plan.lefttree, &calls, &reach);
 	hash->hashkeys = (List *) ccr_terms_apply(&terms, (Node *) hash->hashkeys);
 	foreach(lc, calls.calls)
 	{
@@ -290,7 +312,7 @@ find_in_actions(CcrCalls *calls, List *actions, Expr *inserts, Expr *updates)
 static void
 below_merge(CcrPlanning *planning, ModifyTable *modify)
 {
-	CcrReach	reach = {NULL, NULL, true};
+	CcrReach	reach = {.all = true};
 	CcrCalls	calls = {.varno = INNER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, INNER_VAR);
 	Plan	   *child = modify->plan.lefttree;
@@ -302,9 +324,9 @@ below_merge(CcrPlanning *planning, ModifyTable *modify)
 		return;
 	foreach(lc, modify->mergeActionLists)
 		find_in_actions(&calls, lfirst(lc), inserts, updates);
-	if (calls.calls == NIL)
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &modify->plan.lefttree, &calls, &reach))
 		return;
-	modify->plan.lefttree = ccr_put_below(planning, child, &calls, &reach);
 	modify->mergeActionLists = (List *) ccr_terms_apply(&terms,
 														(Node *) modify->mergeActionLists);
 }
@@ -320,9 +342,9 @@ visit_list(CcrPlanning *planning, List *plans, CcrReach reach)
 		lfirst(lc) = visit(planning, lfirst(lc), reach);
 }
 
-/* Whatever its rows are used for, they are all read. */
+/* Not to be bounded by a limit above it. */
 static CcrReach
-all_or(CcrReach reach, bool all)
+unlimited(CcrReach reach, bool all)
 {
 	reach.count = reach.offset = NULL;
 	reach.all = reach.all || all;
@@ -330,10 +352,10 @@ all_or(CcrReach reach, bool all)
 }
 
 static CcrReach
-limited(Limit *limit)
+limited(Limit *limit, CcrReach reach)
 {
-	CcrReach	reach = reach_unknown;
-
+	reach = unlimited(reach, false);
+	reach.all = reach.at_once = false;
 	if (limit->limitOption == LIMIT_OPTION_COUNT && limit->limitCount &&
 		!contain_volatile_functions(limit->limitCount) &&
 		!contain_volatile_functions(limit->limitOffset) &&
@@ -345,41 +367,85 @@ limited(Limit *limit)
 	return reach;
 }
 
+/* A node that has read all of its rows before it emits one. */
+static CcrReach
+drained(CcrPlanning *planning, Plan *plan)
+{
+	CcrReach	reach = {.all = true};
+
+	reach.at_once = !ccr_ahead_is_volatile(planning, (Node *) plan->targetlist) &&
+		!ccr_ahead_is_volatile(planning, (Node *) plan->qual);
+	return reach;
+}
+
+/* What it reads of its outer child is more, or less, than is read of it. */
+static CcrReach
+detached(CcrReach reach)
+{
+	reach = unlimited(reach, false);
+	reach.at_once = reach.each = reach.current = false;
+	return reach;
+}
+
+/* A node that emits no more than one row for each that it reads. */
+static CcrReach
+passed_on(CcrPlanning *planning, Plan *plan, CcrReach reach)
+{
+	if (plan->qual)
+		reach = unlimited(reach, false);
+	if (reach.at_once)
+		reach.at_once = drained(planning, plan).at_once;
+	return reach;
+}
+
 /* How much a node will read of its outer child. */
 static CcrReach
-reach_below(Plan *plan, CcrReach reach)
+reach_below(CcrPlanning *planning, Plan *plan, CcrReach reach)
 {
 	switch (nodeTag(plan))
 	{
 		case T_Limit:
-			return limited((Limit *) plan);
+			return limited((Limit *) plan, reach);
 		case T_Sort:
-		case T_IncrementalSort:
 		case T_Hash:
+			return drained(planning, plan);
 		case T_ModifyTable:
-			return all_or(reach_unknown, true);
+			return unlimited(reach_unknown, true);
 		case T_Agg:
-			return all_or(reach, ((Agg *) plan)->aggstrategy == AGG_PLAIN ||
-						  ((Agg *) plan)->aggstrategy == AGG_HASHED);
+			if (((Agg *) plan)->aggstrategy == AGG_PLAIN ||
+				((Agg *) plan)->aggstrategy == AGG_HASHED)
+				return drained(planning, plan);
+			return detached(reach);
 		case T_Result:
 		case T_SubqueryScan:
-			return plan->qual ? all_or(reach, false) : reach;
 		case T_Append:
+			return passed_on(planning, plan, reach);
 		case T_MergeAppend:
 		case T_Gather:
 		case T_GatherMerge:
-			return reach;
+			reach.each = reach.current = false;
+			return passed_on(planning, plan, reach);
 		case T_NestLoop:
 			if (((Join *) plan)->jointype == JOIN_LEFT && plan->qual == NIL)
-				return reach;
-			return all_or(reach, false);
+			{
+				CcrReach	below = detached(reach);
+
+				below.count = reach.count;
+				below.offset = reach.offset;
+				return below;
+			}
+			return detached(reach);
+		case T_Unique:
+		case T_LockRows:
+			reach = unlimited(reach, false);
+			reach.at_once = reach.current = false;
+			return reach;
 		case T_HashJoin:
+		case T_IncrementalSort:
 		case T_WindowAgg:
 		case T_ProjectSet:
-		case T_Unique:
 		case T_Group:
-		case T_LockRows:
-			return all_or(reach, false);
+			return detached(reach);
 		default:
 			return reach_unknown;
 	}
@@ -409,14 +475,14 @@ static CcrReach
 reach_in_workers(CcrReach reach)
 {
 	if (ccr_params_of(reach.count) || ccr_params_of(reach.offset))
-		return all_or(reach, false);
+		return unlimited(reach, false);
 	return reach;
 }
 
 static void
 visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 {
-	CcrReach	below = reach_below(plan, reach);
+	CcrReach	below = reach_below(planning, plan, reach);
 	bool		parallel = planning->parallel;
 
 	switch (nodeTag(plan))
@@ -460,29 +526,6 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 		plan->righttree = ccr_materialized(planning, plan->righttree);
 }
 
-static void
-look_for_locks(Plan **plan, void *found)
-{
-	*(bool *) found |= IsA(*plan, LockRows);
-	ccr_fields_children(*plan, look_for_locks, found);
-}
-
-/*
- * Rows that are locked as they are read are not read ahead, unless all of them
- * are going to be asked for.
- */
-static bool
-may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
-{
-	bool		locks = false;
-
-	if (planning->stmt->rowMarks == NIL || reach->all ||
-		(reach->count && plan->qual == NIL))
-		return true;
-	look_for_locks(&plan, &locks);
-	return !locks;
-}
-
 static Plan *
 visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 {
@@ -490,9 +533,7 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 
 	check_stack_depth();
 	visit_children(planning, plan, reach);
-	if (!may_read_ahead(planning, plan, &reach))
-		return plan;
-	below = reach_below(plan, reach);
+	below = reach_below(planning, plan, reach);
 	switch (nodeTag(plan))
 	{
 		case T_Result:
@@ -547,37 +588,52 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 /* ------------------------------------------------------------ the statement */
 
 static void
-note_node_id(Plan **plan, void *context)
+note_node(Plan **plan, void *context)
 {
 	CcrPlanning *planning = context;
 
 	planning->last_node_id = Max(planning->last_node_id, (*plan)->plan_node_id);
-	ccr_fields_children(*plan, note_node_id, context);
+	planning->init_plans = list_concat(planning->init_plans, (*plan)->initPlan);
+	ccr_fields_children(*plan, note_node, context);
+}
+
+/*
+ * All rows of a statement are asked for, one after the other, but for a
+ * cursor: then who fetches may do anything in between.
+ */
+static CcrReach
+reach_of_statement(const PlannedStmt *stmt, int cursor_options)
+{
+	CcrReach	reach = {.each = true};
+
+	reach.current = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0 &&
+		stmt->commandType == CMD_SELECT && stmt->rowMarks == NIL;
+	return reach;
 }
 
 static void
-put_batch_nodes(PlannedStmt *stmt, int cursor_options)
+put_batch_nodes(CcrPlanning *planning, int cursor_options)
 {
-	CcrPlanning planning = {.stmt = stmt};
+	PlannedStmt *stmt = planning->stmt;
 	bool		backward = (cursor_options & CURSOR_OPT_SCROLL) != 0 &&
 		ExecSupportsBackwardScan(stmt->planTree);
 	ListCell   *lc;
 
-	if (!ccr_readers_find(&planning.readers))
+	if (!ccr_readers_find(&planning->readers))
 		return;
-	note_node_id(&stmt->planTree, &planning);
+	note_node(&stmt->planTree, planning);
 	foreach(lc, stmt->subplans)
 		if (lfirst(lc))
-			note_node_id((Plan **) &lfirst(lc), &planning);
+			note_node((Plan **) &lfirst(lc), planning);
 
-	ccr_hoist_from_subplans(&planning);
+	ccr_hoist_from_subplans(planning);
 	foreach(lc, stmt->subplans)
 		if (lfirst(lc))
-			lfirst(lc) = visit(&planning, lfirst(lc), reach_unknown);
-	stmt->planTree = visit(&planning, stmt->planTree, reach_unknown);
-	ccr_hoist_finish(&planning);
+			lfirst(lc) = visit(planning, lfirst(lc), reach_unknown);
+	stmt->planTree = visit(planning, stmt->planTree, reach_of_statement(stmt, cursor_options));
+	ccr_hoist_finish(planning);
 	if (backward && !ExecSupportsBackwardScan(stmt->planTree))
-		stmt->planTree = ccr_materialized(&planning, stmt->planTree);
+		stmt->planTree = ccr_materialized(planning, stmt->planTree);
 }
 
 static PlannedStmt *
@@ -590,9 +646,11 @@ plan_statement(Query *parse, const char *query_string, int cursor_options,
 
 	if (ccr_enable_batchscan && ccr_may_hold_lookups(stmt))
 	{
-		put_batch_nodes(stmt, cursor_options);
+		CcrPlanning planning = {.stmt = stmt};
+
+		put_batch_nodes(&planning, cursor_options);
 		if (message_level_is_interesting(DEBUG1))
-			ccr_reasons_report(stmt);
+			ccr_reasons_report(&planning);
 	}
 	return stmt;
 }

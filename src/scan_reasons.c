@@ -17,9 +17,43 @@
 
 typedef struct Report
 {
+	const CcrPlanning *planning;
 	Plan	   *plan;			/* where one is */
+	const char *refusal;		/* why nothing is read ahead for it, if that
+								 * is known */
 	List	   *told;			/* OIDs of lookups, of this plan node */
 } Report;
+
+/* Why a plan's rows are not read ahead, or NULL. */
+static const char *
+refusal_of(const CcrPlanning *planning, Plan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, planning->refusals)
+	{
+		CcrRefusal *refusal = lfirst(lc);
+
+		if (refusal->plan == plan)
+			return refusal->obstacle;
+	}
+	return NULL;
+}
+
+typedef struct Children
+{
+	const CcrPlanning *planning;
+	const char *refusal;
+} Children;
+
+static void
+note_refusal_of_child(Plan **child, void *context)
+{
+	Children   *children = context;
+
+	if (children->refusal == NULL)
+		children->refusal = refusal_of(children->planning, *child);
+}
 
 /* What it is about its place, since the call itself is no obstacle. */
 static const char *
@@ -76,6 +110,7 @@ report_walker(Node *node, void *context)
 									 obstacle ? obstacle :
 									 call->funcresulttype == RECORDOID ?
 									 "its record is used as a whole" :
+									 report->refusal ? report->refusal :
 									 obstacle_of_place(report->plan))));
 		report->told = list_append_unique_oid(report->told, call->funcid);
 	}
@@ -89,11 +124,24 @@ report_expression(Node *node, void *context)
 	return node;
 }
 
+/*
+ * What was to be read ahead for a call is the rows of its own node, or of a
+ * child, or of the outer side of a loop around it.
+ */
 static void
 report_plan(Plan **link, void *context)
 {
+	const Report *around = context;
 	Plan	   *plan = *link;
-	Report		report = {.plan = plan};
+	Report		report = {.planning = around->planning, .plan = plan};
+	Children	children = {.planning = around->planning};
+	Report		below = {.planning = around->planning};
+
+	children.refusal = refusal_of(around->planning, plan);
+	ccr_fields_children(plan, note_refusal_of_child, &children);
+	report.refusal = children.refusal ? children.refusal : around->refusal;
+	below.refusal = IsA(plan, NestLoop) && children.refusal ?
+		children.refusal : around->refusal;
 
 	/* a batch node's list of columns shows the calls that it looks up */
 	if (ccr_node_is_batch(plan))
@@ -104,16 +152,17 @@ report_plan(Plan **link, void *context)
 	}
 	else
 		ccr_fields_change(plan, report_expression, &report);
-	ccr_fields_children(plan, report_plan, context);
+	ccr_fields_children(plan, report_plan, &below);
 }
 
 void
-ccr_reasons_report(PlannedStmt *stmt)
+ccr_reasons_report(const CcrPlanning *planning)
 {
+	Report		report = {.planning = planning};
 	ListCell   *lc;
 
-	report_plan(&stmt->planTree, NULL);
-	foreach(lc, stmt->subplans)
+	report_plan(&planning->stmt->planTree, &report);
+	foreach(lc, planning->stmt->subplans)
 		if (lfirst(lc))
-			report_plan((Plan **) &lfirst(lc), NULL);
+			report_plan((Plan **) &lfirst(lc), &report);
 }

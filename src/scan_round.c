@@ -34,16 +34,27 @@ place_of_row(ScanState *node)
 	return node->ss_ScanTupleSlot->tts_tid;
 }
 
+/*
+ * In EvalPlanQual rows may come from elsewhere, while the scan has not even
+ * begun; and no cursor looks there.
+ */
+static bool
+has_places(const CcrScan *scan)
+{
+	return scan->scanned != NULL && scan->node->ps.state->es_epq_active == NULL;
+}
+
 bool
 ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 {
 	PlanState  *child = outerPlanState(scan->node);
 	Size		bytes = 0;
 	MemoryContext old = MemoryContextSwitchTo(round->context);
+	bool		placed = has_places(scan);
 	bool		more = true;
 
 	round->rows = palloc(n * sizeof(MinimalTuple));
-	if (scan->scanned)
+	if (placed)
 		round->tids = palloc(n * sizeof(ItemPointerData));
 	MemoryContextSwitchTo(old);
 	while (round->nrows < n && bytes < (Size) scan->max_bytes)
@@ -59,7 +70,7 @@ ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 		old = MemoryContextSwitchTo(round->context);
 		tuple = ExecCopySlotMinimalTuple(slot);
 		MemoryContextSwitchTo(old);
-		if (scan->scanned)
+		if (placed)
 		{
 			round->tids[round->nrows] = place_of_row(scan->scanned);
 			round->tableoid = RelationGetRelid(scan->node->ss_currentRelation);
@@ -515,7 +526,7 @@ ccr_round_emit(CcrScan *scan, CcrRound *round, int row)
 		if (missing(&round->asked[i].looked[row]))
 			ask_again(scan, round, i, row);
 	slot = load_row(scan, round, row);
-	if (scan->scanned)
+	if (round->tids)
 	{
 		slot->tts_tid = round->tids[row];
 		slot->tts_tableOid = round->tableoid;
@@ -536,6 +547,7 @@ ccr_round_clear(CcrScan *scan, CcrRound *round)
 	ExecClearTuple(scan->node->ss_ScanTupleSlot);
 	ExecClearTuple(scan->held);
 	round->nrows = round->next = 0;
+	round->tids = NULL;
 	round->asked = NULL;
 	MemoryContextReset(round->context);
 }

@@ -91,7 +91,7 @@ typedef struct CcrRound
 	int			nrows;
 	int			next;			/* row to be emitted */
 	MinimalTuple *rows;
-	ItemPointerData *tids;
+	ItemPointerData *tids;		/* NULL: no cursor needs them */
 	Oid			tableoid;
 	int			stage;			/* under way; nstages: complete */
 	CcrAsked   *asked;			/* by call */

@@ -1,0 +1,417 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_ahead.c
+ *	  What may be read ahead.
+ *
+ * A batch node reads rows before SQL would, and maybe some that SQL would
+ * not read at all.  Nobody must notice.  So nothing below it may have effects,
+ * nor give something else when it is evaluated earlier or more often: no row
+ * locks, no volatile functions, no writes; neither in the nodes themselves nor
+ * in the sub-plans, init plans and CTEs that their expressions refer to.
+ *
+ * What has happened before the first row can come out is no matter, since
+ * that is when SQL would have done it, too: a sort has read all of its rows by
+ * then, and a function scan has run its functions to their end.  So the search
+ * goes down from a node to what runs with its first row, and ends where that
+ * is settled; whatever runs later, or again, must be quiet down to the leaves.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "scan_ahead.h"
+#include "scan_fields.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+typedef struct Search
+{
+	const CcrPlanning *planning;
+	bool		at_once;
+	Bitmapset  *seen;			/* sub-plans that were looked at all through */
+	CcrAhead	found;
+} Search;
+
+static void look_at(Search *search, Plan *plan, bool first);
+static bool expression_walker(Node *node, void *context);
+
+static void
+refuse(Search *search, const char *obstacle)
+{
+	if (search->found.obstacle == NULL)
+		search->found.obstacle = obstacle;
+}
+
+/* ------------------------------------------------------------- expressions */
+
+/*
+ * Functions of PostgreSQL's own that depend on the role or on settings other
+ * than those by which times are read and written.
+ */
+static bool
+depends_on_session(Oid function)
+{
+	static const char *const names[] = {
+		"current_setting", "current_user", "session_user", "getpgusername",
+		"current_schema", "current_schemas", "pg_has_role", "row_security_active"
+	};
+	char	   *name = get_func_name(function);
+
+	if (name == NULL)
+		return true;
+	if (strncmp(name, "has_", 4) == 0)
+		return true;
+	for (int i = 0; i < (int) lengthof(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool
+function_checker(Oid function, void *context)
+{
+	Search	   *search = context;
+	char		volatility = func_volatile(function);
+
+	if (volatility == PROVOLATILE_VOLATILE)
+		refuse(search, "a volatile function is evaluated below it");
+	else if (volatility == PROVOLATILE_STABLE &&
+			 (function >= FirstNormalObjectId || depends_on_session(function)))
+		search->found.wavers = true;
+	return false;
+}
+
+static void
+look_at_subplan(Search *search, int number)
+{
+	Plan	   *plan = list_nth(search->planning->stmt->subplans, number - 1);
+
+	if (plan == NULL || bms_is_member(number, search->seen))
+		return;
+	search->seen = bms_add_member(search->seen, number);
+	look_at(search, plan, false);
+}
+
+/* An init plan is run when its parameter is asked for. */
+static void
+look_at_param(Search *search, int paramid)
+{
+	ListCell   *lc;
+
+	foreach(lc, search->planning->init_plans)
+	{
+		SubPlan    *init = lfirst_node(SubPlan, lc);
+
+		if (list_member_int(init->setParam, paramid))
+			look_at_subplan(search, init->plan_id);
+	}
+}
+
+static bool
+value_depends_on_session(SQLValueFunction *value)
+{
+	switch (value->op)
+	{
+		case SVFOP_CURRENT_ROLE:
+		case SVFOP_CURRENT_USER:
+		case SVFOP_USER:
+		case SVFOP_SESSION_USER:
+		case SVFOP_CURRENT_SCHEMA:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+expression_walker(Node *node, void *context)
+{
+	Search	   *search = context;
+
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, function_checker, search);
+	if (IsA(node, NextValueExpr))
+		refuse(search, "a volatile function is evaluated below it");
+	else if (IsA(node, SQLValueFunction))
+		search->found.wavers |= value_depends_on_session((SQLValueFunction *) node);
+	else if (IsA(node, SubPlan))
+		look_at_subplan(search, ((SubPlan *) node)->plan_id);
+	else if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		look_at_param(search, ((Param *) node)->paramid);
+	return expression_tree_walker(node, expression_walker, context);
+}
+
+static Node *
+look_at_field(Node *node, void *context)
+{
+	(void) expression_walker(node, context);
+	return node;
+}
+
+bool
+ccr_ahead_is_volatile(const CcrPlanning *planning, Node *node)
+{
+	Search		search = {.planning = planning};
+
+	(void) expression_walker(node, &search);
+	return search.found.obstacle != NULL;
+}
+
+bool
+ccr_ahead_wavers(const CcrPlanning *planning, Node *node)
+{
+	Search		search = {.planning = planning};
+
+	(void) expression_walker(node, &search);
+	return search.found.wavers;
+}
+
+/* ------------------------------------------------------------------ writes */
+
+/* Other tables than any other part of the statement writes to? */
+static bool
+writes_alone(Search *search, ModifyTable *modify, Oid relid)
+{
+	PlannedStmt *stmt = search->planning->stmt;
+	ListCell   *lc;
+
+	foreach(lc, stmt->resultRelations)
+		if (!list_member_int(modify->resultRelations, lfirst_int(lc)) &&
+			rt_fetch(lfirst_int(lc), stmt->rtable)->relid == relid)
+			return false;
+	return true;
+}
+
+static bool
+writes_quietly(Search *search, ModifyTable *modify)
+{
+	ListCell   *lc;
+
+	foreach(lc, modify->resultRelations)
+	{
+		Oid			relid = rt_fetch(lfirst_int(lc), search->planning->stmt->rtable)->relid;
+		Relation	rel = table_open(relid, NoLock);
+		bool		quiet = rel->rd_rel->relkind == RELKIND_RELATION &&
+			rel->trigdesc == NULL && writes_alone(search, modify, relid);
+
+		table_close(rel, NoLock);
+		if (!quiet)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A WITH query that writes is run to its end whatever is read of it, so what
+ * matters is the order of events.  There is none to be seen if it fires no
+ * triggers and nobody else writes to its tables.
+ */
+static void
+look_at_write(Search *search, ModifyTable *modify)
+{
+	if (!writes_quietly(search, modify))
+		refuse(search, "rows are written below it");
+}
+
+/* ------------------------------------------------------------------- nodes */
+
+/* Row locks that a foreign table takes as it is read. */
+static bool
+locks_foreign_rows(Search *search, ForeignScan *scan)
+{
+	ListCell   *lc;
+
+	foreach(lc, search->planning->stmt->rowMarks)
+	{
+		PlanRowMark *mark = lfirst_node(PlanRowMark, lc);
+
+		if (mark->strength != LCS_NONE && bms_is_member(mark->rti, scan->fs_relids))
+			return true;
+	}
+	return false;
+}
+
+/* True if what is below it is settled once its first row is there. */
+static bool
+settles(Plan *plan)
+{
+	switch (nodeTag(plan))
+	{
+		case T_Sort:
+		case T_Hash:
+		case T_FunctionScan:
+		case T_TableFuncScan:
+			return true;
+		case T_Agg:
+			return ((Agg *) plan)->groupingSets == NIL && ((Agg *) plan)->chain == NIL &&
+				(((Agg *) plan)->aggstrategy == AGG_PLAIN ||
+				 ((Agg *) plan)->aggstrategy == AGG_HASHED);
+		default:
+			return false;
+	}
+}
+
+static void
+look_at_node(Search *search, Plan *plan, bool settled)
+{
+	if (IsA(plan, LockRows) ||
+		(IsA(plan, ForeignScan) && locks_foreign_rows(search, (ForeignScan *) plan)))
+	{
+		if (!search->at_once)
+			refuse(search, "rows are locked below it as they are read");
+	}
+	else if (IsA(plan, ForeignScan) && ((ForeignScan *) plan)->operation != CMD_SELECT)
+		refuse(search, "rows are written below it");
+	else if (IsA(plan, ModifyTable))
+		look_at_write(search, (ModifyTable *) plan);
+
+	if (settled)
+	{
+		(void) expression_walker((Node *) plan->targetlist, search);
+		(void) expression_walker((Node *) plan->qual, search);
+	}
+	else
+		ccr_fields_change(plan, look_at_field, search);
+}
+
+/*
+ * A loop's inner side is run for each row of the outer one.  A function scan
+ * that depends on none of these keeps its rows, so it has run with the first.
+ */
+static void
+look_at_loop(Search *search, NestLoop *loop, bool first)
+{
+	Plan	   *inner = loop->join.plan.righttree;
+	bool		kept = loop->nestParams == NIL && bms_is_empty(inner->extParam) &&
+		(IsA(inner, FunctionScan) || IsA(inner, TableFuncScan));
+
+	look_at(search, loop->join.plan.lefttree, first);
+	look_at(search, inner, first && kept);
+}
+
+typedef struct Below
+{
+	Search	   *search;
+	bool		first;
+	bool		first_only;		/* of the children, only one runs at first */
+} Below;
+
+static void
+look_at_child(Plan **child, void *context)
+{
+	Below	   *below = context;
+
+	look_at(below->search, *child, below->first);
+	if (below->first_only)
+		below->first = false;
+}
+
+static void
+look_below(Search *search, Plan *plan, bool first)
+{
+	Below		below = {.search = search, .first = first};
+
+	switch (nodeTag(plan))
+	{
+		case T_NestLoop:
+			look_at_loop(search, (NestLoop *) plan, first);
+			return;
+		case T_CteScan:
+			{
+				int			number = ((CteScan *) plan)->ctePlanId;
+
+				if (first)
+					look_at(search, list_nth(search->planning->stmt->subplans, number - 1), true);
+				else
+					look_at_subplan(search, number);
+				return;
+			}
+		case T_Append:
+		case T_RecursiveUnion:
+		case T_SetOp:
+			below.first_only = true;
+			break;
+		default:
+			break;
+	}
+	ccr_fields_children(plan, look_at_child, &below);
+}
+
+/* first: it is run with the first row of the plan that is asked about. */
+static void
+look_at(Search *search, Plan *plan, bool first)
+{
+	bool		settled = first && settles(plan);
+
+	check_stack_depth();
+	look_at_node(search, plan, settled);
+	if (!settled)
+		look_below(search, plan, first);
+}
+
+CcrAhead
+ccr_ahead_look(const CcrPlanning *planning, Plan *plan, bool at_once)
+{
+	Search		search = {.planning = planning, .at_once = at_once};
+
+	look_at(&search, plan, true);
+	return search.found;
+}
+
+/* -------------------------------------------------------- WHERE CURRENT OF */
+
+static int
+scans_in_list(List *plans)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, plans)
+		n += ccr_ahead_scans(lfirst(lc));
+
+	/* a scan that is one of several children may not be the current one */
+	return list_length(plans) > 1 ? 2 * n : n;
+}
+
+/* Looks where search_plan_tree() of execCurrent.c does. */
+int
+ccr_ahead_scans(Plan *plan)
+{
+	check_stack_depth();
+	if (plan == NULL)
+		return 0;
+	switch (nodeTag(plan))
+	{
+		case T_SeqScan:
+		case T_SampleScan:
+		case T_IndexScan:
+		case T_IndexOnlyScan:
+		case T_BitmapHeapScan:
+		case T_TidScan:
+		case T_TidRangeScan:
+		case T_ForeignScan:
+			return ((Scan *) plan)->scanrelid > 0 ? 1 : 0;
+		case T_CustomScan:
+			if (ccr_node_is_batch(plan))
+				return ccr_ahead_scans(plan->lefttree);
+			return ((Scan *) plan)->scanrelid > 0 ? 1 : 0;
+		case T_Append:
+			return scans_in_list(((Append *) plan)->appendplans);
+		case T_Result:
+		case T_Limit:
+			return ccr_ahead_scans(plan->lefttree);
+		case T_SubqueryScan:
+			return ccr_ahead_scans(((SubqueryScan *) plan)->subplan);
+		default:
+			return 0;
+	}
+}

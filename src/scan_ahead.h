@@ -1,0 +1,42 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_ahead.h
+ *	  What may be read ahead.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SCAN_AHEAD_H
+#define CCR_SCAN_AHEAD_H
+
+#include "scan_node.h"
+
+/* What is found out about a plan whose rows are to be read ahead. */
+typedef struct CcrAhead
+{
+	const char *obstacle;		/* why they must not be; NULL: they may */
+	bool		wavers;			/* what they are depends on the role, or on
+								 * what else a session may change while a
+								 * cursor is open */
+} CcrAhead;
+
+/*
+ * May more of a plan's rows be read than SQL would read, and earlier, without
+ * anybody noticing?  at_once: all of them are read in any case, before
+ * anything else is done.
+ */
+extern CcrAhead ccr_ahead_look(const CcrPlanning *planning, Plan *plan,
+							   bool at_once);
+
+/* The same for an expression: would evaluating it too often be noticed? */
+extern bool ccr_ahead_is_volatile(const CcrPlanning *planning, Node *node);
+
+/* Does what it gives depend on what a session may change meanwhile? */
+extern bool ccr_ahead_wavers(const CcrPlanning *planning, Node *node);
+
+/*
+ * WHERE CURRENT OF looks for the scan that has emitted a cursor's current row:
+ * how many scans of tables would it come upon in a plan?
+ */
+extern int	ccr_ahead_scans(Plan *plan);
+
+#endif							/* CCR_SCAN_AHEAD_H */

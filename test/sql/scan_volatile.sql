@@ -1,0 +1,129 @@
+--
+-- The batch node: what is volatile is evaluated when, and as often as, SQL
+-- would.
+--
+\getenv srcdir PG_ABS_SRCDIR
+\set scan :srcdir '/lib/scan.sql'
+\set ECHO none
+\i :scan
+\set ECHO all
+
+CREATE SEQUENCE s;
+CREATE TABLE seen (n int GENERATED ALWAYS AS IDENTITY, what int);
+CREATE FUNCTION see(i int) RETURNS int LANGUAGE plpgsql VOLATILE COST 1 AS $$
+BEGIN
+  INSERT INTO seen (what) VALUES (i);
+  RETURN i;
+END $$;
+CREATE FUNCTION serve(n int) RETURNS SETOF int LANGUAGE plpgsql VOLATILE ROWS 10 AS $$
+BEGIN
+  FOR i IN 1 .. n LOOP
+    RETURN NEXT see(i);
+  END LOOP;
+END $$;
+
+-- The rows of a query, its batch nodes, the numbers that it took, and what was
+-- seen in which order; the same by plain calls.
+CREATE FUNCTION effects(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+  mode text; seen_by text[] := '{}'; line text; result text;
+BEGIN
+  RETURN NEXT (SELECT format('%s batch nodes', count(*)) FROM plan_of(query, '') l WHERE l ~ 'ConcresceBatch');
+  FOREACH mode IN ARRAY '{on,off}'::text[] LOOP
+    PERFORM set_config('concresce.enable_batchscan', mode, false);
+    PERFORM setval('s', 1, false);
+    PERFORM asked();
+    TRUNCATE seen;
+    result := array_to_string(outcome(query, NULL), ' ');
+    -- what outcome() takes back, it has not seen
+    seen_by := seen_by || (result || ' | taken ' || (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM s));
+  END LOOP;
+  PERFORM set_config('concresce.enable_batchscan', 'on', false);
+  RETURN NEXT seen_by[1];
+  RETURN NEXT CASE WHEN seen_by[1] = seen_by[2] THEN '-- the same by plain calls' ELSE '!! by plain calls ' || seen_by[2] END;
+END $$;
+
+-- in the list beside a lookup
+SELECT effects('SELECT id, nextval(''s'') AS n, score(k) FROM few');
+SELECT effects('SELECT id, nextval(''s'') AS n, score(k) FROM few LIMIT 3');
+SELECT effects('SELECT id, nextval(''s'') AS n, score(k), row_number() OVER (ORDER BY id) FROM few');
+SELECT effects('SELECT nextval(''s'') AS n, * FROM (SELECT id, score(k), row_number() OVER (ORDER BY id) AS r FROM few) q WHERE r < 4');
+SELECT effects('SELECT id, r, nextval(''s'') AS n, x FROM (SELECT id, row_number() OVER (ORDER BY id) AS r, nextval(''s'') AS n, score(k) AS x FROM few) q WHERE r < 3');
+SELECT effects('SELECT id, nextval(''s'') + count(*) OVER () AS n, score(k) FROM few');
+SELECT effects('SELECT grp, nextval(''s'') AS n, sum(score(k)) FROM few GROUP BY grp ORDER BY grp');
+SELECT effects('SELECT grp, nextval(''s'') AS n, score(grp) FROM few GROUP BY grp ORDER BY grp');
+SELECT effects('SELECT DISTINCT ON (id) id, nextval(''s'') AS n, score(k) FROM few ORDER BY id');
+SELECT effects('SELECT id, nextval(''s'') AS n, generate_series(1, 2), score(k) FROM few WHERE id < 4');
+SELECT effects('SELECT id, nextval(''s'') AS n, parts(k) FROM few WHERE id < 4');
+SELECT effects('SELECT f.id, g.id, nextval(''s'') AS n, score(f.k + g.k) FROM few f JOIN few g ON g.id = f.k');
+SELECT effects('SELECT id, nextval(''s'') AS n, score(k) FROM few WHERE id < 3 UNION ALL SELECT id, nextval(''s''), score(k) FROM few WHERE id > 8');
+SELECT effects('SELECT q.id, score(q.k), (SELECT nextval(''s'') WHERE q.id > 0) AS n FROM few q');
+SELECT effects('SELECT id, CASE WHEN score(k) > 10 THEN nextval(''s'') END AS n FROM few');
+-- below a batch node
+SELECT effects('SELECT id FROM few WHERE nextval(''s'') > 0 AND score(k) > 0 LIMIT 1');
+SELECT effects('SELECT id, score(k) FROM few WHERE nextval(''s'') % 2 = 0 LIMIT 2');
+SELECT effects('SELECT q.n, score(q.k) FROM (SELECT nextval(''s'') AS n, k FROM few OFFSET 0) q LIMIT 2');
+SELECT effects('SELECT q.n, x FROM (SELECT nextval(''s'') AS n, k FROM few OFFSET 0) q, score(q.k) x LIMIT 2');
+SELECT effects('WITH q AS MATERIALIZED (SELECT nextval(''s'') AS n, k FROM few) SELECT n, score(k) FROM q LIMIT 2');
+SELECT effects('SELECT * FROM (SELECT (SELECT nextval(''s'') WHERE f.id > 0) AS n, k FROM few f OFFSET 0) q WHERE score(k) > 0 LIMIT 1');
+SELECT effects('SELECT id, score(k) FROM few WHERE id < 5 OR id = (SELECT nextval(''s'')) LIMIT 2');
+SELECT effects('SELECT v, score(k) FROM (VALUES (nextval(''s''), 1), (nextval(''s''), 2), (nextval(''s''), 3)) t(v, k) LIMIT 1');
+SELECT effects('SELECT id, n, score(k) FROM few, LATERAL (SELECT nextval(''s'') AS n WHERE few.id > 0 OFFSET 0) q LIMIT 2');
+SELECT effects('SELECT id, n, score(id) FROM (SELECT id, generate_series(1, 2), nextval(''s'') AS n FROM few) q LIMIT 3');
+SELECT effects('SELECT id, n, score(k) FROM (SELECT 0 AS id, 1::bigint AS n, 1 AS k UNION ALL SELECT id, nextval(''s''), k FROM few) q LIMIT 2');
+SELECT effects('SELECT EXISTS (SELECT FROM few WHERE nextval(''s'') > 0 AND score(k) > 0)');
+SELECT effects('SELECT id FROM (SELECT id, k FROM few WHERE score(k) > nextval(''s'') OFFSET 0) q WHERE label(k) <> ''x'' LIMIT 2');
+-- one that fails, so that the rest is not wanted
+SELECT effects('SELECT q.n, picky(q.k + 10) FROM (SELECT nextval(''s'') AS n, k FROM few WHERE id < 9 OFFSET 0) q');
+SELECT effects('SELECT sum(picky(q.k + 10)) FROM (SELECT nextval(''s'') AS n, k FROM few WHERE id < 9 OFFSET 0) q WHERE n > 0');
+-- random() and functions that say nothing of themselves are volatile, too
+SELECT effects('SELECT id, score(k) FROM few WHERE random() < 2 LIMIT 2');
+-- volatile, but at work before the first row: a sort, an aggregate, a function
+SELECT effects('SELECT q.n, score(q.k) FROM (SELECT nextval(''s'') AS n, k FROM few ORDER BY id DESC LIMIT 3) q');
+SELECT effects('SELECT q.n, score(q.k) FROM (SELECT nextval(''s'') AS n, k FROM few OFFSET 0) q ORDER BY q.k, q.n LIMIT 2');
+SELECT effects('SELECT score(n), n FROM (SELECT count(x)::int AS n FROM (SELECT nextval(''s'') AS x, grp FROM few OFFSET 0) r) q');
+SELECT effects('SELECT i, score(i) FROM serve(5) i LIMIT 2');
+SELECT effects('SELECT i, score(i + id) FROM few, serve(3) i LIMIT 4');
+SELECT effects('SELECT id, i, score(i) FROM few, serve(few.id) i LIMIT 4');
+SELECT effects('SELECT id, score(k) FROM few WHERE k IN (SELECT see(x) FROM generate_series(1, 3) x) ORDER BY id');
+-- what is not volatile is read ahead as ever
+CREATE FUNCTION steady(i int) RETURNS int LANGUAGE plpgsql STABLE COST 1 AS 'BEGIN RETURN i; END';
+SELECT effects('SELECT id, score(k) FROM few WHERE now() > ''2000-01-01'' AND steady(id) > 2 AND current_user <> ''x''');
+
+-- in the order of events: functions above and below
+BEGIN;
+SELECT id, see(id), score(k) FROM few WHERE id < 5;
+SELECT what FROM seen ORDER BY n;
+ROLLBACK;
+BEGIN;
+SELECT id, see(-id) FROM (SELECT id, k, see(id) AS x FROM few OFFSET 0) q WHERE score(k) < 100 AND x < 4;
+SELECT what FROM seen ORDER BY n;
+ROLLBACK;
+-- advisory locks
+BEGIN;
+SELECT id FROM few WHERE pg_try_advisory_xact_lock(id) AND score(k) > 0 LIMIT 1;
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+ROLLBACK;
+
+-- WITH queries that write: read ahead if nobody can tell
+CREATE TABLE written (id int, k int);
+CREATE TABLE copied (id int, s int);
+SELECT effects('WITH w AS (INSERT INTO written SELECT id, k FROM few RETURNING id, k) SELECT id, score(k) FROM w');
+SELECT effects('WITH w AS (DELETE FROM few WHERE id < 4 RETURNING id, k), c AS (INSERT INTO copied SELECT id, score(k) FROM w RETURNING *) SELECT * FROM c');
+SELECT effects('WITH w AS (INSERT INTO written SELECT nextval(''s''), k FROM few RETURNING id, k) SELECT id, score(k) FROM w');
+SELECT effects('WITH w AS (INSERT INTO written SELECT id, k FROM few RETURNING id, k), c AS (INSERT INTO written SELECT -id, score(k) FROM w RETURNING id) SELECT * FROM c');
+BEGIN;
+WITH w AS (INSERT INTO written SELECT id, k FROM few WHERE id < 4 RETURNING id, k) INSERT INTO written SELECT -id, score(k) FROM w;
+SELECT * FROM written ORDER BY ctid;
+ROLLBACK;
+CREATE FUNCTION see_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM see(new.id); RETURN new; END';
+CREATE TRIGGER see_row BEFORE INSERT ON written FOR EACH ROW EXECUTE FUNCTION see_row();
+BEGIN;
+WITH w AS (INSERT INTO written SELECT id, k FROM few WHERE id < 4 RETURNING id, k) SELECT id, score(k), see(-id) FROM w;
+SELECT what FROM seen ORDER BY n;
+ROLLBACK;
+
+DROP TABLE written, copied, seen;
+DROP SEQUENCE s;
+DROP FUNCTION see_row, see, serve, effects, steady;
+CALL clean_up();
