@@ -156,7 +156,7 @@ static Datum
 read_cell(FunctionCallInfo fcinfo, CellSite *site, CcrCell *cell)
 {
 	CcrDefinition *definition = site->definition;
-	bool		as_call = definition->security_definer || !definition->own_settings;
+	bool		as_call = definition->security_definer || !definition->clauses.only_own;
 	CcrEntry   *entry = &cell->entry;
 	CcrAnswered answered = {
 		.n = 1,

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 
+#include "clauses.h"
 #include "collector.h"
 #include "compat.h"
 #include "evict.h"
@@ -29,7 +30,6 @@ extern PGDLLEXPORT void _PG_init(void);
 char	   *ccr_server_name = NULL;
 char	   *ccr_key = NULL;
 int			ccr_server_source = PGC_S_DEFAULT;
-int			ccr_key_source = PGC_S_DEFAULT;
 double		ccr_max_window = 0;
 int			ccr_max_size = 1000;
 int			ccr_max_bytes = 8 * 1024 * 1024;
@@ -48,20 +48,6 @@ int			ccr_workers = 1;
 int			ccr_log_min_duration = -1;
 int			ccr_max_local_workers = 2;
 int			ccr_drain_timeout = 30 * 1000;
-
-static const struct config_enum_entry coalesce_options[] = {
-	{"auto", CCR_COALESCE_AUTO, false},
-	{"off", CCR_COALESCE_OFF, false},
-	{"batch", CCR_COALESCE_BATCH, false},
-	{"flight", CCR_COALESCE_FLIGHT, false},
-	{NULL, 0, false}
-};
-
-static const struct config_enum_entry on_missing_options[] = {
-	{"null", CCR_MISSING_NULL, false},
-	{"error", CCR_MISSING_ERROR, false},
-	{NULL, 0, false}
-};
 
 static const struct config_enum_entry on_full_options[] = {
 	{"wait", CCR_FULL_WAIT, false},
@@ -91,12 +77,6 @@ assign_server(const char *newval, void *extra)
 	ccr_server_source = *(int *) extra;
 }
 
-static void
-assign_key(const char *newval, void *extra)
-{
-	ccr_key_source = *(int *) extra;
-}
-
 /* What a session, a role, a database or a function can set. */
 static void
 define_call_settings(void)
@@ -108,17 +88,17 @@ define_call_settings(void)
 							   PGC_USERSET, 0, check_source, assign_server, NULL);
 	DefineCustomStringVariable("concresce.key",
 							   "Expressions over a lookup's arguments that identify a call.",
-							   "Empty: all arguments do.",
+							   "Empty: all arguments do. Only a lookup's own SET clause counts.",
 							   &ccr_key, "",
-							   PGC_USERSET, 0, check_source, assign_key, NULL);
+							   PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("concresce.coalesce",
 							 "Which calls of a lookup share one item.",
 							 "\"auto\": \"flight\", but \"off\" for VOLATILE lookups.",
-							 &ccr_coalesce, CCR_COALESCE_AUTO, coalesce_options,
+							 &ccr_coalesce, CCR_COALESCE_AUTO, ccr_coalesce_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("concresce.on_missing",
 							 "What a call gets for which no row is found.",
-							 NULL, &ccr_on_missing, CCR_MISSING_NULL, on_missing_options,
+							 NULL, &ccr_on_missing, CCR_MISSING_NULL, ccr_on_missing_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("concresce.on_full",
 							 "What a call does when the queue of its lookup is full.",

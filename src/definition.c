@@ -73,46 +73,6 @@ check_kind(Form_pg_proc proc)
 							format_type_be(proc->proargtypes.values[i]))));
 }
 
-/* Does the function's SET clause name this setting? */
-static bool
-pins(ArrayType *config, const char *setting)
-{
-	size_t		length = strlen(setting);
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-
-	if (config == NULL)
-		return false;
-	deconstruct_array(config, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		char	   *s = TextDatumGetCString(elements[i]);
-
-		if (pg_strncasecmp(s, setting, length) == 0 && s[length] == '=')
-			return true;
-	}
-	return false;
-}
-
-/* Are all its SET clauses about concresce? */
-static bool
-sets_only_own(ArrayType *config)
-{
-	const char *prefix = "concresce.";
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-
-	if (config == NULL)
-		return true;
-	deconstruct_array(config, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
-	for (int i = 0; i < n; i++)
-		if (pg_strncasecmp(TextDatumGetCString(elements[i]), prefix, strlen(prefix)) != 0)
-			return false;
-	return true;
-}
-
 static void
 compile_config(CcrDefinition *definition, HeapTuple tuple)
 {
@@ -121,9 +81,8 @@ compile_config(CcrDefinition *definition, HeapTuple tuple)
 
 	if (!isnull)
 		definition->config = DatumGetArrayTypePCopy(config);
-	definition->own_settings = sets_only_own(definition->config);
-	definition->pins_server = pins(definition->config, "concresce.server");
-	definition->pins_key = pins(definition->config, "concresce.key");
+	ccr_clauses_read(&definition->clauses, definition->config, definition->name,
+					 definition->volatility == PROVOLATILE_VOLATILE);
 }
 
 void

@@ -10,6 +10,7 @@
 
 #include "access/tupdesc.h"
 #include "body.h"
+#include "clauses.h"
 #include "nodes/pg_list.h"
 #include "utils/array.h"
 #include "wire.h"
@@ -42,10 +43,8 @@ typedef struct CcrDefinition
 	Oid			owner;
 	bool		security_definer;
 	bool		strict;
-	bool		pins_server;	/* SET concresce.server = ... */
-	bool		pins_key;
 	ArrayType  *config;			/* its SET clauses, or NULL */
-	bool		own_settings;	/* it has none but of concresce */
+	CcrClauses	clauses;		/* what they say of its meaning */
 	int			nargs;
 	Oid		   *argtypes;
 	char	  **argnames;		/* NULL or "" where unnamed */

@@ -398,7 +398,7 @@ static void
 read_answer(CcrFuture *future, const CcrAnswered *answered, Kept *kept)
 {
 	CcrDefinition *definition = future->definition;
-	bool		enter = definition->security_definer || !definition->own_settings;
+	bool		enter = definition->security_definer || !definition->clauses.only_own;
 	CcrEntered	entered;
 
 	if (enter)

@@ -8,6 +8,10 @@
  * looked up along the session's search_path, either: what is not in
  * pg_catalog has to be qualified.
  *
+ * What is compiled is kept, but not over an error: a function in it may have
+ * been left half way, with a snapshot and a plan of a transaction that is no
+ * more.  SQL functions keep that in fn_extra and would go on there.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -22,16 +26,17 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
 #include "parser/parser.h"
-#include "settings.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 typedef struct CcrKey
 {
 	MemoryContext context;
-	char	   *text;			/* of the setting */
 	Oid			roleid;			/* who may call what is in it */
+	uint64		made_at;		/* changes of functions that were seen */
 	bool		busy;			/* being evaluated */
 	int			n;
 	ExprState **exprs;
@@ -39,6 +44,24 @@ typedef struct CcrKey
 	ExprContext *econtext;
 	ParamListInfo params;
 } CcrKey;
+
+static uint64 functions_changed = 1;
+
+static void
+catalog_changed(Datum arg, int cacheid, uint32 hash)
+{
+	functions_changed++;
+}
+
+static void
+watch_functions(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+		CacheRegisterSyscacheCallback(PROCOID, catalog_changed, (Datum) 0);
+	watching = true;
+}
 
 static Node *
 argument_param(ParseState *pstate, int arg, int location)
@@ -87,11 +110,12 @@ resolve_number(ParseState *pstate, ParamRef *ref)
 }
 
 static void
-bad_key(const char *detail)
+bad_key(const CcrDefinition *definition, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for parameter \"concresce.key\": \"%s\"", ccr_key),
+			 errmsg("invalid value for parameter \"concresce.key\": \"%s\"",
+					definition->clauses.key),
 			 errdetail("%s", detail),
 			 errhint("Give one or more expressions over the lookup's arguments, separated by commas.")));
 }
@@ -108,7 +132,7 @@ key_error_callback(void *arg)
 	{
 		errposition(0);
 		internalerrposition(Max(position - (int) strlen(CCR_KEY_PREFIX), 1));
-		internalerrquery(ccr_key);
+		internalerrquery(((const CcrDefinition *) arg)->clauses.key);
 	}
 	errcontext("setting \"concresce.key\"");
 }
@@ -122,14 +146,14 @@ is_star(ResTarget *target)
 
 /* The target list of SELECT key, which has nothing else to it. */
 static List *
-parse_key(const char *text)
+parse_key(const CcrDefinition *definition, const char *text)
 {
 	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
 	SelectStmt *select;
 	ListCell   *lc;
 
 	if (list_length(statements) != 1)
-		bad_key("It is not a list of expressions.");
+		bad_key(definition, "It is not a list of expressions.");
 	select = (SelectStmt *) linitial_node(RawStmt, statements)->stmt;
 	if (!IsA(select, SelectStmt) || select->op != SETOP_NONE ||
 		select->fromClause || select->whereClause || select->groupClause ||
@@ -137,10 +161,10 @@ parse_key(const char *text)
 		select->sortClause || select->limitOffset || select->limitCount ||
 		select->lockingClause || select->withClause || select->intoClause ||
 		select->distinctClause || select->targetList == NIL)
-		bad_key("It is not a list of expressions.");
+		bad_key(definition, "It is not a list of expressions.");
 	foreach(lc, select->targetList)
 		if (is_star(lfirst_node(ResTarget, lc)))
-			bad_key("It is not a list of expressions.");
+			bad_key(definition, "It is not a list of expressions.");
 	return select->targetList;
 }
 
@@ -157,13 +181,13 @@ transform_key(CcrDefinition *definition, const char *text, ResTarget *target)
 	pstate->p_ref_hook_state = definition;
 	expr = transformExpr(pstate, target->val, EXPR_KIND_SELECT_TARGET);
 	if (exprType(expr) == UNKNOWNOID)
-		bad_key("A constant identifies nothing.");
+		bad_key(definition, "A constant identifies nothing.");
 	assign_expr_collations(pstate, expr);
 	if (pstate->p_hasAggs || pstate->p_hasWindowFuncs || pstate->p_hasSubLinks ||
 		pstate->p_hasTargetSRFs)
-		bad_key("Aggregates, window functions, sub-selects and sets are not allowed.");
+		bad_key(definition, "Aggregates, window functions, sub-selects and sets are not allowed.");
 	if (contain_mutable_functions(expr))
-		bad_key("Only immutable functions are allowed.");
+		bad_key(definition, "Only immutable functions are allowed.");
 	free_parsestate(pstate);
 	return expression_planner((Expr *) expr);
 }
@@ -171,13 +195,13 @@ transform_key(CcrDefinition *definition, const char *text, ResTarget *target)
 static void
 compile_key(CcrDefinition *definition, CcrKey *key)
 {
-	const char *text = psprintf(CCR_KEY_PREFIX "%s", ccr_key);
-	List	   *targets = parse_key(text);
+	const char *text = psprintf(CCR_KEY_PREFIX "%s", definition->clauses.key);
+	List	   *targets = parse_key(definition, text);
 	int			level = ccr_wire_begin_style();
 	ListCell   *lc;
 
-	key->text = pstrdup(ccr_key);
 	key->roleid = GetUserId();
+	key->made_at = functions_changed;
 	key->exprs = palloc0(list_length(targets) * sizeof(ExprState *));
 	key->wires = palloc0(list_length(targets) * sizeof(CcrArgWire));
 	key->econtext = CreateStandaloneExprContext();
@@ -207,30 +231,34 @@ new_key(CcrDefinition *definition)
 	return key;
 }
 
+/* failed: whatever it was about to do has been undone, and is not to go on. */
 static void
-free_key(CcrKey *key)
+free_key(CcrKey *key, bool failed)
 {
-	FreeExprContext(key->econtext, true);
+	FreeExprContext(key->econtext, !failed);
 	MemoryContextDelete(key->context);
 }
 
 /*
  * The one kept with the definition, unless that is being evaluated: an
- * expression may call a function that calls this very lookup.
+ * expression may call a function that calls this very lookup.  What it calls
+ * may have been inlined or computed beforehand, so it is made anew when any
+ * function changes.
  */
 static CcrKey *
 get_key(CcrDefinition *definition)
 {
 	CcrKey	   *key = definition->key;
 
+	watch_functions();
 	if (key && key->busy)
 		return new_key(definition);
-	if (key && strcmp(key->text, ccr_key) == 0 && key->roleid == GetUserId())
+	if (key && key->made_at == functions_changed && key->roleid == GetUserId())
 		return key;
 	if (key)
 	{
 		definition->key = NULL;
-		free_key(key);
+		free_key(key, false);
 	}
 	key = new_key(definition);
 	MemoryContextSetParent(key->context, definition->context);
@@ -261,10 +289,8 @@ ccr_key_append(CcrDefinition *definition, StringInfo buf, const Datum *values,
 	ErrorContextCallback callback;
 	CcrKey	   *key;
 
-	if (ccr_key[0] == '\0')
-		return;
 	callback.callback = key_error_callback;
-	callback.arg = NULL;
+	callback.arg = definition;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	key = get_key(definition);
@@ -282,12 +308,16 @@ ccr_key_append(CcrDefinition *definition, StringInfo buf, const Datum *values,
 	{
 		evaluate(key, buf);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		key->busy = false;
-		if (key != definition->key)
-			free_key(key);
+		if (key == definition->key)
+			definition->key = NULL;
+		free_key(key, true);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	key->busy = false;
+	if (key != definition->key)
+		free_key(key, false);
 	error_context_stack = callback.previous;
 }

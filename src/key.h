@@ -11,9 +11,8 @@
 #include "definition.h"
 
 /*
- * Append the identity that the current concresce.key gives to arguments.
- * Raises an error if the expressions do not fit the lookup.  Nothing is
- * appended if the setting is empty.
+ * Append the identity that its SET concresce.key gives to arguments of a
+ * lookup that has one.  Raises an error if the expressions do not fit it.
  */
 extern void ccr_key_append(CcrDefinition *definition, StringInfo buf,
 						   const Datum *values, const bool *nulls);

@@ -43,9 +43,7 @@ get_settings(CcrLaneSettings *s)
 	s->prepare = ccr_prepare;
 	s->isolate_errors = ccr_isolate_errors;
 	s->server_source = ccr_server_source;
-	s->key_source = ccr_key_source;
 	s->server = pstrdup(ccr_server_name);
-	s->key = pstrdup(ccr_key);
 	s->search_path = pstrdup(namespace_search_path);
 }
 
@@ -56,8 +54,8 @@ are_as(const CcrLaneSettings *s)
 		s->max_bytes == ccr_max_bytes && s->coalesce == ccr_coalesce &&
 		s->timeout == ccr_timeout && s->on_full == ccr_on_full &&
 		s->prepare == ccr_prepare && s->isolate_errors == ccr_isolate_errors &&
-		s->server_source == ccr_server_source && s->key_source == ccr_key_source &&
-		strcmp(s->server, ccr_server_name) == 0 && strcmp(s->key, ccr_key) == 0;
+		s->server_source == ccr_server_source &&
+		strcmp(s->server, ccr_server_name) == 0;
 }
 
 /*
@@ -67,20 +65,7 @@ are_as(const CcrLaneSettings *s)
 static bool
 is_plain(const CcrDefinition *definition)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-
-	if (definition->config == NULL)
-		return true;
-	if (definition->pins_key)
-		return false;
-	deconstruct_array(definition->config, TEXTOID, -1, false, TYPALIGN_INT,
-					  &elements, &nulls, &n);
-	for (int i = 0; i < n; i++)
-		if (pg_strncasecmp(TextDatumGetCString(elements[i]), "concresce.", 10) != 0)
-			return false;
-	return true;
+	return definition->clauses.only_own && definition->clauses.key[0] == '\0';
 }
 
 static bool
@@ -134,9 +119,8 @@ fill_lane(CcrLane *lane, FunctionCallInfo fcinfo)
 
 	ccr_definition_enter(definition, &entered);
 	get_settings(&lane->settings);
-	lane->coalesce = ccr_coalesce != CCR_COALESCE_AUTO ? ccr_coalesce :
-		definition->volatility == PROVOLATILE_VOLATILE ? CCR_COALESCE_OFF : CCR_COALESCE_FLIGHT;
-	lane->route = ccr_route_get(definition, &nothing);
+	lane->coalesce = ccr_clauses_coalesce(&definition->clauses);
+	lane->route = ccr_route_get(definition, &nothing, lane->guarded);
 	lane->route->pins++;
 	ccr_definition_leave(&entered);
 }

@@ -28,9 +28,7 @@ typedef struct CcrLaneSettings
 	bool		prepare;
 	bool		isolate_errors;
 	int			server_source;
-	int			key_source;
 	char	   *server;
-	char	   *key;
 	char	   *search_path;
 } CcrLaneSettings;
 
@@ -43,6 +41,7 @@ typedef struct CcrLane
 	Oid			roleid;
 	int			sec_context;
 	CcrParty	party;			/* whose items they are */
+	bool		guarded;		/* enqueued by what guards rows: guard.h */
 	CcrLaneSettings outer;		/* of the session */
 
 	/* what it is */

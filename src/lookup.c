@@ -143,6 +143,7 @@ void
 ccr_items_init(CcrItems *items)
 {
 	items->n = 0;
+	items->guarded = false;
 	initStringInfo(&items->buf);
 }
 
@@ -163,9 +164,9 @@ ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
 	if (definition->styled)
 		ccr_wire_end_style(level);
 
-	if (ccr_key[0])
+	ccr_clauses_check_key(&definition->clauses);
+	if (definition->clauses.key[0])
 	{
-		ccr_route_check(definition);
 		header.key_offset = buf->len - start - offsetof(CcrItem, data);
 		ccr_key_append(definition, buf, values, nulls);
 	}
@@ -260,15 +261,6 @@ wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
 	PG_END_TRY();
 }
 
-static int
-coalesce_mode(const CcrDefinition *definition)
-{
-	if (ccr_coalesce != CCR_COALESCE_AUTO)
-		return ccr_coalesce;
-	return definition->volatility == PROVOLATILE_VOLATILE ?
-		CCR_COALESCE_OFF : CCR_COALESCE_FLIGHT;
-}
-
 /* It may hold a password. */
 static void
 wipe_source(StringInfo source)
@@ -310,7 +302,7 @@ submit(CcrPending *pending, TimestampTz now)
 	uint32		generation;
 	StringInfoData source = {0};
 
-	route = ccr_route_get(definition, result);
+	route = ccr_route_get(definition, result, items->guarded);
 	counters = ccr_route_counters(route);
 	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
 	if (route->described != generation || generation == 0)
@@ -344,21 +336,21 @@ submit(CcrPending *pending, TimestampTz now)
 	request->window_end = now + (TimestampTz) (ccr_max_window * 1000.0);
 	request->max_size = ccr_max_size;
 	request->max_bytes = ccr_max_bytes;
-	request->coalesce = coalesce_mode(definition);
+	request->coalesce = ccr_clauses_coalesce(&definition->clauses);
 	hand_over(pending, request);
 	route->described = generation;
 	return request;
 }
 
-/* The settings that say what items mean, and who is asked. */
+/* The settings that say who is asked. */
 static uint64
-present_settings(void)
+present_settings(const CcrDefinition *definition)
 {
-	const char *server = ccr_server_name[0] ? ccr_server_name : namespace_search_path;
-	uint64		hash = hash_bytes_extended((const unsigned char *) ccr_key, strlen(ccr_key), 0);
+	const char *server = ccr_route_server(definition);
+	bool		local = server[0] == '\0';
+	const char *name = local ? namespace_search_path : server;
 
-	return hash_bytes_extended((const unsigned char *) server, strlen(server),
-							   hash + (ccr_server_name[0] != '\0'));
+	return hash_bytes_extended((const unsigned char *) name, strlen(name), local);
 }
 
 /* An owner sees to it that it is dropped. */
@@ -388,9 +380,11 @@ start(CcrDefinition *definition, const CcrResult *result,
 	pending->announce = announce;
 	pending->owner = CurrentResourceOwner;
 	pending->timeout = ccr_timeout;
-	pending->on_missing = ccr_on_missing;
+	pending->on_missing =
+		ccr_clauses_on_missing(&definition->clauses,
+							   ccr_route_steered(definition, items->guarded));
 	pending->deadline = deadline_from(now, ccr_timeout);
-	pending->settings = present_settings();
+	pending->settings = present_settings(definition);
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
 	dlist_push_tail(&under_way, &pending->node);
 	pending->request = submit(pending, now);
@@ -563,7 +557,7 @@ submit_again(CcrPending *pending)
 	give_to_owner(pending, CurrentResourceOwner);
 	ccr_definition_enter_as(pending->definition, pending->roleid,
 							pending->sec_context, &entered);
-	same = pending->settings == present_settings();
+	same = pending->settings == present_settings(pending->definition);
 	if (same)
 	{
 		ccr_route_forget(pending->definition, &request->fingerprint);
@@ -675,7 +669,7 @@ raise_failure(const CcrDefinition *definition, CcrFailure failure)
 		case CCR_FAILURE_OTHER_SETTINGS:
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("\"concresce.server\" or \"concresce.key\" was changed during lookup %s",
+					 errmsg("\"concresce.server\" or \"search_path\" was changed during lookup %s",
 							definition->name),
 					 errdetail("It was about to be sent again, after the collector had restarted.")));
 			break;

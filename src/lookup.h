@@ -18,6 +18,7 @@
 typedef struct CcrItems
 {
 	uint32		n;
+	bool		guarded;		/* asked for by what guards rows: guard.h */
 	StringInfoData buf;			/* CcrItem, each MAXALIGNed */
 } CcrItems;
 
@@ -39,8 +40,8 @@ typedef struct CcrPending
 	int			on_missing;		/* CcrOnMissing, then */
 	Oid			roleid;			/* with whose rights; to submit it again */
 	int			sec_context;
-	uint64		settings;		/* hash of the server and the key that it was
-								 * submitted with */
+	uint64		settings;		/* hash of the server, or the search_path, that
+								 * it was submitted with */
 } CcrPending;
 
 /* What a request brought, copied out of shared memory. */

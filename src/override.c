@@ -36,15 +36,12 @@ static void
 get_settings(CcrSettings *settings)
 {
 	settings->server_name = ccr_server_name;
-	settings->key = ccr_key;
 	settings->server_source = ccr_server_source;
-	settings->key_source = ccr_key_source;
 	settings->max_window = ccr_max_window;
 	settings->max_size = ccr_max_size;
 	settings->max_bytes = ccr_max_bytes;
 	settings->coalesce = ccr_coalesce;
 	settings->timeout = ccr_timeout;
-	settings->on_missing = ccr_on_missing;
 	settings->on_full = ccr_on_full;
 	settings->isolate_errors = ccr_isolate_errors;
 	settings->prepare = ccr_prepare;
@@ -54,15 +51,12 @@ static void
 put_settings(const CcrSettings *settings)
 {
 	ccr_server_name = settings->server_name;
-	ccr_key = settings->key;
 	ccr_server_source = settings->server_source;
-	ccr_key_source = settings->key_source;
 	ccr_max_window = settings->max_window;
 	ccr_max_size = settings->max_size;
 	ccr_max_bytes = settings->max_bytes;
 	ccr_coalesce = settings->coalesce;
 	ccr_timeout = settings->timeout;
-	ccr_on_missing = settings->on_missing;
 	ccr_on_full = settings->on_full;
 	ccr_isolate_errors = settings->isolate_errors;
 	ccr_prepare = settings->prepare;
@@ -71,19 +65,19 @@ put_settings(const CcrSettings *settings)
 static bool
 same_settings(const CcrSettings *a, const CcrSettings *b)
 {
-	return a->server_source == b->server_source && a->key_source == b->key_source &&
+	return a->server_source == b->server_source &&
 		a->max_window == b->max_window && a->max_size == b->max_size &&
 		a->max_bytes == b->max_bytes && a->coalesce == b->coalesce &&
-		a->timeout == b->timeout && a->on_missing == b->on_missing &&
-		a->on_full == b->on_full && a->isolate_errors == b->isolate_errors &&
-		a->prepare == b->prepare && strcmp(a->server_name, b->server_name) == 0 &&
-		strcmp(a->key, b->key) == 0;
+		a->timeout == b->timeout && a->on_full == b->on_full &&
+		a->isolate_errors == b->isolate_errors && a->prepare == b->prepare &&
+		strcmp(a->server_name, b->server_name) == 0;
 }
 
 static bool
 runs_no_code(const CcrDefinition *definition)
 {
-	if (definition->security_definer || !definition->own_settings)
+	if (definition->security_definer || !definition->clauses.only_own ||
+		definition->clauses.key[0])
 		return false;
 	for (int i = 0; i < definition->nargs; i++)
 		if (definition->args[i].form == CCR_WIRE_TEXT)
@@ -96,7 +90,6 @@ copy_settings(CcrSettings *to, MemoryContext context)
 {
 	get_settings(to);
 	to->server_name = MemoryContextStrdup(context, ccr_server_name);
-	to->key = MemoryContextStrdup(context, ccr_key);
 }
 
 static Remembered *
@@ -111,9 +104,7 @@ remember(CcrDefinition *definition)
 	{
 		definition->override = NULL;
 		pfree(remembered->before.server_name);
-		pfree(remembered->before.key);
 		pfree(remembered->after.server_name);
-		pfree(remembered->after.key);
 	}
 	copy_settings(&remembered->before, definition->context);
 	ccr_definition_enter(definition, &entered);
@@ -161,18 +152,15 @@ ccr_override_begin(CcrDefinition *definition, CcrOverride *override)
 	override->entered_it = false;
 	if (runs_no_code(definition))
 	{
-		if (definition->config == NULL && ccr_key[0] == '\0')
+		if (definition->config == NULL)
 		{
 			exchange(override, &override->saved);
 			return;
 		}
 		if (remembered == NULL || !same_settings(&remembered->before, &override->saved))
 			remembered = remember(definition);
-		if (remembered->after.key[0] == '\0')
-		{
-			exchange(override, &remembered->after);
-			return;
-		}
+		exchange(override, &remembered->after);
+		return;
 	}
 	override->entered_it = true;
 	ccr_definition_enter(definition, &override->entered);

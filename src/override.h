@@ -10,19 +10,19 @@
 
 #include "definition.h"
 
-/* What a lookup's SET clauses can change, as settings.h has it. */
+/*
+ * What a lookup's SET clauses can change, as settings.h has it, but for what
+ * is read from them.
+ */
 typedef struct CcrSettings
 {
 	char	   *server_name;
-	char	   *key;
 	int			server_source;
-	int			key_source;
 	double		max_window;
 	int			max_size;
 	int			max_bytes;
 	int			coalesce;
 	int			timeout;
-	int			on_missing;
 	int			on_full;
 	bool		isolate_errors;
 	bool		prepare;

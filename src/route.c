@@ -3,8 +3,8 @@
  * route.c
  *	  Where the calls of a lookup go: a source, as this session may use it.
  *
- * Everything that a session can set and that changes what is asked, of whom
- * or with which rights is part of the source, hence of its fingerprint: no two
+ * Everything that changes what is asked, of whom or with which rights is part
+ * of the source, hence of its fingerprint: no two
  * calls share a flight unless they are alike in all of that.
  *
  *-------------------------------------------------------------------------
@@ -55,36 +55,41 @@ watch_catalogs(void)
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalogs_changed, (Datum) 0);
 }
 
-/*
- * A key is an expression that runs with the rights of the call, and a server
- * is where they are used.  Where the call has not the rights of the session's
- * user, the session must not steer it; and the owner of a database must not
- * have others run his expressions.  What the lookup itself sets is part of
- * what one calls, and what the configuration says is an administrator's word.
- */
-void
-ccr_route_check(const CcrDefinition *definition)
+bool
+ccr_route_steered(const CcrDefinition *definition, bool guarded)
 {
-	bool		borrowed = InLocalUserIdChange() || InSecurityRestrictedOperation();
-	GucSource	server_limit = borrowed ? PGC_S_DATABASE : PGC_S_SESSION;
-	GucSource	key_limit = borrowed ? PGC_S_GLOBAL : PGC_S_SESSION;
-	bool		key_of_database = ccr_key_source == PGC_S_DATABASE ||
-		ccr_key_source == PGC_S_DATABASE_USER;
-	const char *open = NULL;
+	return !guarded && !definition->security_definer &&
+		!InLocalUserIdChange() && !InSecurityRestrictedOperation();
+}
 
-	if (!definition->pins_server &&
-		(definition->security_definer || ccr_server_source > (int) server_limit))
-		open = "concresce.server";
-	else if (!definition->pins_key && ccr_key[0] &&
-			 (definition->security_definer || key_of_database ||
-			  ccr_key_source > (int) key_limit))
-		open = "concresce.key";
-	if (open)
+const char *
+ccr_route_server(const CcrDefinition *definition)
+{
+	return definition->clauses.server ? definition->clauses.server : ccr_server_name;
+}
+
+/*
+ * A server is where the rights of the call are used, and whose word its answer
+ * is.  Where these are not the session's, it must not choose.  A role's setting
+ * is its own, too; what is set for the database, or for all, is an owner's or
+ * administrator's word.
+ */
+static void
+check_server(const CcrDefinition *definition, bool guarded)
+{
+	bool		steered = ccr_route_steered(definition, guarded);
+
+	if (definition->clauses.server)
+		return;
+	if (definition->security_definer ||
+		ccr_server_source > (int) (steered ? PGC_S_SESSION : PGC_S_DATABASE))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("lookup %s must set \"%s\" itself", definition->name, open),
-				 errdetail("The session's setting is not used with the rights of another role, nor is a key that is set for a database."),
-				 errhint("ALTER FUNCTION %s SET %s = ...", definition->name, open)));
+				 errmsg("lookup %s must set \"concresce.server\" itself", definition->name),
+				 guarded ?
+				 errdetail("The session's setting is not used by functions that a policy, a security barrier view or a check option may call.") :
+				 errdetail("The session's setting is not used with the rights of another role."),
+				 errhint("ALTER FUNCTION %s SET concresce.server = ...", definition->name)));
 }
 
 /* A call site that expects a record has a result of its own. */
@@ -107,16 +112,22 @@ same_path(const CcrRoute *route)
 		strcmp(route->search_path, namespace_search_path) == 0;
 }
 
+/* A batch of what is not VOLATILE may be divided, whoever says so. */
 static bool
-isolates(void)
+isolates(const CcrDefinition *definition, bool guarded)
 {
-	return ccr_isolate_errors || ccr_route_isolates;
+	if (ccr_route_isolates && definition->volatility != PROVOLATILE_VOLATILE)
+		return true;
+	return ccr_clauses_isolate(&definition->clauses,
+							   ccr_route_steered(definition, guarded));
 }
 
 static CcrRoute *
-find_route(CcrDefinition *definition, const CcrResult *result)
+find_route(CcrDefinition *definition, const CcrResult *result, bool guarded)
 {
 	Oid			roleid = GetUserId();
+	const char *server = ccr_route_server(definition);
+	bool		isolate = isolates(definition, guarded);
 	ListCell   *lc;
 
 	foreach(lc, definition->routes)
@@ -125,9 +136,8 @@ find_route(CcrDefinition *definition, const CcrResult *result)
 
 		if (route->made_at == changes && same_columns(route->source, result) &&
 			route->roleid == roleid && route->prepare == ccr_prepare &&
-			route->isolate_errors == isolates() &&
-			strcmp(route->server_name, ccr_server_name) == 0 && same_path(route) &&
-			strcmp(route->key, ccr_key) == 0)
+			route->isolate_errors == isolate &&
+			strcmp(route->server_name, server) == 0 && same_path(route))
 			return route;
 	}
 	return NULL;
@@ -226,28 +236,6 @@ describe_settings(CcrSource *source, const CcrDefinition *definition)
 	}
 }
 
-/* Does it say itself that errors of its data are not to be isolated? */
-static bool
-says_undivided(const CcrDefinition *definition)
-{
-	static const char prefix[] = "concresce.isolate_errors=";
-	Datum	   *elements;
-	bool		isolate;
-	int			n = 0;
-
-	if (definition->config)
-		deconstruct_array(definition->config, TEXTOID, -1, false, TYPALIGN_INT,
-						  &elements, NULL, &n);
-	for (int i = 0; i < n; i++)
-	{
-		const char *setting = TextDatumGetCString(elements[i]);
-
-		if (pg_strncasecmp(setting, prefix, strlen(prefix)) == 0)
-			return parse_bool(setting + strlen(prefix), &isolate) && !isolate;
-	}
-	return false;
-}
-
 /* In this database, under the role that the call runs as. */
 static void
 describe_local(CcrSource *source, const CcrDefinition *definition)
@@ -275,13 +263,13 @@ describe_server(CcrSource *source, const CcrServer *server)
 /* server: NULL for this database. */
 static CcrSource *
 make_source(const CcrDefinition *definition, const CcrResult *result,
-			const CcrServer *server)
+			const CcrServer *server, bool isolate)
 {
 	CcrSource  *source = palloc0(sizeof(CcrSource));
 
 	source->dbid = MyDatabaseId;
 	source->function = definition->function;
-	source->key = pstrdup(ccr_key);
+	source->key = definition->clauses.key;
 	source->function_name = pstrdup(definition->name);
 	if (server)
 		describe_server(source, server);
@@ -292,15 +280,15 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 	source->returns_void = result->is_void;
 	source->composite = result->tupdesc != NULL && result->type != RECORDOID;
 	source->prepare = ccr_prepare;
-	source->isolate_errors = isolates();
-	source->undivided = !source->resend && says_undivided(definition);
+	source->isolate_errors = isolate;
+	source->undivided = !source->resend && definition->clauses.isolate_errors == 0;
 	describe_body(source, definition, result);
 	describe_types(source, definition, result);
 	return source;
 }
 
 static CcrRoute *
-make_route(CcrDefinition *definition, const CcrResult *result)
+make_route(CcrDefinition *definition, const CcrResult *result, bool isolate)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "concresce route",
@@ -308,18 +296,19 @@ make_route(CcrDefinition *definition, const CcrResult *result)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	uint64		changes_before = changes;
 	CcrRoute   *route = palloc0(sizeof(CcrRoute));
-	bool		local = ccr_server_name[0] == '\0';
+	const char *server = ccr_route_server(definition);
+	bool		local = server[0] == '\0';
 	StringInfoData buf;
 
 	route->context = context;
 	route->roleid = GetUserId();
-	route->server_name = pstrdup(ccr_server_name);
-	route->key = pstrdup(ccr_key);
+	route->server_name = pstrdup(server);
 	route->prepare = ccr_prepare;
-	route->isolate_errors = isolates();
+	route->isolate_errors = isolate;
 	route->source = make_source(definition, result,
 								local ? NULL : ccr_server_resolve(route->server_name,
-																  route->roleid));
+																  route->roleid),
+								isolate);
 	route->search_path = unconstify(char *, route->source->search_path);
 	initStringInfo(&buf);
 	ccr_source_flatten(&buf, route->source, &route->fingerprint);
@@ -339,25 +328,25 @@ make_route(CcrDefinition *definition, const CcrResult *result)
 }
 
 CcrRoute *
-ccr_route_get(CcrDefinition *definition, const CcrResult *result)
+ccr_route_get(CcrDefinition *definition, const CcrResult *result, bool guarded)
 {
 	CcrRoute   *route;
 	MemoryContext old;
 
 	watch_catalogs();
-	ccr_route_check(definition);
-	route = find_route(definition, result);
+	check_server(definition, guarded);
+	route = find_route(definition, result, guarded);
 	if (route)
 		return route;
 
 	/* it would wait for an executor, as all others might do by then */
-	if (ccr_server_name[0] == '\0' && ccr_seat_inside())
+	if (ccr_route_server(definition)[0] == '\0' && ccr_seat_inside())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("lookup %s cannot be called within a local lookup", definition->name),
 				 errdetail("Both would need a local executor, of which there may be none left."),
 				 errhint("Write what it does into the body, or give one of the two a foreign server.")));
-	route = make_route(definition, result);
+	route = make_route(definition, result, isolates(definition, guarded));
 	inherit_description(definition, route);
 	drop_stale_routes(definition);
 	MemoryContextSetParent(route->context, definition->context);

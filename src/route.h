@@ -17,7 +17,6 @@ typedef struct CcrRoute
 	/* what it was made of */
 	char	   *server_name;	/* "": this database */
 	char	   *search_path;	/* in this database; else NULL */
-	char	   *key;
 	Oid			roleid;
 	bool		prepare;
 	bool		isolate_errors;
@@ -38,20 +37,23 @@ typedef struct CcrRoute
 
 /*
  * The route of a call with the current settings and user, who must have
- * USAGE on the server, if there is one.  It is good until anything else is called that can
+ * USAGE on the server, if there is one.  guarded: see scan.  It is good until anything else is called that can
  * process invalidations: use it at once.
  */
 extern CcrRoute *ccr_route_get(CcrDefinition *definition,
-							   const CcrResult *result);
+							   const CcrResult *result, bool guarded);
 
 /* May it still be used?  A route that is to be kept must be pinned. */
 extern bool ccr_route_valid(const CcrRoute *route);
 
 /*
- * Refuse settings of the session where the call has not the session's rights.
- * To be asked before concresce.key is evaluated.
+ * Do the session's settings say how it is called?  Not with another role's
+ * rights, and not where the call guards rows from whoever calls.
  */
-extern void ccr_route_check(const CcrDefinition *definition);
+extern bool ccr_route_steered(const CcrDefinition *definition, bool guarded);
+
+/* By its own SET clause or, without one, the session's setting. */
+extern const char *ccr_route_server(const CcrDefinition *definition);
 
 /*
  * Calls that are made because a batch failed must not fail with the next one:

@@ -29,9 +29,8 @@ typedef enum CcrOnFull
 } CcrOnFull;
 
 extern char *ccr_server_name;	/* foreign server; "": this database */
-extern char *ccr_key;			/* expressions over the arguments, or "" */
-extern int	ccr_server_source;	/* GucSource of the two */
-extern int	ccr_key_source;
+extern int	ccr_server_source;	/* its GucSource */
+extern char *ccr_key;			/* never used: see clauses.h */
 extern double ccr_max_window;	/* ms */
 extern int	ccr_max_size;		/* items */
 extern int	ccr_max_bytes;		/* bytes */

@@ -183,9 +183,9 @@ RESET concresce.server;
 
 -- identical calls share; concresce.key; forget
 SELECT concresce.forget('score', 1);
-SET concresce.key = 'user_id % 2';
+ALTER FUNCTION score SET concresce.key = 'user_id % 2';
 SELECT score(3);
-RESET concresce.key;
+ALTER FUNCTION score RESET concresce.key;
 
 -- what calls a local lookup within one
 CREATE FUNCTION recursive(n int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT CASE WHEN n > 0 THEN recursive(n - 1) ELSE 0 END';

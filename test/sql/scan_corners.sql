@@ -80,10 +80,10 @@ ALTER TYPE pair ALTER ATTRIBUTE a TYPE bigint;
 FETCH 1 FROM c;
 ROLLBACK;
 
--- the settings that a round was asked with are not those of a later one
+-- the key that a round was asked with is not that of a later one
 BEGIN;
 DECLARE c CURSOR FOR SELECT id, score(k) FROM few;
-SET LOCAL concresce.key = '10 / (key - 3)';
+ALTER FUNCTION score SET concresce.key = '10 / (key - 3)';
 FETCH 2 FROM c;
 FETCH 1 FROM c;
 ROLLBACK;

@@ -72,9 +72,9 @@ SELECT * FROM concresce.in_flight;
 SET concresce.server = 'nowhere';
 SELECT score(1);
 SET concresce.server = 'far';
-SET concresce.key = 'nothing';
+ALTER FUNCTION score SET concresce.key = 'nothing';
 SELECT score(1);
-RESET concresce.key;
+ALTER FUNCTION score RESET concresce.key;
 SELECT * FROM law('score', 4);
 
 -- the other columns
