@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "arguments.h"
+#include "barrier.h"
 #include "catalog/pg_type.h"
 #include "convert.h"
 #include "funcapi.h"
@@ -74,7 +75,9 @@ concresce_submit(PG_FUNCTION_ARGS)
 	definition = ccr_arguments_lookup(PG_GETARG_OID(0));
 	check_result(definition);
 	ccr_arguments_coerce(fcinfo, definition, values, nulls);
-	PG_RETURN_INT64(ccr_future_start(definition, values, nulls)->id);
+	PG_RETURN_INT64(ccr_future_start(definition, values, nulls,
+									 ccr_barrier_holds(fcinfo->flinfo->fn_expr,
+													 definition->volatility))->id);
 }
 
 /* ------------------------------------------------------------ ids and types */

@@ -91,6 +91,7 @@ cell_site(FunctionCallInfo fcinfo)
 	{
 		site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(CellSite));
 		fmgr_info_cxt(PG_GETARG_OID(1), &site->lookup, flinfo->fn_mcxt);
+		site->lookup.fn_expr = flinfo->fn_expr;
 		site->release.func = release_definition;
 		site->release.arg = site;
 		MemoryContextRegisterResetCallback(flinfo->fn_mcxt, &site->release);

@@ -64,6 +64,17 @@ ccr_report_session_user(void)
 #define CCR_NORETURN pg_attribute_noreturn()
 #endif
 
+/* ExecutorRun() lost execute_once in 18. */
+#if PG_VERSION_NUM >= 180000
+#define CCR_EXECUTOR_RUN_PARAMS(desc) \
+	QueryDesc *desc, ScanDirection direction, uint64 count
+#define CCR_EXECUTOR_RUN_ARGS(desc)	desc, direction, count
+#else
+#define CCR_EXECUTOR_RUN_PARAMS(desc) \
+	QueryDesc *desc, ScanDirection direction, uint64 count, bool execute_once
+#define CCR_EXECUTOR_RUN_ARGS(desc)	desc, direction, count, execute_once
+#endif
+
 /* RETURNING became a clause in 18, and part of MERGE in 17. */
 #if PG_VERSION_NUM >= 180000
 #define CCR_RETURNING_LIST(stmt) \

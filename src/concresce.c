@@ -9,6 +9,8 @@
 
 #include <limits.h>
 
+#include "barrier.h"
+#include "barrier_plan.h"
 #include "clauses.h"
 #include "collector.h"
 #include "compat.h"
@@ -230,4 +232,6 @@ _PG_init(void)
 	ccr_collector_register();
 	ccr_scan_init();
 	ccr_scan_plan_init();
+	ccr_barrier_init();
+	ccr_barrier_plan_init();
 }

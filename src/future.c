@@ -201,6 +201,7 @@ new_future(CcrDefinition *definition, const CcrItems *items)
 	if (items)
 	{
 		future->items.n = items->n;
+		future->items.barred = items->barred;
 		future->items.buf.data = (char *) future + MAXALIGN(offsetof(CcrFuture, item));
 		future->items.buf.len = length;
 		memcpy(future->items.buf.data, items->buf.data, length);
@@ -221,7 +222,8 @@ name_future(CcrFuture *future, int64 id)
 }
 
 CcrFuture *
-ccr_future_start(CcrDefinition *definition, const Datum *values, const bool *nulls)
+ccr_future_start(CcrDefinition *definition, const Datum *values, const bool *nulls,
+				 bool barred)
 {
 	CcrFuture  *volatile future = NULL;
 	CcrOverride override;
@@ -239,6 +241,7 @@ ccr_future_start(CcrDefinition *definition, const Datum *values, const bool *nul
 			}
 
 	ccr_items_init(&items);
+	items.barred = barred;
 	ccr_override_begin(definition, &override);
 	PG_TRY();
 	{

@@ -52,7 +52,8 @@ typedef enum CcrFutureEnd
 
 /* Start a call, with the rights and settings that it would run with. */
 extern CcrFuture *ccr_future_start(CcrDefinition *definition,
-								   const Datum *values, const bool *nulls);
+								   const Datum *values, const bool *nulls,
+								   bool barred);
 
 /*
  * The future of an id.  An id that has none raises an error that says why; if

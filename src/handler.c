@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "arguments.h"
+#include "barrier.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
@@ -128,6 +129,7 @@ concresce_call_handler(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		ccr_items_init(&items);
+		items.barred = ccr_barrier_holds(fcinfo->flinfo->fn_expr, definition->volatility);
 		ccr_items_add(definition, &items, values, nulls);
 		pending = ccr_lookup_submit(definition, result, &items, CurrentResourceOwner);
 		answered = ccr_lookup_take(pending);

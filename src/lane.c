@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "barrier.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_proc.h"
@@ -120,13 +121,13 @@ fill_lane(CcrLane *lane, FunctionCallInfo fcinfo)
 	ccr_definition_enter(definition, &entered);
 	get_settings(&lane->settings);
 	lane->coalesce = ccr_clauses_coalesce(&definition->clauses);
-	lane->route = ccr_route_get(definition, &nothing, lane->guarded);
+	lane->route = ccr_route_get(definition, &nothing, lane->barred);
 	lane->route->pins++;
 	ccr_definition_leave(&entered);
 }
 
 static CcrLane *
-new_lane(FunctionCallInfo fcinfo)
+new_lane(FunctionCallInfo fcinfo, bool barred)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "concresce lane",
@@ -138,6 +139,7 @@ new_lane(FunctionCallInfo fcinfo)
 	lane->function = PG_GETARG_OID(0);
 	GetUserIdAndSecContext(&lane->roleid, &lane->sec_context);
 	lane->party = ccr_seat_party();
+	lane->barred = barred;
 	get_settings(&lane->outer);
 	MemoryContextSetParent(context, TopMemoryContext);
 	dlist_push_tail(&lanes, &lane->node);
@@ -174,12 +176,12 @@ same_path(const CcrLane *lane)
 
 static bool
 fits(const CcrLane *lane, FunctionCallInfo fcinfo, Oid roleid, int sec_context,
-	 CcrParty party)
+	 CcrParty party, bool barred)
 {
 	return lane->function == PG_GETARG_OID(0) && is_valid(lane) &&
 		lane->roleid == roleid && lane->sec_context == sec_context &&
 		lane->party.session == party.session && lane->party.outer == party.outer &&
-		same_path(lane) &&
+		lane->barred == barred && same_path(lane) &&
 		ccr_arguments_fit(lane->arguments, fcinfo) && are_as(&lane->outer);
 }
 
@@ -189,6 +191,7 @@ ccr_lane_get(FunctionCallInfo fcinfo)
 	Oid			roleid;
 	int			sec_context;
 	CcrParty	party = ccr_seat_party();
+	bool		barred = ccr_barrier_holds(fcinfo->flinfo->fn_expr, PROVOLATILE_VOLATILE);
 	dlist_iter	iter;
 
 	GetUserIdAndSecContext(&roleid, &sec_context);
@@ -196,13 +199,13 @@ ccr_lane_get(FunctionCallInfo fcinfo)
 	{
 		CcrLane    *lane = dlist_container(CcrLane, node, iter.cur);
 
-		if (fits(lane, fcinfo, roleid, sec_context, party))
+		if (fits(lane, fcinfo, roleid, sec_context, party, barred))
 		{
 			dlist_move_head(&lanes, &lane->node);
 			return lane;
 		}
 	}
-	return new_lane(fcinfo);
+	return new_lane(fcinfo, barred);
 }
 
 bool

@@ -41,7 +41,7 @@ typedef struct CcrLane
 	Oid			roleid;
 	int			sec_context;
 	CcrParty	party;			/* whose items they are */
-	bool		guarded;		/* enqueued by what guards rows: guard.h */
+	bool		barred;			/* enqueued by what keeps rows back: barrier.h */
 	CcrLaneSettings outer;		/* of the session */
 
 	/* what it is */

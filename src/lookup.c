@@ -143,7 +143,7 @@ void
 ccr_items_init(CcrItems *items)
 {
 	items->n = 0;
-	items->guarded = false;
+	items->barred = false;
 	initStringInfo(&items->buf);
 }
 
@@ -302,7 +302,7 @@ submit(CcrPending *pending, TimestampTz now)
 	uint32		generation;
 	StringInfoData source = {0};
 
-	route = ccr_route_get(definition, result, items->guarded);
+	route = ccr_route_get(definition, result, items->barred);
 	counters = ccr_route_counters(route);
 	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
 	if (route->described != generation || generation == 0)
@@ -382,7 +382,7 @@ start(CcrDefinition *definition, const CcrResult *result,
 	pending->timeout = ccr_timeout;
 	pending->on_missing =
 		ccr_clauses_on_missing(&definition->clauses,
-							   ccr_route_steered(definition, items->guarded));
+							   ccr_route_steered(definition, items->barred));
 	pending->deadline = deadline_from(now, ccr_timeout);
 	pending->settings = present_settings(definition);
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);

@@ -18,7 +18,7 @@
 typedef struct CcrItems
 {
 	uint32		n;
-	bool		guarded;		/* asked for by what guards rows: guard.h */
+	bool		barred;		/* asked for by what keeps rows back: barrier.h */
 	StringInfoData buf;			/* CcrItem, each MAXALIGNed */
 } CcrItems;
 

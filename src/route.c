@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "barrier.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -56,9 +57,9 @@ watch_catalogs(void)
 }
 
 bool
-ccr_route_steered(const CcrDefinition *definition, bool guarded)
+ccr_route_steered(const CcrDefinition *definition, bool barred)
 {
-	return !guarded && !definition->security_definer &&
+	return !barred && !definition->security_definer &&
 		!InLocalUserIdChange() && !InSecurityRestrictedOperation();
 }
 
@@ -68,6 +69,18 @@ ccr_route_server(const CcrDefinition *definition)
 	return definition->clauses.server ? definition->clauses.server : ccr_server_name;
 }
 
+/* In this database, the names in the body belong to whoever sets the search_path. */
+static void
+check_path(const CcrDefinition *definition)
+{
+	if (!definition->clauses.sets_path && ccr_barrier_path_is_open())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("lookup %s must set \"search_path\" itself", definition->name),
+				 errdetail("The session's setting is not used by functions that a policy, a security barrier view or a check option may call."),
+				 errhint("ALTER FUNCTION %s SET search_path = ...", definition->name)));
+}
+
 /*
  * A server is where the rights of the call are used, and whose word its answer
  * is.  Where these are not the session's, it must not choose.  A role's setting
@@ -75,9 +88,9 @@ ccr_route_server(const CcrDefinition *definition)
  * administrator's word.
  */
 static void
-check_server(const CcrDefinition *definition, bool guarded)
+check_server(const CcrDefinition *definition, bool barred)
 {
-	bool		steered = ccr_route_steered(definition, guarded);
+	bool		steered = ccr_route_steered(definition, barred);
 
 	if (definition->clauses.server)
 		return;
@@ -86,7 +99,7 @@ check_server(const CcrDefinition *definition, bool guarded)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("lookup %s must set \"concresce.server\" itself", definition->name),
-				 guarded ?
+				 barred ?
 				 errdetail("The session's setting is not used by functions that a policy, a security barrier view or a check option may call.") :
 				 errdetail("The session's setting is not used with the rights of another role."),
 				 errhint("ALTER FUNCTION %s SET concresce.server = ...", definition->name)));
@@ -114,20 +127,20 @@ same_path(const CcrRoute *route)
 
 /* A batch of what is not VOLATILE may be divided, whoever says so. */
 static bool
-isolates(const CcrDefinition *definition, bool guarded)
+isolates(const CcrDefinition *definition, bool barred)
 {
 	if (ccr_route_isolates && definition->volatility != PROVOLATILE_VOLATILE)
 		return true;
 	return ccr_clauses_isolate(&definition->clauses,
-							   ccr_route_steered(definition, guarded));
+							   ccr_route_steered(definition, barred));
 }
 
 static CcrRoute *
-find_route(CcrDefinition *definition, const CcrResult *result, bool guarded)
+find_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 {
 	Oid			roleid = GetUserId();
 	const char *server = ccr_route_server(definition);
-	bool		isolate = isolates(definition, guarded);
+	bool		isolate = isolates(definition, barred);
 	ListCell   *lc;
 
 	foreach(lc, definition->routes)
@@ -328,14 +341,16 @@ make_route(CcrDefinition *definition, const CcrResult *result, bool isolate)
 }
 
 CcrRoute *
-ccr_route_get(CcrDefinition *definition, const CcrResult *result, bool guarded)
+ccr_route_get(CcrDefinition *definition, const CcrResult *result, bool barred)
 {
 	CcrRoute   *route;
 	MemoryContext old;
 
 	watch_catalogs();
-	check_server(definition, guarded);
-	route = find_route(definition, result, guarded);
+	check_server(definition, barred);
+	if (barred && ccr_route_server(definition)[0] == '\0')
+		check_path(definition);
+	route = find_route(definition, result, barred);
 	if (route)
 		return route;
 
@@ -346,7 +361,7 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result, bool guarded)
 				 errmsg("lookup %s cannot be called within a local lookup", definition->name),
 				 errdetail("Both would need a local executor, of which there may be none left."),
 				 errhint("Write what it does into the body, or give one of the two a foreign server.")));
-	route = make_route(definition, result, isolates(definition, guarded));
+	route = make_route(definition, result, isolates(definition, barred));
 	inherit_description(definition, route);
 	drop_stale_routes(definition);
 	MemoryContextSetParent(route->context, definition->context);

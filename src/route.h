@@ -37,20 +37,20 @@ typedef struct CcrRoute
 
 /*
  * The route of a call with the current settings and user, who must have
- * USAGE on the server, if there is one.  guarded: see scan.  It is good until anything else is called that can
+ * USAGE on the server, if there is one.  barred: see scan.  It is good until anything else is called that can
  * process invalidations: use it at once.
  */
 extern CcrRoute *ccr_route_get(CcrDefinition *definition,
-							   const CcrResult *result, bool guarded);
+							   const CcrResult *result, bool barred);
 
 /* May it still be used?  A route that is to be kept must be pinned. */
 extern bool ccr_route_valid(const CcrRoute *route);
 
 /*
  * Do the session's settings say how it is called?  Not with another role's
- * rights, and not where the call guards rows from whoever calls.
+ * rights, and not where the call keeps rows back from whoever calls.
  */
-extern bool ccr_route_steered(const CcrDefinition *definition, bool guarded);
+extern bool ccr_route_steered(const CcrDefinition *definition, bool barred);
 
 /* By its own SET clause or, without one, the session's setting. */
 extern const char *ccr_route_server(const CcrDefinition *definition);

@@ -11,6 +11,7 @@
 #include "access/detoast.h"
 #include "access/relscan.h"
 #include "access/xact.h"
+#include "barrier.h"
 #include "catalog/pg_proc.h"
 #include "cell.h"
 #include "compat.h"
@@ -262,6 +263,7 @@ submit(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
 
 	ccr_definition_enter(definition, &entered);
 	ccr_items_init(&asked->items);
+	asked->items.barred = ccr_barrier_holds((Node *) call->shown, definition->volatility);
 	for (int i = 0; i < arguments->nitems; i++)
 		ccr_items_add(definition, &asked->items, &arguments->values[i * call->nargs],
 					  &arguments->nulls[i * call->nargs]);

@@ -95,6 +95,7 @@ read_cell(const CcrTerms *terms, const CcrCall *call, FuncExpr *expr)
 									COERCE_IMPLICIT_CAST);
 
 	read->funcretset = expr->funcretset;
+	read->location = expr->location;
 	return (Node *) read;
 }
 

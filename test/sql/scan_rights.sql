@@ -118,9 +118,15 @@ SELECT shape('SELECT sum(noted(k)) FROM owned');
 SELECT shape('SELECT id, (SELECT max(noted(o.k)) FROM owned o WHERE o.id > f.id) FROM few f WHERE id > 8');
 SELECT shape('UPDATE owned SET k = noted(k)', 'SELECT * FROM owned ORDER BY id');
 RESET ROLE;
--- a policy that calls a lookup itself
+-- a policy that calls a lookup itself, which must say whom it asks
 DROP POLICY own ON owned;
 CREATE POLICY own ON owned USING (score(k) > 45) WITH CHECK (score(k) > 55);
+SET ROLE regress_ccr_reader;
+SELECT outcome('SELECT id FROM owned', NULL);
+RESET ROLE;
+ALTER FUNCTION score SET concresce.server = 'far';
+ALTER FUNCTION label SET concresce.server = 'far';
+ALTER FUNCTION known SET concresce.server = 'far';
 SET ROLE regress_ccr_reader;
 SELECT shape('SELECT id FROM owned WHERE noted(k) > 60 AND label(k) <> ''x''', options => :'analyze');
 SELECT shape('SELECT id, noted(k) FROM owned LIMIT 2');

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * barrier.h
+ *	  Calls that keep rows back from the very session that makes them.
+ *
+ * The condition of a policy, of a security barrier view or of a check option
+ * is evaluated by whoever is to be kept out, with his settings.  A lookup that
+ * stands in one must say itself whom it asks: barrier_plan.c sees to that when
+ * the statement is planned.  What the condition calls cannot be seen there.
+ * So in a statement that has such a condition the session's settings count for
+ * its own calls only, which barrier_plan.c has marked; all others, that are made
+ * by functions, are made as with another role's rights, and by no search_path
+ * but what a function on the way has set.  Triggers keep nothing back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_BARRIER_H
+#define CCR_BARRIER_H
+
+#include "nodes/plannodes.h"
+
+/*
+ * Is the call, which stands at this place, or is made by a function, one for
+ * which the session's settings do not count?  volatility: of the lookup.
+ */
+extern bool ccr_barrier_holds(Node *expr, char volatility);
+
+/* Where that is so: is the search_path in force the session's? */
+extern bool ccr_barrier_path_is_open(void);
+
+/* The statement's own calls, in a statement that keeps rows back. */
+extern void ccr_barrier_mark_call(Node *expr);
+
+/* Such a statement, once it is planned. */
+extern void ccr_barrier_mark_statement(PlannedStmt *stmt);
+
+/*
+ * While it is planned, functions are run, too: begin before, end after that,
+ * also after an error.
+ */
+typedef struct CcrBarrier
+{
+	struct CcrBarrier *outer;
+	struct ErrorContextCallback *context;	/* what has been entered before it */
+	const char *search_path;
+	int			trigger_depth;
+	bool		planning;
+} CcrBarrier;
+
+extern void ccr_barrier_begin(CcrBarrier *barrier, bool planning);
+extern void ccr_barrier_end(const CcrBarrier *barrier);
+
+extern void ccr_barrier_init(void);
+
+#endif							/* CCR_BARRIER_H */
