@@ -23,9 +23,14 @@ extern CcrArguments *ccr_arguments_plan(FunctionCallInfo fcinfo, int first,
 										const CcrDefinition *definition,
 										MemoryContext context);
 
-/* Is the plan for arguments of the same types? */
+/* Is the plan for arguments of the same types, and for records of the same fields? */
 extern bool ccr_arguments_fit(const CcrArguments *plan, FunctionCallInfo fcinfo);
 
+/*
+ * The arguments of the lookup.  What belongs to the place of the call is kept in
+ * fn_extra; EXECUTE is asked for once for each place and role, as for other
+ * functions.
+ */
 extern void ccr_arguments_get(CcrArguments *plan, FunctionCallInfo fcinfo,
 							  Datum *values, bool *nulls);
 
