@@ -19,7 +19,10 @@
  */
 extern bool ccr_discard_is_passing(int sqlstate);
 
-/* A WARNING with the lookup, the arguments and the error. */
+/*
+ * A WARNING with the lookup and, as far as log_parameter_max_length_on_error
+ * has it, the arguments and the error, which may quote them.
+ */
 extern void ccr_discard_log(const CcrSource *source, const CcrItem *item,
 							const CcrError *error);
 

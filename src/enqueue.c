@@ -104,7 +104,7 @@ free_parcel(Parcel *parcel)
 {
 	dlist_delete(&parcel->node);
 	parcel_bytes -= heap_bytes(parcel);
-	ccr_flush_uncommitted -= parcel->items.n;
+	ccr_flush_count(parcel->lane->party, -(int64) parcel->items.n);
 	pfree(parcel->items.buf.data);
 	pfree(parcel);
 }
@@ -132,7 +132,7 @@ append_items(Parcel *parcel, const CcrItems *items)
 	/* which may raise an error */
 	appendBinaryStringInfo(&parcel->items.buf, items->buf.data, items->buf.len);
 	parcel->items.n += items->n;
-	ccr_flush_uncommitted += items->n;
+	ccr_flush_count(parcel->lane->party, items->n);
 	parcel_bytes += heap_bytes(parcel) - before;
 }
 
@@ -397,7 +397,7 @@ make_request(Parcel *parcel)
 
 	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > memory_limit())
 		return false;
-	sender = ccr_flush_sender(lane->definition, route->worker);
+	sender = ccr_flush_sender(lane->definition, lane->party, route->worker);
 	if (sender == NULL || !keep_source(parcel, &fingerprint, &fresh))
 		return false;
 	request = ccr_request_new(CCR_REQUEST_ENQUEUED, parcel->items.n, parcel->items.buf.len,
@@ -567,7 +567,7 @@ forget_all(void)
 {
 	dlist_init(&parcels);
 	parcel_bytes = 0;
-	ccr_flush_uncommitted = 0;
+	ccr_flush_count_nothing();
 	shares = NULL;
 	nshares = 0;
 	admitted = false;

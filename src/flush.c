@@ -4,8 +4,9 @@
  *	  What this session has enqueued, and what has become of it.
  *
  * The session has a sender on the heap for each lookup that it has enqueued
- * items of; the collector counts there.  What has been told by a flush is
- * remembered here.
+ * items of, and for each party that has: a pool of connections is used by one
+ * role after another, and none is told of what another has enqueued.  The
+ * collector counts there.  What has been told by a flush is remembered here.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,8 +19,10 @@
 #include "lookup.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "seat.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -28,15 +31,32 @@ PG_FUNCTION_INFO_V1(concresce_flush);
 typedef struct OwnSender
 {
 	Oid			function;
+	CcrParty	party;			/* that has enqueued it, and is told of it */
 	int			worker;
 	char	   *name;			/* of the lookup, when it was last enqueued */
-	CcrSender  *sender;
-	uint64		told_ended;		/* of its counts, told by earlier flushes */
-	uint64		told_failed;
+	CcrSender  *sender;			/* NULL: of what was enqueued, all has ended */
+	uint64		taken_ended;	/* of its counts, taken over: */
+	uint64		taken_failed;
+
+	/* What is to be told by the next flush. */
+	uint64		ended;
+	uint64		failed;
+	int			sqlstate;		/* of the first that failed */
+	char		message[CCR_TEXT_LEN];
 } OwnSender;
 
-uint64		ccr_flush_uncommitted = 0;
+/* What a party has enqueued in the present transaction. */
+typedef struct Uncommitted
+{
+	CcrParty	party;
+	uint64		n;
+} Uncommitted;
 
+#define CCR_MAX_SENDERS		256 /* beyond, what has ended is forgotten */
+
+static Uncommitted *uncommitted = NULL;
+static int	nuncommitted = 0;
+static int	uncommitted_size = 0;
 static OwnSender *own = NULL;
 static int	nown = 0;
 static int	own_size = 0;
@@ -46,22 +66,131 @@ static void
 release_senders(int code, Datum arg)
 {
 	for (int i = 0; i < nown; i++)
-	{
-		pg_atomic_write_u32(&own[i].sender->waiting, 0);
-		ccr_sender_release(own[i].sender);
-	}
+		if (own[i].sender)
+		{
+			pg_atomic_write_u32(&own[i].sender->waiting, 0);
+			ccr_sender_release(own[i].sender);
+		}
 	nown = 0;
 }
 
-CcrSender *
-ccr_flush_sender(const CcrDefinition *definition, int worker)
+/* Here, unlike for who is told of an error, several are the same as several. */
+static bool
+same_party(CcrParty a, CcrParty b)
+{
+	return a.session == b.session && a.outer == b.outer;
+}
+
+void
+ccr_flush_count(CcrParty party, int64 n)
+{
+	int			i = 0;
+
+	while (i < nuncommitted && !same_party(uncommitted[i].party, party))
+		i++;
+	if (i == uncommitted_size)
+	{
+		int			size = Max(2 * uncommitted_size, 4);
+
+		if (uncommitted == NULL)
+			uncommitted = MemoryContextAlloc(TopMemoryContext, size * sizeof(Uncommitted));
+		else
+			uncommitted = repalloc(uncommitted, size * sizeof(Uncommitted));
+		uncommitted_size = size;
+	}
+	if (i == nuncommitted)
+	{
+		uncommitted[i].party = party;
+		uncommitted[i].n = 0;
+		nuncommitted++;
+	}
+	uncommitted[i].n += n;
+}
+
+void
+ccr_flush_count_nothing(void)
+{
+	nuncommitted = 0;
+}
+
+static uint64
+count_of(CcrParty party)
+{
+	for (int i = 0; i < nuncommitted; i++)
+		if (same_party(uncommitted[i].party, party))
+			return uncommitted[i].n;
+	return 0;
+}
+
+/* Take over what the sender has counted. */
+static void
+take_counts(OwnSender *s)
+{
+	CcrSender  *sender = s->sender;
+	uint64		ended = pg_atomic_read_u64(&sender->ended);
+	uint64		failed;
+
+	/* each that is counted here is counted there */
+	pg_read_barrier();
+	failed = pg_atomic_read_u64(&sender->failed);
+	s->ended += ended - s->taken_ended;
+	s->failed += failed - s->taken_failed;
+	s->taken_ended = ended;
+	s->taken_failed = failed;
+	SpinLockAcquire(&sender->mutex);
+	if (s->sqlstate == 0)
+	{
+		s->sqlstate = sender->sqlstate;
+		strlcpy(s->message, sender->message, CCR_TEXT_LEN);
+	}
+	sender->sqlstate = 0;
+	SpinLockRelease(&sender->mutex);
+}
+
+static void
+let_go(OwnSender *s)
+{
+	take_counts(s);
+	ccr_sender_release(s->sender);
+	s->sender = NULL;
+}
+
+static void
+remove_own(int i)
+{
+	pfree(own[i].name);
+	memmove(&own[i], &own[i + 1], (nown - i - 1) * sizeof(OwnSender));
+	nown--;
+}
+
+/*
+ * A session that many roles pass through would remember something of each, and
+ * for most of them nobody will ever ask.  What only we refer to has no items.
+ */
+static void
+forget_others(CcrParty party)
+{
+	for (int i = nown - 1; i >= 0; i--)
+	{
+		OwnSender  *s = &own[i];
+
+		if (same_party(s->party, party))
+			continue;
+		if (s->sender && pg_atomic_read_u32(&s->sender->references) == 1)
+			let_go(s);
+		if (s->sender == NULL)
+			remove_own(i);
+	}
+}
+
+static OwnSender *
+new_own(const CcrDefinition *definition, CcrParty party, int worker)
 {
 	OwnSender  *new;
+	char	   *name = MemoryContextStrdup(TopMemoryContext, definition->name);
 
-	for (int i = 0; i < nown; i++)
-		if (own[i].function == definition->function && own[i].worker == worker)
-			return own[i].sender;
-
+	if (nown >= CCR_MAX_SENDERS)
+		forget_others(party);
 	if (own == NULL)
 	{
 		wait_event_flush = ccr_new_wait_event("ConcresceFlush");
@@ -74,33 +203,49 @@ ccr_flush_sender(const CcrDefinition *definition, int worker)
 		own = repalloc(own, 2 * own_size * sizeof(OwnSender));
 		own_size *= 2;
 	}
-	new = &own[nown];
+	new = &own[nown++];
+	memset(new, 0, sizeof(OwnSender));
 	new->function = definition->function;
+	new->party = party;
 	new->worker = worker;
-	new->told_ended = 0;
-	new->told_failed = 0;
-	new->name = MemoryContextStrdup(TopMemoryContext, definition->name);
-	new->sender = ccr_sender_new(ccr_my_procno());
-	if (new->sender == NULL)
+	new->name = name;
+	return new;
+}
+
+CcrSender *
+ccr_flush_sender(const CcrDefinition *definition, CcrParty party, int worker)
+{
+	OwnSender  *s = NULL;
+
+	for (int i = 0; i < nown && s == NULL; i++)
+		if (own[i].function == definition->function && own[i].worker == worker &&
+			same_party(own[i].party, party))
+			s = &own[i];
+	if (s == NULL)
+		s = new_own(definition, party, worker);
+	if (s->sender == NULL)
 	{
-		pfree(new->name);
-		return NULL;
+		s->sender = ccr_sender_new(ccr_my_procno());
+		s->taken_ended = s->taken_failed = 0;
 	}
-	nown++;
-	return new->sender;
+	return s->sender;
 }
 
 /* ------------------------------------------------------------------- flush */
 
+/* Is it of this lookup, and has the role enqueued it that asks? */
 static bool
 concerns(const OwnSender *s, Oid function)
 {
-	return !OidIsValid(function) || s->function == function;
+	return (!OidIsValid(function) || s->function == function) &&
+		same_party(s->party, ccr_seat_party());
 }
 
 static uint64
 outstanding(const OwnSender *s)
 {
+	if (s->sender == NULL)
+		return 0;
 	return pg_atomic_read_u64(&s->sender->sent) - pg_atomic_read_u64(&s->sender->ended);
 }
 
@@ -172,7 +317,7 @@ static void
 wait_for_all(Oid function, TimestampTz deadline, int64 timeout)
 {
 	for (int i = 0; i < nown; i++)
-		if (concerns(&own[i], function))
+		if (own[i].sender && concerns(&own[i], function))
 		{
 			/* before the count is looked at, lest a wake-up be missed */
 			pg_atomic_write_u32(&own[i].sender->waiting, 1);
@@ -195,6 +340,23 @@ typedef struct Failed
 	char		message[CCR_TEXT_LEN];
 } Failed;
 
+/*
+ * The message may quote an argument.  The client has sent that; the log is to
+ * have no more of it than PostgreSQL would show of a statement's parameters.
+ */
+static char *
+logged_detail(const Failed *failed)
+{
+	int			limit = log_parameter_max_length_on_error;
+
+	if (limit == 0)
+		return psprintf("The first one failed with SQLSTATE %s.",
+						unpack_sql_state(failed->sqlstate));
+	return psprintf("The first one failed with: %s",
+					ccr_error_legible(limit < 0 ? failed->message :
+									  pnstrdup(failed->message, limit)));
+}
+
 static void
 raise_failed(const Failed *failed)
 {
@@ -204,50 +366,48 @@ raise_failed(const Failed *failed)
 					(unsigned long long) failed->n, (unsigned long long) failed->ended,
 					failed->name),
 			 errdetail("The first one failed with: %s", ccr_error_legible(failed->message)),
-			 errhint("The server log has all of them, with their arguments.")));
+			 errdetail_log("%s", logged_detail(failed)),
+			 errhint("The server log has all of them.")));
 }
 
 /* What has ended since it was last told, and what failed. */
 static uint64
 tell(OwnSender *s, Failed *failed)
 {
-	uint64		ended = pg_atomic_read_u64(&s->sender->ended) - s->told_ended;
-	uint64		n = pg_atomic_read_u64(&s->sender->failed) - s->told_failed;
+	uint64		ended;
 
-	s->told_ended += ended;
-	s->told_failed += n;
-	if (n == 0)
-		return ended;
-	failed->n = n;
-	failed->ended = ended;
-	failed->name = pstrdup(s->name);
-	SpinLockAcquire(&s->sender->mutex);
-	failed->sqlstate = s->sender->sqlstate;
-	strlcpy(failed->message, s->sender->message, CCR_TEXT_LEN);
-	s->sender->sqlstate = 0;
-	SpinLockRelease(&s->sender->mutex);
+	if (s->sender)
+		take_counts(s);
+	ended = s->ended;
+	if (s->failed > 0)
+	{
+		failed->n = s->failed;
+		failed->ended = ended;
+		failed->name = pstrdup(s->name);
+		failed->sqlstate = s->sqlstate;
+		strlcpy(failed->message, s->message, CCR_TEXT_LEN);
+	}
+	s->ended = s->failed = 0;
+	s->sqlstate = 0;
 	return ended;
 }
 
-/* Of what nothing is left to be told, nothing needs to be kept. */
+/*
+ * Of what has ended, nothing needs to be kept in shared memory, and of what
+ * was told, nothing at all.
+ */
 static void
-release_told(void)
+release_ended(void)
 {
-	int			n = 0;
-
-	for (int i = 0; i < nown; i++)
+	for (int i = nown - 1; i >= 0; i--)
 	{
 		OwnSender  *s = &own[i];
 
-		if (outstanding(s) == 0 && pg_atomic_read_u64(&s->sender->ended) == s->told_ended)
-		{
-			pfree(s->name);
-			ccr_sender_release(s->sender);
-		}
-		else
-			own[n++] = *s;
+		if (s->sender && outstanding(s) == 0)
+			let_go(s);
+		if (s->sender == NULL && s->ended == 0)
+			remove_own(i);
 	}
-	nown = n;
 }
 
 /* In ms. */
@@ -279,10 +439,10 @@ concresce_flush(PG_FUNCTION_ARGS)
 		ccr_arguments_check_lookup(function);
 	if (!PG_ARGISNULL(1))
 		deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
-	if (ccr_flush_uncommitted > 0)
+	if (count_of(ccr_seat_party()) > 0)
 		ereport(NOTICE,
 				(errmsg("%llu enqueued items of this transaction will leave when it commits",
-						(unsigned long long) ccr_flush_uncommitted),
+						(unsigned long long) count_of(ccr_seat_party())),
 				 errdetail("A flush waits for those of earlier transactions.")));
 
 	PG_TRY();
@@ -292,13 +452,14 @@ concresce_flush(PG_FUNCTION_ARGS)
 	PG_FINALLY();
 	{
 		for (int i = 0; i < nown; i++)
-			pg_atomic_write_u32(&own[i].sender->waiting, 0);
+			if (own[i].sender)
+				pg_atomic_write_u32(&own[i].sender->waiting, 0);
 	}
 	PG_END_TRY();
 	for (int i = 0; i < nown && failed.n == 0; i++)
 		if (concerns(&own[i], function))
 			n += tell(&own[i], &failed);
-	release_told();
+	release_ended();
 	if (failed.n > 0)
 		raise_failed(&failed);
 	PG_RETURN_INT64(n);

@@ -10,14 +10,20 @@
 
 #include "definition.h"
 #include "ledger.h"
-
-/* Items of the present transaction, which no flush can wait for. */
-extern uint64 ccr_flush_uncommitted;
+#include "party.h"
 
 /*
- * The sender of this session's items of a lookup; NULL if the heap has no
- * room.  worker: of the collector that they go to.
+ * Count items of the present transaction, which no flush can wait for; and
+ * forget them as it ends.
  */
-extern CcrSender *ccr_flush_sender(const CcrDefinition *definition, int worker);
+extern void ccr_flush_count(CcrParty party, int64 n);
+extern void ccr_flush_count_nothing(void);
+
+/*
+ * The sender of what a party has this session enqueue of a lookup; NULL if the
+ * heap has no room.  worker: of the collector that the items go to.
+ */
+extern CcrSender *ccr_flush_sender(const CcrDefinition *definition,
+								   CcrParty party, int worker);
 
 #endif							/* CCR_FLUSH_H */

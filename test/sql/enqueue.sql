@@ -189,6 +189,9 @@ SET LOCAL ROLE NONE;
 SELECT concresce.enqueue('log_event', 'c', 1);
 SET LOCAL ROLE regress_ccr_writer;
 COMMIT;
+SET ROLE regress_ccr_writer;
+SELECT concresce.flush();
+RESET ROLE;
 SELECT * FROM arrived();
 -- a REVOKE counts from the next statement on
 GRANT EXECUTE ON FUNCTION log_event TO regress_ccr_writer;

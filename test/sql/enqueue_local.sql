@@ -94,9 +94,8 @@ SET ROLE regress_ccr_leaver;
 SELECT count(concresce.enqueue('leaver_waits', i)) FROM generate_series(1, 3) i;
 RESET ROLE;
 DROP ROLE regress_ccr_leaver;
-\set VERBOSITY terse
 SELECT concresce.flush();
-\set VERBOSITY default
+SELECT concresce.stop('leaver_waits'), concresce.start('leaver_waits');
 RESET concresce.max_window;
 SELECT calls, errors, discarded, queued, active FROM concresce.stats WHERE function = 'leaver_waits(int)'::regprocedure;
 

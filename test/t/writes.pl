@@ -16,6 +16,7 @@ my $node = start_node('local', conf => <<'EOF_CONF');
 concresce.queue_size = 10
 concresce.max_connections = 8
 concresce.shared_memory = 1MB
+log_parameter_max_length_on_error = -1
 EOF_CONF
 make_far($node, $far);
 $far->safe_psql('far', <<'EOF_SQL');

@@ -1,0 +1,100 @@
+# What the server log has of the values that calls were made with: of a batch
+# with callers of several roles the error that they are not told, and of
+# discarded items what log_parameter_max_length_on_error allows.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Concresce;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $CARD = '4111-1111-2222-3333';
+my $far = start_node('far', extension => 0);
+my $node = start_node('local');
+make_far($node, $far);
+$far->safe_psql('far', <<'EOF_SQL');
+CREATE ROLE ann LOGIN SUPERUSER;
+CREATE TABLE cards (n text UNIQUE);
+CREATE FUNCTION raises(code text, given text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION 'message %', given USING ERRCODE = code, DETAIL = 'detail ' || given::text, HINT = 'hint ' || given::text;
+END $$;
+EOF_SQL
+$node->safe_psql('postgres', define('far',
+	'number(n text)' => 'void VOLATILE' => 'SELECT unnest(collect(n))::int',
+	'card(n text)' => 'void VOLATILE' => 'INSERT INTO cards SELECT unnest(collect(n))',
+	'speaks(n text)' => 'void VOLATILE' => q{SELECT raises('P0001', collect(n))},
+	'forbids(n text)' => 'void VOLATILE' => q{SELECT raises('42501', collect(n))}) . <<'EOF_SQL');
+CREATE ROLE ann LOGIN;
+CREATE ROLE bob LOGIN;
+GRANT USAGE ON FOREIGN SERVER far TO PUBLIC;
+ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS (ADD password_required 'false', ADD user 'ann');
+EOF_SQL
+
+# Enqueue what is bad; keep what flush() tells the session, and what has come
+# to the log.
+my ($told, $logged);
+
+sub discard
+{
+	my ($setting) = @_;
+
+	$node->append_conf('postgresql.conf', "log_parameter_max_length_on_error = $setting");
+	$node->restart;
+	my $offset = -s $node->logfile;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	$session->query_safe("SELECT concresce.enqueue('card', '$CARD'); SELECT concresce.flush()");
+	foreach my $lookup (qw(number card speaks forbids))
+	{
+		$session->query("SELECT concresce.enqueue('$lookup', '$CARD')");
+		$session->query("SELECT concresce.flush('$lookup')");
+	}
+	$told = $session->{stderr};
+	$session->{stderr} = '';
+	$session->quit;
+	$logged = substr(slurp_file($node->logfile), $offset);
+	$far->safe_psql('far', 'TRUNCATE cards');
+	return;
+}
+
+discard(0);
+unlike($logged, qr/4111/, 'by default, no value is in the log');
+like($logged, qr/WARNING:  discarded an enqueued item of lookup $_/, 'each is logged')
+  foreach 'number\(text\): SQLSTATE 22P02', 'card\(text\): SQLSTATE 23505',
+  'speaks\(text\): SQLSTATE P0001', 'forbids\(text\): SQLSTATE 42501';
+like($logged, qr/HINT:  Set "log_parameter_max_length_on_error"/, 'with what to do about it');
+like($logged, qr/DETAIL:  The first one failed with SQLSTATE 22P02\./, "flush's own error, too");
+like($told, qr/DETAIL:  The first one failed with: invalid input syntax for type integer: "$CARD"/,
+	'the session is told all of it');
+
+discard(4);
+unlike($logged, qr/4111-/, 'no more of a value than is allowed');
+like($logged, qr/DETAIL:  It was called with \('4111\.\.\.'\)\. Key \.\.\./, 'values and texts are cut off');
+like($logged, qr/item of lookup number\(text\): inva\.\.\./, 'messages, too');
+
+discard(-1);
+like($logged, qr/item of lookup number\(text\): invalid input syntax for type integer: "$CARD"\n.*DETAIL:  It was called with \('$CARD'\)/,
+	'all of it');
+like($logged, qr/DETAIL:  It was called with \('$CARD'\)\. Key \(n\)=\($CARD\) already exists\./, 'the detail');
+like($logged, qr/HINT:  hint \{$CARD\}/, 'and the hint');
+
+# ---- several roles ---------------------------------------------------------
+
+$node->append_conf('postgresql.conf', 'log_parameter_max_length_on_error = 0');
+$node->restart;
+$node->safe_psql('postgres', q{ALTER FUNCTION forbids SET concresce.max_size = 2; ALTER FUNCTION forbids SET concresce.max_window = '30s'});
+my $offset = -s $node->logfile;
+my @calls = map { call($node, "SELECT forbids('$_-value')", user => $_) } qw(ann bob);
+finish_all(@calls);
+$logged = substr(slurp_file($node->logfile), $offset);
+is($_->sqlstate, '42501', 'callers of several roles get the SQLSTATE') foreach @calls;
+unlike($_->err, qr/message|detail \{|hint \{|RAISE/, 'and none of the texts') foreach @calls;
+unlike($calls[0]->err, qr/bob-value.*bob-value/s, "nor another's value");
+like($logged, qr/LOG:  lookup forbids\(text\) failed for callers of several roles: message \{\w+-value,\w+-value\}/, 'the log has the message');
+like($logged, qr/DETAIL:  detail \{\w+-value,\w+-value\}/, 'the detail');
+like($logged, qr/HINT:  hint \{\w+-value,\w+-value\}/, 'the hint');
+
+done_testing();
