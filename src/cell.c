@@ -29,7 +29,7 @@ typedef struct CellSite
 /* ------------------------------------------------------------------ making */
 
 Datum
-ccr_cell_make(const CcrAnswered *answered, uint32 item)
+ccr_cell_make(const CcrAnswered *answered, uint32 item, const CcrCaller *caller)
 {
 	const CcrEntry *entry = answered->entries[item];
 	Size		length = offsetof(CcrEntry, data) + entry->length;
@@ -40,17 +40,19 @@ ccr_cell_make(const CcrAnswered *answered, uint32 item)
 	cell->counters = answered->counters - ccr_counters;
 	cell->on_missing = answered->on_missing;
 	cell->shape = answered->shape;
+	cell->caller = *caller;
 	cell->no_call = false;
 	memcpy(&cell->entry, entry, length);
 	return PointerGetDatum(cell);
 }
 
 Datum
-ccr_cell_make_no_call(void)
+ccr_cell_make_no_call(const CcrCaller *caller)
 {
 	CcrCell    *cell = palloc0(sizeof(CcrCell));
 
 	SET_VARSIZE(cell, sizeof(CcrCell));
+	cell->caller = *caller;
 	cell->no_call = true;
 	return PointerGetDatum(cell);
 }
@@ -183,6 +185,7 @@ static Datum
 value_of_call(FunctionCallInfo fcinfo, int leading)
 {
 	CellSite   *site = cell_site(fcinfo);
+	CcrCaller	caller;
 	CcrCell    *cell;
 
 	if (PG_ARGISNULL(0))
@@ -190,6 +193,9 @@ value_of_call(FunctionCallInfo fcinfo, int leading)
 
 	/* a row that was stored may have a short header: this aligns it */
 	cell = (CcrCell *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
+	ccr_caller_get(&caller);
+	if (!ccr_caller_equal(&cell->caller, &caller))
+		return call_plainly(fcinfo, site, leading);
 	if (cell->no_call)
 		return no_result(fcinfo, site);
 

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "scan_exec.h"
 #include "scan_plan.h"
+#include "scan_run.h"
 #include "seat.h"
 #include "settings.h"
 #include "shmem.h"
@@ -232,6 +233,7 @@ _PG_init(void)
 	ccr_collector_register();
 	ccr_scan_init();
 	ccr_scan_plan_init();
+	ccr_scan_run_init();
 	ccr_barrier_init();
 	ccr_barrier_plan_init();
 }

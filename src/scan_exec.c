@@ -8,6 +8,9 @@
  * full size there are two of them: while the rows of one are emitted, the
  * other's lookups are under way.
  *
+ * Where a cursor goes back over its rows they are kept, with their cells and
+ * places, as a Material node would.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -24,15 +27,21 @@
 #include "scan_exec.h"
 #include "scan_node.h"
 #include "scan_round.h"
+#include "scan_run.h"
 #include "settings.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
+#include "utils/tuplestore.h"
 
 #define CCR_FIRST_ROUND		10	/* rows, if nothing is known */
 #define CCR_ROUND_GROWTH	10
+#define CCR_SECOND_ROUND	(CCR_FIRST_ROUND * CCR_ROUND_GROWTH)
+
+/* Rows read ahead in vain may be one for so many that were asked for. */
+#define CCR_WASTE			10
 
 typedef struct BatchState
 {
@@ -46,7 +55,18 @@ typedef struct BatchState
 	bool		all;			/* all rows are going to be asked for */
 	ExprState  *count;			/* limit, or NULL */
 	ExprState  *offset;
+	bool		each;			/* the statement's rows take one of them each */
+	bool		wavers;			/* none is read beyond what a run wants */
 	uint64		nrounds;		/* since the last rescan */
+	int64		emitted;		/* rows, since the last rescan */
+	int64		used;			/* rows that were emitted before that */
+	int64		wasted;			/* rows that were read in vain */
+	bool		was_ended;		/* the last scan was read to its end */
+	Tuplestorestate *kept;		/* rows that were emitted; NULL: not kept */
+	bool		keeps;
+	TupleDesc	kept_desc;
+	TupleTableSlot *kept_slot;
+	bool		kept_all;		/* there are no more */
 	CcrScanCounts *own_counts;	/* while others count in shared memory */
 	MemoryContextCallback release;
 } BatchState;
@@ -178,7 +198,10 @@ find_stage(CcrScan *scan, int n)
 	return stage;
 }
 
-/* The scan of a table whose current row is the one that a node has emitted. */
+/*
+ * The scan of a table whose current row is the one that a node has emitted:
+ * what search_plan_tree() of execCurrent.c would find.
+ */
 static ScanState *
 scan_of_row(PlanState *node)
 {
@@ -189,6 +212,7 @@ scan_of_row(PlanState *node)
 		case T_SubqueryScanState:
 			return scan_of_row(((SubqueryScanState *) node)->subplan);
 		case T_ResultState:
+		case T_LimitState:
 			return outerPlanState(node) ? scan_of_row(outerPlanState(node)) : NULL;
 		case T_SeqScanState:
 		case T_SampleScanState:
@@ -198,10 +222,8 @@ scan_of_row(PlanState *node)
 		case T_TidScanState:
 		case T_TidRangeScanState:
 		case T_ForeignScanState:
-			return scan->ss_currentRelation ? scan : NULL;
 		case T_CustomScanState:
-			return ((CustomScanState *) node)->methods == &exec_methods &&
-				scan->ss_currentRelation ? scan : NULL;
+			return scan->ss_currentRelation ? scan : NULL;
 		default:
 			return NULL;
 	}
@@ -216,6 +238,18 @@ release_definitions(void *arg)
 	for (int i = 0; i < scan->ncalls; i++)
 		if (scan->calls[i].definition)
 			ccr_definition_release(scan->calls[i].definition);
+}
+
+/*
+ * What was read to its end will probably be so again.  But if it is not, keys
+ * were asked for in vain, so the bet is kept low until it has been won often.
+ */
+static int
+size_by_experience(const BatchState *state)
+{
+	int64		bet = Max(CCR_SECOND_ROUND, state->used / CCR_WASTE - state->wasted);
+
+	return state->was_ended ? Min(bet, state->scan.max_size) : CCR_FIRST_ROUND;
 }
 
 static void
@@ -247,13 +281,28 @@ begin_rows(BatchState *state)
 
 	/* a filter makes the limit no more than a hint */
 	state->left = filters ? -1 : limit;
-	state->size = state->all ? scan->max_size : CCR_FIRST_ROUND;
+	state->size = state->all ? scan->max_size : size_by_experience(state);
 	if (limit > 0)
 		state->size = filters ? Max(CCR_FIRST_ROUND, Min(limit, INT_MAX)) :
 			Min(limit, INT_MAX);
 
 	/* a sort that is to give the first rows only does less work */
 	ExecSetTupleBound(state->left, outerPlanState(state));
+}
+
+/* The rows that are kept: scan tuples, and where WHERE CURRENT OF finds them. */
+static void
+begin_keeping(BatchState *state, EState *estate)
+{
+	TupleDesc	desc = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+
+	state->keeps = true;
+	state->kept_desc = CreateTemplateTupleDesc(desc->natts + 2);
+	for (int i = 1; i <= desc->natts; i++)
+		TupleDescCopyEntry(state->kept_desc, i, desc, i);
+	TupleDescInitEntry(state->kept_desc, desc->natts + 1, NULL, TIDOID, -1, 0);
+	TupleDescInitEntry(state->kept_desc, desc->natts + 2, NULL, OIDOID, -1, 0);
+	state->kept_slot = ExecInitExtraTupleSlot(estate, state->kept_desc, &TTSOpsMinimalTuple);
 }
 
 static Size
@@ -307,18 +356,37 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	state->count = ExecInitExpr((Expr *) reach.count, &css->ss.ps);
 	state->offset = ExecInitExpr((Expr *) reach.offset, &css->ss.ps);
 	state->all = reach.all;
+	state->each = reach.each;
+	state->wavers = reach.wavers;
 	state->size = 0;			/* until the first row is asked for */
+	if ((node->flags & CUSTOMPATH_SUPPORT_BACKWARD_SCAN) && (eflags & EXEC_FLAG_BACKWARD))
+		begin_keeping(state, estate);
 }
 
 /* ----------------------------------------------------------------- execute */
+
+/*
+ * What depends on the role, say, is read no further than this run of the query
+ * surely comes; -1: no matter.
+ */
+static int64
+wanted(const BatchState *state)
+{
+	int64		wants = state->wavers ? ccr_run_wants(state->css.ss.ps.state) : -1;
+
+	return wants < 0 ? -1 : state->each ? Max(wants, 1) : 1;
+}
 
 static void
 fill(BatchState *state, CcrRound *round)
 {
 	int			size = Min(state->size, state->scan.max_size);
+	int64		most = wanted(state);
 
 	if (state->left >= 0)
 		size = Min(size, state->left);
+	if (most >= 0)
+		size = Min(size, most);
 	if (size == 0 || !ccr_round_fill(&state->scan, round, size))
 		state->ended = true;
 	if (state->left >= 0)
@@ -335,8 +403,8 @@ fill(BatchState *state, CcrRound *round)
 static bool
 reads_on(BatchState *state)
 {
-	return !state->ended && (state->all || state->nrounds > 2 ||
-							 state->scan.max_size <= CCR_FIRST_ROUND);
+	return !state->ended && wanted(state) < 0 &&
+		(state->all || state->nrounds > 2 || state->scan.max_size <= CCR_FIRST_ROUND);
 }
 
 /* See to it that the other round is under way. */
@@ -351,11 +419,26 @@ overlap(BatchState *state)
 		fill(state, other);
 }
 
+/* What was asked for by one role is not for another. */
+static void
+check_caller(BatchState *state)
+{
+	CcrCaller	caller;
+
+	ccr_caller_get(&caller);
+	if (ccr_caller_equal(&caller, &state->scan.caller))
+		return;
+	for (int i = 0; i < 2; i++)
+		ccr_round_disown(&state->scan, &state->rounds[i]);
+	state->scan.caller = caller;
+}
+
 static TupleTableSlot *
 next_row(ScanState *node)
 {
 	BatchState *state = (BatchState *) node;
 
+	check_caller(state);
 	if (state->size == 0)
 		begin_rows(state);
 	for (;;)
@@ -373,6 +456,7 @@ next_row(ScanState *node)
 			old = MemoryContextSwitchTo(node->ps.ps_ExprContext->ecxt_per_tuple_memory);
 			slot = ccr_round_emit(&state->scan, round, round->next++);
 			MemoryContextSwitchTo(old);
+			state->emitted++;
 			return slot;
 		}
 		ccr_round_clear(&state->scan, round);
@@ -385,6 +469,107 @@ next_row(ScanState *node)
 	}
 }
 
+/* ------------------------------------------------------------ rows kept */
+
+static void
+keep_row(BatchState *state, TupleTableSlot *slot)
+{
+	int			n = slot->tts_tupleDescriptor->natts;
+	Datum	   *values = palloc((n + 2) * sizeof(Datum));
+	bool	   *nulls = palloc0((n + 2) * sizeof(bool));
+
+	memcpy(values, slot->tts_values, n * sizeof(Datum));
+	memcpy(nulls, slot->tts_isnull, n * sizeof(bool));
+	values[n] = PointerGetDatum(&slot->tts_tid);
+	values[n + 1] = ObjectIdGetDatum(slot->tts_tableOid);
+	tuplestore_putvalues(state->kept, state->kept_desc, values, nulls);
+	pfree(values);
+	pfree(nulls);
+}
+
+static TupleTableSlot *
+load_kept_row(BatchState *state)
+{
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+	TupleTableSlot *kept = state->kept_slot;
+	int			n = slot->tts_tupleDescriptor->natts;
+
+	ExecClearTuple(slot);
+	slot_getallattrs(kept);
+	memcpy(slot->tts_values, kept->tts_values, n * sizeof(Datum));
+	memcpy(slot->tts_isnull, kept->tts_isnull, n * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tid = *(ItemPointer) DatumGetPointer(kept->tts_values[n]);
+	slot->tts_tableOid = DatumGetObjectId(kept->tts_values[n + 1]);
+	return slot;
+}
+
+static void
+create_kept(BatchState *state)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
+
+	state->kept = tuplestore_begin_heap(true, false, work_mem);
+	tuplestore_set_eflags(state->kept, EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD);
+	state->kept_all = false;
+	MemoryContextSwitchTo(old);
+}
+
+/* As nodeMaterial.c does it. */
+static TupleTableSlot *
+next_kept_row(ScanState *node)
+{
+	BatchState *state = (BatchState *) node;
+	bool		forward = ScanDirectionIsForward(node->ps.state->es_direction);
+	bool		at_end;
+	TupleTableSlot *slot;
+
+	if (state->kept == NULL)
+		create_kept(state);
+	at_end = tuplestore_ateof(state->kept);
+	if (!forward && at_end)
+	{
+		/* the last one that was kept is the current one, unless all were read */
+		if (!state->kept_all && !tuplestore_advance(state->kept, false))
+			return ExecClearTuple(node->ss_ScanTupleSlot);
+		at_end = false;
+	}
+	if (!at_end)
+	{
+		if (tuplestore_gettupleslot(state->kept, forward, false, state->kept_slot))
+			return load_kept_row(state);
+		at_end = forward;
+	}
+	if (!at_end || state->kept_all)
+		return ExecClearTuple(node->ss_ScanTupleSlot);
+
+	slot = next_row(node);
+	if (TupIsNull(slot))
+		state->kept_all = true;
+	else
+		keep_row(state, slot);
+	return slot;
+}
+
+/* True if they serve another scan. */
+static bool
+rewind_kept(BatchState *state)
+{
+	if (state->kept == NULL)
+		return false;
+	if (state->css.ss.ps.chgParam == NULL && outerPlanState(state)->chgParam == NULL)
+	{
+		tuplestore_rescan(state->kept);
+		return true;
+	}
+	ExecClearTuple(state->kept_slot);
+	tuplestore_end(state->kept);
+	state->kept = NULL;
+	return false;
+}
+
+/* ------------------------------------------------------------- as any scan */
+
 /* In EvalPlanQual the child has one row at most, checked by itself. */
 static bool
 recheck(ScanState *node, TupleTableSlot *slot)
@@ -396,7 +581,8 @@ recheck(ScanState *node, TupleTableSlot *slot)
 static TupleTableSlot *
 execute(CustomScanState *css)
 {
-	return ExecScan(&css->ss, next_row, recheck);
+	return ExecScan(&css->ss, ((BatchState *) css)->keeps ? next_kept_row : next_row,
+					recheck);
 }
 
 /* --------------------------------------------------------------------- end */
@@ -414,19 +600,45 @@ end(CustomScanState *css)
 	BatchState *state = (BatchState *) css;
 
 	clear(state);
+	if (state->kept)
+	{
+		ExecClearTuple(state->kept_slot);
+		tuplestore_end(state->kept);
+		state->kept = NULL;
+	}
 	css->ss.ss_currentRelation = NULL;	/* the child's */
 	ExecEndNode(outerPlanState(css));
 }
 
-/* What was read to its end once will be so again. */
+static int
+rows_left(const CcrRound *round)
+{
+	return round->nrows - round->next;
+}
+
+/* Learn from a scan that is over how the next one may go. */
+static void
+note_scan(BatchState *state)
+{
+	int			left = rows_left(&state->rounds[0]) + rows_left(&state->rounds[1]);
+
+	state->used += state->emitted;
+	state->wasted += left;
+	state->was_ended = state->ended && left == 0;
+	state->emitted = 0;
+}
+
 static void
 rescan(CustomScanState *css)
 {
 	BatchState *state = (BatchState *) css;
-	bool		emitted = state->rounds[0].nrows == 0 && state->rounds[1].nrows == 0;
 
-	if (state->ended && emitted)
-		state->all = true;
+	if (rewind_kept(state))
+	{
+		ExecScanReScan(&css->ss);
+		return;
+	}
+	note_scan(state);
 	clear(state);
 	state->current = 0;
 	state->nrounds = 0;

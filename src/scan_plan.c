@@ -626,6 +626,8 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 		if (lfirst(lc))
 			note_node((Plan **) &lfirst(lc), planning);
 
+	/* Material would hide a cursor's rows from WHERE CURRENT OF */
+	planning->keeps_rows = backward;
 	ccr_hoist_from_subplans(planning);
 	foreach(lc, stmt->subplans)
 		if (lfirst(lc))

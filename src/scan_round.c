@@ -86,7 +86,7 @@ ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 
 /* What is known of a call, or NULL if it has to be made plainly. */
 static Datum
-known_cell(const CcrLooked *looked, bool *isnull)
+known_cell(const CcrScan *scan, const CcrLooked *looked, bool *isnull)
 {
 	*isnull = false;
 	if (looked->answered)
@@ -95,10 +95,10 @@ known_cell(const CcrLooked *looked, bool *isnull)
 			looked->answered->entries[looked->item] : NULL;
 
 		if (entry && entry->kind == CCR_ENTRY_ROWS)
-			return ccr_cell_make(looked->answered, looked->item);
+			return ccr_cell_make(looked->answered, looked->item, &scan->caller);
 	}
 	else if (looked->item == CCR_NO_CALL)
-		return ccr_cell_make_no_call();
+		return ccr_cell_make_no_call(&scan->caller);
 	*isnull = true;
 	return (Datum) 0;
 }
@@ -118,7 +118,7 @@ load_row(CcrScan *scan, CcrRound *round, int row)
 	for (int i = 0; i < scan->ncalls; i++)
 	{
 		if (round->asked[i].looked)
-			slot->tts_values[n + i] = known_cell(&round->asked[i].looked[row],
+			slot->tts_values[n + i] = known_cell(scan, &round->asked[i].looked[row],
 												 &slot->tts_isnull[n + i]);
 		else
 			slot->tts_isnull[n + i] = true;
@@ -536,16 +536,47 @@ ccr_round_emit(CcrScan *scan, CcrRound *round, int row)
 	return slot;
 }
 
+static void
+drop_pending(CcrScan *scan, CcrRound *round)
+{
+	if (round->asked == NULL)
+		return;
+	for (int i = 0; i < scan->ncalls; i++)
+		if (round->asked[i].pending)
+		{
+			ccr_lookup_drop(round->asked[i].pending);
+			round->asked[i].pending = NULL;
+		}
+}
+
+/*
+ * Rows that are left are asked for as after a failure: the next one plainly,
+ * and more together the longer nothing changes.
+ */
+void
+ccr_round_disown(CcrScan *scan, CcrRound *round)
+{
+	if (round->asked == NULL)
+		return;
+	drop_pending(scan, round);
+	round->stage = scan->nstages;
+	for (int i = 0; i < scan->ncalls; i++)
+	{
+		CcrAsked   *asked = &round->asked[i];
+
+		scan->calls[i].attempt = 1;
+		if (asked->looked == NULL)
+			asked->looked = MemoryContextAlloc(round->context,
+											   round->nrows * sizeof(CcrLooked));
+		for (int row = 0; row < round->nrows; row++)
+			asked->looked[row] = (CcrLooked) {NULL, CCR_FAILED};
+	}
+}
+
 void
 ccr_round_clear(CcrScan *scan, CcrRound *round)
 {
-	if (round->asked)
-		for (int i = 0; i < scan->ncalls; i++)
-			if (round->asked[i].pending)
-			{
-				ccr_lookup_drop(round->asked[i].pending);
-				round->asked[i].pending = NULL;
-			}
+	drop_pending(scan, round);
 	ExecClearTuple(scan->node->ss_ScanTupleSlot);
 	ExecClearTuple(scan->held);
 	round->nrows = round->next = 0;

@@ -14,6 +14,7 @@
 #ifndef CCR_SCAN_ROUND_H
 #define CCR_SCAN_ROUND_H
 
+#include "caller.h"
 #include "lookup.h"
 #include "nodes/execnodes.h"
 
@@ -63,6 +64,7 @@ typedef struct CcrScan
 	TupleTableSlot *held;		/* for the row of a round */
 	ScanState  *scanned;		/* whose rows the child emits; NULL: no table's */
 	CcrScanCounts *counts;
+	CcrCaller	caller;			/* for whom rounds are under way */
 } CcrScan;
 
 /* What became of one call for one row. */
@@ -107,6 +109,9 @@ extern void ccr_round_finish(CcrScan *scan, CcrRound *round);
 
 /* Put a row and its cells into the node's scan slot, in the current context. */
 extern TupleTableSlot *ccr_round_emit(CcrScan *scan, CcrRound *round, int row);
+
+/* Forget what was found for its rows, or is under way: somebody else reads on. */
+extern void ccr_round_disown(CcrScan *scan, CcrRound *round);
 
 /* Forget its rows, and what is under way for them. */
 extern void ccr_round_clear(CcrScan *scan, CcrRound *round);

@@ -41,6 +41,16 @@ SELECT shape('SELECT id FROM few WHERE noted(k) > 1000 LIMIT 3', options => :'an
 SELECT shape('SELECT EXISTS (SELECT FROM many WHERE noted(k) > 20)', options => :'analyze');
 SELECT shape('SELECT (SELECT noted(k) FROM many LIMIT 1)', options => :'analyze');
 SELECT shape('SELECT id FROM few f WHERE EXISTS (SELECT FROM many m WHERE m.grp = f.grp AND noted(m.k) > 0) AND id < 3', options => :'analyze');
+-- what was read to its end once may not be the next time: few keys are asked for in vain
+SELECT concresce.reset_stats();
+SELECT count(*) FROM few f WHERE f.id = 99
+  OR EXISTS (SELECT FROM many m WHERE noted(m.k) > CASE WHEN f.id = 1 THEN 1000000 ELSE 0 END);
+SELECT calls BETWEEN 1510 AND 1800, batches < 20 FROM concresce.stats WHERE function = 'noted'::regproc;
+SELECT FROM asked();
+-- and where it is read to its end again and again, rounds grow
+SELECT concresce.reset_stats();
+SELECT sum(q.n) FROM few f, LATERAL (SELECT count(score(m.k + f.id * 0)) AS n FROM many m WHERE m.id < 60 + f.id OFFSET 0) q;
+SELECT calls, batches FROM concresce.stats WHERE function = 'score'::regproc;
 -- a limit in a sub-select that is run again
 SELECT shape('SELECT f.id, m.* FROM few f, LATERAL (SELECT m.id, noted(m.k) FROM many m WHERE m.id > f.id LIMIT 2) m WHERE f.id < 4', options => :'analyze');
 SELECT shape('SELECT f.id, m.* FROM few f, LATERAL (SELECT m.id, noted(m.k) FROM many m LIMIT f.id) m WHERE f.id < 4', options => :'analyze');

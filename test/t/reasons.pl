@@ -43,6 +43,14 @@ my @cases = (
 	  'div(integer) is called row by row: it is evaluated on rows as they are written',
 	'SELECT * FROM t LEFT JOIN t u ON div(t.id + u.id) > u.id' =>
 	  'div(integer) is called row by row: the condition of an outer join or semijoin decides about it',
+	'SELECT div(id) FROM t WHERE random() < 2' =>
+	  'div(integer) is called row by row: a volatile function is evaluated below it',
+	'SELECT * FROM (SELECT id, random() AS r FROM t OFFSET 0) q, parts(q.id)' =>
+	  'parts(integer) is called row by row: a volatile function is evaluated below it',
+	'SELECT div(id) FROM (SELECT * FROM t FOR UPDATE) q' =>
+	  'div(integer) is called row by row: rows are locked below it as they are read',
+	'WITH w AS (INSERT INTO t SELECT (random() * 2)::int RETURNING id) SELECT div(id) FROM w' =>
+	  'div(integer) is called row by row: a volatile function is evaluated below it',
 	'SELECT CASE WHEN random() > 0.5 THEN div(id) END FROM t' =>
 	  'div(integer) is called row by row: its arguments, or the condition for calling it, cannot be evaluated ahead');
 

@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_run.c
+ *	  How many rows a run of the executor is to bring.
+ *
+ * A plan node is not told.  What depends on the role, say, must not be read
+ * beyond the rows of one FETCH.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "executor/executor.h"
+#include "scan_run.h"
+
+static ExecutorRun_hook_type prev_run = NULL;
+
+/* The innermost run that goes on at present. */
+static const EState *running = NULL;
+static uint64 row_limit = 0;	/* 0: none */
+
+int64
+ccr_run_wants(const EState *estate)
+{
+	if (estate != running || row_limit == 0)
+		return -1;
+	if (estate->es_processed >= row_limit)
+		return 0;
+	return Min(row_limit - estate->es_processed, (uint64) PG_INT64_MAX);
+}
+
+static void
+run(CCR_EXECUTOR_RUN_PARAMS(desc))
+{
+	ExecutorRun_hook_type next = prev_run ? prev_run : standard_ExecutorRun;
+	const EState *running_before = running;
+	uint64		limit_before = row_limit;
+
+	running = desc->estate;
+	row_limit = count;
+	PG_TRY();
+	{
+		next(CCR_EXECUTOR_RUN_ARGS(desc));
+	}
+	PG_FINALLY();
+	{
+		running = running_before;
+		row_limit = limit_before;
+	}
+	PG_END_TRY();
+}
+
+void
+ccr_scan_run_init(void)
+{
+	prev_run = ExecutorRun_hook;
+	ExecutorRun_hook = run;
+}
