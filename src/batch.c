@@ -20,21 +20,16 @@
 
 #include "batch.h"
 #include "access/transam.h"
+#include "alike.h"
 #include "catalog/pg_type.h"
 #include "discard.h"
+#include "equality.h"
 #include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
 #include "reader.h"
 #include "settings.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-typedef enum CcrVariant
-{
-	CCR_VARIANT_PLAIN,
-	CCR_VARIANT_KEYED,
-	CCR_VARIANT_KEYED_NULL
-} CcrVariant;
 
 struct CcrBatch
 {
@@ -47,12 +42,14 @@ struct CcrBatch
 	CcrFlight **flights;
 	int			live;			/* flights that someone waits for */
 	TimestampTz sent;
-	CcrVariant	variant;
+	bool		apart;			/* no item is equal to another */
 	CcrShape	shape;			/* when it was executed */
 	CcrParams	params;
 	bool		checked;		/* the first row has been looked at */
 	bool		asked_shape;	/* this very batch had it described */
 	bool		reshaped;		/* rows came in another shape than described */
+	bool		loose;			/* a row may be another item's as well */
+	CcrCompanions *companions;	/* if the rows are numbered */
 	int64		nrows;
 	Size		bytes;			/* of results kept */
 	const CcrError *error;		/* found by ourselves */
@@ -294,20 +291,31 @@ build_params(CcrBatch *batch)
 
 /* ------------------------------------------------------------------- steps */
 
+/* The bulk query has variants; each number is that of one text. */
+static int
+choose_variant(CcrBatch *batch)
+{
+	const CcrShape *shape = &batch->queue->shape;
+
+	if (!shape->known || !shape->keyed)
+		return 0;
+	return 1 + has_null(batch) * 2 + shape->numbered;
+}
+
 static const char *
-variant_sql(CcrBatch *batch)
+variant_sql(CcrBatch *batch, int variant)
 {
 	const CcrSource *source = batch->queue->source;
+	MemoryContext old;
+	char	   *sql;
 
-	switch (batch->variant)
-	{
-		case CCR_VARIANT_KEYED:
-			return source->keyed_sql;
-		case CCR_VARIANT_KEYED_NULL:
-			return source->keyed_null_sql;
-		default:
-			return source->sql;
-	}
+	if (variant == 0)
+		return source->sql;
+	old = MemoryContextSwitchTo(batch->context);
+	sql = psprintf("%s%s", source->keyed_sql,
+				   source->match_sql[(variant - 1) / 2][(variant - 1) % 2]);
+	MemoryContextSwitchTo(old);
+	return sql;
 }
 
 static void
@@ -316,23 +324,20 @@ next_step(CcrBatch *batch)
 	CcrQueue   *queue = batch->queue;
 	const CcrCarrierOps *ops = batch->carrier->ops;
 	bool		prepare = queue->source->prepare && !queue->unprepared;
+	int			variant = choose_variant(batch);
 	char		statement[NAMEDATALEN];
 	CcrQuery	query = {0};
 
-	batch->variant = CCR_VARIANT_PLAIN;
-	if (queue->shape.known && queue->shape.keyed)
-		batch->variant = has_null(batch) ?
-			CCR_VARIANT_KEYED_NULL : CCR_VARIANT_KEYED;
 	if (prepare)
 		snprintf(statement, NAMEDATALEN, "ccr_%s_" UINT64_FORMAT "_%u_%d",
-				 batch->nonce, queue->serial, queue->revision, batch->variant);
+				 batch->nonce, queue->serial, queue->revision, variant);
 	else
 		statement[0] = '\0';
 
 	query.source = queue->source;
 	query.party = party_of(batch);
 	query.statement = statement;
-	query.sql = variant_sql(batch);
+	query.sql = variant_sql(batch, variant);
 	query.params = &batch->params;
 	if (!queue->shape.known)
 	{
@@ -344,9 +349,22 @@ next_step(CcrBatch *batch)
 	else
 	{
 		batch->shape = queue->shape;
+		if (batch->shape.numbered)
+			batch->companions = ccr_companions_new(batch->n, batch->context);
 		query.binary = batch->shape.binary;
 		ops->execute(batch->carrier, &query);
 	}
+}
+
+/*
+ * Equal items must be apart where rows find them by key, or may yet turn out
+ * to.  The rows of enqueued items are nobody's.
+ */
+static bool
+wants_apart(const CcrQueue *queue)
+{
+	return queue->source->keyed_sql && !queue->source->enqueued &&
+		(queue->shape.keyed || !queue->shape.known);
 }
 
 CcrBatch *
@@ -365,7 +383,8 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 	batch->carrier = carrier;
 	batch->owner = owner;
 	batch->nonce = nonce;
-	batch->flights = ccr_queue_take(queue, batch, &batch->n);
+	batch->apart = wants_apart(queue);
+	batch->flights = ccr_queue_take(queue, batch, batch->apart, &batch->n);
 	batch->live = batch->n;
 	if (batch->n == 0)
 	{
@@ -456,6 +475,42 @@ ambiguous(const CcrSource *source, const CcrRow *row)
 		  source->column_types[last] < FirstNormalObjectId));
 }
 
+/*
+ * A row may be several items' whose arguments are not equal here, if they are
+ * compared otherwise over there; a write cannot be asked again to find out.
+ */
+static bool
+wants_numbers(const CcrSource *source, const CcrRow *row)
+{
+	if (source->enqueued)
+		return false;
+	for (int i = 0; i < source->nargs; i++)
+		if (!ccr_equality_fits(source->key_types[i], row->types[i]))
+			return true;
+	return source->may_be_loose && !source->resend;
+}
+
+static void
+set_numbered(CcrShape *shape, bool numbered)
+{
+	shape->numbered = numbered;
+	shape->first = numbered ? 2 : 1;
+	shape->nfields = shape->first + shape->ncolumns;
+}
+
+static const CcrError *
+no_equality(CcrBatch *batch)
+{
+	const CcrSource *source = batch->queue->source;
+
+	return batch_error(batch, ERRCODE_UNDEFINED_FUNCTION,
+					   psprintf("rows of lookup %s cannot be matched by key",
+								source->function_name),
+					   psprintf("Type %s of an argument has no equality.",
+								source->unequal),
+					   "Give the argument a type that has one, or return just the result, a row for each item, in order.");
+}
+
 /* The description of the query as written tells its shape. */
 void
 ccr_batch_described(CcrBatch *batch, const CcrRow *row)
@@ -469,9 +524,13 @@ ccr_batch_described(CcrBatch *batch, const CcrRow *row)
 	shape->ncolumns = source->ncolumns;
 	if (source->bulk && got == source->nargs + source->ncolumns)
 	{
+		if (source->keyed_sql == NULL)
+		{
+			batch->error = no_equality(batch);
+			return;
+		}
 		shape->keyed = true;
-		shape->nfields = 1 + source->ncolumns;
-		shape->first = 1;
+		set_numbered(shape, wants_numbers(source, row));
 		shape->binary = all_binary(source, row, source->nargs, source->ncolumns);
 	}
 	else if (got == lead + source->ncolumns && !ambiguous(source, row))
@@ -522,6 +581,7 @@ check_row(CcrBatch *batch, const CcrRow *row)
 		return true;
 	if (!batch->checked && row->n == shape->nfields &&
 		(shape->positional || row->types[0] == INT8OID) &&
+		(!shape->numbered || row->types[1] == INT8OID) &&
 		(!shape->binary || all_binary(source, row, shape->first, shape->ncolumns)))
 	{
 		batch->checked = true;
@@ -537,6 +597,23 @@ check_row(CcrBatch *batch, const CcrRow *row)
 	return false;
 }
 
+/* A bigint of ours, before the columns of the result. */
+static bool
+row_number(CcrBatch *batch, const CcrRow *row, int field, int64 *number)
+{
+	uint64		n;
+
+	if (row->lengths[field] < 0)
+		return false;
+	if (!batch->shape.binary)
+		return ccr_read_number(row->values[field], row->lengths[field], number);
+	if (row->lengths[field] != sizeof(n))
+		return false;
+	memcpy(&n, row->values[field], sizeof(n));
+	*number = (int64) pg_ntoh64(n);
+	return true;
+}
+
 /* Which item a row is for: 0-based, or -1. */
 static int64
 row_item(CcrBatch *batch, const CcrRow *row)
@@ -545,21 +622,28 @@ row_item(CcrBatch *batch, const CcrRow *row)
 	int64		item;
 
 	if (shape->positional)
-		return batch->nrows;
-	if (row->lengths[0] < 0)
+		return batch->nrows < batch->n ? batch->nrows : -1;
+	if (!row_number(batch, row, 0, &item))
 		return -1;
-	if (shape->binary)
+	if (shape->keyed && !shape->numbered && batch->queue->source->may_be_loose &&
+		item < 0)
 	{
-		uint64		n;
-
-		if (row->lengths[0] != sizeof(n))
-			return -1;
-		memcpy(&n, row->values[0], sizeof(n));
-		item = (int64) pg_ntoh64(n);
+		batch->loose = true;
+		item = -item;
 	}
-	else if (!ccr_read_number(row->values[0], row->lengths[0], &item))
-		return -1;
-	return item > 0 ? item - 1 : -1;
+	return item > 0 && item <= batch->n ? item - 1 : -1;
+}
+
+/* False: the number is none. */
+static bool
+note_companions(CcrBatch *batch, const CcrRow *row, int item)
+{
+	int64		number;
+
+	if (!row_number(batch, row, 1, &number) || number <= 0)
+		return false;
+	batch->bytes += ccr_companions_add(batch->companions, number, item);
+	return true;
 }
 
 static void
@@ -624,7 +708,8 @@ ccr_batch_row(CcrBatch *batch, const CcrRow *row)
 		return false;
 	item = row_item(batch, row);
 	batch->nrows++;
-	if (item >= 0 && item < batch->n)
+	if (item >= 0 &&
+		(batch->companions == NULL || note_companions(batch, row, item)))
 	{
 		keep_row(batch, &batch->flights[item]->outcome, row);
 		return true;
@@ -711,6 +796,83 @@ fly_again(CcrBatch *batch, int n)
 		ccr_queue_regroup(batch->queue, batch->flights + n, batch->n - n);
 	count_end(batch);
 	free_batch(batch);
+}
+
+/* As wants_apart() would have it now, the batch must not be sent. */
+static bool
+must_part(CcrBatch *batch)
+{
+	return batch->queue->shape.known && batch->queue->shape.keyed &&
+		!batch->apart && wants_apart(batch->queue);
+}
+
+/*
+ * Companions have got each other's rows.  They are asked for again, in
+ * batches where they are alone; or, if that would write again, there is
+ * nothing to give them.  The others keep what they have got.
+ */
+static void
+part_companions(CcrBatch *batch, const int *places)
+{
+	CcrFlight **flights = palloc(batch->n * sizeof(CcrFlight *));
+	int			nothers = 0;
+
+	for (int place = 0, n = 1; n > 0; place++)
+	{
+		n = 0;
+		for (int i = 0; i < batch->n; i++)
+			if (places[i] == place)
+				flights[n++] = batch->flights[i];
+		if (n > 0)
+			ccr_queue_regroup(batch->queue, flights, n);
+	}
+	for (int i = 0; i < batch->n; i++)
+		if (places[i] < 0)
+			batch->flights[nothers++] = batch->flights[i];
+	batch->n = nothers;
+	pfree(flights);
+}
+
+static void
+fail_companions(CcrBatch *batch, const int *places)
+{
+	const CcrError *error =
+		with_context(batch,
+					 batch_error(batch, ERRCODE_CARDINALITY_VIOLATION,
+								 psprintf("rows of lookup %s were found by several items",
+										  batch->queue->source->function_name),
+								 "Their arguments are equal on the far side, but not identical. The lookup is VOLATILE: it has had its effect, and was not sent again.",
+								 "Pass equal arguments in one form, or return just the result, a row for each item, in order."));
+
+	for (int i = 0; i < batch->n; i++)
+		if (places[i] >= 0)
+			batch->flights[i]->outcome.error = error;
+	note_error(batch, error);
+}
+
+/*
+ * All rows are there.  Where some may be several items', the far side is to
+ * number them from now on, and this batch is asked for again.
+ */
+static void
+settle(CcrBatch *batch)
+{
+	CcrQueue   *queue = batch->queue;
+	int		   *places = batch->companions ?
+		ccr_companions_places(batch->companions) : NULL;
+
+	if (batch->loose && batch->n > 1 && !queue->source->enqueued)
+	{
+		if (queue->shape.known && queue->shape.keyed)
+			set_numbered(&queue->shape, true);
+		fly_again(batch, batch->n);
+		return;
+	}
+	if (places && queue->source->resend)
+		part_companions(batch, places);
+	else if (places)
+		fail_companions(batch, places);
+	land(batch);
 }
 
 static void
@@ -851,6 +1013,12 @@ ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 		batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
 								   "foreign server did not describe the query",
 								   NULL, NULL);
+	if (error == NULL && batch->error == NULL && op != CCR_OP_EXECUTE &&
+		must_part(batch))
+	{
+		fly_again(batch, batch->n);
+		return true;
+	}
 	if (error == NULL && batch->error == NULL && op != CCR_OP_EXECUTE)
 	{
 		next_step(batch);
@@ -870,7 +1038,7 @@ ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 	{
 		batch->queue->stubborn = false;
 		ccr_queue_succeeded(batch->queue);
-		land(batch);
+		settle(batch);
 	}
 	return true;
 }
@@ -917,7 +1085,7 @@ take_waiting(CcrQueue *queue)
 
 	batch->context = context;
 	batch->queue = queue;
-	batch->flights = ccr_queue_take(queue, batch, &batch->n);
+	batch->flights = ccr_queue_take(queue, batch, false, &batch->n);
 	MemoryContextSwitchTo(old);
 	queue->flying++;
 	return batch;

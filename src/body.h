@@ -9,6 +9,8 @@
 #ifndef CCR_BODY_H
 #define CCR_BODY_H
 
+#include "equality.h"
+
 typedef enum CcrForm
 {
 	CCR_FORM_SINGLE,			/* one SELECT over scalar arguments */
@@ -28,6 +30,7 @@ typedef struct CcrBodyArg
 	bool		as_text;
 	bool		flattens;		/* an array or composite: unnest() would take
 								 * it apart, and sqltype[] need not exist */
+	CcrEquality equality;		/* of its values */
 } CcrBodyArg;
 
 /* A piece of the body: literal text, or a reference to an argument. */
@@ -74,12 +77,23 @@ extern char *ccr_body_single_sql(const CcrBody *body, bool is_volatile);
 extern char *ccr_body_bulk_sql(const CcrBody *body);
 
 /*
- * The bulk form wrapped so that the far side's own equality finds the items:
- * result columns are ordinality, then the nresults columns after the keys.
- * ordered: the rows of an item must keep the order of the body.
+ * The bulk form wrapped so that the far side's own equality finds the items,
+ * in two parts, of which the second has variants.  Every argument must have
+ * an equality.  Result columns: ordinality (bigint), then the nresults columns
+ * after the keys.
+ *
+ * ordered: the rows of an item keep the order of the body.
  * null_keys: some key of the batch is NULL, and NULL finds NULL.
+ * numbered: after the ordinality comes the number (bigint) of the body's row,
+ * which tells whether several items have got one and the same.
+ *
+ * If it is not numbered and the body "may be loose", a negative ordinality
+ * says that the row's key was not known to be identical to the item's: other
+ * items may have got it as well.
  */
-extern char *ccr_body_keyed_sql(const CcrBody *body, int nresults,
-								bool ordered, bool null_keys);
+extern char *ccr_body_keyed_sql(const CcrBody *body, int nresults);
+extern char *ccr_body_match_sql(const CcrBody *body, int nresults,
+								bool ordered, bool null_keys, bool numbered);
+extern bool ccr_body_may_be_loose(const CcrBody *body);
 
 #endif							/* CCR_BODY_H */

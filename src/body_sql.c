@@ -7,6 +7,13 @@
  * statement, so it stands where nothing of ours is in its scope but the
  * relation of the items, which is called like the lookup.
  *
+ * What is ours must mean the same along every search_path, or else whoever
+ * may create objects in one of its schemas has them run by the foreign user.
+ * So functions, operators and types are qualified, and nothing is said that
+ * the parser looks up an operator for by its bare name: IS [NOT] DISTINCT
+ * FROM, IN, BETWEEN, NULLIF, CASE x WHEN, USING.  Columns are named by their
+ * table, since t.c is a function call where t has no column c.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -25,35 +32,34 @@ append_array(StringInfo sql, const CcrBody *body, int arg)
 
 	appendStringInfo(sql, "$%d::", arg + 1);
 	if (a->as_text || a->flattens)
-		appendStringInfoString(sql, "text[]");
+		appendStringInfoString(sql, "pg_catalog.text[]");
 	if (a->as_text && !a->flattens)
 		appendStringInfoString(sql, "::");
 	if (!a->flattens)
 		appendStringInfo(sql, "%s[]", a->sqltype);
 }
 
+/*
+ * Several arguments stand in ROWS FROM: unnest(a, b) cannot be qualified.
+ *
+ * A parameter within a sub-select is one that the planner does not look into.
+ * Else it would find the plan for the very array better than the generic one,
+ * time and again, and planning costs more than a small batch.
+ */
 static void
 append_unnest(StringInfo sql, const CcrBody *body)
 {
-	/*
-	 * Qualified, lest a function of that name in the far side's search_path
-	 * take its place; with several arguments unnest() is special syntax, which
-	 * must not be qualified and can't be taken over.
-	 */
-	appendStringInfoString(sql, body->nargs == 1 ? "pg_catalog.unnest(" : "unnest(");
-
-	/*
-	 * A parameter within a sub-select is one that the planner does not look
-	 * into.  Else it would find the plan for the very array better than the
-	 * generic one, time and again, and planning costs more than a small batch.
-	 */
+	if (body->nargs > 1)
+		appendStringInfoString(sql, "ROWS FROM (");
 	for (int i = 0; i < body->nargs; i++)
 	{
-		appendStringInfoString(sql, i > 0 ? ", (SELECT " : "(SELECT ");
+		appendStringInfo(sql, "%spg_catalog.unnest((SELECT ", i > 0 ? ", " : "");
 		append_array(sql, body, i);
-		appendStringInfoChar(sql, ')');
+		appendStringInfoString(sql, "))");
 	}
-	appendStringInfoString(sql, ") WITH ORDINALITY");
+	if (body->nargs > 1)
+		appendStringInfoChar(sql, ')');
+	appendStringInfoString(sql, " WITH ORDINALITY");
 }
 
 /*
@@ -138,7 +144,7 @@ append_items(StringInfo sql, const CcrBody *body, const char *ordinality)
 
 	if (body->nargs == 0)
 	{
-		appendStringInfo(sql, "generate_series(1, (SELECT $1::int)) AS %s(%s)",
+		appendStringInfo(sql, "pg_catalog.generate_series(1, (SELECT $1::int)) AS %s(%s)",
 						 function, ordinality);
 		return;
 	}
@@ -205,7 +211,7 @@ ccr_body_single_sql(const CcrBody *body, bool is_volatile)
 		appendStringInfoString(&sql, "SELECT * FROM (");
 	append_pieces(&sql, body, 0, body->npieces);
 	if (is_volatile)
-		appendStringInfo(&sql, "\n  ) %s OFFSET %s.%s - %s.%s", alias,
+		appendStringInfo(&sql, "\n  ) %s OFFSET %s.%s OPERATOR(pg_catalog.-) %s.%s", alias,
 						 function, ordinality, function, ordinality);
 	appendStringInfo(&sql, "\n  ) %s", alias);
 	return sql.data;
@@ -254,19 +260,128 @@ append_body_cte(StringInfo sql, const CcrBody *body, int nresults)
 }
 
 char *
-ccr_body_keyed_sql(const CcrBody *body, int nresults, bool ordered,
-				   bool null_keys)
+ccr_body_keyed_sql(const CcrBody *body, int nresults)
 {
 	StringInfoData sql;
-	const char *rows = ordered ? "ccr_n" : "ccr_q";
 
 	Assert(body->form == CCR_FORM_BULK && body->nargs > 0);
 	initStringInfo(&sql);
 	append_body_cte(&sql, body, nresults);
-	if (ordered)
-		appendStringInfoString(&sql, ", ccr_n AS (SELECT *, row_number() OVER () AS n FROM ccr_q)");
+	return sql.data;
+}
 
-	appendStringInfoString(&sql, "\nSELECT k.ordinality");
+/* An item's value of an argument. */
+static const char *
+item_value(const CcrBody *body, int arg)
+{
+	const CcrBodyArg *a = &body->args[arg];
+
+	return a->flattens ? psprintf("k.k%d::%s", arg + 1, a->sqltype) :
+		psprintf("k.k%d", arg + 1);
+}
+
+/*
+ * A row's key is equal to an item's argument.
+ *
+ * Operators that are not in pg_catalog are left unnamed: arrays are compared
+ * by the default equality of their elements, whatever its name, and can be
+ * hashed as the elements can.  In them, NULL equals NULL.
+ */
+static void
+append_equal(StringInfo sql, const CcrBody *body, int arg, const char *rows,
+			 bool null_keys)
+{
+	const CcrBodyArg *a = &body->args[arg];
+	const char *value = item_value(body, arg);
+	int			i = arg + 1;
+
+	if (a->equality == CCR_EQUALITY_FOREIGN)
+		appendStringInfo(sql, "ARRAY[%s.k%d::%s] OPERATOR(pg_catalog.=) ARRAY[%s]",
+						 rows, i, a->sqltype, value);
+	else if (!null_keys)
+		appendStringInfo(sql, "%s.k%d OPERATOR(pg_catalog.=) %s", rows, i, value);
+	else if (a->equality == CCR_EQUALITY_RECORD)
+		/* IS NULL would be true of a row of NULLs */
+		appendStringInfo(sql, "(%s.k%d OPERATOR(pg_catalog.=) %s OR pg_catalog.num_nulls(%s.k%d, k.k%d) OPERATOR(pg_catalog.=) 2)",
+						 rows, i, value, rows, i, i);
+	else
+		appendStringInfo(sql, "(%s.k%d OPERATOR(pg_catalog.=) %s OR %s.k%d IS NULL AND k.k%d IS NULL)",
+						 rows, i, value, rows, i, i);
+}
+
+/*
+ * A row's key, which is equal to an item's argument, is so to no other item
+ * that may be in the batch.  NULL: both are.
+ */
+static void
+append_identical(StringInfo sql, const CcrBody *body, int arg, const char *rows)
+{
+	const CcrBodyArg *a = &body->args[arg];
+	const char *value = item_value(body, arg);
+	int			i = arg + 1;
+
+	if (a->equality == CCR_EQUALITY_COLLATED)
+		appendStringInfo(sql, "(%s.k%d::%s COLLATE pg_catalog.\"C\") OPERATOR(pg_catalog.=) %s",
+						 rows, i, a->sqltype, value);
+	else if (a->equality == CCR_EQUALITY_RECORD)
+		appendStringInfo(sql, "pg_catalog.record_image_eq(%s.k%d, %s)",
+						 rows, i, value);
+	else
+		appendStringInfo(sql, "pg_catalog.record_image_eq(ROW(%s.k%d::%s), ROW(%s))",
+						 rows, i, a->sqltype, value);
+}
+
+static bool
+is_loose(const CcrBodyArg *arg)
+{
+	return arg->equality != CCR_EQUALITY_EXACT;
+}
+
+bool
+ccr_body_may_be_loose(const CcrBody *body)
+{
+	for (int i = 0; i < body->nargs; i++)
+		if (is_loose(&body->args[i]))
+			return true;
+	return false;
+}
+
+static void
+append_ordinality(StringInfo sql, const CcrBody *body, const char *rows)
+{
+	const char *separator = "CASE WHEN ";
+
+	for (int i = 0; i < body->nargs; i++)
+	{
+		if (!is_loose(&body->args[i]))
+			continue;
+		appendStringInfoString(sql, separator);
+		appendStringInfoChar(sql, '(');
+		append_identical(sql, body, i, rows);
+		appendStringInfoString(sql, ") IS NOT FALSE");
+		separator = " AND ";
+	}
+	appendStringInfoString(sql, " THEN k.ordinality ELSE OPERATOR(pg_catalog.-) k.ordinality END");
+}
+
+char *
+ccr_body_match_sql(const CcrBody *body, int nresults, bool ordered,
+				   bool null_keys, bool numbered)
+{
+	StringInfoData sql;
+	const char *rows = ordered || numbered ? "ccr_n" : "ccr_q";
+
+	initStringInfo(&sql);
+	if (ordered || numbered)
+		appendStringInfoString(&sql, ", ccr_n AS (SELECT *, pg_catalog.row_number() OVER () AS n FROM ccr_q)");
+
+	appendStringInfoString(&sql, "\nSELECT ");
+	if (numbered)
+		appendStringInfoString(&sql, "k.ordinality, ccr_n.n");
+	else if (ccr_body_may_be_loose(body))
+		append_ordinality(&sql, body, rows);
+	else
+		appendStringInfoString(&sql, "k.ordinality");
 	for (int i = 0; i < nresults; i++)
 		appendStringInfo(&sql, ", %s.r%d", rows, i + 1);
 	appendStringInfoString(&sql, "\nFROM ");
@@ -279,10 +394,7 @@ ccr_body_keyed_sql(const CcrBody *body, int nresults, bool ordered,
 	{
 		if (i > 0)
 			appendStringInfoString(&sql, " AND ");
-		appendStringInfo(&sql, "%s.k%d %s k.k%d", rows, i + 1,
-						 null_keys ? "IS NOT DISTINCT FROM" : "=", i + 1);
-		if (body->args[i].flattens)
-			appendStringInfo(&sql, "::%s", body->args[i].sqltype);
+		append_equal(&sql, body, i, rows, null_keys);
 	}
 	if (ordered)
 		appendStringInfoString(&sql, "\nORDER BY k.ordinality, ccr_n.n");

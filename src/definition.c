@@ -124,15 +124,14 @@ ccr_definition_leave(const CcrEntered *entered)
 }
 
 /*
- * The name by which the far side is to know a type of ours.  SQL's own names
- * of bpchar and bit would mean a length of 1.
+ * The name by which the far side is to know a type of ours: qualified, or a
+ * keyword.  SQL's own names of bpchar and bit would mean a length of 1.
  */
 static const char *
 far_type(Oid type)
 {
-	return format_type_extended(type, -1, type >= FirstNormalObjectId ?
-								FORMAT_TYPE_FORCE_QUALIFY :
-								FORMAT_TYPE_TYPEMOD_GIVEN);
+	return format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN |
+								FORMAT_TYPE_FORCE_QUALIFY);
 }
 
 static void
@@ -202,6 +201,7 @@ compile_body(CcrDefinition *definition, HeapTuple tuple)
 		args[i].sqltype = far_type(definition->args[i].base);
 		args[i].as_text = definition->args[i].form == CCR_WIRE_TEXT;
 		args[i].flattens = definition->args[i].flattens;
+		args[i].equality = ccr_equality(definition->args[i].base);
 	}
 	source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
 	if (isnull)
@@ -232,6 +232,20 @@ compile_body(CcrDefinition *definition, HeapTuple tuple)
 											  proc->provolatile == PROVOLATILE_VOLATILE);
 	else
 		definition->sql = ccr_body_bulk_sql(definition->body);
+}
+
+/* Only the far side knows whether a bulk form is keyed. */
+static void
+compile_hashes(CcrDefinition *definition)
+{
+	if (definition->body->form != CCR_FORM_BULK ||
+		(definition->result && definition->result->is_void))
+		return;
+	definition->hashes = palloc0(Max(definition->nargs, 1) * sizeof(CcrArgHash));
+	for (int i = 0; i < definition->nargs; i++)
+		if (ccr_equality_hash(&definition->hashes[i].function,
+							  definition->args[i].base, definition->context))
+			definition->hashes[i].collation = get_typcollation(definition->argtypes[i]);
 }
 
 static void
@@ -387,6 +401,7 @@ ccr_definition_compile(Oid function, MemoryContext context)
 	compile_arguments(definition, tuple);
 	compile_result(definition, proc->proretset);
 	compile_body(definition, tuple);
+	compile_hashes(definition);
 	note_types(definition);
 	ReleaseSysCache(tuple);
 	MemoryContextSwitchTo(old);
@@ -516,6 +531,8 @@ ccr_definition_remote_sql(const CcrDefinition *definition)
 	/* where the body's columns are named, so is the way rows find items */
 	if (body->form == CCR_FORM_BULK && result && !result->is_void &&
 		body->ntargets == definition->nargs + result->ncolumns)
-		return ccr_body_keyed_sql(body, result->ncolumns, result->returns_set, false);
+		return psprintf("%s%s", ccr_body_keyed_sql(body, result->ncolumns),
+						ccr_body_match_sql(body, result->ncolumns,
+										   result->returns_set, false, false));
 	return definition->sql;
 }

@@ -30,6 +30,13 @@ typedef struct CcrResult
 	uint32		shape;			/* hash of all that tells how rows are read */
 } CcrResult;
 
+/* A hash that is the same for equal values of an argument. */
+typedef struct CcrArgHash
+{
+	FmgrInfo	function;		/* fn_oid: InvalidOid if that of the bytes is */
+	Oid			collation;
+} CcrArgHash;
+
 /* Immutable once made, but for the caches at its end. */
 typedef struct CcrDefinition
 {
@@ -49,6 +56,7 @@ typedef struct CcrDefinition
 	Oid		   *argtypes;
 	char	  **argnames;		/* NULL or "" where unnamed */
 	CcrArgWire *args;
+	CcrArgHash *hashes;			/* NULL unless rows may be matched by key */
 	bool		styled;			/* some argument needs the style of wire.h */
 	CcrBody    *body;
 	char	   *sql;			/* bulk query, as written */

@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "alike.h"
 #include "common/hashfn.h"
 #include "common/pg_prng.h"
 #include "flight.h"
@@ -596,13 +597,21 @@ take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
 		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket, now);
 }
 
-/* The flights of a group that someone still waits for. */
+/*
+ * The flights of a group that someone still waits for.  Those that must be
+ * apart from others of it stay behind, as a group.
+ */
 static CcrFlight **
-take_group(CcrGroup *group, struct CcrBatch *batch, int *n, TimestampTz now)
+take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
+		   bool apart, int *n, TimestampTz now)
 {
 	CcrFlight **flights = palloc(group->n * sizeof(CcrFlight *));
+	CcrHashes	hashes = {NULL, 0};
+	int			left = 0;
 
 	dlist_delete(&group->node);
+	if (apart)
+		hashes = ccr_hashes_new(group->n);
 	*n = 0;
 	for (int i = 0; i < group->n; i++)
 	{
@@ -613,45 +622,75 @@ take_group(CcrGroup *group, struct CcrBatch *batch, int *n, TimestampTz now)
 			free_flight(flight);
 			continue;
 		}
+		if (apart && !ccr_hashes_add(&hashes, flight->item->equality))
+		{
+			group->flights[left++] = flight;
+			continue;
+		}
 		take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
-	pfree(group);
+	group->n = left;
+	if (left > 0)
+		dlist_push_head(&queue->groups, &group->node);
+	else
+		pfree(group);
 	return flights;
 }
 
-CcrFlight **
-ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, int *n)
+/*
+ * The flights of a batch from those that wait, oldest first.  One that must be
+ * apart from another is passed over, and has the next turn.  No more than a
+ * batch of them is, lest a great many be looked at again and again.
+ */
+static CcrFlight **
+take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
+			 TimestampTz now)
 {
 	int			limit = Min(queue->max_size, queue->nwaiting);
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz first;
-	CcrGroup   *group;
-	CcrFlight **flights;
+	CcrFlight **flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
+	CcrHashes	hashes = {NULL, 0};
+	int			passed_over = 0;
 	Size		bytes = 0;
+	dlist_mutable_iter iter;
 
-	group = ready_group(queue, now, &first);
-	if (group)
-		return take_group(group, batch, n, now);
-
-	flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
+	if (apart)
+		hashes = ccr_hashes_new(limit);
 	*n = 0;
-	while (*n < limit)
+	dlist_foreach_modify(iter, &queue->waiting)
 	{
-		CcrFlight  *flight = dlist_head_element(CcrFlight, waiting_node,
-												&queue->waiting);
+		CcrFlight  *flight = dlist_container(CcrFlight, waiting_node, iter.cur);
 
 		/* an item larger than the limit goes alone */
-		bytes += flight->item->length;
-		if (*n > 0 && bytes > (Size) queue->max_bytes)
+		if (*n >= limit || passed_over >= limit ||
+			(*n > 0 && bytes + flight->item->length > (Size) queue->max_bytes))
 			break;
+		if (apart && !ccr_hashes_add(&hashes, flight->item->equality))
+		{
+			passed_over++;
+			continue;
+		}
+		bytes += flight->item->length;
 		stop_waiting(flight);
 		ccr_count(queue->counters, CCR_WAIT_US, Max(now - flight->arrived, 0));
 		take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
+	queue->hurry = Max(queue->hurry, passed_over);
 	reset_limits(queue);
 	return flights;
+}
+
+CcrFlight **
+ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz first;
+	CcrGroup   *group = ready_group(queue, now, &first);
+
+	if (group)
+		return take_group(queue, group, batch, apart, n, now);
+	return take_waiting(queue, batch, apart, n, now);
 }
 
 static void

@@ -43,6 +43,7 @@ typedef struct CcrShape
 {
 	bool		known;
 	bool		keyed;			/* run the keyed form of the bulk query */
+	bool		numbered;		/* in that variant that numbers the body's rows */
 	bool		positional;		/* a row for each item, in order */
 	bool		binary;			/* ask for binary results */
 	bool		whole;			/* one column holds the whole composite */
@@ -155,10 +156,11 @@ extern void ccr_queue_hurry(CcrQueue *queue, bool rashly);
 
 /*
  * Take the flights of the next batch, at most the queue's limits; they are
- * FLYING from then on.  The array is palloc'd.  May be none.
+ * FLYING from then on.  The array is palloc'd.  May be none.  apart: none of
+ * them may be equal to another, identical or not.
  */
 extern CcrFlight **ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch,
-								  int *n);
+								  bool apart, int *n);
 
 /* Let flights that were FLYING wait for another batch, as one group. */
 extern void ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n);

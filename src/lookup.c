@@ -147,6 +147,32 @@ ccr_items_init(CcrItems *items)
 	initStringInfo(&items->buf);
 }
 
+/* Of the arguments at data; see CcrItem. */
+static uint32
+hash_arguments(const CcrDefinition *definition, const char *data,
+			   const Datum *values, const bool *nulls)
+{
+	uint32		hash = 0;
+
+	for (int i = 0; i < definition->nargs; i++)
+	{
+		CcrArgHash *arg = &definition->hashes[i];
+		uint32		h = 0;
+		int32		length;
+
+		memcpy(&length, data, sizeof(length));
+		data += sizeof(length);
+		if (!nulls[i] && OidIsValid(arg->function.fn_oid))
+			h = DatumGetUInt32(FunctionCall1Coll(&arg->function, arg->collation,
+												 values[i]));
+		else if (!nulls[i])
+			h = hash_bytes((const unsigned char *) data, length);
+		hash = hash_combine(hash, h);
+		data += Max(length, 0);
+	}
+	return hash;
+}
+
 void
 ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
 			  const bool *nulls)
@@ -163,6 +189,10 @@ ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
 		ccr_wire_put(buf, &definition->args[i], values[i], nulls[i]);
 	if (definition->styled)
 		ccr_wire_end_style(level);
+	if (definition->hashes)
+		header.equality = hash_arguments(definition,
+										 buf->data + start + offsetof(CcrItem, data),
+										 values, nulls);
 
 	ccr_clauses_check_key(&definition->clauses);
 	if (definition->clauses.key[0])

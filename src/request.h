@@ -93,6 +93,8 @@ typedef struct CcrItem
 {
 	uint32		length;			/* bytes of data */
 	uint32		key_offset;		/* of the identity within data; 0: all of it */
+	uint32		equality;		/* the same for items of equal arguments, if
+								 * the lookup may be keyed */
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* (int32 length, bytes) for
 												 * each argument, -1: NULL */
 } CcrItem;

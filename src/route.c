@@ -189,21 +189,36 @@ drop_stale_routes(CcrDefinition *definition)
 	}
 }
 
+/*
+ * The far side decides whether it will be keyed, by the columns of the body.
+ */
+static void
+describe_keyed(CcrSource *source, const CcrDefinition *definition,
+			   const CcrResult *result)
+{
+	const CcrBody *body = definition->body;
+
+	for (int i = 0; i < body->nargs; i++)
+		if (body->args[i].equality == CCR_EQUALITY_NONE)
+			source->unequal = body->args[i].sqltype;
+	if (source->unequal)
+		return;
+	source->keyed_sql = ccr_body_keyed_sql(body, result->ncolumns);
+	for (int i = 0; i < 2; i++)
+		for (int j = 0; j < 2; j++)
+			source->match_sql[i][j] = ccr_body_match_sql(body, result->ncolumns,
+														 result->returns_set, i, j);
+	source->may_be_loose = ccr_body_may_be_loose(body);
+}
+
 static void
 describe_body(CcrSource *source, const CcrDefinition *definition,
 			  const CcrResult *result)
 {
-	bool		bulk = definition->body->form == CCR_FORM_BULK;
-
-	source->bulk = bulk;
+	source->bulk = definition->body->form == CCR_FORM_BULK;
 	source->sql = definition->sql;
-	if (bulk && !result->is_void)
-	{
-		source->keyed_sql = ccr_body_keyed_sql(definition->body, result->ncolumns,
-											   result->returns_set, false);
-		source->keyed_null_sql = ccr_body_keyed_sql(definition->body, result->ncolumns,
-													result->returns_set, true);
-	}
+	if (source->bulk && source->nargs > 0 && !result->is_void)
+		describe_keyed(source, definition, result);
 }
 
 static void
@@ -213,10 +228,12 @@ describe_types(CcrSource *source, const CcrDefinition *definition,
 	source->nargs = definition->nargs;
 	source->arg_elements = palloc(Max(source->nargs, 1) * sizeof(Oid));
 	source->arg_arrays = palloc(Max(source->nargs, 1) * sizeof(Oid));
+	source->key_types = palloc(Max(source->nargs, 1) * sizeof(Oid));
 	for (int i = 0; i < source->nargs; i++)
 	{
 		source->arg_elements[i] = definition->args[i].element;
 		source->arg_arrays[i] = definition->args[i].array;
+		source->key_types[i] = ccr_equality_column(definition->args[i].base);
 	}
 	source->ncolumns = result->ncolumns;
 	source->column_types = palloc(Max(source->ncolumns, 1) * sizeof(Oid));
@@ -295,8 +312,8 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 	source->prepare = ccr_prepare;
 	source->isolate_errors = isolate;
 	source->undivided = !source->resend && definition->clauses.isolate_errors == 0;
-	describe_body(source, definition, result);
 	describe_types(source, definition, result);
+	describe_body(source, definition, result);
 	return source;
 }
 

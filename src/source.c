@@ -139,10 +139,15 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_int(buf, source->undivided);
 	put_string(buf, source->sql);
 	put_string(buf, source->keyed_sql);
-	put_string(buf, source->keyed_null_sql);
+	for (int i = 0; i < 2; i++)
+		for (int j = 0; j < 2; j++)
+			put_string(buf, source->match_sql[i][j]);
+	put_int(buf, source->may_be_loose);
+	put_string(buf, source->unequal);
 	put_int(buf, source->nargs);
 	put_bytes(buf, source->arg_elements, source->nargs * sizeof(Oid));
 	put_bytes(buf, source->arg_arrays, source->nargs * sizeof(Oid));
+	put_bytes(buf, source->key_types, source->nargs * sizeof(Oid));
 	put_int(buf, source->ncolumns);
 	put_bytes(buf, source->column_types, source->ncolumns * sizeof(Oid));
 	put_bytes(buf, source->column_binary, source->ncolumns * sizeof(bool));
@@ -179,10 +184,15 @@ ccr_source_restore(const char *data, Size length)
 	source->undivided = get_int(&reader);
 	source->sql = get_string(&reader);
 	source->keyed_sql = get_string(&reader);
-	source->keyed_null_sql = get_string(&reader);
-	source->nargs = ccr_read_count(&reader, 2 * sizeof(Oid));
+	for (int i = 0; i < 2; i++)
+		for (int j = 0; j < 2; j++)
+			source->match_sql[i][j] = get_string(&reader);
+	source->may_be_loose = get_int(&reader);
+	source->unequal = get_string(&reader);
+	source->nargs = ccr_read_count(&reader, 3 * sizeof(Oid));
 	source->arg_elements = get_array(&reader, source->nargs, sizeof(Oid));
 	source->arg_arrays = get_array(&reader, source->nargs, sizeof(Oid));
+	source->key_types = get_array(&reader, source->nargs, sizeof(Oid));
 	source->ncolumns = ccr_read_count(&reader, sizeof(Oid) + sizeof(bool));
 	source->column_types = get_array(&reader, source->ncolumns, sizeof(Oid));
 	source->column_binary = get_array(&reader, source->ncolumns, sizeof(bool));

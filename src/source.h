@@ -55,8 +55,13 @@ typedef struct CcrSource
 								 * itself */
 	bool		enqueued;		/* its items are; no part of the description */
 	const char *sql;
-	const char *keyed_sql;		/* bulk form only, else NULL */
-	const char *keyed_null_sql; /* the same, where a key is NULL */
+	const char *keyed_sql;		/* bulk form only, else NULL: to be followed */
+	const char *match_sql[2][2];	/* by one of these, [null_keys][numbered];
+									 * see ccr_body_match_sql() */
+	bool		may_be_loose;	/* what is not numbered has signs */
+	const char *unequal;		/* type of an argument that has no equality,
+								 * so that there is no keyed form; or NULL */
+	Oid		   *key_types;		/* see ccr_equality_column() */
 	int			nargs;
 	Oid		   *arg_elements;	/* element type of each parameter */
 	Oid		   *arg_arrays;		/* its array type */
