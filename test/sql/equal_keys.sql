@@ -172,7 +172,7 @@ CREATE FUNCTION add_word(k text) RETURNS text LANGUAGE concresce VOLATILE SET co
 AS $$ INSERT INTO far.notes (word) SELECT unnest(collect(k)) RETURNING word, word || CASE WHEN id < 100 THEN ' added' END $$;
 SELECT side_by_side('add_key', 'numeric', '{1.0,1.00,1.0,2,2.0,NULL,NULL}');
 SELECT batches('add_key');
-SELECT key, count(*) FROM far.notes GROUP BY key ORDER BY key;
+SELECT floor(key), count(*) FROM far.notes GROUP BY 1 ORDER BY 1;
 SELECT side_by_side('add_word', 'text', '{w,x,y}');
 SELECT batches('add_word');
 SELECT unnest(side_by_side('add_word', 'text', '{a,A,b,a,NULL}'));
