@@ -191,11 +191,12 @@ static bool examine_walker(Node *node, void *context);
 static void
 check_domain(Oid type, Walk *walk)
 {
-	DomainConstraintRef ref;
+	DomainConstraintRef *ref = palloc(sizeof(DomainConstraintRef));
 	ListCell   *lc;
 
-	InitDomainConstraintRef(type, &ref, CurrentMemoryContext, false);
-	foreach(lc, ref.constraints)
+	/* it is in use until the memory context is reset */
+	InitDomainConstraintRef(type, ref, CurrentMemoryContext, false);
+	foreach(lc, ref->constraints)
 	{
 		DomainConstraintState *constraint = lfirst(lc);
 
