@@ -793,6 +793,7 @@ loop_once(void)
 	}
 	let_crowd_in();
 	all_taken = take_mail();
+	ccr_flights_drop_unwarranted(ccr_pool_check);
 	ccr_locals_visit(step_local);
 	ccr_timers_run(GetCurrentTimestamp());
 	ccr_pools_dispatch();

@@ -17,6 +17,7 @@
 #include "evict.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "revoked.h"
 #include "scan_exec.h"
 #include "scan_plan.h"
 #include "scan_run.h"
@@ -230,6 +231,7 @@ _PG_init(void)
 	prev_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shmem;
 	ccr_evict_init();
+	ccr_revoked_init();
 	ccr_collector_register();
 	ccr_scan_init();
 	ccr_scan_plan_init();

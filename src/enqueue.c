@@ -36,6 +36,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "warrant.h"
 
 PG_FUNCTION_INFO_V1(concresce_enqueue);
 
@@ -384,6 +385,23 @@ keep_source(Parcel *parcel, const CcrFingerprint *fingerprint, StringInfo fresh)
 	return parcel->kept != NULL;
 }
 
+/* NULL: no memory. */
+static CcrWarrant *
+warrant_of(const CcrLane *lane)
+{
+	const CcrSource *source = lane->route->source;
+	CcrTitle	title = {
+		.dbid = MyDatabaseId,
+		.function = lane->function,
+		.caller = lane->roleid,
+		.roleid = lane->route->roleid,
+		.serverid = source->serverid,
+		.umid = source->umid
+	};
+
+	return ccr_warrant_get(&title);
+}
+
 /* False: no memory. */
 static bool
 make_request(Parcel *parcel)
@@ -393,6 +411,7 @@ make_request(Parcel *parcel)
 	CcrFingerprint fingerprint = ccr_source_enqueued(&route->fingerprint);
 	CcrSender  *sender;
 	CcrRequest *request;
+	CcrWarrant *warrant;
 	StringInfoData fresh = {0};
 
 	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > memory_limit())
@@ -400,13 +419,20 @@ make_request(Parcel *parcel)
 	sender = ccr_flush_sender(lane->definition, lane->party, route->worker);
 	if (sender == NULL || !keep_source(parcel, &fingerprint, &fresh))
 		return false;
+	warrant = warrant_of(lane);
+	if (warrant == NULL)
+		return false;
 	request = ccr_request_new(CCR_REQUEST_ENQUEUED, parcel->items.n, parcel->items.buf.len,
 							  fresh.data, fresh.len);
 	if (fresh.data)
 		explicit_bzero(fresh.data, fresh.len);
 	if (request == NULL)
+	{
+		ccr_warrant_release(warrant);
 		return false;
+	}
 	ccr_sender_hold(sender);
+	request->warrant = warrant->self;
 	request->sender = sender->self;
 	request->kept = parcel->kept->self;
 	parcel->kept = NULL;

@@ -23,6 +23,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "warrant.h"
 
 typedef struct CcrWaiter
 {
@@ -442,6 +443,8 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 }
 
 static void finish_ticket(CcrTicket *ticket, TimestampTz now);
+static void drop_unwarranted(CcrQueue *queue);
+static void drop_from_group(CcrQueue *queue, CcrGroup *group);
 
 void
 ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
@@ -450,6 +453,8 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	CcrTicket  *ticket;
 	CcrItem    *item = ccr_request_first(request);
 	FlightSlab *slab = NULL;
+	bool		unwarranted = request->kind == CCR_REQUEST_ENQUEUED &&
+		ccr_warrant_ended(ccr_heap_address(request->warrant)) != 0;
 	bool		found;
 
 	ccr_request_check(request, queue->source->nargs);
@@ -491,6 +496,8 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 		release_slab(slab);
 	if (ticket->remaining == 0)
 		finish_ticket(ticket, GetCurrentTimestamp());
+	if (unwarranted)
+		drop_unwarranted(queue);
 	ccr_flights_tear(false);
 }
 
@@ -718,6 +725,7 @@ regroup(CcrQueue *queue, CcrFlight **flights, int n, TimestampTz retry_at)
 			move_to_active(dlist_container(CcrWaiter, node, iter.cur)->ticket->counters, -1);
 		group->flights[group->n++] = flight;
 	}
+	drop_from_group(queue, group);
 	if (group->n > 0)
 		dlist_push_tail(&queue->groups, &group->node);
 	else
@@ -1019,6 +1027,162 @@ bool
 ccr_flights_torn(void)
 {
 	return torn > 0;
+}
+
+/* ---------------------------------------------- warrants that have ended */
+
+/* Why all who have enqueued it may no more, or 0. */
+static int
+why_unwarranted(CcrFlight *flight)
+{
+	int			sqlstate = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &flight->waiters)
+	{
+		CcrRequest *request = dlist_container(CcrWaiter, node, iter.cur)->ticket->request;
+
+		sqlstate = ccr_warrant_ended(ccr_heap_address(request->warrant));
+		if (sqlstate == 0)
+			return 0;
+	}
+	return sqlstate;
+}
+
+/* It does not fly: as settle_ticket(), but for one item. */
+static void
+give_up(CcrWaiter *waiter, int sqlstate)
+{
+	CcrTicket  *ticket = waiter->ticket;
+	CcrRequest *request = ticket->request;
+	CcrCounters *counters = ticket->counters;
+	CcrSender  *sender = ccr_heap_address(request->sender);
+
+	dlist_delete(&waiter->node);
+	waiter->flight->nwaiters--;
+	waiter->flight = NULL;
+	ccr_sender_failed(sender, sqlstate, ccr_warrant_reason(sqlstate));
+	ccr_request_ended(request)[waiter->item] = 1;
+	pg_atomic_fetch_sub_u32(&counters->queued, 1);
+	ccr_count(counters, CCR_ERRORS, 1);
+	ccr_count(counters, CCR_DISCARDED, 1);
+	ccr_places_release(counters, waiter->placed ? 1 : 0);
+	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, 1);
+	if (ccr_sender_settle(sender, 1))
+		ccr_request_wake_later(sender->procno);
+	if (--ticket->remaining == 0)
+		finish_ticket(ticket, GetCurrentTimestamp());
+}
+
+/* Its item is a part of a request, and may go with the last waiter. */
+static uint32
+drop_flight(CcrFlight *flight, int sqlstate)
+{
+	uint32		n = flight->nwaiters;
+
+	unlist(flight);
+	while (!dlist_is_empty(&flight->waiters))
+		give_up(dlist_head_element(CcrWaiter, node, &flight->waiters), sqlstate);
+	free_flight(flight);
+	return n;
+}
+
+static void
+log_dropped(const CcrQueue *queue, uint32 n, int sqlstate)
+{
+	if (n == 0)
+		return;
+	ereport(WARNING,
+			(errcode(sqlstate),
+			 errmsg("discarded %u enqueued items of lookup %s: %s",
+					n, queue->source->function_name, ccr_warrant_reason(sqlstate)),
+			 queue->source->server_name[0] ?
+			 errcontext("server \"%s\"", queue->source->server_name) : 0));
+}
+
+static void
+drop_from_group(CcrQueue *queue, CcrGroup *group)
+{
+	uint32		dropped = 0;
+	int			why = 0;
+	int			n = 0;
+
+	if (!queue->source->enqueued)
+		return;
+	for (int i = 0; i < group->n; i++)
+	{
+		CcrFlight  *flight = group->flights[i];
+		int			sqlstate = why_unwarranted(flight);
+
+		if (sqlstate == 0)
+			group->flights[n++] = flight;
+		else
+		{
+			why = sqlstate;
+			dropped += drop_flight(flight, sqlstate);
+		}
+	}
+	group->n = n;
+	log_dropped(queue, dropped, why);
+}
+
+static void
+drop_unwarranted(CcrQueue *queue)
+{
+	uint32		dropped = 0;
+	int			why = 0;
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &queue->waiting)
+	{
+		CcrFlight  *flight = dlist_container(CcrFlight, waiting_node, iter.cur);
+		int			sqlstate = why_unwarranted(flight);
+
+		if (sqlstate == 0)
+			continue;
+		why = sqlstate;
+		stop_waiting(flight);
+		dropped += drop_flight(flight, sqlstate);
+	}
+	dlist_foreach_modify(iter, &queue->groups)
+	{
+		CcrGroup   *group = dlist_container(CcrGroup, node, iter.cur);
+
+		drop_from_group(queue, group);
+		if (group->n > 0)
+			continue;
+		dlist_delete(&group->node);
+		pfree(group);
+	}
+	reset_limits(queue);
+	log_dropped(queue, dropped, why);
+}
+
+static void (*check_dropped) (CcrQueue *);
+
+static void
+drop_and_check(CcrQueue *queue)
+{
+	if (!queue->source->enqueued || ccr_queue_empty(queue))
+		return;
+	drop_unwarranted(queue);
+	check_dropped(queue);
+}
+
+void
+ccr_flights_drop_unwarranted(void (*check) (CcrQueue *))
+{
+	static uint32 seen = 0;
+	uint32		now = pg_atomic_read_u32(&ccr_shared->warrants_ended);
+
+	if (seen == now)
+		return;
+	seen = now;
+	pg_read_barrier();
+	ccr_flights_tear(true);
+	check_dropped = check;
+	visit_queues(drop_and_check);
+	ccr_flights_tear(false);
 }
 
 static CcrRequest *forgetting;	/* argument of forget_in_queue() */

@@ -190,6 +190,11 @@ extern void ccr_flights_forget(CcrRequest *request);
 /* End the windows of enqueued items, or of all, as the request says. */
 extern void ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *));
 
+/*
+ * Discard enqueued items whose warrant has ended, but for those in flight.
+ */
+extern void ccr_flights_drop_unwarranted(void (*check) (CcrQueue *));
+
 /* End all windows. */
 extern void ccr_flights_hurry(void (*check) (CcrQueue *));
 

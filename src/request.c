@@ -14,6 +14,7 @@
 #include "seat.h"
 #include "stopped.h"
 #include "utils/timestamp.h"
+#include "warrant.h"
 
 static int	sleepers[1024];		/* proc numbers of those to be woken */
 static int	nsleepers = 0;
@@ -92,6 +93,8 @@ destroy(CcrRequest *request)
 	free_source(request);
 	if (DsaPointerIsValid(request->kept))
 		ccr_kept_release(ccr_heap_address(request->kept));
+	if (DsaPointerIsValid(request->warrant))
+		ccr_warrant_release(ccr_heap_address(request->warrant));
 	if (DsaPointerIsValid(request->sender))
 		ccr_sender_release(ccr_heap_address(request->sender));
 	ccr_answer_free(request->answer);

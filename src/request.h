@@ -142,8 +142,9 @@ typedef struct CcrRequest
 	Size		nbytes;			/* of the items */
 	bool		reserved;		/* items are counted in the backlog */
 	bool		announce;		/* list it in the slot when it is DONE */
-	dsa_pointer sender;			/* these two of an ENQUEUED one only */
+	dsa_pointer sender;			/* these three of an ENQUEUED one only */
 	dsa_pointer kept;			/* source */
+	dsa_pointer warrant;
 	TimestampTz submitted;
 	TimestampTz window_end;
 	int			max_size;		/* items in a batch */

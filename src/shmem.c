@@ -115,6 +115,9 @@ init_shared(int tranche)
 	LWLockInitialize(&ccr_shared->stop_lock, tranche);
 	LWLockInitialize(&ccr_shared->kept_lock, tranche);
 	ccr_shared->kept = InvalidDsaPointer;
+	ccr_shared->warrants = InvalidDsaPointer;
+	pg_atomic_init_u32(&ccr_shared->nwarrants, 0);
+	pg_atomic_init_u32(&ccr_shared->warrants_ended, 0);
 	pg_atomic_init_u32(&ccr_shared->nstops, 0);
 	pg_atomic_init_u32(&ccr_shared->draining, 0);
 	ConditionVariableInit(&ccr_shared->drained);

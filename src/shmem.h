@@ -202,8 +202,12 @@ typedef struct CcrShared
 {
 	LWLock		lock;			/* protects allotment in counters[] */
 	LWLock		stop_lock;		/* protects stops[] */
-	LWLock		kept_lock;		/* protects the list of kept sources */
+	LWLock		kept_lock;		/* protects the lists of kept sources and of
+								 * warrants */
 	dsa_pointer kept;			/* first of them; see ledger.h */
+	dsa_pointer warrants;		/* first of those; see warrant.h */
+	pg_atomic_uint32 nwarrants;
+	pg_atomic_uint32 warrants_ended;	/* how often some were marked */
 	pg_atomic_uint32 nstops;	/* entries in use */
 
 	/* concresce.stop() waits for the end of calls. */

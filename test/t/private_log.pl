@@ -97,4 +97,30 @@ like($logged, qr/LOG:  lookup forbids\(text\) failed for callers of several role
 like($logged, qr/DETAIL:  detail \{\w+-value,\w+-value\}/, 'the detail');
 like($logged, qr/HINT:  hint \{\w+-value,\w+-value\}/, 'the hint');
 
+# ---- a server that is down -------------------------------------------------
+
+# What waits for it ends with the mapping, and the password with what waits.
+# It holds over a restart of the collector, and is found after a COMMIT PREPARED.
+$node->append_conf('postgresql.conf', 'max_prepared_transactions = 1');
+$node->restart;
+$far->stop('fast');
+sub collector { return $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'concresce collector'") }
+sub discarded { return $node->safe_psql('postgres', 'SELECT sum(discarded) FROM concresce.stats') }
+$node->safe_psql('postgres', 'SELECT concresce.reset_stats()');
+$node->safe_psql('postgres', "SELECT count(concresce.enqueue('card', i::text)) FROM generate_series(1, 5) i");
+ok($node->poll_query_until('postgres', q{SELECT last_error LIKE 'could not connect%' FROM concresce.stats WHERE function = 'card(text)'::regprocedure}),
+	'the server is down');
+my $old = collector();
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($old)");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'concresce collector' AND pid <> $old"),
+	'the collector is another one');
+$offset = -s $node->logfile;
+$node->safe_psql('postgres', "BEGIN; DROP USER MAPPING FOR PUBLIC SERVER far; PREPARE TRANSACTION 'p'");
+is(discarded(), 0, 'a transaction that is prepared has not dropped the mapping');
+$node->safe_psql('postgres', "COMMIT PREPARED 'p'");
+ok($node->poll_query_until('postgres', 'SELECT sum(discarded) = 5 AND sum(queued) = 0 FROM concresce.stats'), 'once it has, the items are gone');
+ok($node->poll_query_until('postgres', 'SELECT used = 0 FROM concresce.memory()'), 'and their source with the password');
+like(substr(slurp_file($node->logfile), $offset),
+	qr/WARNING:  discarded 5 enqueued items of lookup card\(text\): its server, user mapping, role or database was dropped/, 'the log tells of it');
+
 done_testing();
