@@ -18,47 +18,42 @@
 #include "settings.h"
 #include "utils/memutils.h"
 
-/* Is it the text that was seen last?  If not, remember it. */
-static bool
-unchanged(char **last, const char *text)
+static void
+remember(char **last, const char *text)
 {
-	if (*last && strcmp(*last, text) == 0)
-		return true;
 	if (*last)
-	{
 		pfree(*last);
-		*last = NULL;
-	}
+	*last = NULL;
 	*last = MemoryContextStrdup(TopMemoryContext, text);
-	return false;
 }
 
 static uint32
-hash_text(uint32 before, const char *text)
+hash_of_text(const char *text)
 {
-	return hash_combine(before, hash_bytes((const unsigned char *) text, strlen(text)));
+	return hash_bytes((const unsigned char *) text, strlen(text));
 }
 
-/* It is asked for each row, and changes hardly ever. */
+/*
+ * It is asked for each row, and changes hardly ever.  A search path counts in
+ * this database only.
+ */
 static uint32
 hash_of_settings(void)
 {
 	static char *server = NULL;
-	static char *key = NULL;
 	static char *path = NULL;
 	static int	on_missing = -1;
 	static uint32 hash = 0;
-	bool		same = on_missing == ccr_on_missing;
 
-	same &= unchanged(&server, ccr_server_name);
-	same &= unchanged(&key, ccr_key);
-	same &= unchanged(&path, namespace_search_path);
-	if (!same)
-	{
-		hash = hash_text(hash_text(hash_text(murmurhash32(ccr_on_missing), server),
-								   key), path);
-		on_missing = ccr_on_missing;
-	}
+	if (server && path && on_missing == ccr_on_missing &&
+		strcmp(server, ccr_server_name) == 0 &&
+		(server[0] != '\0' || strcmp(path, namespace_search_path) == 0))
+		return hash;
+	remember(&server, ccr_server_name);
+	remember(&path, server[0] != '\0' ? "" : namespace_search_path);
+	on_missing = ccr_on_missing;
+	hash = hash_combine(hash_combine(murmurhash32(on_missing), hash_of_text(server)),
+						hash_of_text(path));
 	return hash;
 }
 

@@ -214,6 +214,10 @@ scan_of_row(PlanState *node)
 		case T_ResultState:
 		case T_LimitState:
 			return outerPlanState(node) ? scan_of_row(outerPlanState(node)) : NULL;
+		case T_AppendState:
+			return list_length(((Append *) node->plan)->appendplans) == 1 &&
+				((AppendState *) node)->as_nplans == 1 ?
+				scan_of_row(((AppendState *) node)->appendplans[0]) : NULL;
 		case T_SeqScanState:
 		case T_SampleScanState:
 		case T_IndexScanState:
