@@ -41,6 +41,9 @@ BEGIN
   PERFORM concresce.enqueue('note', 'bob', 3);
   COMMIT;
   RESET ROLE;
+  IF NOT comes('sum(hits + misses) = 3 FROM concresce.stats') THEN
+    RAISE NOTICE 'the collector has not taken them';
+  END IF;
   EXECUTE what;
   COMMIT;
 END $$;
