@@ -133,7 +133,9 @@ mark(RangeTblEntry *rte)
 void
 ccr_barrier_mark_statement(PlannedStmt *stmt)
 {
-	mark(linitial_node(RangeTblEntry, stmt->rtable));
+	/* without one, nothing is left of them */
+	if (stmt->rtable)
+		mark(linitial_node(RangeTblEntry, stmt->rtable));
 }
 
 static bool

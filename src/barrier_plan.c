@@ -373,7 +373,7 @@ plan_statement(Query *query, const char *query_string, int cursor_options,
 {
 	Oid			language = InvalidOid;
 
-	if (query->commandType != CMD_UTILITY && query->rtable && has_barriers(query))
+	if (query->commandType != CMD_UTILITY && has_barriers(query))
 		language = get_language_oid("concresce", true);
 	if (OidIsValid(language))
 		return plan_barred(query, query_string, cursor_options, params, language);

@@ -104,6 +104,8 @@ INSERT INTO barriers (name, setup, probe) VALUES
    $$SELECT count(*) FILTER (WHERE id <> 1) FROM public.docs$$),
   ('policy in sub-select', $$ALTER POLICY p ON public.docs USING (EXISTS (SELECT FROM unnest(ARRAY[docs.id]) u(id) WHERE :condition))$$,
    $$SELECT count(*) FROM unnest(ARRAY[1, 2, 3]) x WHERE x <> 1 AND (SELECT true FROM public.docs WHERE id = x)$$),
+  ('policy below nothing', $$ALTER POLICY p ON public.docs USING (:condition)$$,
+   $$SELECT (SELECT count(*) FILTER (WHERE id <> 1) FROM public.docs)$$),
   ('policy for writes', $$ALTER POLICY w ON public.notes WITH CHECK (:condition)$$,
    $$WITH n AS (INSERT INTO public.notes SELECT * FROM generate_series(1, 3) RETURNING id) SELECT count(*) FILTER (WHERE id <> 1) FROM n$$),
   ('security barrier view', $$DROP VIEW IF EXISTS public.v; CREATE VIEW public.v WITH (security_barrier) AS SELECT id FROM public.raw WHERE :condition$$,
