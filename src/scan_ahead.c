@@ -83,8 +83,9 @@ function_checker(Oid function, void *context)
 
 	if (volatility == PROVOLATILE_VOLATILE)
 		refuse(search, "a volatile function is evaluated below it");
-	else if (volatility == PROVOLATILE_STABLE &&
-			 (function >= FirstNormalObjectId || depends_on_session(function)))
+	else if (volatility == PROVOLATILE_STABLE && function >= FirstNormalObjectId)
+		search->found.may_waver = true;
+	else if (volatility == PROVOLATILE_STABLE && depends_on_session(function))
 		search->found.wavers = true;
 	return false;
 }

@@ -15,8 +15,9 @@ typedef struct CcrAhead
 {
 	const char *obstacle;		/* why they must not be; NULL: they may */
 	bool		wavers;			/* what they are depends on the role, or on
-								 * what else a session may change while a
-								 * cursor is open */
+								 * settings, that a session may change while
+								 * a cursor is open */
+	bool		may_waver;		/* or may do so: users' functions are called */
 } CcrAhead;
 
 /*

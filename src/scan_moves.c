@@ -43,7 +43,7 @@ may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
 		note_refusal(planning, plan, ahead.obstacle);
 		return false;
 	}
-	reach->wavers = ahead.wavers;
+	reach->wavers = ahead.wavers || (ahead.may_waver && planning->cursor);
 	foreach(lc, calls->calls)
 	{
 		CcrCall    *call = lfirst(lc);

@@ -47,6 +47,7 @@ typedef struct CcrPlanning
 	int			last_node_id;
 	bool		parallel;		/* below a Gather, in what several processes
 								 * run */
+	bool		cursor;			/* it is declared as one */
 	bool		keeps_rows;		/* for who goes back over them: SCROLL */
 	List	   *init_plans;		/* SubPlan, all of the statement's */
 	List	   *refusals;		/* CcrRefusal */

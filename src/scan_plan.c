@@ -602,12 +602,11 @@ note_node(Plan **plan, void *context)
  * cursor: then who fetches may do anything in between.
  */
 static CcrReach
-reach_of_statement(const PlannedStmt *stmt, int cursor_options)
+reach_of_statement(const CcrPlanning *planning)
 {
 	CcrReach	reach = {.each = true};
 
-	reach.current = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0 &&
-		stmt->commandType == CMD_SELECT && stmt->rowMarks == NIL;
+	reach.current = planning->cursor && planning->stmt->rowMarks == NIL;
 	return reach;
 }
 
@@ -626,13 +625,16 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 		if (lfirst(lc))
 			note_node((Plan **) &lfirst(lc), planning);
 
+	/* all declared ones have this option, and nothing else has */
+	planning->cursor = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0;
+
 	/* Material would hide a cursor's rows from WHERE CURRENT OF */
 	planning->keeps_rows = backward;
 	ccr_hoist_from_subplans(planning);
 	foreach(lc, stmt->subplans)
 		if (lfirst(lc))
 			lfirst(lc) = visit(planning, lfirst(lc), reach_unknown);
-	stmt->planTree = visit(planning, stmt->planTree, reach_of_statement(stmt, cursor_options));
+	stmt->planTree = visit(planning, stmt->planTree, reach_of_statement(planning));
 	ccr_hoist_finish(planning);
 	if (backward && !ExecSupportsBackwardScan(stmt->planTree))
 		stmt->planTree = ccr_materialized(planning, stmt->planTree);

@@ -193,6 +193,19 @@ BEGIN
   RAISE WARNING '% % %', n, (SELECT count(*) FROM many WHERE grp = score(k)), (SELECT max(id) FROM many WHERE grp = score(k));
   ROLLBACK;
 END $$;
+-- a loop is no cursor: a list is looked up in rounds, whatever filters its rows
+SELECT concresce.reset_stats();
+DO $$
+DECLARE
+  r record;
+  n int := 0;
+BEGIN
+  FOR r IN SELECT id, label(k) FROM many WHERE score(k) > 0 LOOP
+    n := n + 1;
+  END LOOP;
+  RAISE WARNING '%', n;
+END $$;
+SELECT calls, batches < 10 FROM concresce.stats WHERE function IN ('label'::regproc, 'score'::regproc) ORDER BY 1;
 SELECT left_over();
 
 DROP TABLE log;
