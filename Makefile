@@ -23,7 +23,7 @@ PG_CONFIG ?= pg_config
 # These bring what they need, PostgreSQL included, so they must not depend on
 # what PGXS would read at this point.
 SELF_CONTAINED = check check-asan check-asserts check-postgres check-ubsan \
-	check-versions demo bench
+	check-versions demo bench fuzz
 
 ifneq ($(filter $(SELF_CONTAINED),$(MAKECMDGOALS)),)
 
@@ -44,6 +44,8 @@ demo:
 	@scripts/demo
 bench:
 	@test/bench/run
+fuzz:
+	@scripts/fuzz
 $(filter-out $(SELF_CONTAINED),$(MAKECMDGOALS)):
 	@$(MAKE) $@
 
