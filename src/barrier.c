@@ -82,9 +82,16 @@ current_barrier(void)
 static CcrBarrier *
 outer_barrier(const CcrBarrier *barrier)
 {
-	CcrBarrier   *outer = barrier->outer;
+	CcrBarrier *outer = barrier->outer;
 
-	return outer && outer->trigger_depth == barrier->trigger_depth ? outer : NULL;
+	if (outer == NULL || outer->trigger_depth != barrier->trigger_depth)
+		return NULL;
+	if (outer->state == CCR_BARRIER_DOUBTED)
+	{
+		outer->passed = true;
+		return NULL;
+	}
+	return outer;
 }
 
 /*
@@ -95,23 +102,28 @@ outer_barrier(const CcrBarrier *barrier)
 bool
 ccr_barrier_holds(Node *expr, char volatility)
 {
-	CcrBarrier   *barrier = current_barrier();
+	CcrBarrier *barrier = current_barrier();
+	bool		called;
 
 	if (barrier == NULL)
 		return false;
 	if (outer_barrier(barrier))
 		return true;
-	if (barrier->planning)
-		return error_context_stack != barrier->context ||
-			volatility == PROVOLATILE_IMMUTABLE;
-	return !is_own(expr);
+	if (barrier->state == CCR_BARRIER_RUN)
+		return !is_own(expr);
+	called = error_context_stack != barrier->context ||
+		volatility == PROVOLATILE_IMMUTABLE;
+	if (barrier->state == CCR_BARRIER_PLANNED)
+		return called;
+	barrier->passed |= called;
+	return false;
 }
 
 /* A setting that is made anew is another string, whatever it says. */
 bool
 ccr_barrier_path_is_open(void)
 {
-	CcrBarrier   *barrier = current_barrier();
+	CcrBarrier *barrier = current_barrier();
 
 	if (barrier == NULL)
 		return false;
@@ -146,13 +158,14 @@ is_marked(const PlannedStmt *stmt)
 }
 
 void
-ccr_barrier_begin(CcrBarrier *barrier, bool planning)
+ccr_barrier_begin(CcrBarrier *barrier, CcrBarrierState state)
 {
 	barrier->outer = innermost;
 	barrier->context = error_context_stack;
 	barrier->search_path = namespace_search_path;
 	barrier->trigger_depth = trigger_depth();
-	barrier->planning = planning;
+	barrier->state = state;
+	barrier->passed = false;
 	innermost = barrier;
 }
 
@@ -166,7 +179,10 @@ ccr_barrier_end(const CcrBarrier *barrier)
 static bool
 concerned(const QueryDesc *desc)
 {
-	return is_marked(desc->plannedstmt) || current_barrier() != NULL;
+	CcrBarrier *barrier = current_barrier();
+
+	return is_marked(desc->plannedstmt) ||
+		(barrier && barrier->state != CCR_BARRIER_DOUBTED);
 }
 
 /*
@@ -202,7 +218,7 @@ start(QueryDesc *desc, int flags)
 		return;
 	}
 	mark_for_workers(desc);
-	ccr_barrier_begin(&barrier, false);
+	ccr_barrier_begin(&barrier, CCR_BARRIER_RUN);
 	PG_TRY();
 	{
 		next(desc, flags);
@@ -225,7 +241,7 @@ run(CCR_EXECUTOR_RUN_PARAMS(desc))
 		next(CCR_EXECUTOR_RUN_ARGS(desc));
 		return;
 	}
-	ccr_barrier_begin(&barrier, false);
+	ccr_barrier_begin(&barrier, CCR_BARRIER_RUN);
 	PG_TRY();
 	{
 		next(CCR_EXECUTOR_RUN_ARGS(desc));
@@ -249,7 +265,7 @@ finish(QueryDesc *desc)
 		next(desc);
 		return;
 	}
-	ccr_barrier_begin(&barrier, false);
+	ccr_barrier_begin(&barrier, CCR_BARRIER_RUN);
 	PG_TRY();
 	{
 		next(desc);

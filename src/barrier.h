@@ -38,16 +38,24 @@ extern void ccr_barrier_mark_statement(PlannedStmt *stmt);
  * While it is planned, functions are run, too: begin before, end after that,
  * also after an error.
  */
+typedef enum CcrBarrierState
+{
+	CCR_BARRIER_PLANNED,		/* being planned */
+	CCR_BARRIER_DOUBTED,		/* the same, and it may not keep anything back */
+	CCR_BARRIER_RUN				/* being executed */
+} CcrBarrierState;
+
 typedef struct CcrBarrier
 {
 	struct CcrBarrier *outer;
 	struct ErrorContextCallback *context;	/* what has been entered before it */
 	const char *search_path;
 	int			trigger_depth;
-	bool		planning;
+	CcrBarrierState state;
+	bool		passed;			/* DOUBTED: by a call that it would have barred */
 } CcrBarrier;
 
-extern void ccr_barrier_begin(CcrBarrier *barrier, bool planning);
+extern void ccr_barrier_begin(CcrBarrier *barrier, CcrBarrierState state);
 extern void ccr_barrier_end(const CcrBarrier *barrier);
 
 extern void ccr_barrier_init(void);

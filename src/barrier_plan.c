@@ -8,7 +8,9 @@
  * barrier views at the relations that they protect, and check options at the
  * statement; other views are subqueries.  The planner would mix them with all
  * else.  So they are looked for before it begins, in the few statements that
- * have any.
+ * have any.  Functions in FROM, which the planner may replace by the query that
+ * they make, bring their own: that is seen afterwards, and nothing of them has
+ * a mark.
  *
  *-------------------------------------------------------------------------
  */
@@ -45,7 +47,7 @@ static planner_hook_type prev_planner = NULL;
 
 /* -------------------------------------------------------- is there any such */
 
-static bool has_barriers(Query *query);
+static bool has_barriers(Query *query, bool *calls_in_from);
 
 static bool
 has_barriers_walker(Node *node, void *context)
@@ -53,12 +55,25 @@ has_barriers_walker(Node *node, void *context)
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
-		return has_barriers((Query *) node);
+		return has_barriers((Query *) node, context);
 	return expression_tree_walker(node, has_barriers_walker, context);
 }
 
+/* Some function that may stand for a query. */
 static bool
-has_barriers(Query *query)
+calls_in_from(const RangeTblEntry *rte)
+{
+	RangeTblFunction *function;
+
+	if (rte->rtekind != RTE_FUNCTION || list_length(rte->functions) != 1)
+		return false;
+	function = linitial_node(RangeTblFunction, rte->functions);
+	return IsA(function->funcexpr, FuncExpr) &&
+		((FuncExpr *) function->funcexpr)->funcid >= FirstNormalObjectId;
+}
+
+static bool
+has_barriers(Query *query, bool *calls)
 {
 	ListCell   *lc;
 
@@ -72,14 +87,15 @@ has_barriers(Query *query)
 		if (rte->securityQuals)
 			return true;
 		if (rte->rtekind == RTE_SUBQUERY &&
-			(rte->security_barrier || has_barriers(rte->subquery)))
+			(rte->security_barrier || has_barriers(rte->subquery, calls)))
 			return true;
+		*calls |= calls_in_from(rte);
 	}
 	foreach(lc, query->cteList)
-		if (has_barriers_walker(lfirst_node(CommonTableExpr, lc)->ctequery, NULL))
+		if (has_barriers_walker(lfirst_node(CommonTableExpr, lc)->ctequery, calls))
 			return true;
 	return query->hasSubLinks &&
-		query_tree_walker(query, has_barriers_walker, NULL, QTW_IGNORE_RC_SUBQUERIES);
+		query_tree_walker(query, has_barriers_walker, calls, QTW_IGNORE_RC_SUBQUERIES);
 }
 
 /* ----------------------------------------------------------------- refusing */
@@ -344,15 +360,43 @@ plan_on(Query *query, const char *query_string, int cursor_options,
 		standard_planner(query, query_string, cursor_options, params);
 }
 
+/* Conditions of policies depend on the role. */
+static bool
+has_got_barriers(const PlannedStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->dependsOnRole)
+		return true;
+	foreach(lc, stmt->rtable)
+		if (lfirst_node(RangeTblEntry, lc)->security_barrier)
+			return true;
+	return false;
+}
+
+/* Something that was called has become part of it. */
+static void
+refuse_plan(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("a lookup must set \"concresce.server\" itself"),
+			 errdetail("It was called while a statement was planned that has a policy or a security barrier view in a function."),
+			 errhint("ALTER FUNCTION ... SET concresce.server = ...")));
+}
+
+/* certain: what keeps rows back has been seen. */
 static PlannedStmt *
 plan_barred(Query *query, const char *query_string, int cursor_options,
-			 ParamListInfo params, Oid language)
+			ParamListInfo params, Oid language, bool certain)
 {
 	PlannedStmt *volatile stmt = NULL;
+	int			options = examine(query, language, cursor_options);
 	CcrBarrier	barrier;
 
-	cursor_options = examine(query, language, cursor_options);
-	ccr_barrier_begin(&barrier, true);
+	if (certain)
+		cursor_options = options;
+	ccr_barrier_begin(&barrier, certain ? CCR_BARRIER_PLANNED : CCR_BARRIER_DOUBTED);
 	PG_TRY();
 	{
 		stmt = plan_on(query, query_string, cursor_options, params);
@@ -362,6 +406,10 @@ plan_barred(Query *query, const char *query_string, int cursor_options,
 		ccr_barrier_end(&barrier);
 	}
 	PG_END_TRY();
+	if (!certain && !has_got_barriers(stmt))
+		return stmt;
+	if (barrier.passed)
+		refuse_plan();
 	ccr_barrier_mark_statement(stmt);
 	return stmt;
 }
@@ -372,11 +420,14 @@ plan_statement(Query *query, const char *query_string, int cursor_options,
 			   ParamListInfo params)
 {
 	Oid			language = InvalidOid;
+	bool		calls = false;
+	bool		certain = query->commandType != CMD_UTILITY && has_barriers(query, &calls);
 
-	if (query->commandType != CMD_UTILITY && has_barriers(query))
+	if (certain || calls)
 		language = get_language_oid("concresce", true);
 	if (OidIsValid(language))
-		return plan_barred(query, query_string, cursor_options, params, language);
+		return plan_barred(query, query_string, cursor_options, params, language,
+						   certain);
 	return plan_on(query, query_string, cursor_options, params);
 }
 

@@ -114,6 +114,24 @@ RESET ROLE;
 DROP TRIGGER a ON docs;
 DROP TRIGGER b ON docs;
 
+-- a function that becomes part of the statement, and brings a policy or a barrier
+ALTER FUNCTION knows RESET concresce.server;
+CREATE FUNCTION visible() RETURNS SETOF int LANGUAGE sql STABLE AS 'SELECT id FROM docs';
+CREATE FUNCTION numbers() RETURNS SETOF int LANGUAGE sql STABLE AS 'SELECT generate_series(1, 2)';
+SET ROLE regress_ccr_reader;
+SELECT * FROM visible();
+SELECT n, twice(n) FROM numbers() n WHERE twice(1) = 2 AND twice_within(1) = 2 AND constant(1) = 1;
+SELECT n, twice(n) FROM numbers() n, visible() v;
+RESET ROLE;
+ALTER FUNCTION knows SET concresce.server = 'far';
+SET ROLE regress_ccr_reader;
+SELECT v, twice(v) FROM visible() v;
+SELECT v FROM visible() v WHERE constant(1) = 1;
+RESET ROLE;
+-- for the owner of the table there is no policy, but the statement is taken for one that has
+SELECT v, twice(v) FROM visible() v;
+DROP FUNCTION visible, numbers;
+
 -- views: a security barrier is one wherever it is, and for everybody
 CREATE VIEW plain AS SELECT id, twice(id) FROM docs;
 CREATE VIEW barrier WITH (security_barrier) AS SELECT id, twice(id) FROM docs WHERE id < 3;

@@ -106,6 +106,8 @@ INSERT INTO barriers (name, setup, probe) VALUES
    $$SELECT count(*) FROM unnest(ARRAY[1, 2, 3]) x WHERE x <> 1 AND (SELECT true FROM public.docs WHERE id = x)$$),
   ('policy below nothing', $$ALTER POLICY p ON public.docs USING (:condition)$$,
    $$SELECT (SELECT count(*) FILTER (WHERE id <> 1) FROM public.docs)$$),
+  ('policy in a function', $$ALTER POLICY p ON public.docs USING (:condition)$$,
+   $$SELECT count(*) FILTER (WHERE id <> 1) FROM evil.all_docs() id$$),
   ('policy for writes', $$ALTER POLICY w ON public.notes WITH CHECK (:condition)$$,
    $$WITH n AS (INSERT INTO public.notes SELECT * FROM generate_series(1, 3) RETURNING id) SELECT count(*) FILTER (WHERE id <> 1) FROM n$$),
   ('security barrier view', $$DROP VIEW IF EXISTS public.v; CREATE VIEW public.v WITH (security_barrier) AS SELECT id FROM public.raw WHERE :condition$$,
@@ -155,6 +157,8 @@ BEGIN
   EXECUTE query INTO result;
   RETURN result;
 END $$;
+-- becomes part of what it is called in
+CREATE FUNCTION evil.all_docs() RETURNS SETOF int LANGUAGE sql STABLE AS 'SELECT id FROM public.docs';
 RESET SESSION AUTHORIZATION;
 
 CREATE FUNCTION cell(barrier barriers, condition text, setting text, caller callers, path paths, probe text) RETURNS text LANGUAGE plpgsql AS $$
