@@ -13,3 +13,12 @@ CREATE FUNCTION concresce.check_ground(boolean) RETURNS void
 LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'concresce_check_ground';
 SELECT concresce.check_ground(false);
 DROP FUNCTION concresce.check_ground(boolean);
+
+-- NULL, which is what a mistyped name becomes in to_regproc(), no longer
+-- means all lookups
+
+CREATE OR REPLACE FUNCTION concresce.stop(function regproc DEFAULT '-', force boolean DEFAULT false) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop';
+
+CREATE OR REPLACE FUNCTION concresce.start(function regproc DEFAULT '-') RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start';

@@ -115,10 +115,10 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueue';
 CREATE FUNCTION concresce.flush(function regproc DEFAULT NULL, timeout interval DEFAULT NULL) RETURNS bigint
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush';
 
-CREATE FUNCTION concresce.stop(function regproc DEFAULT NULL, force boolean DEFAULT false) RETURNS void
+CREATE FUNCTION concresce.stop(function regproc DEFAULT '-', force boolean DEFAULT false) RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop';
 
-CREATE FUNCTION concresce.start(function regproc DEFAULT NULL) RETURNS void
+CREATE FUNCTION concresce.start(function regproc DEFAULT '-') RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start';
 
 -- Watching it

@@ -155,10 +155,22 @@ set_stopped(Oid function, bool force)
 				 errhint("Start some, or stop all lookups of a database.")));
 }
 
+/* InvalidOid, which is the default: all.  A name that was not found is NULL. */
+static Oid
+function_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the lookup to be stopped or started must not be null"),
+				 errhint("Leave the argument out for all lookups of this database; that takes ALTER EXTENSION concresce UPDATE, if it has not been done.")));
+	return PG_GETARG_OID(0);
+}
+
 Datum
 concresce_stop(PG_FUNCTION_ARGS)
 {
-	Oid			function = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+	Oid			function = function_argument(fcinfo);
 	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 
 	ccr_shmem_require();
@@ -176,7 +188,7 @@ concresce_stop(PG_FUNCTION_ARGS)
 Datum
 concresce_start(PG_FUNCTION_ARGS)
 {
-	Oid			function = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+	Oid			function = function_argument(fcinfo);
 
 	ccr_shmem_require();
 	check_rights(function);

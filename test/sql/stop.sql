@@ -45,6 +45,9 @@ SELECT concresce.flush();
 SELECT * FROM far.log;
 -- all of the database
 SELECT concresce.stop();
+-- a name that is mistyped is none
+SELECT concresce.stop(to_regproc('gatde'), true);
+SELECT concresce.start(NULL);
 SELECT gated(1);
 SELECT other(1);
 SELECT concresce.start();
