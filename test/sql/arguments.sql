@@ -161,12 +161,12 @@ GRANT EXECUTE ON FUNCTION noted_later TO regress_ccr_noters;
 GRANT regress_ccr_noters TO regress_ccr_arguer;
 SET ROLE regress_ccr_arguer;
 SELECT concresce.enqueue('noted_later', 'x'::text);
+SELECT concresce.flush();
 RESET ROLE;
 REVOKE regress_ccr_noters FROM regress_ccr_arguer;
 SET ROLE regress_ccr_arguer;
 SELECT concresce.enqueue('noted_later', 'x'::text);
 RESET ROLE;
-SELECT concresce.flush();
 
 RESET search_path;
 DROP SCHEMA s CASCADE;
