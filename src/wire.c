@@ -18,6 +18,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/typcache.h"
 #include "wire.h"
 
 /*
@@ -116,6 +117,7 @@ ccr_wire_result(CcrResultWire *wire, Oid type, int32 typmod,
 	wire->typmod = typmod;
 	wire->base = getBaseType(type);
 	wire->form = result_form(wire->base);
+	wire->is_row = wire->base != RECORDOID && type_is_rowtype(wire->base);
 	getTypeInputInfo(type, &function, &wire->in_param);
 	fmgr_info_cxt(function, &wire->in, context);
 
@@ -238,6 +240,42 @@ receive(CcrResultWire *wire, const char *data, int32 length)
 	return value;
 }
 
+/*
+ * A composite that was altered on one side only is said to be so, rather than
+ * that its text is malformed.  What record_out() writes: (a,"b ""c"" \\",...)
+ */
+static void
+check_width(const CcrResultWire *wire, const char *text)
+{
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(wire->base, -1);
+	bool		quoted = false;
+	int			got = 1;
+	int			expected = 0;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+		if (!TupleDescAttr(tupdesc, i)->attisdropped)
+			expected++;
+	ReleaseTupleDesc(tupdesc);
+	if (*text != '(')
+		return;
+	for (const char *p = text; *p; p++)
+	{
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == '"')
+			quoted = !quoted;
+		else if (*p == ',' && !quoted)
+			got++;
+	}
+	if (got != expected && expected > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("type %s differs from what was sent for it",
+						format_type_be(wire->base)),
+				 errdetail("It has %d attributes here, but %d were sent.", expected, got),
+				 errhint("Have the type alike on both sides, or have the body cast to one that is.")));
+}
+
 Datum
 ccr_wire_get(CcrResultWire *wire, const char *data, int32 length, bool binary)
 {
@@ -270,6 +308,8 @@ ccr_wire_get(CcrResultWire *wire, const char *data, int32 length, bool binary)
 		return PointerGetDatum(cstring_to_text_with_len(data, length));
 
 	s = pnstrdup(data, length);
+	if (wire->is_row)
+		check_width(wire, s);
 	value = InputFunctionCall(&wire->in, s, wire->in_param, wire->typmod);
 	pfree(s);
 	return value;

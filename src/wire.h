@@ -43,6 +43,7 @@ typedef struct CcrResultWire
 	Oid			base;			/* type to expect from the far side */
 	int32		typmod;
 	CcrWireForm form;			/* BINARY, BYTES: can be read in binary */
+	bool		is_row;			/* a composite type */
 	FmgrInfo	in;				/* input function */
 	FmgrInfo	receive;		/* if form is BINARY */
 	Oid			in_param;

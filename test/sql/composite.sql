@@ -58,6 +58,20 @@ SELECT * FROM person_whole(2);
 -- NULL is no row of NULLs
 CREATE FUNCTION no_person(id int) RETURNS person LANGUAGE concresce STABLE AS 'SELECT NULL::public.person';
 SELECT no_person(1) IS NOT DISTINCT FROM NULL AS none, count(no_person(1));
+-- a type that has gained or lost an attribute on one side
+CREATE TYPE far.wider AS (name text, born date, tags text[], extra int);
+CREATE TYPE far.narrower AS (name text, born date);
+CREATE FUNCTION wider() RETURNS person LANGUAGE concresce STABLE
+AS $$ SELECT ROW('a, "b"', '2001-02-03', '{"c,d"}', 7)::wider $$;
+CREATE FUNCTION narrower(n int) RETURNS TABLE (n int, p person) LANGUAGE concresce STABLE
+AS $$ SELECT n, ROW('Ann', '2001-02-03')::narrower $$;
+CREATE FUNCTION as_wide() RETURNS person LANGUAGE concresce STABLE
+AS $$ SELECT ROW('a, "b" \ (', '2001-02-03', '{"c,d"}')::public.person $$;
+SELECT wider();
+SELECT narrower(1);
+SELECT as_wide();
+DROP FUNCTION wider, narrower, as_wide;
+
 DROP FUNCTION no_person;
 CREATE FUNCTION of_table_whole(low int) RETURNS SETOF far.people LANGUAGE concresce STABLE
 AS 'SELECT p FROM people p WHERE p.id <= low ORDER BY p.id';
