@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "scan_run.h"
@@ -23,7 +24,8 @@ static uint64 row_limit = 0;	/* 0: none */
 int64
 ccr_run_wants(const EState *estate)
 {
-	if (estate != running || row_limit == 0)
+	/* the rows of a parallel worker are limited for other reasons */
+	if (estate != running || row_limit == 0 || IsParallelWorker())
 		return -1;
 	if (estate->es_processed >= row_limit)
 		return 0;
