@@ -7,13 +7,20 @@
  */
 #include "postgres.h"
 
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
 #include "cell.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "receive.h"
 #include "route.h"
 #include "settings.h"
+#include "utils/acl.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(concresce_batch_value);
 PG_FUNCTION_INFO_V1(concresce_batch_field);
@@ -22,14 +29,59 @@ PG_FUNCTION_INFO_V1(concresce_batch_field);
 typedef struct CellSite
 {
 	FmgrInfo	lookup;			/* to call it plainly */
+	bool		may_call;		/* the right to was asked for here */
 	CcrDefinition *definition;	/* NULL while it is being replaced */
 	MemoryContextCallback release;
+
+	/* the value of the last UNASKED cell, as its row may be joined to many */
+	MemoryContext memory;
+	uint64		maker;			/* 0: none */
+	uint64		row;
+	CcrCaller	caller;
+	Datum		value;
+	bool		isnull;
 } CellSite;
+
+/* ------------------------------------------------------------------ makers */
+
+static dlist_head makers = DLIST_STATIC_INIT(makers);
+
+void
+ccr_cell_maker_add(CcrCellMaker *maker, Oid function)
+{
+	static uint64 last = 0;
+
+	maker->serial = ++last;
+	maker->function = function;
+	maker->needed = false;
+	dlist_push_head(&makers, &maker->node);
+}
+
+void
+ccr_cell_maker_remove(CcrCellMaker *maker)
+{
+	dlist_delete(&maker->node);
+}
+
+static void
+tell_maker(const CcrCell *cell)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &makers)
+	{
+		CcrCellMaker *maker = dlist_container(CcrCellMaker, node, iter.cur);
+
+		if (maker->serial == cell->maker)
+			maker->needed = true;
+	}
+}
 
 /* ------------------------------------------------------------------ making */
 
 Datum
-ccr_cell_make(const CcrAnswered *answered, uint32 item, const CcrCaller *caller)
+ccr_cell_make(const CcrCellMaker *maker, const CcrCaller *caller,
+			  const CcrAnswered *answered, uint32 item)
 {
 	const CcrEntry *entry = answered->entries[item];
 	Size		length = offsetof(CcrEntry, data) + entry->length;
@@ -37,23 +89,29 @@ ccr_cell_make(const CcrAnswered *answered, uint32 item, const CcrCaller *caller)
 	CcrCell    *cell = palloc(size);
 
 	SET_VARSIZE(cell, size);
+	cell->kind = CCR_CELL_ROWS;
+	cell->function = maker->function;
 	cell->counters = answered->counters - ccr_counters;
 	cell->on_missing = answered->on_missing;
 	cell->shape = answered->shape;
 	cell->caller = *caller;
-	cell->no_call = false;
+	cell->maker = cell->row = 0;
 	memcpy(&cell->entry, entry, length);
 	return PointerGetDatum(cell);
 }
 
 Datum
-ccr_cell_make_no_call(const CcrCaller *caller)
+ccr_cell_make_empty(const CcrCellMaker *maker, const CcrCaller *caller,
+					CcrCellKind kind, uint64 row)
 {
 	CcrCell    *cell = palloc0(sizeof(CcrCell));
 
 	SET_VARSIZE(cell, sizeof(CcrCell));
 	cell->caller = *caller;
-	cell->no_call = true;
+	cell->kind = kind;
+	cell->function = maker->function;
+	cell->maker = maker->serial;
+	cell->row = row;
 	return PointerGetDatum(cell);
 }
 
@@ -81,6 +139,16 @@ release_definition(void *arg)
 
 	if (site->definition)
 		ccr_definition_release(site->definition);
+}
+
+void
+ccr_cell_check_execute(Oid function)
+{
+	AclResult	aclresult = ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+
+	if (aclresult != ACLCHECK_OK)
+		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
+	InvokeFunctionExecuteHook(function);
 }
 
 static CellSite *
@@ -180,6 +248,58 @@ read_cell(FunctionCallInfo fcinfo, CellSite *site, CcrCell *cell)
 	return value;
 }
 
+/* No batch node vouches for this call. */
+static Datum
+call_without_cell(FunctionCallInfo fcinfo, CellSite *site, int leading)
+{
+	if (!site->may_call)
+		ccr_cell_check_execute(site->lookup.fn_oid);
+	site->may_call = true;
+	return call_plainly(fcinfo, site, leading);
+}
+
+static void
+remember_value(CellSite *site, MemoryContext context, const CcrCell *cell, Datum value,
+			   bool isnull)
+{
+	MemoryContext old;
+	int16		typlen;
+	bool		typbyval;
+
+	if (site->memory == NULL)
+		site->memory = AllocSetContextCreate(context, "concresce unasked cell",
+											 ALLOCSET_SMALL_SIZES);
+	site->maker = 0;
+	MemoryContextReset(site->memory);
+	get_typlenbyval(site->definition->result->type, &typlen, &typbyval);
+	old = MemoryContextSwitchTo(site->memory);
+	site->value = isnull ? (Datum) 0 : datumCopy(value, typbyval, typlen);
+	MemoryContextSwitchTo(old);
+	site->isnull = isnull;
+	site->maker = cell->maker;
+	site->row = cell->row;
+	site->caller = cell->caller;
+}
+
+/* Once for its row, however many it is joined to. */
+static Datum
+call_unasked(FunctionCallInfo fcinfo, CellSite *site, int leading, const CcrCell *cell)
+{
+	Datum		value;
+
+	if (site->maker == cell->maker && site->row == cell->row &&
+		ccr_caller_equal(&site->caller, &cell->caller))
+	{
+		fcinfo->isnull = site->isnull;
+		return site->value;
+	}
+	tell_maker(cell);
+	value = call_plainly(fcinfo, site, leading);
+	if (!site->lookup.fn_retset)
+		remember_value(site, fcinfo->flinfo->fn_mcxt, cell, value, fcinfo->isnull);
+	return value;
+}
+
 /* The value of a call whose arguments come after so many leading ones. */
 static Datum
 value_of_call(FunctionCallInfo fcinfo, int leading)
@@ -189,15 +309,27 @@ value_of_call(FunctionCallInfo fcinfo, int leading)
 	CcrCell    *cell;
 
 	if (PG_ARGISNULL(0))
-		return call_plainly(fcinfo, site, leading);
+		return call_without_cell(fcinfo, site, leading);
 
 	/* a row that was stored may have a short header: this aligns it */
 	cell = (CcrCell *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
+	if (cell->function != site->lookup.fn_oid)
+		elog(ERROR, "cell of lookup %u is read for lookup %u", cell->function,
+			 site->lookup.fn_oid);
 	ccr_caller_get(&caller);
 	if (!ccr_caller_equal(&cell->caller, &caller))
 		return call_plainly(fcinfo, site, leading);
-	if (cell->no_call)
-		return no_result(fcinfo, site);
+	switch (cell->kind)
+	{
+		case CCR_CELL_NO_CALL:
+			return no_result(fcinfo, site);
+		case CCR_CELL_CALL:
+			return call_plainly(fcinfo, site, leading);
+		case CCR_CELL_UNASKED:
+			return call_unasked(fcinfo, site, leading, cell);
+		case CCR_CELL_ROWS:
+			break;
+	}
 
 	/* a type may be altered while a cursor is open */
 	if (cell->shape != site->definition->result->shape)

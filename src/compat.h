@@ -111,9 +111,11 @@ ccr_explain_rtable_size(const ExplainState *es)
 /* Run-time partition pruning went from the nodes to the statement in 18. */
 #if PG_VERSION_NUM >= 180000
 #define CCR_PRUNE_INFO(append)		((PartitionPruneInfo *) NULL)
+#define CCR_IS_PRUNED(append)		((append)->part_prune_index >= 0)
 #define CCR_PRUNE_INFOS(stmt)		((stmt)->partPruneInfos)
 #else
 #define CCR_PRUNE_INFO(append)		((append)->part_prune_info)
+#define CCR_IS_PRUNED(append)		((append)->part_prune_info != NULL)
 #define CCR_PRUNE_INFOS(stmt)		((List *) NIL)
 #endif
 

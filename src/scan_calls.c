@@ -21,6 +21,7 @@
 #include "optimizer/optimizer.h"
 #include "scan_calls.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -169,6 +170,44 @@ ccr_params_of(Node *node)
 	return params;
 }
 
+/* Only nodes that evaluate all that is in them are entered. */
+static bool
+certain_params_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Param:
+			return params_walker(node, context);
+		case T_List:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_CollateExpr:
+		case T_ArrayExpr:
+		case T_RowExpr:
+		case T_MinMaxExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+			return expression_tree_walker(node, certain_params_walker, context);
+		default:
+			return false;
+	}
+}
+
+Bitmapset *
+ccr_params_for_certain(Node *node)
+{
+	Bitmapset  *params = NULL;
+
+	(void) certain_params_walker(node, &params);
+	return params;
+}
+
 static bool
 params_set_walker(Node *node, void *context)
 {
@@ -192,26 +231,177 @@ ccr_params_set_by(Node *node)
 	return params;
 }
 
+/* ------------------------------------------------------------ wanted cells */
+
+#define CCR_CELL_TYPMOD		(-2)	/* no RelabelType but ours has it, or less:
+									 * by certainty */
+
+Node *
+ccr_cell_wanted(FuncExpr *call, List *guard, CcrCertainty certainty)
+{
+	Expr	   *conditional = (Expr *) call;
+
+	if (guard != NIL)
+	{
+		CaseExpr   *choice = makeNode(CaseExpr);
+		CaseWhen   *when = makeNode(CaseWhen);
+
+		when->expr = (Expr *) makeBoolExpr(AND_EXPR, guard, -1);
+		when->result = (Expr *) call;
+		when->location = -1;
+		choice->casetype = call->funcresulttype;
+		choice->args = list_make1(when);
+		choice->location = -1;
+		conditional = (Expr *) choice;
+	}
+	return (Node *) makeRelabelType(conditional, BYTEAOID, CCR_CELL_TYPMOD - certainty,
+									InvalidOid, COERCE_IMPLICIT_CAST);
+}
+
+bool
+ccr_is_cell_wanted(Node *node)
+{
+	return IsA(node, RelabelType) &&
+		((RelabelType *) node)->resulttypmod <= CCR_CELL_TYPMOD;
+}
+
+static CcrCertainty
+certainty_of_wanted(const RelabelType *wanted)
+{
+	return CCR_CELL_TYPMOD - wanted->resulttypmod;
+}
+
+static List *
+guard_of_wanted(const RelabelType *wanted)
+{
+	if (!IsA(wanted->arg, CaseExpr))
+		return NIL;
+	return ((BoolExpr *) linitial_node(CaseWhen, ((CaseExpr *) wanted->arg)->args)->expr)->args;
+}
+
+FuncExpr *
+ccr_call_of_wanted(Node *node)
+{
+	Expr	   *call = ((RelabelType *) node)->arg;
+
+	if (IsA(call, CaseExpr))
+		call = linitial_node(CaseWhen, ((CaseExpr *) call)->args)->result;
+	return castNode(FuncExpr, call);
+}
+
+/* -------------------------------------------------------------- infallible */
+
+static bool infallible_walker(Node *node, void *context);
+
+/*
+ * Of PostgreSQL's own functions those that say nothing of their arguments
+ * raise no errors on account of them.  A lookup's own failure is kept for its
+ * row.
+ */
+static bool
+may_fail(Oid function, void *context)
+{
+	if (function < FirstNormalObjectId)
+		return !get_func_leakproof(function);
+	return !ccr_is_lookup(function);
+}
+
+/* True at the first thing that may fail. */
+static bool
+infallible_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			if (check_functions_in_node(node, may_fail, NULL))
+				return true;
+			break;
+		case T_ScalarArrayOpExpr:
+			if (check_functions_in_node(node, may_fail, NULL) ||
+				!IsA(lsecond(((ScalarArrayOpExpr *) node)->args), Const))
+				return true;
+			break;
+		case T_List:
+		case T_TargetEntry:
+		case T_Var:
+		case T_Const:
+		case T_Param:
+		case T_CaseTestExpr:
+		case T_RelabelType:
+		case T_CollateExpr:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CoalesceExpr:
+			break;
+		default:
+			return true;
+	}
+	return expression_tree_walker(node, infallible_walker, context);
+}
+
+bool
+ccr_infallible(Node *node)
+{
+	return !infallible_walker(node, NULL);
+}
+
 /* -------------------------------------------------------------- with guards */
+
+/*
+ * Conditions that must hold, the innermost first.  Those of one place share
+ * what comes before them, so that finding takes memory linear in the size of
+ * the expression; a list of them is made only for a call.
+ */
+typedef struct Guard
+{
+	const struct Guard *before;
+	Node	   *condition;
+} Guard;
 
 typedef struct Finder
 {
 	CcrCalls   *calls;
-	List	   *guard;
+	const Guard *guard;
+	CcrCertainty certainty;		/* where the guard holds */
 	Bitmapset  *unset;			/* parameters that have no value yet */
 } Finder;
 
 static bool find_walker(Node *node, void *context);
 
-static void
-find_under(Finder *finder, Node *node, List *conditions)
+static const Guard *
+also(const Guard *before, void *condition)
 {
-	Finder		inner = {
-		.calls = finder->calls,
-		.guard = list_concat_copy(finder->guard, conditions),
-		.unset = finder->unset
-	};
+	Guard	   *guard = palloc(sizeof(Guard));
 
+	guard->before = before;
+	guard->condition = condition;
+	return guard;
+}
+
+static const Guard *
+also_all(const Guard *before, List *conditions)
+{
+	ListCell   *lc;
+
+	foreach(lc, conditions)
+		before = also(before, lfirst(lc));
+	return before;
+}
+
+static void
+find_under(Finder *finder, Node *node, const Guard *guard)
+{
+	Finder		inner = *finder;
+
+	inner.guard = guard;
 	(void) find_walker(node, &inner);
 }
 
@@ -227,12 +417,12 @@ test(Expr *condition, BoolTestType type)
 }
 
 static Expr *
-is_null(Expr *arg)
+null_test(Expr *arg, NullTestType type)
 {
 	NullTest   *test = makeNode(NullTest);
 
 	test->arg = arg;
-	test->nulltesttype = IS_NULL;
+	test->nulltesttype = type;
 	test->argisrow = false;
 	test->location = -1;
 	return (Expr *) test;
@@ -243,26 +433,26 @@ static void
 find_in_bool(Finder *finder, BoolExpr *expr)
 {
 	BoolTestType open = expr->boolop == AND_EXPR ? IS_NOT_FALSE : IS_NOT_TRUE;
-	List	   *before = NIL;
+	const Guard *guard = finder->guard;
 	ListCell   *lc;
 
 	foreach(lc, expr->args)
 	{
-		find_under(finder, lfirst(lc), before);
-		before = lappend(before, test(lfirst(lc), open));
+		find_under(finder, lfirst(lc), guard);
+		guard = also(guard, test(lfirst(lc), open));
 	}
 }
 
 static void
 find_in_coalesce(Finder *finder, CoalesceExpr *expr)
 {
-	List	   *before = NIL;
+	const Guard *guard = finder->guard;
 	ListCell   *lc;
 
 	foreach(lc, expr->args)
 	{
-		find_under(finder, lfirst(lc), before);
-		before = lappend(before, is_null(lfirst(lc)));
+		find_under(finder, lfirst(lc), guard);
+		guard = also(guard, null_test(lfirst(lc), IS_NULL));
 	}
 }
 
@@ -279,7 +469,7 @@ put_argument(Node *node, void *argument)
 	switch (nodeTag(node))
 	{
 		case T_CaseTestExpr:
-			return copyObject((Node *) argument);
+			return (Node *) argument;
 		case T_ArrayCoerceExpr:
 			{
 				ArrayCoerceExpr *copy = copyObject((ArrayCoerceExpr *) node);
@@ -311,14 +501,14 @@ put_argument(Node *node, void *argument)
 		case T_CoerceToDomain:
 			return expression_tree_mutator(node, put_argument, argument);
 		default:
-			return copyObject(node);
+			return node;
 	}
 }
 
 static void
 find_in_case(Finder *finder, CaseExpr *expr)
 {
-	List	   *before = NIL;
+	const Guard *guard = finder->guard;
 	ListCell   *lc;
 
 	(void) find_walker((Node *) expr->arg, finder);
@@ -327,14 +517,27 @@ find_in_case(Finder *finder, CaseExpr *expr)
 		CaseWhen   *when = lfirst_node(CaseWhen, lc);
 		Expr	   *condition = when->expr;
 
-		find_under(finder, (Node *) condition, before);
+		find_under(finder, (Node *) condition, guard);
 		if (expr->arg)
 			condition = (Expr *) put_argument((Node *) condition, expr->arg);
-		find_under(finder, (Node *) when->result,
-				   list_concat_copy(before, list_make1(condition)));
-		before = lappend(before, test(condition, IS_NOT_TRUE));
+		find_under(finder, (Node *) when->result, also(guard, condition));
+		guard = also(guard, test(condition, IS_NOT_TRUE));
 	}
-	find_under(finder, (Node *) expr->defresult, before);
+	find_under(finder, (Node *) expr->defresult, guard);
+}
+
+/* Of a container that is NULL nothing is fetched, so no subscript matters. */
+static void
+find_in_subscripts(Finder *finder, SubscriptingRef *ref)
+{
+	const Guard *guard = finder->guard;
+
+	(void) find_walker((Node *) ref->refexpr, finder);
+	if (ref->refassgnexpr == NULL)
+		guard = also(guard, null_test(ref->refexpr, IS_NOT_NULL));
+	find_under(finder, (Node *) ref->refupperindexpr, guard);
+	find_under(finder, (Node *) ref->reflowerindexpr, guard);
+	find_under(finder, (Node *) ref->refassgnexpr, guard);
 }
 
 static bool
@@ -360,45 +563,67 @@ reachable(const CcrCalls *calls, Node *node)
 		(calls->params == NULL || bms_is_subset(ccr_params_of(node), calls->params));
 }
 
-/* Without what cannot be told from outside, the guard holds more often. */
-static List *
-guard_from_outside(const CcrCalls *calls, List *guard)
+/* Can it be told ahead, from where the call is to be looked up? */
+static bool
+tellable(const Finder *finder, Node *node)
 {
-	List	   *kept = NIL;
-	ListCell   *lc;
-
-	foreach(lc, guard)
-		if (reachable(calls, lfirst(lc)) && movable(lfirst(lc)))
-			kept = lappend(kept, lfirst(lc));
-	return kept;
+	return reachable(finder->calls, node) && movable(node) &&
+		!bms_overlap(ccr_params_of(node), finder->unset);
 }
 
-/* What cannot fail: evaluating it once too often does no harm. */
 static bool
-infallible(Node *node)
+count_walker(Node *node, void *context)
 {
-	ListCell   *lc;
+	int64	   *left = context;
 
-	switch (nodeTag(node))
+	if (node == NULL)
+		return false;
+	return --*left < 0 || expression_tree_walker(node, count_walker, context);
+}
+
+/* Guards are copied for their calls, so there is a bound on all of them. */
+static bool
+takes_room(CcrCalls *calls, const Guard *guard)
+{
+	for (; guard; guard = guard->before)
+		if (count_walker(guard->condition, &calls->room))
+			return false;
+	return true;
+}
+
+static void
+make_room(CcrCalls *calls, Node *node)
+{
+	int64		size = PG_INT32_MAX;
+
+	(void) count_walker(node, &size);
+	if (calls->room == 0)
+		calls->room = CCR_GUARD_ROOM;
+	calls->room += 2 * (PG_INT32_MAX - size);
+}
+
+/*
+ * The conditions as a list.  On an inner side some cannot be told from outside:
+ * without them it is less sure that the call is made.  False: it cannot be made
+ * ahead.
+ */
+static bool
+guard_of(const Finder *finder, List **conditions, CcrCertainty *certainty)
+{
+	*conditions = NIL;
+	*certainty = finder->certainty;
+	if (!takes_room(finder->calls, finder->guard))
+		return false;
+	for (const Guard *guard = finder->guard; guard; guard = guard->before)
 	{
-		case T_Const:
-		case T_Param:
-			return true;
-		case T_RelabelType:
-			return infallible((Node *) ((RelabelType *) node)->arg);
-		case T_List:
-			foreach(lc, (List *) node)
-				if (!infallible(lfirst(lc)))
-					return false;
-			return true;
-		case T_FuncExpr:
-			return (ccr_is_lookup(((FuncExpr *) node)->funcid) ||
-					get_func_leakproof(((FuncExpr *) node)->funcid)) &&
-				(((FuncExpr *) node)->args == NIL ||
-				 infallible((Node *) ((FuncExpr *) node)->args));
-		default:
+		if (tellable(finder, guard->condition))
+			*conditions = lcons(guard->condition, *conditions);
+		else if (finder->calls->params || *certainty == CCR_UNSURE)
+			*certainty = CCR_UNSURE;
+		else
 			return false;
 	}
+	return *certainty == CCR_CERTAIN || ccr_infallible((Node *) *conditions);
 }
 
 static bool
@@ -420,52 +645,62 @@ all_of(List *guard)
 /*
  * A call that stands in several places is made where any of the guards holds.
  * If a guard depends on the call itself, it is left out: where it holds and
- * the others do not, the call will be made plainly.
+ * the others do not, the call will be made plainly.  So are places that are
+ * less sure than another.
  */
 static void
-add_place(CcrCall *call, List *guard)
+add_place(CcrCall *call, List *guard, CcrCertainty certainty)
 {
-	if (call->guard == NIL || equal(call->guard, guard))
+	if (certainty < call->certainty)
+	{
+		call->certainty = certainty;
+		call->guard = guard;
+		call->alternatives = NULL;
+		return;
+	}
+	if (certainty > call->certainty || call->guard == NIL || equal(call->guard, guard))
 		return;
 	if (guard == NIL)
 		call->guard = NIL;
 	else if (!mentions_walker((Node *) guard, call->call))
-		call->guard = list_make1(make_orclause(list_make2(all_of(call->guard),
-														  all_of(guard))));
+	{
+		if (call->alternatives == NULL)
+		{
+			call->alternatives = (BoolExpr *) make_orclause(list_make1(all_of(call->guard)));
+			call->guard = list_make1(call->alternatives);
+		}
+		call->alternatives->args = lappend(call->alternatives->args, all_of(guard));
+	}
 }
 
 static void
 add_call(Finder *finder, FuncExpr *expr)
 {
-	CcrCall    *call = ccr_calls_member(finder->calls, expr);
-	const Bitmapset *passed = finder->calls->passed;
-	List	   *guard = finder->guard;
+	CcrCalls   *calls = finder->calls;
+	const Bitmapset *passed = calls->passed;
+	CcrCertainty certainty;
+	CcrCall    *call;
+	List	   *guard;
 
-	if (!ccr_is_lookup(expr->funcid))
+	if (!ccr_is_lookup(expr->funcid) || ccr_call_obstacle(expr) ||
+		!tellable(finder, (Node *) expr->args) ||
+		(passed && !bms_overlap(ccr_params_of((Node *) expr->args), passed)) ||
+		!guard_of(finder, &guard, &certainty) ||
+		(certainty == CCR_UNSURE && !ccr_infallible((Node *) expr->args)))
 		return;
-	if (finder->calls->params)
-	{
-		guard = guard_from_outside(finder->calls, guard);
-		if (list_length(guard) < list_length(finder->guard) && expr->args &&
-			!infallible((Node *) expr->args))
-			return;
-	}
-	if (ccr_call_obstacle(expr) ||
-		!reachable(finder->calls, (Node *) expr->args) ||
-		!reachable(finder->calls, (Node *) guard) || !movable((Node *) guard) ||
-		bms_overlap(ccr_params_of((Node *) expr->args), finder->unset) ||
-		bms_overlap(ccr_params_of((Node *) guard), finder->unset) ||
-		(passed && !bms_overlap(ccr_params_of((Node *) expr->args), passed)))
-		return;
+	call = ccr_calls_member(calls, expr);
 	if (call)
 	{
-		add_place(call, guard);
+		add_place(call, guard, certainty);
 		return;
 	}
+	if (list_length(calls->calls) >= CCR_MAX_CALLS)
+		return;
 	call = palloc0(sizeof(CcrCall));
 	call->call = expr;
 	call->guard = guard;
-	finder->calls->calls = lappend(finder->calls->calls, call);
+	call->certainty = certainty;
+	calls->calls = lappend(calls->calls, call);
 }
 
 /*
@@ -484,7 +719,21 @@ find_record(Finder *finder, Expr *expr)
 		(void) find_walker((Node *) expr, finder);
 }
 
-/* What compares a sub-plan's rows needs their values. */
+/* A cell that a sub-plan is to be passed, if the call in it can be made ahead. */
+static void
+find_wanted(Finder *finder, RelabelType *wanted)
+{
+	Finder		inner = *finder;
+
+	inner.certainty = Max(finder->certainty, certainty_of_wanted(wanted));
+	inner.guard = also_all(finder->guard, guard_of_wanted(wanted));
+	find_record(&inner, (Expr *) ccr_call_of_wanted((Node *) wanted));
+}
+
+/*
+ * What compares a sub-plan's rows needs their values, and there may be none of
+ * them.
+ */
 static void
 find_in_subplan(Finder *finder, SubPlan *subplan)
 {
@@ -492,6 +741,7 @@ find_in_subplan(Finder *finder, SubPlan *subplan)
 	ListCell   *lc;
 
 	(void) find_walker((Node *) subplan->args, finder);
+	inner.certainty = CCR_UNSURE;
 	inner.unset = bms_copy(finder->unset);
 	foreach(lc, subplan->paramIds)
 		inner.unset = bms_add_member(inner.unset, lfirst_int(lc));
@@ -509,6 +759,7 @@ find_walker(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
+	check_stack_depth();
 	switch (nodeTag(node))
 	{
 		case T_BoolExpr:
@@ -539,12 +790,15 @@ find_walker(Node *node, void *context)
 			return false;
 		case T_RelabelType:
 			if (ccr_is_cell_wanted(node))
-				find_record(finder, ((RelabelType *) node)->arg);
+				find_wanted(finder, (RelabelType *) node);
 			else
 				(void) expression_tree_walker(node, find_walker, finder);
 			return false;
 		case T_SubPlan:
 			find_in_subplan(finder, (SubPlan *) node);
+			return false;
+		case T_SubscriptingRef:
+			find_in_subscripts(finder, (SubscriptingRef *) node);
 			return false;
 		case T_List:
 		case T_TargetEntry:
@@ -552,7 +806,6 @@ find_walker(Node *node, void *context)
 		case T_DistinctExpr:
 		case T_NullIfExpr:
 		case T_ScalarArrayOpExpr:
-		case T_SubscriptingRef:
 		case T_FieldStore:
 		case T_CoerceViaIO:
 		case T_ConvertRowtypeExpr:
@@ -569,63 +822,155 @@ find_walker(Node *node, void *context)
 	}
 }
 
-void
-ccr_calls_find(CcrCalls *calls, Node *node, List *guard)
+static Finder
+finder_for(CcrCalls *calls, List *guard)
 {
 	Finder		finder = {
 		.calls = calls,
-		.guard = guard,
+		.guard = also_all(NULL, guard),
+		.certainty = calls->certainty,
 		.unset = bms_copy(calls->unset)
 	};
 
+	return finder;
+}
+
+void
+ccr_calls_find(CcrCalls *calls, Node *node, List *guard)
+{
+	Finder		finder;
+
+	if (!ccr_holds_lookup(node))
+		return;
+	make_room(calls, node);
+	finder = finder_for(calls, guard);
 	(void) find_walker(node, &finder);
 }
+
+/*
+ * How sure it is that an argument of a window function is evaluated for every
+ * row.  lag() and its like look at values of other rows, as they come to them,
+ * and at the default for those that have no such row.
+ */
+static bool
+window_argument(const WindowFunc *function, int n, const CcrFrame *frame,
+				CcrCertainty *certainty)
+{
+	bool		each_row = !frame->ends_early;
+
+	if (function->winagg)
+		each_row = each_row && frame->covers_all;
+	else
+		switch (function->winfnoid)
+		{
+			case F_LAG_ANYELEMENT:
+			case F_LAG_ANYELEMENT_INT4:
+			case F_LAG_ANYCOMPATIBLE_INT4_ANYCOMPATIBLE:
+			case F_LEAD_ANYELEMENT:
+			case F_LEAD_ANYELEMENT_INT4:
+			case F_LEAD_ANYCOMPATIBLE_INT4_ANYCOMPATIBLE:
+			case F_FIRST_VALUE:
+			case F_LAST_VALUE:
+			case F_NTH_VALUE:
+				if (n > 1)
+					return false;
+				each_row = each_row && n == 1;
+				break;
+			default:
+				return false;
+		}
+	*certainty = each_row ? CCR_CERTAIN : CCR_UNSURE;
+	return true;
+}
+
+static void
+find_in_window_function(Finder *finder, WindowFunc *function, const CcrFrame *frame)
+{
+	ListCell   *lc;
+
+	(void) window_argument(function, 0, frame, &finder->certainty);
+	(void) find_walker((Node *) function->aggfilter, finder);
+	if (function->aggfilter)
+		finder->guard = also(finder->guard, function->aggfilter);
+	foreach(lc, function->args)
+		if (window_argument(function, foreach_current_index(lc), frame, &finder->certainty))
+			(void) find_walker(lfirst(lc), finder);
+}
+
+typedef struct Aggregates
+{
+	Finder		finder;
+	const CcrFrame *frame;
+} Aggregates;
 
 /* However conditional what an aggregate is used for, its arguments are evaluated. */
 static bool
 aggregates_walker(Node *node, void *context)
 {
-	Finder	   *finder = context;
-	List	   *args;
-	Expr	   *filter;
+	Aggregates *aggregates = context;
+	Finder		finder = aggregates->finder;
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, Aggref))
+	if (IsA(node, WindowFunc))
+		find_in_window_function(&finder, (WindowFunc *) node, aggregates->frame);
+	else if (IsA(node, Aggref))
 	{
-		args = ((Aggref *) node)->args;
-		filter = ((Aggref *) node)->aggfilter;
-	}
-	else if (IsA(node, WindowFunc))
-	{
-		args = ((WindowFunc *) node)->args;
-		filter = ((WindowFunc *) node)->aggfilter;
+		Aggref	   *aggref = (Aggref *) node;
+
+		(void) find_walker((Node *) aggref->aggfilter, &finder);
+		find_under(&finder, (Node *) aggref->args,
+				   aggref->aggfilter ? also(finder.guard, aggref->aggfilter) : finder.guard);
 	}
 	else
 		return expression_tree_walker(node, aggregates_walker, context);
-	(void) find_walker((Node *) filter, finder);
-	find_under(finder, (Node *) args, filter ? list_make1(filter) : NIL);
 	return false;
 }
 
 void
-ccr_calls_find_in_aggregates(CcrCalls *calls, Node *node)
+ccr_calls_find_in_aggregates(CcrCalls *calls, Node *node, const CcrFrame *frame)
 {
-	Finder		finder = {.calls = calls, .guard = NIL};
+	Aggregates	aggregates = {.frame = frame};
 
-	(void) aggregates_walker(node, &finder);
+	if (!ccr_holds_lookup(node))
+		return;
+	make_room(calls, node);
+	aggregates.finder = finder_for(calls, NIL);
+	(void) aggregates_walker(node, &aggregates);
 }
 
 void
 ccr_calls_find_in_quals(CcrCalls *calls, List *quals, List *guard)
 {
-	List	   *before = list_copy(guard);
+	Finder		finder;
 	ListCell   *lc;
 
+	if (!ccr_holds_lookup((Node *) quals))
+		return;
+	make_room(calls, (Node *) quals);
+	finder = finder_for(calls, guard);
 	foreach(lc, quals)
 	{
-		ccr_calls_find(calls, lfirst(lc), list_copy(before));
-		before = lappend(before, lfirst(lc));
+		(void) find_walker(lfirst(lc), &finder);
+		finder.guard = also(finder.guard, lfirst(lc));
+	}
+}
+
+/* As a hash value is computed: a key that is NULL makes an end of it. */
+void
+ccr_calls_find_in_hash_keys(CcrCalls *calls, List *keys)
+{
+	Finder		finder;
+	ListCell   *lc;
+
+	if (!ccr_holds_lookup((Node *) keys))
+		return;
+	make_room(calls, (Node *) keys);
+	finder = finder_for(calls, NIL);
+	foreach(lc, keys)
+	{
+		(void) find_walker(lfirst(lc), &finder);
+		finder.guard = also(finder.guard, null_test(lfirst(lc), IS_NOT_NULL));
 	}
 }
 
@@ -642,22 +987,4 @@ ccr_calls_member(const CcrCalls *calls, FuncExpr *expr)
 			return call;
 	}
 	return NULL;
-}
-
-/* ------------------------------------------------------------ wanted cells */
-
-#define CCR_CELL_TYPMOD		(-2)	/* no RelabelType but ours has it */
-
-Node *
-ccr_cell_wanted(FuncExpr *call)
-{
-	return (Node *) makeRelabelType((Expr *) call, BYTEAOID, CCR_CELL_TYPMOD, InvalidOid,
-									COERCE_IMPLICIT_CAST);
-}
-
-bool
-ccr_is_cell_wanted(Node *node)
-{
-	return IsA(node, RelabelType) &&
-		((RelabelType *) node)->resulttypmod == CCR_CELL_TYPMOD;
 }

@@ -120,17 +120,6 @@ create_state(CustomScan *node)
 	return (Node *) state;
 }
 
-/* As the executor does for the calls in expressions. */
-static void
-check_execute(Oid function)
-{
-	AclResult	aclresult = ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
-
-	if (aclresult != ACLCHECK_OK)
-		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
-	InvokeFunctionExecuteHook(function);
-}
-
 static bool
 uses_walker(Node *node, void *context)
 {
@@ -150,7 +139,8 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	Bitmapset  *columns = NULL;
 	ListCell   *lc;
 
-	check_execute(plan->function);
+	ccr_cell_check_execute(plan->function);
+	ccr_cell_maker_add(&call->maker, plan->function);
 	call->function = plan->function;
 	call->strict = func_strict(plan->function);
 	call->returns_set = get_func_retset(plan->function);
@@ -168,8 +158,11 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	call->guard = ExecInitQual(plan->guard, parent);
 	call->stage = -1;
 
+	call->unsure = plan->certainty != CCR_CERTAIN;
 	call->params = bms_union(ccr_params_of((Node *) plan->args),
 							 ccr_params_of((Node *) plan->guard));
+	if (plan->guard == NIL && !call->unsure)
+		call->sure_params = ccr_params_for_certain((Node *) plan->args);
 	(void) uses_walker((Node *) plan->args, &columns);
 	(void) uses_walker((Node *) plan->guard, &columns);
 	for (int i = 0; i < state->scan.ncalls; i++)
@@ -235,13 +228,17 @@ scan_of_row(PlanState *node)
 
 /* Errors, too, end with the memory of the query. */
 static void
-release_definitions(void *arg)
+release_calls(void *arg)
 {
 	CcrScan    *scan = arg;
 
 	for (int i = 0; i < scan->ncalls; i++)
+	{
 		if (scan->calls[i].definition)
 			ccr_definition_release(scan->calls[i].definition);
+		if (scan->calls[i].maker.serial)
+			ccr_cell_maker_remove(&scan->calls[i].maker);
+	}
 }
 
 /*
@@ -335,7 +332,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	scan->ncalls = list_length(calls);
 	scan->calls = palloc0(Max(scan->ncalls, 1) * sizeof(CcrScanCall));
 	scan->counts = palloc0(counts_size(scan));
-	state->release.func = release_definitions;
+	state->release.func = release_calls;
 	state->release.arg = scan;
 	MemoryContextRegisterResetCallback(estate->es_query_cxt, &state->release);
 	foreach(lc, calls)

@@ -236,13 +236,21 @@ ccr_fields_change_tree(Plan *plan, CcrChange change, void *context)
 }
 
 void
-ccr_fields_change_statement(PlannedStmt *stmt, CcrChange change, void *context)
+ccr_fields_change_main(PlannedStmt *stmt, CcrChange change, void *context)
 {
 	ListCell   *lc;
 
 	ccr_fields_change_tree(stmt->planTree, change, context);
-	foreach(lc, stmt->subplans)
-		ccr_fields_change_tree(lfirst(lc), change, context);
 	foreach(lc, CCR_PRUNE_INFOS(stmt))
 		change_prune_info(lfirst(lc), change, context);
+}
+
+void
+ccr_fields_change_statement(PlannedStmt *stmt, CcrChange change, void *context)
+{
+	ListCell   *lc;
+
+	ccr_fields_change_main(stmt, change, context);
+	foreach(lc, stmt->subplans)
+		ccr_fields_change_tree(lfirst(lc), change, context);
 }

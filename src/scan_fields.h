@@ -25,8 +25,13 @@ extern void ccr_fields_change_others(Plan *plan, CcrChange change, void *context
 typedef void (*CcrVisit) (Plan **child, void *context);
 extern void ccr_fields_children(Plan *plan, CcrVisit visit, void *context);
 
-/* Change the expressions of a whole tree, or of a statement's trees. */
+/*
+ * Change the expressions of a whole tree, of a statement but for its sub-plans,
+ * or of all that is in it.
+ */
 extern void ccr_fields_change_tree(Plan *plan, CcrChange change, void *context);
+extern void ccr_fields_change_main(PlannedStmt *stmt, CcrChange change,
+								   void *context);
 extern void ccr_fields_change_statement(PlannedStmt *stmt, CcrChange change,
 										void *context);
 

@@ -18,6 +18,7 @@
 #include "nodes/nodeFuncs.h"
 #include "scan_fields.h"
 #include "scan_hoist.h"
+#include "scan_inner.h"
 #include "scan_moves.h"
 
 /* Calls under way from the inner side to the outer side. */
@@ -25,7 +26,6 @@ typedef struct Hoist
 {
 	CcrPlanning *planning;
 	List	   *params;			/* NestLoopParam; the outer side's values */
-	int			subplan;		/* or of a sub-plan: its number */
 	Bitmapset  *passed;			/* their numbers */
 	Bitmapset  *known;			/* these, and those known to the outer side */
 	CcrCalls	inner;			/* as they stand there */
@@ -47,47 +47,13 @@ holds_row_values(Node *node, void *context)
 	return expression_tree_walker(node, holds_row_values, context);
 }
 
-/* Where a search is, in a plan. */
-typedef struct Search
-{
-	CcrCalls   *calls;
-	List	   *guard;			/* conditions for a node to be run at all */
-} Search;
-
-static Node *
-find_in_field(Node *node, void *context)
-{
-	Search	   *search = context;
-
-	ccr_calls_find(search->calls, node, search->guard);
-	return node;
-}
-
-static void
-find_in_plan(Plan **link, void *context)
-{
-	Plan	   *plan = *link;
-	Search		search = *(Search *) context;
-
-	if (IsA(plan, Result))
-		search.guard = list_concat_copy(search.guard,
-										(List *) ((Result *) plan)->resconstantqual);
-	ccr_fields_change_others(plan, find_in_field, &search);
-	ccr_calls_find_in_quals(search.calls, plan->qual, search.guard);
-	ccr_calls_find(search.calls, (Node *) plan->targetlist,
-				   list_concat_copy(search.guard, plan->qual));
-	ccr_fields_children(plan, find_in_plan, &search);
-}
-
 /* The calls in a plan whose arguments are parameters that are passed to it. */
 static void
-find_calls(Plan *plan, Hoist *hoist)
+find_calls(Plan *plan, Hoist *hoist, bool all)
 {
-	Search		search = {.calls = &hoist->inner};
-
 	hoist->inner.params = hoist->known;
 	hoist->inner.passed = hoist->passed;
-	find_in_plan(&plan, &search);
+	ccr_inner_find(&hoist->inner, plan, all);
 }
 
 /* --------------------------------------------------------------- replacing */
@@ -242,7 +208,9 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 	if (hoist.passed == NULL)
 		return;
 	hoist.known = bms_union(hoist.passed, loop->join.plan.extParam);
-	find_calls(loop->join.plan.righttree, &hoist);
+	find_calls(loop->join.plan.righttree, &hoist,
+			   !loop->join.inner_unique && loop->join.jointype != JOIN_SEMI &&
+			   loop->join.jointype != JOIN_ANTI);
 	if (hoist.inner.calls == NIL)
 		return;
 
@@ -253,6 +221,7 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 
 		call->call = (FuncExpr *) in_outer_terms((Node *) inner->call, &hoist);
 		call->guard = (List *) in_outer_terms((Node *) inner->guard, &hoist);
+		call->certainty = inner->certainty;
 		outer.calls = lappend(outer.calls, call);
 	}
 	if (!ccr_put_below(planning, &loop->join.plan.lefttree, &outer, reach))
@@ -346,7 +315,10 @@ ccr_lift_inner_quals(NestLoop *loop)
 	int			first = -1;
 	ListCell   *lc;
 
-	if (loop->join.jointype != JOIN_INNER || !is_table_scan(scan))
+	/* what the scan emits would be computed for rows that the filter removes */
+	if (loop->join.jointype != JOIN_INNER || !is_table_scan(scan) ||
+		!ccr_infallible((Node *) scan->targetlist) ||
+		ccr_holds_lookup((Node *) scan->targetlist))
 		return;
 	foreach(lc, scan->qual)
 		if (first < 0 && both_sides_walker(lfirst(lc), &lift))
@@ -365,29 +337,35 @@ ccr_lift_inner_quals(NestLoop *loop)
 
 /* --------------------------------------------------------------- sub-plans */
 
-/* Does any expression refer to the sub-plan?  If so, which parameters does it set? */
-typedef struct Reference
+/*
+ * All of a statement's sub-plans, by number.  Those within another one have
+ * the lower numbers; a tree is gone through once for all of them.
+ */
+typedef struct Subplans
 {
-	int			subplan;
-	SubPlan    *found;
-} Reference;
+	CcrPlanning *planning;
+	SubPlan   **references;		/* one to each; NULL: there is none */
+	Hoist	   *hoists;
+	int			first;			/* whose cells are being passed */
+	int			last;
+} Subplans;
 
 static bool
-reference_walker(Node *node, void *context)
+references_walker(Node *node, void *context)
 {
-	Reference  *reference = context;
+	Subplans   *subplans = context;
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, SubPlan) && ((SubPlan *) node)->plan_id == reference->subplan)
-		reference->found = (SubPlan *) node;
-	return expression_tree_walker(node, reference_walker, context);
+	if (IsA(node, SubPlan))
+		subplans->references[((SubPlan *) node)->plan_id] = (SubPlan *) node;
+	return expression_tree_walker(node, references_walker, context);
 }
 
 static Node *
-find_reference(Node *node, void *context)
+find_references(Node *node, void *context)
 {
-	(void) reference_walker(node, context);
+	(void) references_walker(node, context);
 	return node;
 }
 
@@ -414,111 +392,300 @@ arguments_for_params(Node *node, void *context)
 	return expression_tree_mutator(node, arguments_for_params, context);
 }
 
-/* What gets a cell for a call from where the guard holds, else NULL. */
-static Node *
-cell_if(FuncExpr *call, List *guard)
+static List *
+cells_passed(const Subplans *subplans, const SubPlan *subplan)
 {
-	Node	   *cell = ccr_cell_wanted(call);
-	CaseExpr   *choice = makeNode(CaseExpr);
-	CaseWhen   *when = makeNode(CaseWhen);
-
-	if (guard == NIL)
-		return cell;
-	when->expr = make_ands_explicit(guard);
-	when->result = (Expr *) cell;
-	when->location = -1;
-	choice->casetype = BYTEAOID;
-	choice->args = list_make1(when);
-	choice->defresult = (Expr *) makeNullConst(BYTEAOID, -1, InvalidOid);
-	choice->location = -1;
-	return (Node *) choice;
+	if (subplan->plan_id < subplans->first || subplan->plan_id > subplans->last)
+		return NIL;
+	return subplans->hoists[subplan->plan_id].inner.calls;
 }
 
-/* Have each reference to the sub-plan hand over the cells of the calls. */
-static Node *
-pass_to_subplan(Node *node, void *context)
+static bool
+passes_walker(Node *node, void *context)
 {
-	Hoist	   *hoist = context;
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan) && cells_passed(context, (SubPlan *) node) != NIL)
+		return true;
+	return expression_tree_walker(node, passes_walker, context);
+}
+
+/* Have each reference to a sub-plan hand over the cells of its calls. */
+static Node *
+pass_mutator(Node *node, void *context)
+{
 	SubPlan    *subplan;
 	SubPlan    *before;
+	List	   *calls;
 	ListCell   *lc;
 
 	if (node == NULL)
 		return NULL;
-	node = expression_tree_mutator(node, pass_to_subplan, context);
-	if (!IsA(node, SubPlan) || ((SubPlan *) node)->plan_id != hoist->subplan)
+	node = expression_tree_mutator(node, pass_mutator, context);
+	if (!IsA(node, SubPlan) || (calls = cells_passed(context, (SubPlan *) node)) == NIL)
 		return node;
 	subplan = (SubPlan *) node;
 	before = copyObject(subplan);
-	foreach(lc, hoist->inner.calls)
+
+	/* the mutator has copied the node, but not this list */
+	subplan->parParam = list_copy(subplan->parParam);
+	foreach(lc, calls)
 	{
 		CcrCall    *call = lfirst(lc);
 		Node	   *outer = arguments_for_params((Node *) call->call, before);
 		Node	   *guard = arguments_for_params((Node *) call->guard, before);
 
-		/* the mutator has copied the node, but not this list */
-		subplan->parParam = lappend_int(list_copy(subplan->parParam),
+		subplan->parParam = lappend_int(subplan->parParam,
 										castNode(Param, call->cell)->paramid);
-		subplan->args = lappend(subplan->args, cell_if((FuncExpr *) outer, (List *) guard));
+		subplan->args = lappend(subplan->args,
+								ccr_cell_wanted((FuncExpr *) outer, (List *) guard,
+												call->certainty));
 	}
 	return node;
 }
 
-static void
-hoist_from_subplan(CcrPlanning *planning, int number)
+static Node *
+pass_in_field(Node *node, void *context)
 {
+	return passes_walker(node, context) ? pass_mutator(node, context) : node;
+}
+
+static void
+pass_in_tree(Subplans *subplans, Plan *plan, int first, int last)
+{
+	subplans->first = first;
+	subplans->last = last;
+	ccr_fields_change_tree(plan, pass_in_field, subplans);
+}
+
+static void
+hoist_from_subplan(Subplans *subplans, int number)
+{
+	CcrPlanning *planning = subplans->planning;
 	ListCell   *cell = list_nth_cell(planning->stmt->subplans, number - 1);
-	Reference	reference = {.subplan = number};
-	Hoist		hoist = {.planning = planning, .subplan = number};
+	SubPlan    *reference = subplans->references[number];
+	Hoist	   *hoist = &subplans->hoists[number];
 	bool		any = false;
 	ListCell   *lc;
 
+	if (lfirst(cell) == NULL)
+		return;
 	ccr_fields_change_tree(lfirst(cell), find_lookup, &any);
-	if (!any)
+	pass_in_tree(subplans, lfirst(cell), 1, number - 1);
+	if (!any || reference == NULL || reference->parParam == NIL)
 		return;
-	ccr_fields_change_statement(planning->stmt, find_reference, &reference);
-	if (reference.found == NULL || reference.found->parParam == NIL)
-		return;
-	foreach(lc, reference.found->parParam)
-		hoist.passed = bms_add_member(hoist.passed, lfirst_int(lc));
-	hoist.known = hoist.passed;
-	find_calls(lfirst(cell), &hoist);
-	if (hoist.inner.calls == NIL)
-		return;
-
-	foreach(lc, hoist.inner.calls)
+	hoist->planning = planning;
+	foreach(lc, reference->parParam)
+		hoist->passed = bms_add_member(hoist->passed, lfirst_int(lc));
+	hoist->known = hoist->passed;
+	find_calls(lfirst(cell), hoist,
+			   reference->subLinkType == EXPR_SUBLINK ||
+			   reference->subLinkType == ARRAY_SUBLINK);
+	foreach(lc, hoist->inner.calls)
 	{
 		CcrCall    *call = lfirst(lc);
 		Param	   *param = new_param(planning);
 
 		call->cell = (Node *) param;
-		hoist.cells = bms_add_member(hoist.cells, param->paramid);
+		hoist->cells = bms_add_member(hoist->cells, param->paramid);
 	}
-	hoist.terms = ccr_cells_of(planning, &hoist.inner, 0);
-	replace_in_plan((Plan **) &lfirst(cell), &hoist);
-	ccr_fields_change_statement(planning->stmt, pass_to_subplan, &hoist);
+	if (hoist->inner.calls == NIL)
+		return;
+	hoist->terms = ccr_cells_of(planning, &hoist->inner, 0);
+	replace_in_plan((Plan **) &lfirst(cell), hoist);
+	planning->passed = list_concat(planning->passed, hoist->inner.calls);
 }
 
 void
 ccr_hoist_from_subplans(CcrPlanning *planning)
 {
-	for (int i = 1; i <= list_length(planning->stmt->subplans); i++)
-		if (list_nth(planning->stmt->subplans, i - 1))
-			hoist_from_subplan(planning, i);
+	PlannedStmt *stmt = planning->stmt;
+	int			n = list_length(stmt->subplans);
+	Subplans	subplans = {
+		.planning = planning,
+		.references = palloc0((n + 1) * sizeof(SubPlan *)),
+		.hoists = palloc0((n + 1) * sizeof(Hoist))
+	};
+
+	if (n == 0)
+		return;
+	ccr_fields_change_statement(stmt, find_references, &subplans);
+	for (int i = 1; i <= n; i++)
+		hoist_from_subplan(&subplans, i);
+	if (planning->passed == NIL)
+		return;
+	for (int i = 1; i <= n; i++)
+		pass_in_tree(&subplans, list_nth(stmt->subplans, i - 1), i, n);
+	subplans.first = 1;
+	subplans.last = n;
+	ccr_fields_change_main(stmt, pass_in_field, &subplans);
+}
+
+/* ------------------------------------------------------- cells without a node */
+
+/* What has become of the cells that sub-plans are to be passed. */
+typedef struct Finish
+{
+	const CcrPlanning *planning;
+	Bitmapset  *passed;			/* the parameters */
+	Bitmapset  *got;			/* those that some node has a cell for */
+} Finish;
+
+/* It may itself be what is passed to a sub-plan around. */
+static bool
+is_cell(const Finish *finish, Node *arg)
+{
+	int			param;
+
+	if (!IsA(arg, Param) || ((Param *) arg)->paramkind != PARAM_EXEC)
+		return !ccr_is_cell_wanted(arg);
+	param = ((Param *) arg)->paramid;
+	return !bms_is_member(param, finish->passed) || bms_is_member(param, finish->got);
+}
+
+static bool
+got_walker(Node *node, void *context)
+{
+	Finish	   *finish = context;
+	ListCell   *param;
+	ListCell   *arg;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan))
+		forboth(param, ((SubPlan *) node)->parParam, arg, ((SubPlan *) node)->args)
+			if (bms_is_member(lfirst_int(param), finish->passed) && is_cell(finish, lfirst(arg)))
+				finish->got = bms_add_member(finish->got, lfirst_int(param));
+	return expression_tree_walker(node, got_walker, context);
 }
 
 static Node *
-no_cell_mutator(Node *node, void *context)
+find_got(Node *node, void *context)
 {
-	if (node == NULL)
-		return NULL;
-	if (ccr_is_cell_wanted(node))
-		return (Node *) makeNullConst(BYTEAOID, -1, InvalidOid);
-	return expression_tree_mutator(node, no_cell_mutator, context);
+	(void) got_walker(node, context);
+	return node;
 }
 
+/* The call that reads a cell which nobody has, else NULL. */
+static FuncExpr *
+call_without_cell(const Finish *finish, FuncExpr *read)
+{
+	const CcrReaders *readers = &finish->planning->readers;
+	ListCell   *lc;
+
+	if ((read->funcid != readers->value && read->funcid != readers->rows &&
+		 read->funcid != readers->field) || !IsA(linitial(read->args), Param))
+		return NULL;
+	foreach(lc, finish->planning->passed)
+	{
+		CcrCall    *call = lfirst(lc);
+		int			param = ((Param *) call->cell)->paramid;
+
+		if (((Param *) linitial(read->args))->paramid == param)
+			return bms_is_member(param, finish->got) ? NULL : copyObject(call->call);
+	}
+	return NULL;
+}
+
+static Node *
+put_call_back(const Finish *finish, FuncExpr *read)
+{
+	FuncExpr   *call = call_without_cell(finish, read);
+	FieldSelect *select;
+
+	if (call == NULL || read->funcid != finish->planning->readers.field)
+		return (Node *) call;
+	select = makeNode(FieldSelect);
+	select->arg = (Expr *) call;
+	select->fieldnum = DatumGetInt32(lthird_node(Const, read->args)->constvalue);
+	select->resulttype = read->funcresulttype;
+	select->resulttypmod = -1;
+	select->resultcollid = read->funccollid;
+	return (Node *) select;
+}
+
+/* Not even NULL is passed where no reference has a cell. */
+static void
+drop_arguments(const Finish *finish, SubPlan *subplan)
+{
+	List	   *params = NIL;
+	List	   *args = NIL;
+	ListCell   *param;
+	ListCell   *arg;
+
+	forboth(param, subplan->parParam, arg, subplan->args)
+	{
+		if (!is_cell(finish, lfirst(arg)))
+		{
+			if (!bms_is_member(lfirst_int(param), finish->got))
+				continue;
+			lfirst(arg) = makeNullConst(BYTEAOID, -1, InvalidOid);
+		}
+		params = lappend_int(params, lfirst_int(param));
+		args = lappend(args, lfirst(arg));
+	}
+	subplan->parParam = params;
+	subplan->args = args;
+}
+
+static Node *
+finish_mutator(Node *node, void *context)
+{
+	const Finish *finish = context;
+	Node	   *call;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, FuncExpr) && (call = put_call_back(finish, (FuncExpr *) node)) != NULL)
+		return call;
+	node = expression_tree_mutator(node, finish_mutator, context);
+	if (IsA(node, SubPlan))
+		drop_arguments(finish, (SubPlan *) node);
+	return node;
+}
+
+static bool
+without_cell_walker(Node *node, void *context)
+{
+	ListCell   *lc;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && call_without_cell(context, (FuncExpr *) node) != NULL)
+		return true;
+	if (IsA(node, SubPlan))
+		foreach(lc, ((SubPlan *) node)->args)
+			if (!is_cell(context, lfirst(lc)))
+				return true;
+	return expression_tree_walker(node, without_cell_walker, context);
+}
+
+static Node *
+finish_field(Node *node, void *context)
+{
+	return without_cell_walker(node, context) ? finish_mutator(node, context) : node;
+}
+
+/*
+ * A call for which no cell has come about is made as it stood there, so that
+ * the executor sees it and asks for the right to make it.
+ */
 void
 ccr_hoist_finish(CcrPlanning *planning)
 {
-	ccr_fields_change_statement(planning->stmt, no_cell_mutator, NULL);
+	Finish		finish = {.planning = planning};
+	int			before;
+	ListCell   *lc;
+
+	if (planning->passed == NIL)
+		return;
+	foreach(lc, planning->passed)
+		finish.passed = bms_add_member(finish.passed,
+									   castNode(Param, ((CcrCall *) lfirst(lc))->cell)->paramid);
+	do
+	{
+		before = bms_num_members(finish.got);
+		ccr_fields_change_statement(planning->stmt, find_got, &finish);
+	} while (bms_num_members(finish.got) > before);
+	ccr_fields_change_statement(planning->stmt, finish_field, &finish);
 }

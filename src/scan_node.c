@@ -6,7 +6,7 @@
  * custom_exprs holds, for each call, a list of its arguments and one of its
  * guard, and at the end the two expressions of a limit.  custom_private holds
  * the number of the child's columns, what else is known of the rows that will
- * be asked for, and the OIDs of the lookups.
+ * be asked for, the OIDs of the lookups, and how sure their calls are.
  *
  *-------------------------------------------------------------------------
  */
@@ -75,6 +75,7 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	CustomScan *node = makeNode(CustomScan);
 	Plan	   *plan = &node->scan.plan;
 	List	   *functions = NIL;
+	List	   *certainties = NIL;
 	Bitmapset  *params;
 	ListCell   *lc;
 
@@ -86,11 +87,12 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 
 		node->custom_exprs = lappend(node->custom_exprs, list_make2(args, guard));
 		functions = lappend_oid(functions, call->call->funcid);
+		certainties = lappend_int(certainties, call->certainty);
 	}
 	node->custom_exprs = lappend(node->custom_exprs,
 								 list_make2(copyObject(reach->count), copyObject(reach->offset)));
-	node->custom_private = list_make3(makeInteger(list_length(child->targetlist)),
-									  makeInteger(reach_flags(reach)), functions);
+	node->custom_private = list_make4(makeInteger(list_length(child->targetlist)),
+									  makeInteger(reach_flags(reach)), functions, certainties);
 	if (planning->keeps_rows)
 		node->flags |= CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
 	node->custom_scan_tlist = scan_tuple(child, calls, shown);
@@ -144,6 +146,7 @@ ccr_node_calls(CustomScan *node)
 		call->function = lfirst_oid(lc);
 		call->args = linitial(exprs);
 		call->guard = lsecond(exprs);
+		call->certainty = list_nth_int(lfourth(node->custom_private), n);
 		call->shown = tle->expr;
 		calls = lappend(calls, call);
 	}

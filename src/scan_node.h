@@ -52,6 +52,8 @@ typedef struct CcrPlanning
 	List	   *init_plans;		/* SubPlan, all of the statement's */
 	List	   *refusals;		/* CcrRefusal */
 	CcrReaders	readers;
+	List	   *passed;			/* CcrCall; sub-plans read their cells from
+								 * parameters */
 } CcrPlanning;
 
 /*
@@ -76,6 +78,7 @@ typedef struct CcrNodeCall
 	Oid			function;
 	List	   *args;			/* in terms of the scan tuple */
 	List	   *guard;
+	CcrCertainty certainty;
 	Expr	   *shown;			/* for EXPLAIN */
 } CcrNodeCall;
 

@@ -154,15 +154,37 @@ above(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 
 /* ------------------------------------------------------------ below a node */
 
+/* Does each row take part in the aggregates of some row's frame? */
+static CcrFrame
+frame_of(Plan *plan)
+{
+	CcrFrame	frame = {true, false};
+
+	if (IsA(plan, WindowAgg))
+	{
+		WindowAgg  *window = (WindowAgg *) plan;
+		int			options = window->frameOptions;
+
+		frame.covers_all = (options & FRAMEOPTION_EXCLUSION) == 0 &&
+			(options & (FRAMEOPTION_START_UNBOUNDED_PRECEDING | FRAMEOPTION_START_CURRENT_ROW |
+						FRAMEOPTION_START_OFFSET_PRECEDING)) != 0 &&
+			(options & (FRAMEOPTION_END_UNBOUNDED_FOLLOWING | FRAMEOPTION_END_CURRENT_ROW |
+						FRAMEOPTION_END_OFFSET_FOLLOWING)) != 0;
+		frame.ends_early = window->runCondition != NIL;
+	}
+	return frame;
+}
+
 /* The arguments of aggregates and window functions. */
 static void
 below_aggregates(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 {
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+	CcrFrame	frame = frame_of(plan);
 
-	ccr_calls_find_in_aggregates(&calls, (Node *) plan->targetlist);
-	ccr_calls_find_in_aggregates(&calls, (Node *) plan->qual);
+	ccr_calls_find_in_aggregates(&calls, (Node *) plan->targetlist, &frame);
+	ccr_calls_find_in_aggregates(&calls, (Node *) plan->qual, &frame);
 	if (calls.calls == NIL ||
 		!ccr_put_below(planning, &plan->lefttree, &calls, reach))
 		return;
@@ -190,12 +212,13 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 
 /*
  * What an outer join or semijoin is conditional on cannot be moved above it,
- * but what depends on the outer side alone can be looked up there.
+ * but what depends on the outer side alone can be looked up there, although
+ * there may be no inner row to ask it for.
  */
 static void
 below_condition(CcrPlanning *planning, Join *join)
 {
-	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrCalls	calls = {.varno = OUTER_VAR, .certainty = CCR_UNSURE};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
 	if (join->jointype == JOIN_INNER)
@@ -213,7 +236,7 @@ below_outer_keys(CcrPlanning *planning, HashJoin *join)
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
-	ccr_calls_find(&calls, (Node *) join->hashkeys, NIL);
+	ccr_calls_find_in_hash_keys(&calls, join->hashkeys);
 	if (calls.calls == NIL ||
 		!ccr_put_below(planning, &join->join.plan.lefttree, &calls, &reach_unknown))
 		return;
@@ -233,7 +256,7 @@ below_inner_keys(CcrPlanning *planning, HashJoin *join)
 	CcrTerms	to_inner = {.from_varno = OUTER_VAR, .to_varno = INNER_VAR};
 	ListCell   *lc;
 
-	ccr_calls_find(&calls, (Node *) hash->hashkeys, NIL);
+	ccr_calls_find_in_hash_keys(&calls, hash->hashkeys);
 	if (calls.calls == NIL ||
 		!ccr_put_below(planning, &hash->plan.lefttree, &calls, &reach))
 		return;

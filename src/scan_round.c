@@ -13,7 +13,6 @@
 #include "access/xact.h"
 #include "barrier.h"
 #include "catalog/pg_proc.h"
-#include "cell.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "executor/nodeSubplan.h"
@@ -54,6 +53,7 @@ ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 	bool		placed = has_places(scan);
 	bool		more = true;
 
+	round->first = scan->nrows;
 	round->rows = palloc(n * sizeof(MinimalTuple));
 	if (placed)
 		round->tids = palloc(n * sizeof(ItemPointerData));
@@ -78,29 +78,31 @@ ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 		}
 		bytes += tuple->t_len;
 		round->rows[round->nrows++] = tuple;
+		scan->nrows++;
 	}
 	return more;
 }
 
 /* -------------------------------------------------------------------- rows */
 
-/* What is known of a call, or NULL if it has to be made plainly. */
+/* What is known of a call. */
 static Datum
-known_cell(const CcrScan *scan, const CcrLooked *looked, bool *isnull)
+known_cell(const CcrScan *scan, const CcrScanCall *call, const CcrLooked *looked,
+		   uint64 row)
 {
-	*isnull = false;
 	if (looked->answered)
 	{
 		const CcrEntry *entry = looked->answered->failure == CCR_FAILURE_NONE ?
 			looked->answered->entries[looked->item] : NULL;
 
 		if (entry && entry->kind == CCR_ENTRY_ROWS)
-			return ccr_cell_make(looked->answered, looked->item, &scan->caller);
+			return ccr_cell_make(&call->maker, &scan->caller, looked->answered, looked->item);
 	}
 	else if (looked->item == CCR_NO_CALL)
-		return ccr_cell_make_no_call(&scan->caller);
-	*isnull = true;
-	return (Datum) 0;
+		return ccr_cell_make_empty(&call->maker, &scan->caller, CCR_CELL_NO_CALL, row);
+	else if (looked->item == CCR_NOT_READY)
+		return ccr_cell_make_empty(&call->maker, &scan->caller, CCR_CELL_UNASKED, row);
+	return ccr_cell_make_empty(&call->maker, &scan->caller, CCR_CELL_CALL, row);
 }
 
 /* Put a row and what is known of its calls into the scan slot. */
@@ -117,11 +119,12 @@ load_row(CcrScan *scan, CcrRound *round, int row)
 	memcpy(slot->tts_isnull, scan->held->tts_isnull, n * sizeof(bool));
 	for (int i = 0; i < scan->ncalls; i++)
 	{
-		if (round->asked[i].looked)
-			slot->tts_values[n + i] = known_cell(scan, &round->asked[i].looked[row],
-												 &slot->tts_isnull[n + i]);
-		else
-			slot->tts_isnull[n + i] = true;
+		CcrLooked  *looked = round->asked[i].looked;
+
+		slot->tts_isnull[n + i] = looked == NULL;
+		if (looked)
+			slot->tts_values[n + i] = known_cell(scan, &scan->calls[i], &looked[row],
+												 round->first + row);
 	}
 	return ExecStoreVirtualTuple(slot);
 }
@@ -159,9 +162,28 @@ has_what_it_uses(CcrScan *scan, CcrRound *round, const CcrScanCall *call, int ro
 		looked = &round->asked[i].looked[row];
 		if (looked->answered ?
 			!ccr_cell_is_good(looked->answered, looked->item, scan->calls[i].returns_set) :
-			looked->item == CCR_NOT_YET || looked->item == CCR_FAILED)
+			looked->item == CCR_NOT_YET || looked->item == CCR_FAILED ||
+			looked->item == CCR_NOT_READY)
 			return false;
 	}
+	return true;
+}
+
+/*
+ * Can a call be asked for?  A plan that SQL runs at need (an init plan) is not
+ * run ahead, unless SQL is bound to need it for the row at hand.
+ */
+static bool
+is_ready(const CcrScan *scan, const CcrScanCall *call)
+{
+	ParamExecData *values = scan->node->ps.state->es_param_exec_vals;
+	int			i = -1;
+
+	if (call->unsure && !call->maker.needed)
+		return false;
+	while ((i = bms_next_member(call->params, i)) >= 0)
+		if (values[i].execPlan)
+			return false;
 	return true;
 }
 
@@ -322,8 +344,6 @@ try_to_ask(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 
-	/* plans that are run at need would be of the subtransaction, and end with it */
-	ExecSetParamPlanMulti(call->params, scan->node->ps.ps_ExprContext);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -362,9 +382,20 @@ ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
 	CcrAsked *asked)
 {
 	CcrScanCall *call = &scan->calls[n];
-	MemoryContext scratch = AllocSetContextCreate(round->context, "concresce arguments",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(scratch);
+	MemoryContext scratch;
+	MemoryContext old;
+
+	/* not in a subtransaction: what such a plan holds would end with that */
+	ExecSetParamPlanMulti(call->sure_params, scan->node->ps.ps_ExprContext);
+	if (!is_ready(scan, call))
+	{
+		for (int row = first; row <= last; row++)
+			asked->looked[row] = (CcrLooked) {NULL, CCR_NOT_READY};
+		return;
+	}
+	scratch = AllocSetContextCreate(round->context, "concresce arguments",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(scratch);
 
 	/* there are no subtransactions in parallel mode: errors come early there */
 	if (IsInParallelMode())
@@ -470,9 +501,10 @@ failed(const CcrLooked *looked)
 }
 
 static bool
-missing(const CcrLooked *looked)
+missing(const CcrScan *scan, const CcrScanCall *call, const CcrLooked *looked)
 {
-	return failed(looked) || looked->item == CCR_NOT_YET;
+	return failed(looked) || looked->item == CCR_NOT_YET ||
+		(looked->item == CCR_NOT_READY && is_ready(scan, call));
 }
 
 /* Ask for rows that are missing, and wait. */
@@ -506,7 +538,8 @@ ask_again(CcrScan *scan, CcrRound *round, int n, int row)
 	int			most = grows ? Max(call->attempt, 1) : round->nrows;
 	int			last = row;
 
-	while (last + 1 < round->nrows && last - row + 1 < most && missing(&looked[last + 1]))
+	while (last + 1 < round->nrows && last - row + 1 < most &&
+		   missing(scan, call, &looked[last + 1]))
 		last++;
 	if (grows)
 		call->attempt = Min(most * 2, scan->max_size);
@@ -525,7 +558,7 @@ ccr_round_emit(CcrScan *scan, CcrRound *round, int row)
 	TupleTableSlot *slot;
 
 	for (int i = 0; i < scan->ncalls; i++)
-		if (missing(&round->asked[i].looked[row]))
+		if (missing(scan, &scan->calls[i], &round->asked[i].looked[row]))
 			ask_again(scan, round, i, row);
 	slot = load_row(scan, round, row);
 	if (round->tids)

@@ -15,6 +15,7 @@
 #define CCR_SCAN_ROUND_H
 
 #include "caller.h"
+#include "cell.h"
 #include "lookup.h"
 #include "nodes/execnodes.h"
 
@@ -31,6 +32,9 @@ typedef struct CcrScanCall
 	ExprState  *guard;			/* NULL: none */
 	int			stage;
 	Bitmapset  *params;			/* PARAM_EXEC parameters that they refer to */
+	Bitmapset  *sure_params;	/* of them, those that SQL needs for any row */
+	bool		unsure;			/* it is asked for once it was needed */
+	CcrCellMaker maker;
 	Bitmapset  *uses;			/* indexes of the calls that they read */
 	int			attempt;		/* rows to ask for again when one fails; 0 or
 								 * 1: it is called plainly */
@@ -62,6 +66,7 @@ typedef struct CcrScan
 	int			max_size;		/* rows in a round, at most */
 	int			max_bytes;
 	TupleTableSlot *held;		/* for the row of a round */
+	uint64		nrows;			/* read so far */
 	ScanState  *scanned;		/* whose rows the child emits; NULL: no table's */
 	CcrScanCounts *counts;
 	CcrCaller	caller;			/* for whom rounds are under way */
@@ -78,6 +83,8 @@ typedef struct CcrLooked
 #define CCR_NO_CALL		(-2)	/* STRICT and an argument is NULL */
 #define CCR_NOT_YET		(-3)	/* the request was full */
 #define CCR_FAILED		(-4)	/* an error came before it could be asked for */
+#define CCR_NOT_READY	(-5)	/* it was not needed before, or a plan that it
+								 * needs has not been run */
 
 /* Requests under way, of one call. */
 typedef struct CcrAsked
@@ -92,6 +99,7 @@ typedef struct CcrRound
 	MemoryContext context;
 	int			nrows;
 	int			next;			/* row to be emitted */
+	uint64		first;			/* rows of the node's that came before */
 	MinimalTuple *rows;
 	ItemPointerData *tids;		/* NULL: no cursor needs them */
 	Oid			tableoid;

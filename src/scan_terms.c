@@ -195,7 +195,7 @@ terms_mutator(Node *node, void *context)
 		CcrCall    *call;
 
 		if (ccr_is_cell_wanted(node) &&
-			(call = called(terms, ((RelabelType *) node)->arg)) != NULL)
+			(call = called(terms, (Expr *) ccr_call_of_wanted(node))) != NULL)
 			return cell_of(terms, call);
 		if (returns_record(node))
 			return expression_tree_mutator(node, terms_mutator, context);
