@@ -54,6 +54,7 @@ struct CcrArguments
 	int			nwanted;
 	Wanted	   *wanted;
 	bool		expressions;	/* are there any? */
+	bool		records;		/* is any argument that comes one? */
 };
 
 /*
@@ -317,7 +318,10 @@ ccr_arguments_plan(FunctionCallInfo fcinfo, int first,
 	plan->ngiven = PG_NARGS() - first;
 	plan->given = palloc(Max(plan->ngiven, 1) * sizeof(Given));
 	for (int i = 0; i < plan->ngiven; i++)
+	{
 		see_given(&plan->given[i], fcinfo, first + i);
+		plan->records |= plan->given[i].type == RECORDOID;
+	}
 	plan->wanted = palloc0(Max(definition->nargs, 1) * sizeof(Wanted));
 	foreach(lc, wanted_nodes(plan, fcinfo, definition))
 	{
@@ -333,6 +337,11 @@ ccr_arguments_plan(FunctionCallInfo fcinfo, int first,
 bool
 ccr_arguments_fit(const CcrArguments *plan, FunctionCallInfo fcinfo)
 {
+	const Site *site = fcinfo->flinfo->fn_extra;
+
+	/* at one place types stay the same */
+	if (site && site->serial == plan->serial && !plan->records)
+		return true;
 	if (plan->ngiven != PG_NARGS() - plan->first ||
 		plan->variadic != get_fn_expr_variadic(fcinfo->flinfo))
 		return false;
