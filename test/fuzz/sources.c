@@ -41,6 +41,7 @@ example(StringInfo buf)
 		.nargs = 2,
 		.arg_elements = types,
 		.arg_arrays = arrays,
+		.key_types = types,
 		.ncolumns = 2,
 		.column_types = types,
 		.column_binary = binary,
