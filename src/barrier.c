@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -119,19 +118,6 @@ ccr_barrier_holds(Node *expr, char volatility)
 	return false;
 }
 
-/* A setting that is made anew is another string, whatever it says. */
-bool
-ccr_barrier_path_is_open(void)
-{
-	CcrBarrier *barrier = current_barrier();
-
-	if (barrier == NULL)
-		return false;
-	while (outer_barrier(barrier))
-		barrier = outer_barrier(barrier);
-	return barrier->search_path == namespace_search_path;
-}
-
 /*
  * The planner has done with these conditions, and the executor does not look at
  * them.
@@ -162,7 +148,6 @@ ccr_barrier_begin(CcrBarrier *barrier, CcrBarrierState state)
 {
 	barrier->outer = innermost;
 	barrier->context = error_context_stack;
-	barrier->search_path = namespace_search_path;
 	barrier->trigger_depth = trigger_depth();
 	barrier->state = state;
 	barrier->passed = false;

@@ -10,7 +10,8 @@
  * So in a statement that has such a condition the session's settings count for
  * its own calls only, which barrier_plan.c has marked; all others, that are made
  * by functions, are made as with another role's rights, and by no search_path
- * but what a function on the way has set.  Triggers keep nothing back.
+ * but the lookup's own: who has set the one in force cannot be told.  Triggers
+ * keep nothing back.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,9 +25,6 @@
  * which the session's settings do not count?  volatility: of the lookup.
  */
 extern bool ccr_barrier_holds(Node *expr, char volatility);
-
-/* Where that is so: is the search_path in force the session's? */
-extern bool ccr_barrier_path_is_open(void);
 
 /* The statement's own calls, in a statement that keeps rows back. */
 extern void ccr_barrier_mark_call(Node *expr);
@@ -49,7 +47,6 @@ typedef struct CcrBarrier
 {
 	struct CcrBarrier *outer;
 	struct ErrorContextCallback *context;	/* what has been entered before it */
-	const char *search_path;
 	int			trigger_depth;
 	CcrBarrierState state;
 	bool		passed;			/* DOUBTED: by a call that it would have barred */

@@ -69,11 +69,15 @@ ccr_route_server(const CcrDefinition *definition)
 	return definition->clauses.server ? definition->clauses.server : ccr_server_name;
 }
 
-/* In this database, the names in the body belong to whoever sets the search_path. */
+/*
+ * In this database, the names in the body belong to whoever sets the
+ * search_path.  That may be the session even below a function that sets its
+ * own, so only what the lookup itself says is relied on.
+ */
 static void
 check_path(const CcrDefinition *definition)
 {
-	if (!definition->clauses.sets_path && ccr_barrier_path_is_open())
+	if (!definition->clauses.sets_path)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("lookup %s must set \"search_path\" itself", definition->name),

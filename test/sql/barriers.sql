@@ -150,6 +150,32 @@ INSERT INTO checked VALUES (3);
 INSERT INTO checked VALUES (1);
 ALTER FUNCTION twice RESET concresce.server;
 
+-- a search_path that somebody has set on the way is not the lookup's own
+RESET concresce.server;
+CREATE FUNCTION here(n int) RETURNS bool LANGUAGE concresce STABLE SET concresce.server = ''
+AS 'SELECT EXISTS (SELECT FROM known WHERE id = n)';
+CREATE FUNCTION here_within(n int) RETURNS bool LANGUAGE plpgsql STABLE AS 'BEGIN RETURN here(n); END';
+DROP POLICY p ON docs;
+CREATE POLICY p ON docs USING (here_within(id));
+CREATE SCHEMA theft AUTHORIZATION regress_ccr_reader;
+SET ROLE regress_ccr_reader;
+CREATE TABLE theft.known AS SELECT generate_series(1, 3) AS id;
+CREATE VIEW theft.screen WITH (security_barrier) AS SELECT id FROM theft.known;
+CREATE FUNCTION theft.all_docs() RETURNS bigint LANGUAGE plpgsql SET search_path = theft, public
+AS 'BEGIN RETURN (SELECT count(*) FROM docs); END';
+SET search_path = public;
+WITH a AS MATERIALIZED (SELECT set_config('search_path', 'theft, public', false) AS s)
+SELECT d.* FROM a, LATERAL (SELECT * FROM docs WHERE s IS NOT NULL OFFSET 0) d;
+SELECT theft.all_docs();
+SELECT theft.all_docs() FROM theft.screen;
+RESET search_path;
+RESET ROLE;
+DROP SCHEMA theft CASCADE;
+DROP POLICY p ON docs;
+CREATE POLICY p ON docs USING (knows(id));
+DROP FUNCTION here, here_within;
+SET concresce.server = 'far';
+
 -- parallel workers: what is pinned, and nothing else
 ALTER FUNCTION knows PARALLEL SAFE;
 ALTER FUNCTION twice PARALLEL SAFE;
