@@ -5,6 +5,7 @@
  *
  * A batch goes through these steps, each an operation of its carrier:
  *
+ *	CLEAN		where the carrier's session has served lookups of another owner
  *	DESCRIBE	once for a source: the columns that come back decide on the
  *				shape, hence on the query to run and the format to ask for
  *	PREPARE		once for a source and connection
@@ -22,12 +23,14 @@
 #include "access/transam.h"
 #include "alike.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "discard.h"
 #include "equality.h"
 #include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
 #include "reader.h"
 #include "settings.h"
+#include "textform.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -107,6 +110,22 @@ with_context(CcrBatch *batch, const CcrError *error)
 							 error->context ? "\n" : "",
 							 source->function_name, where(source), batch->n);
 	MemoryContextSwitchTo(old);
+	return copy;
+}
+
+/* What is not VOLATILE runs in a read-only transaction, which it may not know. */
+static const CcrError *
+with_hint(CcrBatch *batch, const CcrError *error)
+{
+	CcrError   *copy;
+
+	if (error->sqlstate != ERRCODE_READ_ONLY_SQL_TRANSACTION ||
+		!batch->queue->source->resend)
+		return error;
+	copy = batch_error(batch, error->sqlstate, error->message, error->detail,
+					   "A lookup that writes, or locks rows, must be declared VOLATILE.");
+	copy->context = error->context;
+	copy->author = CCR_HINT_OURS;
 	return copy;
 }
 
@@ -318,14 +337,49 @@ variant_sql(CcrBatch *batch, int variant)
 	return sql;
 }
 
+/*
+ * Not where bodies of other owners run in the same sessions, as one of them may
+ * have put another statement under the name.
+ */
+static bool
+may_be_prepared(CcrBatch *batch)
+{
+	const CcrQueue *queue = batch->queue;
+
+	return queue->source->prepare && !queue->unprepared &&
+		!(queue->mixed && batch->carrier->ops->pooled(batch->carrier));
+}
+
+/* What decides how values are written and read, if some travel as text. */
+static const char *
+needed_settings(CcrBatch *batch)
+{
+	const CcrSource *source = batch->queue->source;
+
+	return source->text_args || batch->queue->shape.styled ? source->text_settings : NULL;
+}
+
+static void
+name_settings(CcrBatch *batch, bool prepare, char *name)
+{
+	const char *settings = needed_settings(batch);
+
+	if (prepare && settings)
+		snprintf(name, NAMEDATALEN, "ccr_%s_set_%08x", batch->nonce,
+				 hash_bytes((const unsigned char *) settings, strlen(settings)));
+	else
+		name[0] = '\0';
+}
+
 static void
 next_step(CcrBatch *batch)
 {
 	CcrQueue   *queue = batch->queue;
 	const CcrCarrierOps *ops = batch->carrier->ops;
-	bool		prepare = queue->source->prepare && !queue->unprepared;
+	bool		prepare = may_be_prepared(batch);
 	int			variant = choose_variant(batch);
 	char		statement[NAMEDATALEN];
+	char		settings_statement[NAMEDATALEN];
 	CcrQuery	query = {0};
 
 	if (prepare)
@@ -333,18 +387,23 @@ next_step(CcrBatch *batch)
 				 batch->nonce, queue->serial, queue->revision, variant);
 	else
 		statement[0] = '\0';
+	name_settings(batch, prepare, settings_statement);
 
 	query.source = queue->source;
 	query.party = party_of(batch);
 	query.statement = statement;
 	query.sql = variant_sql(batch, variant);
 	query.params = &batch->params;
+	query.settings = needed_settings(batch);
+	query.settings_statement = settings_statement;
 	if (!queue->shape.known)
 	{
 		batch->asked_shape = true;
 		ops->prepare(batch->carrier, &query, true);
 	}
-	else if (prepare && !ops->knows(batch->carrier, statement))
+	else if (prepare &&
+			 (!ops->knows(batch->carrier, statement) ||
+			  (query.settings && !ops->knows(batch->carrier, settings_statement))))
 		ops->prepare(batch->carrier, &query, false);
 	else
 	{
@@ -415,7 +474,8 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 void
 ccr_batch_start(CcrBatch *batch)
 {
-	next_step(batch);
+	if (!batch->carrier->ops->adopt(batch->carrier, batch->queue->source->owner))
+		next_step(batch);
 }
 
 /* ------------------------------------------------------------------- shape */
@@ -440,6 +500,24 @@ all_binary(const CcrSource *source, const CcrRow *row, int first, int n)
 			row->types[first + i] != source->column_types[i])
 			return false;
 	return true;
+}
+
+/*
+ * Does the text of some column depend on settings?  What is no built-in type is
+ * taken for an enum if that is what is expected: another would be no label.
+ */
+static bool
+any_styled(const CcrSource *source, const CcrRow *row)
+{
+	for (int i = 0; i < source->ncolumns; i++)
+	{
+		Oid			type = row->types[row->n - source->ncolumns + i];
+
+		if (!ccr_text_is_plain(type) &&
+			!(source->column_enum[i] && type >= FirstNormalObjectId))
+			return true;
+	}
+	return false;
 }
 
 static const CcrError *
@@ -561,6 +639,7 @@ ccr_batch_described(CcrBatch *batch, const CcrRow *row)
 		batch->error = wrong_shape(batch, got - lead);
 		return;
 	}
+	shape->styled = !shape->binary && (shape->whole || any_styled(source, row));
 	shape->known = true;
 }
 
@@ -1033,7 +1112,7 @@ ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 	else if (batch->error)
 		fail(batch, batch->error);
 	else if (error)
-		ended_badly(batch, error);
+		ended_badly(batch, with_hint(batch, error));
 	else
 	{
 		batch->queue->stubborn = false;

@@ -32,6 +32,7 @@ typedef enum CcrCarrierState
 typedef enum CcrOp
 {
 	CCR_OP_NONE,
+	CCR_OP_CLEAN,				/* see adopt() */
 	CCR_OP_PREPARE,				/* a named statement */
 	CCR_OP_DESCRIBE,			/* the same, or the unnamed one, and describe */
 	CCR_OP_EXECUTE
@@ -49,7 +50,7 @@ typedef struct CcrRow
 /* What the owner is told; it may start the next thing from within. */
 typedef struct CcrCarrierCalls
 {
-	/* connected, or done with what a cancel ended */
+	/* connected, or IDLE again after a cancel or after done() */
 	void		(*ready) (void *owner);
 
 	/* the description that CCR_OP_DESCRIBE asked for */
@@ -58,7 +59,11 @@ typedef struct CcrCarrierCalls
 	/* one row; false: don't hand over more of them */
 	bool		(*row) (void *owner, const CcrRow *row);
 
-	/* the end of what was to be done; error is NULL if it went well */
+	/*
+	 * The end of what was to be done; error is NULL if it went well.  After
+	 * EXECUTE, it may still be BUSY with leaving the far session as it was
+	 * found: then ready() follows.
+	 */
 	void		(*done) (void *owner, CcrOp op, const CcrError *error);
 
 	/*
@@ -69,17 +74,6 @@ typedef struct CcrCarrierCalls
 } CcrCarrierCalls;
 
 typedef struct CcrCarrier CcrCarrier;
-
-/* What is to be done; of no use any more once it was started. */
-typedef struct CcrQuery
-{
-	const CcrSource *source;	/* whose query it is */
-	CcrParty	party;			/* who waits for it */
-	const char *statement;		/* name, or "" */
-	const char *sql;
-	const CcrParams *params;
-	bool		binary;			/* results; EXECUTE only */
-} CcrQuery;
 
 /* A descriptor to wait for, with the events wanted. */
 typedef struct CcrWatch
@@ -92,6 +86,13 @@ typedef struct CcrCarrierOps
 {
 	CcrCarrierState (*state) (const CcrCarrier *carrier);
 
+	/*
+	 * What an idle one does next is for a lookup of this owner.  True: bodies
+	 * of another may have left something in its session, statements under our
+	 * names included, which CCR_OP_CLEAN is about to end.
+	 */
+	bool		(*adopt) (CcrCarrier *carrier, Oid owner);
+
 	/* Start something on an idle one.  sql is executed if statement is "". */
 	void		(*prepare) (CcrCarrier *carrier, const CcrQuery *query, bool describe);
 	void		(*execute) (CcrCarrier *carrier, const CcrQuery *query);
@@ -103,6 +104,9 @@ typedef struct CcrCarrierOps
 	/* Close it; dead() is called with the error unless it is NULL. */
 	void		(*close) (CcrCarrier *carrier, const CcrError *error);
 	void		(*free) (CcrCarrier *carrier);
+
+	/* Does something in between share out sessions as it likes? */
+	bool		(*pooled) (const CcrCarrier *carrier);
 
 	/* Statements prepared on it. */
 	bool		(*knows) (CcrCarrier *carrier, const char *statement);

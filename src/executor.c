@@ -383,6 +383,9 @@ apply_settings(const CcrJob *job)
 	if (strcmp(namespace_search_path, job->search_path) != 0)
 		set_for_job("search_path", job->search_path);
 
+	/* arguments are read as they were written */
+	(void) ccr_wire_begin_reading();
+
 	/* the body was parsed with it on */
 	if (!standard_conforming_strings)
 		set_for_job("standard_conforming_strings", "on");
@@ -485,6 +488,7 @@ run_job(const CcrJob *job)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	XactReadOnly = job->read_only;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(job_context);
 	if (job->kind == CCR_JOB_EXECUTE)

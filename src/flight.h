@@ -46,6 +46,7 @@ typedef struct CcrShape
 	bool		numbered;		/* in that variant that numbers the body's rows */
 	bool		positional;		/* a row for each item, in order */
 	bool		binary;			/* ask for binary results */
+	bool		styled;			/* some text depends on settings */
 	bool		whole;			/* one column holds the whole composite */
 	int			nfields;		/* of the query that is run */
 	int			first;			/* field of the first result column */
@@ -82,6 +83,7 @@ typedef struct CcrQueue
 
 	/* Kept by pool.c: */
 	struct CcrPool *pool;
+	bool		mixed;			/* bodies of other owners use its links, too */
 	dlist_node	pool_node;
 	bool		due;
 	dlist_node	due_node;

@@ -13,6 +13,8 @@
 #define CCR_JOB_H
 
 #include "answer.h"
+#include "party.h"
+#include "source.h"
 
 /* Parameters of a bulk query: binary arrays. */
 typedef struct CcrParams
@@ -22,6 +24,19 @@ typedef struct CcrParams
 	const char *const *values;
 	const int  *lengths;
 } CcrParams;
+
+/* What a carrier is to do; of no use any more once it was started. */
+typedef struct CcrQuery
+{
+	const CcrSource *source;	/* whose query it is */
+	CcrParty	party;			/* who waits for it */
+	const char *statement;		/* name, or "" */
+	const char *sql;
+	const CcrParams *params;
+	bool		binary;			/* results; EXECUTE only */
+	const char *settings;		/* to be executed first, or NULL: nothing is */
+	const char *settings_statement; /* its name, or "" */
+} CcrQuery;
 
 typedef enum CcrJobKind
 {

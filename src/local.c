@@ -293,6 +293,19 @@ give_job(CcrLocal *local, CcrOp op, CcrJobKind kind, const CcrQuery *query)
 	push_job(local);
 }
 
+/* An executor tidies up after every job, whosever it was. */
+static bool
+local_adopt(CcrCarrier *carrier, Oid owner)
+{
+	return false;
+}
+
+static bool
+local_pooled(const CcrCarrier *carrier)
+{
+	return false;
+}
+
 static void
 local_prepare(CcrCarrier *carrier, const CcrQuery *query, bool describe)
 {
@@ -493,6 +506,8 @@ ccr_locals_abandon(void)
 
 static const CcrCarrierOps local_ops = {
 	.state = local_state,
+	.adopt = local_adopt,
+	.pooled = local_pooled,
 	.prepare = local_prepare,
 	.execute = local_execute,
 	.cancel = local_cancel,

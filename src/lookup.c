@@ -871,6 +871,7 @@ read_rows(CcrResult *result, const CcrEntry *entry, CcrReceive receive, void *ar
 	int			natts = result->tupdesc ? result->tupdesc->natts : 1;
 	Datum	   *values = palloc0(natts * sizeof(Datum));
 	bool	   *nulls = palloc(natts * sizeof(bool));
+	int			level = ccr_wire_begin_reading();
 
 	for (uint32 row = 0; row < entry->nrows; row++)
 	{
@@ -892,6 +893,7 @@ read_rows(CcrResult *result, const CcrEntry *entry, CcrReceive receive, void *ar
 		receive(arg, values[0], isnull, values, nulls);
 	}
 	ccr_read_end(&reader);
+	ccr_wire_end_style(level);
 }
 
 static void

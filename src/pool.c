@@ -55,6 +55,8 @@ typedef struct CcrPool
 	CcrReach	reach;
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
+	Oid			owner;			/* of the first lookup */
+	bool		mixed;			/* there are lookups of other owners */
 	bool		starved;		/* waits for a seat of another pool */
 	dlist_node	starved_node;
 	dlist_head	links;
@@ -78,6 +80,7 @@ typedef struct CcrLink
 	CcrPool    *pool;
 	CcrCarrier *carrier;
 	CcrBatch   *batch;			/* under way, or NULL */
+	Oid			owner;			/* of the lookups that it served last */
 	bool		connected;
 	TimestampTz connected_at;
 	CcrCounters *cancelling;	/* of the query that was given up, or NULL */
@@ -297,6 +300,24 @@ unused_too_long(void *arg)
 		dlist_push_tail(&unused_pools, &pool->unused_node);
 }
 
+/* Once there were others, they may have left something anywhere. */
+static void
+note_owner(CcrPool *pool, Oid owner)
+{
+	dlist_iter	iter;
+
+	if (pool->owner == owner || pool->mixed)
+		return;
+	if (!OidIsValid(pool->owner))
+	{
+		pool->owner = owner;
+		return;
+	}
+	pool->mixed = true;
+	dlist_foreach(iter, &pool->queues)
+		dlist_container(CcrQueue, pool_node, iter.cur)->mixed = true;
+}
+
 CcrQueue *
 ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 				  MemoryContext context)
@@ -321,6 +342,8 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue = ccr_queue_create(fingerprint, source, context, window_ended);
 	MemoryContextSetParent(context, TopMemoryContext);
 	queue->pool = entry->pool;
+	note_owner(entry->pool, source->owner);
+	queue->mixed = entry->pool->mixed;
 	queue->used = GetCurrentTimestamp();
 	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);
 	ccr_timer_set(&queue->idle_timer,
@@ -565,7 +588,8 @@ link_done(void *owner, CcrOp op, const CcrError *error)
 		link->batch = NULL;
 		in_flight--;
 		ccr_pool_check(queue);
-		become_idle(link);
+		if (state_of(link) == CCR_CARRIER_IDLE)
+			become_idle(link);
 	}
 	ccr_flights_tear(false);
 }
@@ -718,9 +742,12 @@ ccr_pool_check(CcrQueue *queue)
 		ccr_timer_clear(&queue->window_timer);
 }
 
-/* None, too, while as many as there may be are busy: the limit can be lowered. */
+/*
+ * None, too, while as many as there may be are busy: the limit can be lowered.
+ * One that has served lookups of the same owner need not be cleaned first.
+ */
 static CcrLink *
-free_link(CcrPool *pool)
+free_link(CcrPool *pool, Oid owner)
 {
 	CcrLink    *found = NULL;
 	int			nbusy = 0;
@@ -732,8 +759,8 @@ free_link(CcrPool *pool)
 
 		if (link->batch)
 			nbusy++;
-		else if (found == NULL && link->connected &&
-				 state_of(link) == CCR_CARRIER_IDLE)
+		else if (link->connected && state_of(link) == CCR_CARRIER_IDLE &&
+				 (found == NULL || (found->owner != owner && link->owner == owner)))
 			found = link;
 	}
 	return nbusy < link_limit(pool) ? found : NULL;
@@ -800,11 +827,27 @@ has_seat(CcrPool *pool)
 	return false;
 }
 
+/* Is there one that has done its work, and is about to be idle? */
+static bool
+about_to_be_idle(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (link->batch == NULL && state_of(link) == CCR_CARRIER_BUSY)
+			return true;
+	}
+	return false;
+}
+
 /* One at a time: by the time it is there, another may have become free. */
 static void
 want_link(CcrPool *pool)
 {
-	if (pool->nconnecting > 0 || useful_links(pool) >= link_limit(pool))
+	if (pool->nconnecting > 0 || about_to_be_idle(pool) || useful_links(pool) >= link_limit(pool))
 		return;
 	if (pool->local && !has_seat(pool))
 		return;
@@ -828,6 +871,7 @@ start_batch(CcrLink *link, CcrQueue *queue)
 	if (link->batch == NULL)
 		return;
 	in_flight++;
+	link->owner = queue->source->owner;
 	link->batches++;
 	show_link(link, "active", NULL);
 	ccr_batch_start(link->batch);
@@ -839,7 +883,7 @@ dispatch(CcrPool *pool)
 	while (!dlist_is_empty(&pool->line))
 	{
 		CcrQueue   *queue = dlist_head_element(CcrQueue, due_node, &pool->line);
-		CcrLink    *link = free_link(pool);
+		CcrLink    *link = free_link(pool, queue->source->owner);
 
 		/* its callers may have left since it took its place */
 		if (!ccr_queue_due(queue, GetCurrentTimestamp()))

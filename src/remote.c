@@ -5,7 +5,8 @@
  *
  * libpq is used in its non-blocking way throughout, rows are taken one at a
  * time (so a result is never held in whole by libpq), and connecting and
- * cancelling have deadlines.  How long a query may take is for the callers to
+ * cancelling have deadlines.  What is sent is a script, which leaves the far
+ * session as it was found; one that cannot be left so is closed.  How long a query may take is for the callers to
  * say, who leave, whereupon the owner cancels.
  *
  *-------------------------------------------------------------------------
@@ -15,9 +16,12 @@
 #include "cancel.h"
 #include "compat.h"
 #include "libpq-fe.h"
+#include "reader.h"
 #include "remote.h"
+#include "script.h"
 #include "storage/fd.h"
 #include "timer.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -26,12 +30,29 @@
 #define CCR_CONNECT_TIMEOUT		10	/* s, without connect_timeout */
 #define CCR_CONNECT_TIMEOUT_MAX	300 /* s, for what says: for ever */
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
+#define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
+
+/*
+ * Settings that the server reports, and that decide how values are read or who
+ * reads them: if one is not as it was found, the reset has not done its work.
+ */
+static const char *const watched_settings[] = {
+	"client_encoding", "DateStyle", "IntervalStyle",
+	"standard_conforming_strings", "session_authorization"
+};
+
+#define CCR_WATCHED		lengthof(watched_settings)
 
 typedef struct CcrRemote
 {
 	CcrCarrier	carrier;
 	CcrCarrierState state;
-	CcrOp op;				/* under way while BUSY */
+	CcrOp		op;				/* under way while BUSY, until its outcome was
+								 * told */
+	CcrScript	script;			/* what was sent for it */
+	bool		answered;		/* the present step has had its result */
+	bool		cleaning;		/* the script ends what a failed one left */
+	bool		unclean;		/* the session is not to be used again */
 	const CcrReach *reach;
 	const CcrCarrierCalls *calls;
 	void	   *owner;
@@ -39,15 +60,24 @@ typedef struct CcrRemote
 	PGconn	   *conn;
 	int			fd;				/* PQsocket(), or -1 */
 	bool		wants_write;
+	bool		read_only;		/* EXECUTE: what it does is not kept */
 	bool		skip_rows;		/* the owner wants no more of this result */
 	int			skip_hosts;		/* entries that did not answer in time */
 	CcrCancel  *cancel;			/* while CANCELLING, until it has ended */
 	bool		drained;		/* while CANCELLING: the query has ended */
+	TimestampTz give_up_at;		/* while CANCELLING */
 	CcrTimer	deadline;		/* of CONNECTING or CANCELLING */
 	MemoryContext op_context;	/* reset with every op: */
 	CcrError   *error;			/* the first of the op */
-	char		statement[NAMEDATALEN]; /* being prepared */
+	bool		fatal;			/* the session's end is to follow */
+	char		statement[NAMEDATALEN]; /* these two are being prepared, or "" */
+	char		settings_statement[NAMEDATALEN];
 	HTAB	   *statements;		/* prepared ones, by name */
+	Oid			lookup_owner;	/* of the lookups that it serves */
+	bool		probed;			/* it is known whether it is: */
+	bool		pooled;			/* served by changing processes */
+	char	   *reset;			/* the last statement of a reset */
+	char	   *found[CCR_WATCHED]; /* settings when it was new, or NULL */
 	int			room;			/* for columns in these: the row that is
 								 * handed over */
 	Oid		   *types;
@@ -61,6 +91,8 @@ static const CcrCarrierOps remote_ops;
 
 static void start_connecting(CcrRemote *remote);
 static void flush(CcrRemote *remote);
+static void cancel_ended(CcrRemote *remote);
+static void cancel_again(CcrRemote *remote);
 
 static CcrCarrierState
 remote_state(const CcrCarrier *carrier)
@@ -248,7 +280,7 @@ close_connection(CcrRemote *remote)
 static void
 close_remote(CcrRemote *remote, const CcrError *error)
 {
-	CcrOp op = remote->op;
+	CcrOp		op = remote->op;
 
 	if (remote->state == CCR_CARRIER_DEAD)
 		return;
@@ -418,7 +450,7 @@ deadline_passed(void *arg)
 	else if (remote->state == CCR_CARRIER_CONNECTING)
 		connecting_timed_out(remote);
 	else if (remote->state == CCR_CARRIER_CANCELLING)
-		close_remote(remote, lost_error(remote));
+		cancel_again(remote);
 }
 
 static void
@@ -518,6 +550,46 @@ unfit(CcrRemote *remote)
 	return NULL;
 }
 
+/* A function sets them, so that this is the same statement as the one before. */
+static void
+remember_session(CcrRemote *remote)
+{
+	StringInfoData buf;
+	MemoryContext old = MemoryContextSwitchTo(remote->context);
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT pg_catalog.pg_advisory_unlock_all()");
+	for (size_t i = 0; i < CCR_WATCHED; i++)
+	{
+		const char *value = PQparameterStatus(remote->conn, watched_settings[i]);
+
+		remote->found[i] = value ? pstrdup(value) : NULL;
+
+		/* a pooler has set these two, and RESET ALL does not know of it */
+		if (value && i < 2)
+			appendStringInfo(&buf, ", pg_catalog.set_config(%s, %s, false)",
+							 quote_literal_cstr(watched_settings[i]),
+							 quote_literal_cstr(value));
+	}
+	remote->reset = buf.data;
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+is_as_found(CcrRemote *remote)
+{
+	if (remote->unclean || PQtransactionStatus(remote->conn) != PQTRANS_IDLE)
+		return false;
+	for (size_t i = 0; i < CCR_WATCHED; i++)
+	{
+		const char *value = PQparameterStatus(remote->conn, watched_settings[i]);
+
+		if (remote->found[i] && value && strcmp(remote->found[i], value) != 0)
+			return false;
+	}
+	return true;
+}
+
 static void
 connected(CcrRemote *remote)
 {
@@ -532,6 +604,7 @@ connected(CcrRemote *remote)
 		return;
 	}
 	PQsetErrorVerbosity(remote->conn, PQERRORS_DEFAULT);
+	remember_session(remote);
 	remote->wants_write = false;
 	remote->state = CCR_CARRIER_IDLE;
 	remote->calls->ready(remote->owner);
@@ -559,14 +632,79 @@ step_connecting(CcrRemote *remote)
 /* -------------------------------------------------------------- operations */
 
 static void
+empty_statements(CcrRemote *remote)
+{
+	HASH_SEQ_STATUS status;
+	char	   *name;
+
+	hash_seq_init(&status, remote->statements);
+	while ((name = hash_seq_search(&status)) != NULL)
+		hash_search(remote->statements, name, HASH_REMOVE, NULL);
+}
+
+static bool
+remote_pooled(const CcrCarrier *carrier)
+{
+	return ((const CcrRemote *) carrier)->pooled;
+}
+
+static bool
+start_script(CcrRemote *remote)
+{
+	remote->answered = false;
+	remote->cleaning = false;
+	return ccr_script_start(&remote->script, remote->conn) &&
+		(remote->probed ||
+		 ccr_script_say(&remote->script, remote->conn, CCR_STEP_PROBE,
+						"SELECT pg_catalog.pg_backend_pid()"));
+}
+
+static void
 start_op(CcrRemote *remote, CcrOp op)
 {
 	Assert(remote->state == CCR_CARRIER_IDLE);
 	MemoryContextReset(remote->op_context);
 	remote->error = NULL;
+	remote->fatal = false;
 	remote->skip_rows = false;
 	remote->op = op;
 	remote->state = CCR_CARRIER_BUSY;
+}
+
+static void
+send_script(CcrRemote *remote, bool ok)
+{
+	if (ok)
+		flush(remote);
+	else
+		close_remote(remote, lost_error(remote));
+}
+
+/* A round trip of its own: nothing else is to be done if it fails. */
+static bool
+remote_adopt(CcrCarrier *carrier, Oid owner)
+{
+	CcrRemote  *remote = (CcrRemote *) carrier;
+	bool		others = OidIsValid(remote->lookup_owner) && remote->lookup_owner != owner;
+
+	remote->lookup_owner = owner;
+	if (!others)
+		return false;
+	empty_statements(remote);
+	start_op(remote, CCR_OP_CLEAN);
+	send_script(remote, start_script(remote) &&
+				ccr_script_say(&remote->script, remote->conn, CCR_STEP_DISCARD, "DISCARD ALL") &&
+				ccr_script_sync(&remote->script, remote->conn));
+	return true;
+}
+
+/* The name of what is to be prepared, or "". */
+static void
+note_statement(CcrRemote *remote, char *name, const char *statement)
+{
+	bool		known = hash_search(remote->statements, statement, HASH_FIND, NULL) != NULL;
+
+	strlcpy(name, known ? "" : statement, NAMEDATALEN);
 }
 
 /*
@@ -577,56 +715,33 @@ static void
 remote_prepare(CcrCarrier *carrier, const CcrQuery *query, bool describe)
 {
 	CcrRemote  *remote = (CcrRemote *) carrier;
-	const char *statement = query->statement;
-	const CcrParams *params = query->params;
+	CcrScript  *script = &remote->script;
+	PGconn	   *conn = remote->conn;
 	bool		ok;
 
 	start_op(remote, describe ? CCR_OP_DESCRIBE : CCR_OP_PREPARE);
-	strlcpy(remote->statement, statement, NAMEDATALEN);
-	if (describe)
-		ok = PQenterPipelineMode(remote->conn) &&
-			PQsendPrepare(remote->conn, statement, query->sql, params->n, params->types) &&
-			PQsendDescribePrepared(remote->conn, statement) &&
-			PQpipelineSync(remote->conn);
-	else
-		ok = PQsendPrepare(remote->conn, statement, query->sql, params->n, params->types);
-	if (ok)
-		flush(remote);
-	else
-		close_remote(remote, lost_error(remote));
+	note_statement(remote, remote->statement, query->statement);
+	note_statement(remote, remote->settings_statement,
+				   query->settings ? query->settings_statement : "");
+	ok = start_script(remote);
+	if (ok && remote->settings_statement[0])
+		ok = ccr_script_prepare(script, conn, remote->settings_statement, query->settings, NULL);
+	if (ok && (describe || remote->statement[0]))
+		ok = ccr_script_prepare(script, conn, query->statement, query->sql, query->params);
+	if (ok && describe)
+		ok = ccr_script_describe(script, conn, query->statement);
+	send_script(remote, ok && ccr_script_sync(script, conn));
 }
 
 static void
 remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 {
 	CcrRemote  *remote = (CcrRemote *) carrier;
-	const CcrParams *params = query->params;
-	static int *formats = NULL;
-	static int	nformats = 0;
-	bool		ok;
-
-	if (params->n > nformats)
-	{
-		nformats = Max(params->n, FUNC_MAX_ARGS);
-		if (formats == NULL)
-			formats = MemoryContextAlloc(TopMemoryContext, nformats * sizeof(int));
-		else
-			formats = repalloc(formats, nformats * sizeof(int));
-		for (int i = 0; i < nformats; i++)
-			formats[i] = 1;
-	}
 
 	start_op(remote, CCR_OP_EXECUTE);
-	if (query->statement[0])
-		ok = PQsendQueryPrepared(remote->conn, query->statement, params->n,
-								 params->values, params->lengths, formats, query->binary);
-	else
-		ok = PQsendQueryParams(remote->conn, query->sql, params->n, params->types,
-							   params->values, params->lengths, formats, query->binary);
-	if (ok && PQsetSingleRowMode(remote->conn))
-		flush(remote);
-	else
-		close_remote(remote, lost_error(remote));
+	remote->read_only = query->source->resend;
+	send_script(remote, start_script(remote) &&
+				ccr_script_execute(&remote->script, remote->conn, query, remote->reset));
 }
 
 static bool
@@ -650,42 +765,96 @@ protocol_error(CcrRemote *remote, const char *detail)
 							   detail));
 }
 
+/* What an error has left is a transaction that takes no more statements. */
+static void
+start_cleaning(CcrRemote *remote)
+{
+	bool		ok = ccr_script_start(&remote->script, remote->conn) &&
+		ccr_script_roll_back(&remote->script, remote->conn, remote->reset);
+
+	remote->answered = false;
+	remote->cleaning = true;
+	send_script(remote, ok);
+}
+
+static void
+remember_statement(CcrRemote *remote, const char *name)
+{
+	if (name[0])
+		hash_search(remote->statements, name, HASH_ENTER, NULL);
+}
+
+/* The far side will do no more of it. */
+static void
+tell_outcome(CcrRemote *remote)
+{
+	CcrOp		op = remote->op;
+
+	if (op == CCR_OP_NONE || remote->state == CCR_CARRIER_CANCELLING)
+		return;
+	remote->op = CCR_OP_NONE;
+	remote->calls->done(remote->owner, op, remote->error);
+}
+
+static void
+become_idle(CcrRemote *remote)
+{
+	if (remote->op == CCR_OP_EXECUTE)
+		tell_outcome(remote);
+	if (!is_as_found(remote))
+	{
+		close_remote(remote, new_error(remote, ERRCODE_CONNECTION_EXCEPTION,
+									   "a lookup has left changes in its foreign session", NULL));
+		return;
+	}
+	remote->state = CCR_CARRIER_IDLE;
+	if (remote->op == CCR_OP_NONE)
+	{
+		remote->calls->ready(remote->owner);
+		return;
+	}
+	if (remote->error == NULL && remote->op != CCR_OP_CLEAN)
+	{
+		remember_statement(remote, remote->statement);
+		remember_statement(remote, remote->settings_statement);
+	}
+	tell_outcome(remote);
+}
+
 /* Both ends of a cancel are needed: a late one would hit the next query. */
 static void
 cancel_ended(CcrRemote *remote)
 {
 	if (remote->cancel != NULL || !remote->drained)
 		return;
+	if (PQtransactionStatus(remote->conn) == PQTRANS_INERROR && !remote->cleaning)
+	{
+		remote->drained = false;
+		start_cleaning(remote);
+		return;
+	}
 	ccr_timer_clear(&remote->deadline);
-	remote->state = CCR_CARRIER_IDLE;
-	remote->calls->ready(remote->owner);
+	remote->op = CCR_OP_NONE;
+	become_idle(remote);
 }
 
 static void
-op_ended(CcrRemote *remote)
+script_ended(CcrRemote *remote)
 {
-	CcrOp op = remote->op;
-
-	remote->op = CCR_OP_NONE;
-	if (PQpipelineStatus(remote->conn) != PQ_PIPELINE_OFF &&
-		!PQexitPipelineMode(remote->conn))
-	{
-		remote->op = op;
+	if (!PQexitPipelineMode(remote->conn))
 		close_remote(remote, lost_error(remote));
-		return;
-	}
-	if (remote->error == NULL && remote->statement[0] &&
-		(op == CCR_OP_PREPARE || op == CCR_OP_DESCRIBE))
-		hash_search(remote->statements, remote->statement, HASH_ENTER, NULL);
-
-	if (remote->state == CCR_CARRIER_CANCELLING)
+	else if (remote->state == CCR_CARRIER_CANCELLING)
 	{
 		remote->drained = true;
 		cancel_ended(remote);
-		return;
 	}
-	remote->state = CCR_CARRIER_IDLE;
-	remote->calls->done(remote->owner, op, remote->error);
+	else if (PQtransactionStatus(remote->conn) == PQTRANS_INERROR && !remote->cleaning)
+	{
+		tell_outcome(remote);
+		start_cleaning(remote);
+	}
+	else
+		become_idle(remote);
 }
 
 /* A row as its owner takes it; how many columns there are is not for us to say. */
@@ -732,47 +901,93 @@ hand_over_description(CcrRemote *remote, const PGresult *result)
 	remote->calls->described(remote->owner, &row);
 }
 
+static void
+take_probe(CcrRemote *remote, const PGresult *result)
+{
+	int64		pid;
+
+	remote->probed = true;
+	remote->pooled = !ccr_read_number(PQgetvalue(result, 0, 0), PQgetlength(result, 0, 0), &pid) ||
+		pid != PQbackendPID(remote->conn);
+}
+
+/*
+ * Not every error is one of what was asked: what ends the session, or comes
+ * from libpq, is followed by its loss.
+ */
+static void
+take_error(CcrRemote *remote, const PGresult *result)
+{
+	CcrStep		step = ccr_script_step(&remote->script);
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (severity == NULL)
+		severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
+	if (remote->error == NULL)
+		remote->error = result_error(remote, result);
+	remote->fatal |= severity == NULL || strcmp(severity, "ERROR") != 0;
+
+	/* a transaction that was not to fail any more */
+	if (step == CCR_STEP_COMMIT || step == CCR_STEP_ROLLBACK ||
+		step == CCR_STEP_RESET || step == CCR_STEP_DISCARD)
+		remote->unclean = true;
+}
+
 /* False: this was the last result there will be for now. */
 static bool
 take_result(CcrRemote *remote, PGresult *result)
 {
+	CcrStep		step = ccr_script_step(&remote->script);
+	ExecStatusType status = PQresultStatus(result);
 	bool		deaf = remote->state == CCR_CARRIER_CANCELLING || remote->error;
 
-	switch (PQresultStatus(result))
+	if (status == PGRES_FATAL_ERROR)
+		take_error(remote, result);
+	else if (status == PGRES_PIPELINE_ABORTED)
+		 /* its error has been seen */ ;
+	else if (!ccr_step_fits(step, result) || remote->answered)
 	{
-		case PGRES_SINGLE_TUPLE:
-			if (remote->op != CCR_OP_EXECUTE)
-			{
-				protocol_error(remote, "A row came where none was expected.");
-				return false;
-			}
-			if (!deaf && !remote->skip_rows)
-				remote->skip_rows = !hand_over_row(remote, result);
-			break;
-
-		case PGRES_TUPLES_OK:
-			break;
-
-		case PGRES_COMMAND_OK:
-			if (remote->op == CCR_OP_DESCRIBE && PQnparams(result) + PQnfields(result) > 0 &&
-				!deaf)
-				hand_over_description(remote, result);
-			break;
-
-		case PGRES_PIPELINE_SYNC:
-		case PGRES_PIPELINE_ABORTED:
-			break;
-
-		case PGRES_FATAL_ERROR:
-			if (remote->error == NULL)
-				remote->error = result_error(remote, result);
-			break;
-
-		default:
-			protocol_error(remote, PQresStatus(PQresultStatus(result)));
-			return false;
+		protocol_error(remote, PQresStatus(status));
+		return false;
 	}
+	else if (step == CCR_STEP_PROBE)
+		take_probe(remote, result);
+	else if (step == CCR_STEP_DESCRIBE && !deaf &&
+			 PQnparams(result) + PQnfields(result) > 0)
+		hand_over_description(remote, result);
+	else if (status == PGRES_SINGLE_TUPLE)
+	{
+		if (!deaf && !remote->skip_rows)
+			remote->skip_rows = !hand_over_row(remote, result);
+		return remote->state != CCR_CARRIER_DEAD;
+	}
+	remote->answered = true;
 	return remote->state != CCR_CARRIER_DEAD;
+}
+
+/*
+ * The outcome of a bulk query is known as soon as it is certain: what is rolled
+ * back, with its rows; what is committed, with that.
+ */
+static void
+end_step(CcrRemote *remote)
+{
+	CcrScript  *script = &remote->script;
+	CcrStep		step = ccr_script_step(script);
+
+	script->at++;
+	remote->answered = false;
+	if (remote->op == CCR_OP_EXECUTE && !remote->fatal &&
+		(remote->error || step == CCR_STEP_COMMIT ||
+		 (step == CCR_STEP_BODY && remote->read_only)))
+		tell_outcome(remote);
+
+	/* it counts for the command that is now current, and for no other */
+	if (remote->conn && !ccr_script_ended(script) &&
+		ccr_script_step(script) == CCR_STEP_BODY &&
+		PQpipelineStatus(remote->conn) == PQ_PIPELINE_ON &&
+		!PQsetSingleRowMode(remote->conn))
+		close_remote(remote, lost_error(remote));
 }
 
 /* The callbacks may raise errors. */
@@ -797,36 +1012,29 @@ take_and_clear(CcrRemote *remote, PGresult *result)
 static void
 drain(CcrRemote *remote)
 {
-	CcrOp op = remote->op;
 	int			blanks = 0;
 
-	while (remote->op == op && remote->conn && !PQisBusy(remote->conn))
+	while (remote->conn && !ccr_script_ended(&remote->script) && !PQisBusy(remote->conn))
 	{
 		PGresult   *result = PQgetResult(remote->conn);
-		ExecStatusType status = PQresultStatus(result);
+		bool		sync = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
 
-		if (result)
+		if (result && !take_and_clear(remote, result))
+			return;
+		if (result == NULL && PQstatus(remote->conn) == CONNECTION_BAD)
 		{
-			blanks = 0;
-			if (!take_and_clear(remote, result))
-				return;
-			if (status != PGRES_PIPELINE_SYNC)
-				continue;
-		}
-		else if (PQstatus(remote->conn) != CONNECTION_BAD &&
-				 PQpipelineStatus(remote->conn) != PQ_PIPELINE_OFF)
-		{
-			/* NULL ends each command of a pipeline; only the sync ends it */
-			if (++blanks > 2)
-				return;
-			continue;
-		}
-		if (PQstatus(remote->conn) == CONNECTION_BAD)
 			close_remote(remote, lost_error(remote));
-		else
-			op_ended(remote);
-		return;
+			return;
+		}
+
+		/* NULL is the end of each command, but of a sync */
+		if (sync || (result == NULL && remote->answered))
+			end_step(remote);
+		else if (result == NULL && ++blanks > 2)
+			return;
 	}
+	if (remote->conn && ccr_script_ended(&remote->script))
+		script_ended(remote);
 }
 
 /* Nothing was asked, yet something came: news, or the end. */
@@ -876,7 +1084,8 @@ step_busy(CcrRemote *remote, int events)
 		bool		ok = PQconsumeInput(remote->conn);
 
 		drain(remote);
-		if (remote->conn == NULL || remote->op == CCR_OP_NONE)
+		if (remote->conn == NULL || remote->state == CCR_CARRIER_IDLE ||
+			(remote->state == CCR_CARRIER_CANCELLING && remote->drained))
 			return;
 		if (!ok)
 		{
@@ -905,6 +1114,14 @@ step_cancel(CcrRemote *remote)
 }
 
 static void
+wait_for_cancel(CcrRemote *remote)
+{
+	TimestampTz again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_CANCEL_PAUSE);
+
+	ccr_timer_set(&remote->deadline, Min(again, remote->give_up_at));
+}
+
+static void
 remote_cancel(CcrCarrier *carrier)
 {
 	CcrRemote  *remote = (CcrRemote *) carrier;
@@ -919,8 +1136,28 @@ remote_cancel(CcrCarrier *carrier)
 		return;
 	}
 	ccr_sockets_changed = true;
-	ccr_timer_set(&remote->deadline,
-				  TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_CANCEL_GRACE));
+	remote->give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_CANCEL_GRACE);
+	wait_for_cancel(remote);
+}
+
+/*
+ * A server that is just between two commands of a pipeline takes no notice of
+ * a cancel, and goes on to the next.
+ */
+static void
+cancel_again(CcrRemote *remote)
+{
+	if (GetCurrentTimestamp() >= remote->give_up_at)
+	{
+		close_remote(remote, lost_error(remote));
+		return;
+	}
+	if (remote->cancel == NULL && !remote->drained && !remote->cleaning)
+	{
+		remote->cancel = ccr_cancel_start(remote->conn);
+		ccr_sockets_changed = true;
+	}
+	wait_for_cancel(remote);
 }
 
 static int
@@ -982,6 +1219,8 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 
 static const CcrCarrierOps remote_ops = {
 	.state = remote_state,
+	.adopt = remote_adopt,
+	.pooled = remote_pooled,
 	.prepare = remote_prepare,
 	.execute = remote_execute,
 	.cancel = remote_cancel,

@@ -22,11 +22,14 @@
 #include "seat.h"
 #include "server.h"
 #include "settings.h"
+#include "textform.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/pg_locale.h"
 #include "utils/syscache.h"
 
 #define CCR_MAX_ROUTES	32		/* kept of a definition */
@@ -139,6 +142,13 @@ isolates(const CcrDefinition *definition, bool barred)
 							   ccr_route_steered(definition, barred));
 }
 
+/* Its own lc_monetary is the one that money was, or would be, written under. */
+static bool
+same_money(const CcrRoute *route)
+{
+	return route->lc_monetary == NULL || strcmp(route->lc_monetary, locale_monetary) == 0;
+}
+
 static CcrRoute *
 find_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 {
@@ -154,7 +164,8 @@ find_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 		if (route->made_at == changes && same_columns(route->source, result) &&
 			route->roleid == roleid && route->prepare == ccr_prepare &&
 			route->isolate_errors == isolate &&
-			strcmp(route->server_name, server) == 0 && same_path(route))
+			strcmp(route->server_name, server) == 0 && same_path(route) &&
+			same_money(route))
 			return route;
 	}
 	return NULL;
@@ -241,12 +252,41 @@ describe_types(CcrSource *source, const CcrDefinition *definition,
 	}
 	source->ncolumns = result->ncolumns;
 	source->column_types = palloc(Max(source->ncolumns, 1) * sizeof(Oid));
+	source->column_enum = palloc(Max(source->ncolumns, 1) * sizeof(bool));
 	source->column_binary = palloc(Max(source->ncolumns, 1) * sizeof(bool));
 	for (int i = 0; i < source->ncolumns; i++)
 	{
 		source->column_types[i] = result->columns[i].base;
+		source->column_enum[i] = type_is_enum(result->columns[i].base);
 		source->column_binary[i] = result->columns[i].form != CCR_WIRE_TEXT;
 	}
+}
+
+static bool
+has_money(const CcrDefinition *definition, const CcrResult *result)
+{
+	bool		found = false;
+
+	for (int i = 0; i < definition->nargs && !found; i++)
+		found = ccr_wire_has_money(definition->argtypes[i]);
+	for (int i = 0; i < result->ncolumns && !found; i++)
+		found = ccr_wire_has_money(result->columns[i].base);
+	return found;
+}
+
+/* What those values need that travel as text.  Executors see to it themselves. */
+static void
+describe_text(CcrSource *source, const CcrDefinition *definition,
+			  const CcrResult *result)
+{
+	const char *lc_monetary = has_money(definition, result) ? locale_monetary : NULL;
+
+	if (!ccr_source_is_local(source))
+		source->text_settings = ccr_text_settings_sql(lc_monetary);
+	else if (lc_monetary)
+		source->settings[source->nsettings++] = psprintf("lc_monetary=%s", lc_monetary);
+	for (int i = 0; i < definition->nargs; i++)
+		source->text_args |= definition->args[i].styled;
 }
 
 /* Its SET clauses but for ours, and for search_path: that is as it is now. */
@@ -259,7 +299,7 @@ describe_settings(CcrSource *source, const CcrDefinition *definition)
 	if (definition->config)
 		deconstruct_array(definition->config, TEXTOID, -1, false, TYPALIGN_INT,
 						  &elements, NULL, &n);
-	source->settings = palloc((n + 1) * sizeof(char *));
+	source->settings = palloc((n + 2) * sizeof(char *));
 	for (int i = 0; i < n; i++)
 	{
 		char	   *setting = TextDatumGetCString(elements[i]);
@@ -303,6 +343,7 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 
 	source->dbid = MyDatabaseId;
 	source->function = definition->function;
+	source->owner = definition->owner;
 	source->key = definition->clauses.key;
 	source->function_name = pstrdup(definition->name);
 	if (server)
@@ -318,6 +359,7 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 	source->undivided = !source->resend && definition->clauses.isolate_errors == 0;
 	describe_types(source, definition, result);
 	describe_body(source, definition, result);
+	describe_text(source, definition, result);
 	return source;
 }
 
@@ -343,6 +385,8 @@ make_route(CcrDefinition *definition, const CcrResult *result, bool isolate)
 								local ? NULL : ccr_server_resolve(route->server_name,
 																  route->roleid),
 								isolate);
+	if (has_money(definition, result))
+		route->lc_monetary = pstrdup(locale_monetary);
 	route->search_path = unconstify(char *, route->source->search_path);
 	initStringInfo(&buf);
 	ccr_source_flatten(&buf, route->source, &route->fingerprint);

@@ -17,6 +17,7 @@ typedef struct CcrRoute
 	/* what it was made of */
 	char	   *server_name;	/* "": this database */
 	char	   *search_path;	/* in this database; else NULL */
+	char	   *lc_monetary;	/* where there is money; else NULL */
 	Oid			roleid;
 	bool		prepare;
 	bool		isolate_errors;

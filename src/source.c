@@ -122,6 +122,7 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 {
 	put_reach(buf, source);
 	put_int(buf, source->function);
+	put_int(buf, source->owner);
 	put_string(buf, source->key);
 	put_string(buf, source->server_name);
 	put_string(buf, source->user);
@@ -137,6 +138,8 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_int(buf, source->prepare);
 	put_int(buf, source->isolate_errors);
 	put_int(buf, source->undivided);
+	put_string(buf, source->text_settings);
+	put_int(buf, source->text_args);
 	put_string(buf, source->sql);
 	put_string(buf, source->keyed_sql);
 	for (int i = 0; i < 2; i++)
@@ -150,6 +153,7 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_bytes(buf, source->key_types, source->nargs * sizeof(Oid));
 	put_int(buf, source->ncolumns);
 	put_bytes(buf, source->column_types, source->ncolumns * sizeof(Oid));
+	put_bytes(buf, source->column_enum, source->ncolumns * sizeof(bool));
 	put_bytes(buf, source->column_binary, source->ncolumns * sizeof(bool));
 	hash_bytes_into(fingerprint, buf->data, buf->len);
 
@@ -168,6 +172,7 @@ ccr_source_restore(const char *data, Size length)
 
 	get_reach(&reader, source);
 	source->function = get_int(&reader);
+	source->owner = get_int(&reader);
 	source->key = get_string(&reader);
 	source->server_name = get_string(&reader);
 	source->user = get_string(&reader);
@@ -182,6 +187,8 @@ ccr_source_restore(const char *data, Size length)
 	source->prepare = get_int(&reader);
 	source->isolate_errors = get_int(&reader);
 	source->undivided = get_int(&reader);
+	source->text_settings = get_string(&reader);
+	source->text_args = get_int(&reader);
 	source->sql = get_string(&reader);
 	source->keyed_sql = get_string(&reader);
 	for (int i = 0; i < 2; i++)
@@ -193,8 +200,9 @@ ccr_source_restore(const char *data, Size length)
 	source->arg_elements = get_array(&reader, source->nargs, sizeof(Oid));
 	source->arg_arrays = get_array(&reader, source->nargs, sizeof(Oid));
 	source->key_types = get_array(&reader, source->nargs, sizeof(Oid));
-	source->ncolumns = ccr_read_count(&reader, sizeof(Oid) + sizeof(bool));
+	source->ncolumns = ccr_read_count(&reader, sizeof(Oid) + 2 * sizeof(bool));
 	source->column_types = get_array(&reader, source->ncolumns, sizeof(Oid));
+	source->column_enum = get_array(&reader, source->ncolumns, sizeof(bool));
 	source->column_binary = get_array(&reader, source->ncolumns, sizeof(bool));
 	source->function_name = get_string(&reader);
 	source->hosts = get_string(&reader);

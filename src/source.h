@@ -28,6 +28,7 @@ typedef struct CcrSource
 	/* who asks */
 	Oid			dbid;
 	Oid			function;
+	Oid			owner;			/* of the function: who wrote the body */
 	Oid			serverid;
 	Oid			umid;
 	const char *key;			/* concresce.key, or "" */
@@ -53,6 +54,9 @@ typedef struct CcrSource
 	bool		undivided;		/* it must not be repeated for any error of its
 								 * data: VOLATILE, and says isolate_errors = off
 								 * itself */
+	const char *text_settings;	/* statement that makes the settings which
+								 * values need that travel as text; or NULL */
+	bool		text_args;		/* some argument is such a value */
 	bool		enqueued;		/* its items are; no part of the description */
 	const char *sql;
 	const char *keyed_sql;		/* bulk form only, else NULL: to be followed */
@@ -67,6 +71,7 @@ typedef struct CcrSource
 	Oid		   *arg_arrays;		/* its array type */
 	int			ncolumns;		/* of a result row */
 	Oid		   *column_types;	/* base types */
+	bool	   *column_enum;
 	bool	   *column_binary;	/* can be read in binary, if the far side
 								 * sends this very type */
 

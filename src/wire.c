@@ -13,12 +13,14 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "textform.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
+#include "utils/xml.h"
 #include "wire.h"
 
 /*
@@ -66,6 +68,8 @@ is_bytes(Oid type)
 		type == NAMEOID || type == JSONOID;
 }
 
+static bool has_style(Oid type);
+
 void
 ccr_wire_arg(CcrArgWire *wire, Oid type, MemoryContext context)
 {
@@ -85,8 +89,7 @@ ccr_wire_arg(CcrArgWire *wire, Oid type, MemoryContext context)
 	else
 	{
 		wire->form = is_bytes(wire->base) ? CCR_WIRE_BYTES : CCR_WIRE_TEXT;
-		wire->styled = wire->form == CCR_WIRE_TEXT && !type_is_enum(wire->base) &&
-			wire->base != JSONBOID;
+		wire->styled = wire->form == CCR_WIRE_TEXT && has_style(wire->base);
 		getTypeOutputInfo(wire->base, &function, &varlena);
 	}
 	fmgr_info_cxt(function, &wire->out, context);
@@ -132,20 +135,43 @@ ccr_wire_result(CcrResultWire *wire, Oid type, int32 typmod,
 static bool
 has_style(Oid type)
 {
-	switch (type)
-	{
-		case BOOLOID:
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case OIDOID:
-		case NUMERICOID:
-		case UUIDOID:
-		case JSONBOID:
-			return false;
-		default:
-			return !is_bytes(type) && !type_is_enum(type);
-	}
+	return !ccr_text_is_plain(type) && !type_is_enum(type);
+}
+
+static bool contains_money(Oid type);
+
+static bool
+row_contains_money(Oid type)
+{
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(type, -1);
+	bool		result = false;
+
+	for (int i = 0; i < tupdesc->natts && !result; i++)
+		result = !TupleDescAttr(tupdesc, i)->attisdropped &&
+			contains_money(TupleDescAttr(tupdesc, i)->atttypid);
+	ReleaseTupleDesc(tupdesc);
+	return result;
+}
+
+static bool
+contains_money(Oid type)
+{
+	Oid			inner;
+
+	type = getBaseType(type);
+	if (type == CASHOID)
+		return true;
+	if (OidIsValid(inner = get_element_type(type)) ||
+		OidIsValid(inner = get_range_subtype(type)) ||
+		OidIsValid(inner = get_multirange_range(type)))
+		return contains_money(inner);
+	return type != RECORDOID && type_is_rowtype(type) && row_contains_money(type);
+}
+
+bool
+ccr_wire_has_money(Oid type)
+{
+	return contains_money(type);
 }
 
 void
@@ -322,26 +348,42 @@ set_for_now(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
+static void
+set_for_values(int where)
+{
+	for (int i = 0; i < ccr_ntext_settings; i++)
+	{
+		const CcrTextSetting *setting = &ccr_text_settings[i];
+
+		if ((setting->where & where) && setting->value)
+			set_for_now(setting->name, setting->value);
+	}
+}
+
 int
 ccr_wire_begin_style(void)
 {
 	int			level = NewGUCNestLevel();
 
-	set_for_now("datestyle", "ISO");
-	set_for_now("intervalstyle", "postgres");
-	if (extra_float_digits < 3)
-		set_for_now("extra_float_digits", "3");
+	set_for_values(CCR_TEXT_WRITE);
+	return level;
+}
 
-	/*
-	 * Names of objects (regclass, ...) come out qualified, and none is found in
-	 * a schema of the session's choice.
-	 */
-	set_for_now("search_path", "pg_catalog, pg_temp");
+int
+ccr_wire_begin_reading(void)
+{
+	int			level;
+
+	if (Array_nulls && xmloption == XMLOPTION_CONTENT)
+		return 0;
+	level = NewGUCNestLevel();
+	set_for_values(CCR_TEXT_READ);
 	return level;
 }
 
 void
 ccr_wire_end_style(int level)
 {
-	AtEOXact_GUC(true, level);
+	if (level > 0)
+		AtEOXact_GUC(true, level);
 }

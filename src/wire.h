@@ -71,11 +71,15 @@ extern void ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value,
 extern Datum ccr_wire_get(CcrResultWire *wire, const char *data, int32 length,
 						  bool binary);
 
+/* Is there money in values of this type?  Its text depends on lc_monetary. */
+extern bool ccr_wire_has_money(Oid type);
+
 /*
- * Put DateStyle, IntervalStyle, extra_float_digits and search_path to values
- * that any server reads alike, until the level returned is ended.
+ * Put the settings of textform.h in force, for values to be written or read,
+ * until the level returned is ended.  0: they were so already.
  */
 extern int	ccr_wire_begin_style(void);
+extern int	ccr_wire_begin_reading(void);
 extern void ccr_wire_end_style(int level);
 
 #endif							/* CCR_WIRE_H */

@@ -44,6 +44,7 @@ example(StringInfo buf)
 		.key_types = types,
 		.ncolumns = 2,
 		.column_types = types,
+		.column_enum = binary,
 		.column_binary = binary,
 		.noptions = 2,
 		.keywords = keywords,

@@ -5,21 +5,26 @@ CREATE EXTENSION dblink;
 CREATE SCHEMA far;
 CREATE SEQUENCE far.runs;
 
--- The body of gated lookups: counts its runs, and waits while somebody holds
--- the advisory lock 1.
-CREATE FUNCTION far.gated(a int) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  run bigint := nextval('far.runs');
-BEGIN
-  PERFORM pg_advisory_xact_lock_shared(1);
-  RETURN a || ', run ' || run;
-END $$;
-
 CREATE FUNCTION here() RETURNS text LANGUAGE sql AS $$
   SELECT format('host=%s port=%s dbname=%s',
                 split_part(current_setting('unix_socket_directories'), ',', 1),
                 current_setting('port'), current_database())
 $$;
+
+-- Counts the runs of bodies, over a connection of its own: most must not write.
+CREATE FUNCTION far.next_run() RETURNS bigint LANGUAGE sql AS $$
+  SELECT r FROM public.dblink(public.here(), $q$SELECT nextval('far.runs')$q$) AS t(r bigint)
+$$;
+
+-- The body of gated lookups: counts its runs, and waits while somebody holds
+-- the advisory lock 1.
+CREATE FUNCTION far.gated(a int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  run bigint := far.next_run();
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(1);
+  RETURN a || ', run ' || run;
+END $$;
 
 CREATE PROCEDURE far_server(name text) LANGUAGE plpgsql AS $$
 BEGIN

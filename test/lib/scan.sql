@@ -27,7 +27,20 @@ CREATE TABLE far.scores (id int PRIMARY KEY, score int, label text);
 INSERT INTO far.scores SELECT i, i * 10, 'no. ' || i FROM generate_series(1, 5000) i WHERE i % 7 <> 0;
 ANALYZE far.scores;
 CREATE TABLE far.asked (key int);
-CREATE FUNCTION far.note(key int) RETURNS int LANGUAGE sql AS 'INSERT INTO far.asked VALUES (key); SELECT key * 10';
+-- over a connection of its own where it must not write
+CREATE EXTENSION dblink SCHEMA far;
+CREATE FUNCTION far.note(key int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  insertion text := format('INSERT INTO far.asked VALUES (%L)', key);
+BEGIN
+  IF current_setting('transaction_read_only') = 'on' THEN
+    PERFORM far.dblink_exec(format('host=%s port=%s dbname=%s', split_part(current_setting('unix_socket_directories'), ',', 1),
+                                   current_setting('port'), current_database()), insertion);
+  ELSE
+    EXECUTE insertion;
+  END IF;
+  RETURN key * 10;
+END $$;
 
 -- ----------------------------------------------------------------- lookups
 CREATE FUNCTION score(key int) RETURNS int LANGUAGE concresce STABLE STRICT

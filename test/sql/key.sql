@@ -16,7 +16,12 @@ SET concresce.server = 'far';
 CREATE EXTENSION dblink;
 CREATE SEQUENCE far.runs;
 CREATE FUNCTION far.run(t text) RETURNS text LANGUAGE sql VOLATILE
-AS $$ SELECT t || ' ' || nextval('far.runs') $$;
+AS $$
+  SELECT t || ' ' || run
+  FROM public.dblink(format('host=%s port=%s dbname=%s', split_part(current_setting('unix_socket_directories'), ',', 1),
+                            current_setting('port'), current_database()),
+                     $q$SELECT nextval('far.runs')$q$) AS d(run bigint)
+$$;
 CREATE FUNCTION run(a text, b int) RETURNS text LANGUAGE concresce STABLE AS 'SELECT run(a || b)';
 CREATE FUNCTION unnamed(text, int) RETURNS text LANGUAGE concresce STABLE AS 'SELECT run($1 || $2)';
 

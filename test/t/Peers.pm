@@ -284,6 +284,9 @@ sub send
 
 sub ready { return $_[0]->send('Z', 'I') }
 
+# What comes until the sync is skipped.
+sub fail { $_[0]->{failed} = 1; return }
+
 # As a message of type E or N.
 sub report
 {
@@ -367,6 +370,35 @@ sub greet
 	return $self->ready;
 }
 
+# What is around a query, and no act's business: transactions, and the like.
+sub is_around
+{
+	my ($sql) = @_;
+
+	return $sql =~ /^(BEGIN|COMMIT|ROLLBACK|RESET|DISCARD)\b/ || $sql =~ /^SELECT pg_catalog\./;
+}
+
+sub sync
+{
+	my ($self) = @_;
+	my $failed = delete $self->{failed};
+
+	return if $self->play('sync');
+	$self->send('Z', !$self->{block} ? 'I' : $failed ? 'E' : 'T');
+	return;
+}
+
+sub execute_around
+{
+	my ($self, $sql) = @_;
+	my ($tag) = $sql =~ /^(\w+)/;
+
+	$self->{block} = 1 if $tag eq 'BEGIN';
+	$self->{block} = 0 if $tag eq 'COMMIT' || $tag eq 'ROLLBACK';
+	$self->send_raw($self->row($self->{pid} // 1)) if $tag eq 'SELECT';
+	return $self->send('C', ($tag eq 'SELECT' ? 'SELECT 1' : $tag) . "\0");
+}
+
 # What the query is said to return: the ordinality and an int, in binary when
 # asked for.
 sub columns
@@ -382,6 +414,8 @@ sub serve
 {
 	my ($self) = @_;
 
+	my (%sql, $sql);
+
 	$self->start;
 	$self->greet;
 	while (1)
@@ -389,7 +423,26 @@ sub serve
 		my ($type, $length) = unpack('aN', $self->receive(5));
 		my $body = $self->receive($length - 4);
 
-		if ($type eq 'P') { $self->send('1') unless $self->play('parse') }
+		next if $self->{failed} && $type ne 'S' && $type ne 'X';
+		if ($type eq 'P')
+		{
+			my ($name, $text) = split /\0/, $body;
+			$sql{$name} = $sql = $text;
+			$self->send('1') unless !is_around($text) && $self->play('parse');
+		}
+		elsif ($type eq 'B')
+		{
+			$sql = $sql{ (split /\0/, $body, 3)[1] };
+			$self->send('2') unless !is_around($sql) && $self->play('bind');
+		}
+		elsif ($type eq 'S') { $self->sync }
+		elsif ($type eq 'X') { return }
+		elsif ($type eq 'D' && is_around($sql))
+		{
+			if ($sql =~ /^SELECT/) { $self->row_description([ 'x', 25, 0 ]) }
+			else { $self->send('n') }
+		}
+		elsif ($type eq 'E' && is_around($sql)) { $self->execute_around($sql) }
 		elsif ($type eq 'D' && substr($body, 0, 1) eq 'S')
 		{
 			next if $self->play('describe');
@@ -397,15 +450,12 @@ sub serve
 			$self->row_description($self->columns(0));
 		}
 		elsif ($type eq 'D') { $self->row_description($self->columns(1)) unless $self->play('portal') }
-		elsif ($type eq 'B') { $self->send('2') unless $self->play('bind') }
 		elsif ($type eq 'E')
 		{
 			next if $self->play('execute');
 			$self->send_raw($self->row(pack('NN', 0, 1), pack('N', 42)));
 			$self->send('C', "SELECT 1\0");
 		}
-		elsif ($type eq 'S') { $self->ready unless $self->play('sync') }
-		elsif ($type eq 'X') { return }
 	}
 	return;
 }

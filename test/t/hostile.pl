@@ -46,6 +46,7 @@ sub raw
 		$stage => sub {
 			my ($s) = @_;
 			$s->send_raw($data);
+			$s->fail if $data =~ /^E/;
 			$then->($s) if $then;
 			die 'done' unless $then;
 		} };
@@ -132,10 +133,46 @@ my %acts = (
 	'CopyOutResponse' => [ raw('execute', msg('H', pack('Cn', 0, 0)) . msg('d', "x\n"), $silence), '08P01' ],
 	'CopyInResponse' => [ raw('execute', msg('G', pack('Cn', 0, 0)), $silence), '08P01' ],
 	'CopyBothResponse' => [ raw('execute', msg('W', pack('Cn', 0, 0)), $silence), '08P01' ],
-	'CopyOutResponse for Parse' => [ raw('parse', msg('H', pack('Cn', 0, 0))), '08P01' ],
+	'CopyOutResponse for Parse' => [ raw('parse', msg('H', pack('Cn', 0, 0))), undef ],
 	'a row for Parse' => [ raw('parse', msg('D', pack('n', 0))), undef ],
 	'an empty query' => [ raw('execute', msg('I', ''), sub { }), undef ],
 	'two ends' => [ raw('execute', msg('C', "SELECT 1\0") x 2, sub { }), undef ],
+	'a second description' => [
+		{
+			columns([ 'ordinality', 20, 0 ], [ 'n', 25, 0 ]),
+			execute => sub {
+				my ($s) = @_;
+				$s->send_raw($s->row('1', '0' x 1000000 . '7'));
+				$s->row_description([ 'ordinality', 20, 0 ]);
+				$s->send_raw($s->row('1') . msg('C', "SELECT 2\0"));
+			}
+		}, '08P01' ],
+	'a second description before any row' => [
+		{
+			execute => sub {
+				my ($s) = @_;
+				$s->row_description([ 'ordinality', 20, 1 ]);
+				$s->send_raw($s->row(be8(1)) . msg('C', "SELECT 1\0"));
+			}
+		}, undef ],
+	'rows after the end' => [
+		raw('execute', msg('C', "SELECT 0\0") . msg('T', pack('n', 1) . "x\0" . pack('NnNnNn', 0, 0, 20, 8, 0, 1))
+			  . msg('D', pack('nN', 1, 8) . be8(1)) . msg('C', "SELECT 1\0"), sub { }), undef ],
+	'an item with something behind it' => [
+		{
+			columns([ 'ordinality', 20, 0 ], [ 'n', 25, 0 ]),
+			execute => sub { $_[0]->send_raw($_[0]->row('1x', '42') . msg('C', "SELECT 1\0")) }
+		}, 'HV000' ],
+	'an item beyond all numbers' => [
+		{
+			columns([ 'ordinality', 20, 0 ], [ 'n', 25, 0 ]),
+			execute => sub { $_[0]->send_raw($_[0]->row('18446744073709551617', '42') . msg('C', "SELECT 1\0")) }
+		}, 'HV000' ],
+	'an item of no bytes' => [
+		{
+			columns([ 'ordinality', 20, 0 ], [ 'n', 25, 0 ]),
+			execute => sub { $_[0]->send_raw($_[0]->row('', '42') . msg('C', "SELECT 1\0")) }
+		}, 'HV000' ],
 	'a command end without rows' => [ raw('execute', msg('C', "\xff\xff\0"), sub { }), '' ],
 	'an unknown message' => [ raw('execute', msg('q', 'x' x 10)), '08006' ],
 	'ready too early' => [ raw('parse', msg('Z', 'I') x 5, sub { $_[0]->send('1') }), undef ],

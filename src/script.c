@@ -1,0 +1,176 @@
+/*-------------------------------------------------------------------------
+ *
+ * script.c
+ *	  What is sent over a connection in one pipeline, step by step.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "script.h"
+#include "utils/memutils.h"
+
+bool
+ccr_script_start(CcrScript *script, PGconn *conn)
+{
+	script->n = script->at = 0;
+	return PQenterPipelineMode(conn);
+}
+
+static bool
+add(CcrScript *script, CcrStep step, bool sent)
+{
+	Assert(script->n < CCR_SCRIPT_STEPS);
+	script->steps[script->n++] = step;
+	return sent;
+}
+
+bool
+ccr_script_sync(CcrScript *script, PGconn *conn)
+{
+	return add(script, CCR_STEP_SYNC, PQpipelineSync(conn));
+}
+
+bool
+ccr_script_say(CcrScript *script, PGconn *conn, CcrStep step, const char *sql)
+{
+	return add(script, step,
+			   PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0));
+}
+
+bool
+ccr_script_prepare(CcrScript *script, PGconn *conn, const char *statement,
+				   const char *sql, const CcrParams *params)
+{
+	return add(script, CCR_STEP_PREPARE,
+			   PQsendPrepare(conn, statement, sql, params ? params->n : 0,
+							 params ? params->types : NULL));
+}
+
+bool
+ccr_script_describe(CcrScript *script, PGconn *conn, const char *statement)
+{
+	return add(script, CCR_STEP_DESCRIBE, PQsendDescribePrepared(conn, statement));
+}
+
+/* n times the format "binary". */
+static const int *
+binary_formats(int n)
+{
+	static int *formats = NULL;
+	static int	nformats = 0;
+
+	if (n > nformats)
+	{
+		nformats = Max(n, FUNC_MAX_ARGS);
+		if (formats == NULL)
+			formats = MemoryContextAlloc(TopMemoryContext, nformats * sizeof(int));
+		else
+			formats = repalloc(formats, nformats * sizeof(int));
+		for (int i = 0; i < nformats; i++)
+			formats[i] = 1;
+	}
+	return formats;
+}
+
+static bool
+say_body(CcrScript *script, PGconn *conn, const CcrQuery *query)
+{
+	const CcrParams *params = query->params;
+	const int  *formats = binary_formats(params->n);
+
+	return add(script, CCR_STEP_BODY, query->statement[0] ?
+			   PQsendQueryPrepared(conn, query->statement, params->n, params->values,
+								   params->lengths, formats, query->binary) :
+			   PQsendQueryParams(conn, query->sql, params->n, params->types, params->values,
+								 params->lengths, formats, query->binary));
+}
+
+static bool
+say_settings(CcrScript *script, PGconn *conn, const CcrQuery *query)
+{
+	if (query->settings == NULL)
+		return true;
+	if (query->settings_statement[0] == '\0')
+		return ccr_script_say(script, conn, CCR_STEP_SETTINGS, query->settings);
+	return add(script, CCR_STEP_SETTINGS,
+			   PQsendQueryPrepared(conn, query->settings_statement, 0, NULL, NULL, NULL, 0));
+}
+
+/*
+ * RESET ALL leaves the role alone.  What locks outlive their transactions are
+ * given up by the function in the last statement.
+ */
+static bool
+say_reset(CcrScript *script, PGconn *conn, const char *reset)
+{
+	return ccr_script_say(script, conn, CCR_STEP_RESET, "RESET ROLE") &&
+		ccr_script_say(script, conn, CCR_STEP_RESET, "RESET ALL") &&
+		ccr_script_say(script, conn, CCR_STEP_RESET, reset);
+}
+
+bool
+ccr_script_execute(CcrScript *script, PGconn *conn, const CcrQuery *query,
+				   const char *reset)
+{
+	bool		read_only = query->source->resend;
+
+	if (!ccr_script_say(script, conn, CCR_STEP_BEGIN,
+						read_only ? "BEGIN READ ONLY" : "BEGIN") ||
+		!say_settings(script, conn, query) ||
+		!say_body(script, conn, query))
+		return false;
+	if (read_only)
+		return ccr_script_say(script, conn, CCR_STEP_ROLLBACK, "ROLLBACK") &&
+			ccr_script_sync(script, conn);
+	return ccr_script_say(script, conn, CCR_STEP_COMMIT, "COMMIT") &&
+		say_reset(script, conn, reset) && ccr_script_sync(script, conn);
+}
+
+bool
+ccr_script_roll_back(CcrScript *script, PGconn *conn, const char *reset)
+{
+	return ccr_script_say(script, conn, CCR_STEP_ROLLBACK, "ROLLBACK") &&
+		say_reset(script, conn, reset) && ccr_script_sync(script, conn);
+}
+
+static bool
+has_tag(const PGresult *result, const char *tag)
+{
+	return PQresultStatus(result) == PGRES_COMMAND_OK &&
+		strcmp(PQcmdStatus(unconstify(PGresult *, result)), tag) == 0;
+}
+
+bool
+ccr_step_fits(CcrStep step, const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	switch (step)
+	{
+		case CCR_STEP_SYNC:
+			return status == PGRES_PIPELINE_SYNC;
+		case CCR_STEP_PROBE:
+			return status == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
+				PQnfields(result) == 1;
+		case CCR_STEP_DISCARD:
+		case CCR_STEP_PREPARE:
+		case CCR_STEP_DESCRIBE:
+			return status == PGRES_COMMAND_OK;
+		case CCR_STEP_BEGIN:
+			return has_tag(result, "BEGIN");
+		case CCR_STEP_BODY:
+			/* without a tag, it is a second description that ended the rows */
+			return status == PGRES_SINGLE_TUPLE ||
+				((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) &&
+				 PQcmdStatus(unconstify(PGresult *, result))[0] != '\0');
+		case CCR_STEP_ROLLBACK:
+			return has_tag(result, "ROLLBACK");
+		case CCR_STEP_COMMIT:
+			return has_tag(result, "COMMIT");
+		case CCR_STEP_SETTINGS:
+		case CCR_STEP_RESET:
+			return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+	}
+	return false;
+}
