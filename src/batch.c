@@ -338,8 +338,8 @@ variant_sql(CcrBatch *batch, int variant)
 }
 
 /*
- * Not where bodies of other owners run in the same sessions, as one of them may
- * have put another statement under the name.
+ * Not behind a pooler: there bodies of anybody run in the same sessions, and one
+ * of them may have put another statement under the name.
  */
 static bool
 may_be_prepared(CcrBatch *batch)
@@ -347,7 +347,7 @@ may_be_prepared(CcrBatch *batch)
 	const CcrQueue *queue = batch->queue;
 
 	return queue->source->prepare && !queue->unprepared &&
-		!(queue->mixed && batch->carrier->ops->pooled(batch->carrier));
+		!batch->carrier->ops->pooled(batch->carrier);
 }
 
 /* What decides how values are written and read, if some travel as text. */

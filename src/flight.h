@@ -83,7 +83,6 @@ typedef struct CcrQueue
 
 	/* Kept by pool.c: */
 	struct CcrPool *pool;
-	bool		mixed;			/* bodies of other owners use its links, too */
 	dlist_node	pool_node;
 	bool		due;
 	dlist_node	due_node;

@@ -38,6 +38,8 @@
 #define CCR_BACKOFF_MIN		50	/* ms */
 #define CCR_BACKOFF_MAX		1000	/* ms */
 #define CCR_MAX_STATEMENTS	500 /* prepared on a link before it is renewed */
+#define CCR_TIDYING			20	/* ms that a link has for what is left of a script
+								 * before another is opened */
 #define CCR_QUEUE_IDLE		600 /* s until an unused queue is forgotten */
 #define CCR_EXECUTOR_IDLE	2000	/* ms until an idle executor is ended: those
 								 * who want its database for themselves wait
@@ -55,8 +57,6 @@ typedef struct CcrPool
 	CcrReach	reach;
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
-	Oid			owner;			/* of the first lookup */
-	bool		mixed;			/* there are lookups of other owners */
 	bool		starved;		/* waits for a seat of another pool */
 	dlist_node	starved_node;
 	dlist_head	links;
@@ -81,6 +81,7 @@ typedef struct CcrLink
 	CcrCarrier *carrier;
 	CcrBatch   *batch;			/* under way, or NULL */
 	Oid			owner;			/* of the lookups that it served last */
+	TimestampTz ended_at;		/* its last batch */
 	bool		connected;
 	TimestampTz connected_at;
 	CcrCounters *cancelling;	/* of the query that was given up, or NULL */
@@ -300,24 +301,6 @@ unused_too_long(void *arg)
 		dlist_push_tail(&unused_pools, &pool->unused_node);
 }
 
-/* Once there were others, they may have left something anywhere. */
-static void
-note_owner(CcrPool *pool, Oid owner)
-{
-	dlist_iter	iter;
-
-	if (pool->owner == owner || pool->mixed)
-		return;
-	if (!OidIsValid(pool->owner))
-	{
-		pool->owner = owner;
-		return;
-	}
-	pool->mixed = true;
-	dlist_foreach(iter, &pool->queues)
-		dlist_container(CcrQueue, pool_node, iter.cur)->mixed = true;
-}
-
 CcrQueue *
 ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 				  MemoryContext context)
@@ -342,8 +325,6 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue = ccr_queue_create(fingerprint, source, context, window_ended);
 	MemoryContextSetParent(context, TopMemoryContext);
 	queue->pool = entry->pool;
-	note_owner(entry->pool, source->owner);
-	queue->mixed = entry->pool->mixed;
 	queue->used = GetCurrentTimestamp();
 	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);
 	ccr_timer_set(&queue->idle_timer,
@@ -586,6 +567,7 @@ link_done(void *owner, CcrOp op, const CcrError *error)
 	if (ccr_batch_done(link->batch, op, error))
 	{
 		link->batch = NULL;
+		link->ended_at = GetCurrentTimestamp();
 		in_flight--;
 		ccr_pool_check(queue);
 		if (state_of(link) == CCR_CARRIER_IDLE)
@@ -827,10 +809,14 @@ has_seat(CcrPool *pool)
 	return false;
 }
 
-/* Is there one that has done its work, and is about to be idle? */
-static bool
-about_to_be_idle(CcrPool *pool)
+/*
+ * Until when it is worth while to wait for one that has done its work and is
+ * about to be idle; 0: there is none.
+ */
+static TimestampTz
+idle_soon(CcrPool *pool)
 {
+	TimestampTz until = 0;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &pool->links)
@@ -838,17 +824,25 @@ about_to_be_idle(CcrPool *pool)
 		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
 
 		if (link->batch == NULL && state_of(link) == CCR_CARRIER_BUSY)
-			return true;
+			until = Max(until, TimestampTzPlusMilliseconds(link->ended_at, CCR_TIDYING));
 	}
-	return false;
+	return until;
 }
 
 /* One at a time: by the time it is there, another may have become free. */
 static void
 want_link(CcrPool *pool)
 {
-	if (pool->nconnecting > 0 || about_to_be_idle(pool) || useful_links(pool) >= link_limit(pool))
+	TimestampTz soon;
+
+	if (pool->nconnecting > 0 || useful_links(pool) >= link_limit(pool))
 		return;
+	soon = idle_soon(pool);
+	if (soon > GetCurrentTimestamp())
+	{
+		ccr_timer_set(&pool->retry_timer, soon);
+		return;
+	}
 	if (pool->local && !has_seat(pool))
 		return;
 	if (pool->failures > 0 && pool->retry_at > GetCurrentTimestamp())

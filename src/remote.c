@@ -6,8 +6,9 @@
  * libpq is used in its non-blocking way throughout, rows are taken one at a
  * time (so a result is never held in whole by libpq), and connecting and
  * cancelling have deadlines.  What is sent is a script, which leaves the far
- * session as it was found; one that cannot be left so is closed.  How long a query may take is for the callers to
- * say, who leave, whereupon the owner cancels.
+ * session as it was found; one that cannot be left so is closed.  How long a
+ * query may take is for the callers to say, who leave, whereupon the owner
+ * cancels.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,6 +32,7 @@
 #define CCR_CONNECT_TIMEOUT_MAX	300 /* s, for what says: for ever */
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
+#define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's end */
 
 /*
  * Settings that the server reports, and that decide how values are read or who
@@ -66,7 +68,8 @@ typedef struct CcrRemote
 	CcrCancel  *cancel;			/* while CANCELLING, until it has ended */
 	bool		drained;		/* while CANCELLING: the query has ended */
 	TimestampTz give_up_at;		/* while CANCELLING */
-	CcrTimer	deadline;		/* of CONNECTING or CANCELLING */
+	CcrTimer	deadline;		/* of CONNECTING or CANCELLING, or of BUSY once
+								 * the outcome was told */
 	MemoryContext op_context;	/* reset with every op: */
 	CcrError   *error;			/* the first of the op */
 	bool		fatal;			/* the session's end is to follow */
@@ -451,6 +454,8 @@ deadline_passed(void *arg)
 		connecting_timed_out(remote);
 	else if (remote->state == CCR_CARRIER_CANCELLING)
 		cancel_again(remote);
+	else if (remote->state == CCR_CARRIER_BUSY && remote->op == CCR_OP_NONE)
+		close_remote(remote, lost_error(remote));
 }
 
 static void
@@ -680,7 +685,10 @@ send_script(CcrRemote *remote, bool ok)
 		close_remote(remote, lost_error(remote));
 }
 
-/* A round trip of its own: nothing else is to be done if it fails. */
+/*
+ * A round trip of its own: nothing else is to be done if it fails.  Behind a
+ * pooler it would reach any session, and there no statement of ours is relied on.
+ */
 static bool
 remote_adopt(CcrCarrier *carrier, Oid owner)
 {
@@ -688,7 +696,7 @@ remote_adopt(CcrCarrier *carrier, Oid owner)
 	bool		others = OidIsValid(remote->lookup_owner) && remote->lookup_owner != owner;
 
 	remote->lookup_owner = owner;
-	if (!others)
+	if (!others || remote->pooled)
 		return false;
 	empty_statements(remote);
 	start_op(remote, CCR_OP_CLEAN);
@@ -741,7 +749,8 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 	start_op(remote, CCR_OP_EXECUTE);
 	remote->read_only = query->source->resend;
 	send_script(remote, start_script(remote) &&
-				ccr_script_execute(&remote->script, remote->conn, query, remote->reset));
+				ccr_script_execute(&remote->script, remote->conn, query, remote->pooled,
+								   remote->reset));
 }
 
 static bool
@@ -784,7 +793,10 @@ remember_statement(CcrRemote *remote, const char *name)
 		hash_search(remote->statements, name, HASH_ENTER, NULL);
 }
 
-/* The far side will do no more of it. */
+/*
+ * The far side will do no more of it.  What is left of the script has a
+ * deadline, as nobody waits for that who could leave.
+ */
 static void
 tell_outcome(CcrRemote *remote)
 {
@@ -793,6 +805,9 @@ tell_outcome(CcrRemote *remote)
 	if (op == CCR_OP_NONE || remote->state == CCR_CARRIER_CANCELLING)
 		return;
 	remote->op = CCR_OP_NONE;
+	if (remote->state == CCR_CARRIER_BUSY)
+		ccr_timer_set(&remote->deadline,
+					  TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_TIDYING_GRACE));
 	remote->calls->done(remote->owner, op, remote->error);
 }
 
@@ -801,6 +816,7 @@ become_idle(CcrRemote *remote)
 {
 	if (remote->op == CCR_OP_EXECUTE)
 		tell_outcome(remote);
+	ccr_timer_clear(&remote->deadline);
 	if (!is_as_found(remote))
 	{
 		close_remote(remote, new_error(remote, ERRCODE_CONNECTION_EXCEPTION,

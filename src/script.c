@@ -109,9 +109,28 @@ say_reset(CcrScript *script, PGconn *conn, const char *reset)
 		ccr_script_say(script, conn, CCR_STEP_RESET, reset);
 }
 
+/*
+ * A pooler's session is somebody else's by the time that it could be cleaned.
+ * Not so prepared statements: they may be the pooler's own.
+ */
+static bool
+say_unlock(CcrScript *script, PGconn *conn)
+{
+	return ccr_script_say(script, conn, CCR_STEP_RESET,
+						  "SELECT pg_catalog.pg_advisory_unlock_all()");
+}
+
+static bool
+say_clean(CcrScript *script, PGconn *conn)
+{
+	return ccr_script_say(script, conn, CCR_STEP_RESET, "UNLISTEN *") &&
+		ccr_script_say(script, conn, CCR_STEP_RESET, "CLOSE ALL") &&
+		ccr_script_say(script, conn, CCR_STEP_RESET, "DISCARD TEMP");
+}
+
 bool
 ccr_script_execute(CcrScript *script, PGconn *conn, const CcrQuery *query,
-				   const char *reset)
+				   bool pooled, const char *reset)
 {
 	bool		read_only = query->source->resend;
 
@@ -122,8 +141,9 @@ ccr_script_execute(CcrScript *script, PGconn *conn, const CcrQuery *query,
 		return false;
 	if (read_only)
 		return ccr_script_say(script, conn, CCR_STEP_ROLLBACK, "ROLLBACK") &&
-			ccr_script_sync(script, conn);
+			(!pooled || say_unlock(script, conn)) && ccr_script_sync(script, conn);
 	return ccr_script_say(script, conn, CCR_STEP_COMMIT, "COMMIT") &&
+		(!pooled || say_clean(script, conn)) &&
 		say_reset(script, conn, reset) && ccr_script_sync(script, conn);
 }
 

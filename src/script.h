@@ -16,7 +16,10 @@
  * reset is done in the session that it is meant for.
  *
  * What neither undoes (prepared statements, ...) is discarded before a session
- * serves lookups of another owner.
+ * serves lookups of another owner.  Behind a pooler in transaction mode that
+ * cannot be done, as any session may come next: there each script gives up
+ * locks, LISTEN, cursors and temporary tables, and no named statement is
+ * executed.
  *
  *-------------------------------------------------------------------------
  */
@@ -79,7 +82,8 @@ extern bool ccr_script_describe(CcrScript *script, PGconn *conn,
 
 /* A transaction around a bulk query.  reset: the last statement of one. */
 extern bool ccr_script_execute(CcrScript *script, PGconn *conn,
-							   const CcrQuery *query, const char *reset);
+							   const CcrQuery *query, bool pooled,
+							   const char *reset);
 
 /* The end of one that failed. */
 extern bool ccr_script_roll_back(CcrScript *script, PGconn *conn,

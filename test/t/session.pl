@@ -138,6 +138,9 @@ sub all_leftovers
 				$renew->();
 				my $stays = $next eq 'alice' ? $stays{$name} // '' : '';
 				$stays = 'advisory lock 99' if $name eq 'an advisory lock' && $kind eq 'runs' && $next eq 'alice';
+
+				# not in a pooler's session, but for what may be the pooler's own
+				$stays = $name eq 'a prepared statement' ? 'prepared p' : '' if $server eq 'pooled';
 				my $found = attempt($node, <<"EOF_SQL");
 SET search_path = $server;
 SELECT ${next}_score(1);
