@@ -488,7 +488,8 @@ run_job(const CcrJob *job)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	XactReadOnly = job->read_only;
+	if (job->read_only)
+		XactReadOnly = true;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(job_context);
 	if (job->kind == CCR_JOB_EXECUTE)
