@@ -29,7 +29,6 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/pg_locale.h"
 #include "utils/syscache.h"
 
 #define CCR_MAX_ROUTES	32		/* kept of a definition */
@@ -142,11 +141,18 @@ isolates(const CcrDefinition *definition, bool barred)
 							   ccr_route_steered(definition, barred));
 }
 
+/* Not as a variable: its header needs those of ICU, which a build may lack. */
+static const char *
+money_locale(void)
+{
+	return GetConfigOption("lc_monetary", false, false);
+}
+
 /* Its own lc_monetary is the one that money was, or would be, written under. */
 static bool
 same_money(const CcrRoute *route)
 {
-	return route->lc_monetary == NULL || strcmp(route->lc_monetary, locale_monetary) == 0;
+	return route->lc_monetary == NULL || strcmp(route->lc_monetary, money_locale()) == 0;
 }
 
 static CcrRoute *
@@ -279,7 +285,7 @@ static void
 describe_text(CcrSource *source, const CcrDefinition *definition,
 			  const CcrResult *result)
 {
-	const char *lc_monetary = has_money(definition, result) ? locale_monetary : NULL;
+	const char *lc_monetary = has_money(definition, result) ? money_locale() : NULL;
 
 	if (!ccr_source_is_local(source))
 		source->text_settings = ccr_text_settings_sql(lc_monetary);
@@ -386,7 +392,7 @@ make_route(CcrDefinition *definition, const CcrResult *result, bool isolate)
 																  route->roleid),
 								isolate);
 	if (has_money(definition, result))
-		route->lc_monetary = pstrdup(locale_monetary);
+		route->lc_monetary = pstrdup(money_locale());
 	route->search_path = unconstify(char *, route->source->search_path);
 	initStringInfo(&buf);
 	ccr_source_flatten(&buf, route->source, &route->fingerprint);
