@@ -964,13 +964,16 @@ resend(CcrBatch *batch)
 
 /*
  * Errors that say that what was prepared is no longer what is needed.  The
- * statement has had no effect, so even a write can be sent again.
+ * statement has had no effect, so even a write can be sent again.  A body may
+ * raise the same, in some function: then there is a context.
  */
 static bool
 outdated(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
+	if (!queue->source->resend && error->context)
+		return false;
 	switch (error->sqlstate)
 	{
 		case ERRCODE_FEATURE_NOT_SUPPORTED:

@@ -814,6 +814,12 @@ tell_outcome(CcrRemote *remote)
 static void
 become_idle(CcrRemote *remote)
 {
+	/* the far side may have done it, or not: what is fatal is no outcome */
+	if (remote->op == CCR_OP_EXECUTE && remote->fatal)
+	{
+		close_remote(remote, lost_error(remote));
+		return;
+	}
 	if (remote->op == CCR_OP_EXECUTE)
 		tell_outcome(remote);
 	ccr_timer_clear(&remote->deadline);

@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "scan_ahead.h"
 #include "scan_fields.h"
@@ -192,17 +193,43 @@ writes_alone(Search *search, ModifyTable *modify, Oid relid)
 	return true;
 }
 
+static Node *
+note_volatile(Node *node, void *context)
+{
+	*(bool *) context |= contain_volatile_functions(node);
+	return node;
+}
+
+/* A VOLATILE function can look at the tables, and see how far a write is. */
+static bool
+somebody_looks(Search *search)
+{
+	bool		found = false;
+
+	ccr_fields_change_statement(search->planning->stmt, note_volatile, &found);
+	return found;
+}
+
+static bool
+has_checks(Relation rel)
+{
+	return rel->rd_att->constr && rel->rd_att->constr->num_check > 0;
+}
+
 static bool
 writes_quietly(Search *search, ModifyTable *modify)
 {
 	ListCell   *lc;
+
+	if (!search->at_once && somebody_looks(search))
+		return false;
 
 	foreach(lc, modify->resultRelations)
 	{
 		Oid			relid = rt_fetch(lfirst_int(lc), search->planning->stmt->rtable)->relid;
 		Relation	rel = table_open(relid, NoLock);
 		bool		quiet = rel->rd_rel->relkind == RELKIND_RELATION &&
-			rel->trigdesc == NULL && writes_alone(search, modify, relid);
+			rel->trigdesc == NULL && !has_checks(rel) && writes_alone(search, modify, relid);
 
 		table_close(rel, NoLock);
 		if (!quiet)
@@ -213,8 +240,9 @@ writes_quietly(Search *search, ModifyTable *modify)
 
 /*
  * A WITH query that writes is run to its end whatever is read of it, so what
- * matters is the order of events.  There is none to be seen if it fires no
- * triggers and nobody else writes to its tables.
+ * matters is the order of events.  There is none to be seen if it runs no
+ * triggers and checks, nobody else writes to its tables, and nothing in the
+ * statement could look at them meanwhile.
  */
 static void
 look_at_write(Search *search, ModifyTable *modify)

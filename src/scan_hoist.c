@@ -16,6 +16,7 @@
 #include "funcapi.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "scan_ahead.h"
 #include "scan_fields.h"
 #include "scan_hoist.h"
 #include "scan_inner.h"
@@ -194,6 +195,33 @@ pass_cell(NestLoop *loop, Hoist *hoist, CcrCall *inner, int column)
 	hoist->cells = bms_add_member(hoist->cells, param->paramid);
 }
 
+typedef struct Memory
+{
+	const CcrPlanning *planning;
+	bool		kept;			/* what is not to be evaluated more often */
+} Memory;
+
+static void
+look_for_memory(Plan **plan, void *context)
+{
+	Memory	   *memory = context;
+
+	if (IsA(*plan, Memoize) &&
+		ccr_ahead_look(memory->planning, (*plan)->lefttree, false).obstacle)
+		memory->kept = true;
+	ccr_fields_children(*plan, look_for_memory, memory);
+}
+
+/* Memoize is taken out on the way of a cell.  Would anybody notice? */
+static bool
+may_forget(const CcrPlanning *planning, Plan *plan)
+{
+	Memory		memory = {.planning = planning};
+
+	look_for_memory(&plan, &memory);
+	return !memory.kept;
+}
+
 void
 ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 					 const CcrReach *reach)
@@ -211,7 +239,7 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 	find_calls(loop->join.plan.righttree, &hoist,
 			   !loop->join.inner_unique && loop->join.jointype != JOIN_SEMI &&
 			   loop->join.jointype != JOIN_ANTI);
-	if (hoist.inner.calls == NIL)
+	if (hoist.inner.calls == NIL || !may_forget(planning, loop->join.plan.righttree))
 		return;
 
 	foreach(lc, hoist.inner.calls)
@@ -481,6 +509,11 @@ hoist_from_subplan(Subplans *subplans, int number)
 	find_calls(lfirst(cell), hoist,
 			   reference->subLinkType == EXPR_SUBLINK ||
 			   reference->subLinkType == ARRAY_SUBLINK);
+	if (!may_forget(planning, lfirst(cell)))
+	{
+		hoist->inner.calls = NIL;
+		return;
+	}
 	foreach(lc, hoist->inner.calls)
 	{
 		CcrCall    *call = lfirst(lc);

@@ -230,10 +230,16 @@ below_condition(CcrPlanning *planning, Join *join)
 	join->joinqual = (List *) ccr_terms_apply(&terms, (Node *) join->joinqual);
 }
 
+/*
+ * An outer row may have been read before the hash table turns out to be empty;
+ * then its keys are evaluated only if the join emits it all the same.
+ */
 static void
 below_outer_keys(CcrPlanning *planning, HashJoin *join)
 {
-	CcrCalls	calls = {.varno = OUTER_VAR};
+	JoinType	type = join->join.jointype;
+	bool		fills = type == JOIN_LEFT || type == JOIN_FULL || type == JOIN_ANTI;
+	CcrCalls	calls = {.varno = OUTER_VAR, .certainty = fills ? CCR_CERTAIN : CCR_UNSURE};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
 	ccr_calls_find_in_hash_keys(&calls, join->hashkeys);
