@@ -221,7 +221,7 @@ describe_keyed(CcrSource *source, const CcrDefinition *definition,
 
 	for (int i = 0; i < body->nargs; i++)
 		if (body->args[i].equality == CCR_EQUALITY_NONE)
-			source->unequal = body->args[i].sqltype;
+			source->unequal = format_type_be(definition->args[i].base);
 	if (source->unequal)
 		return;
 	source->keyed_sql = ccr_body_keyed_sql(body, result->ncolumns);

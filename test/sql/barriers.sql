@@ -166,8 +166,10 @@ AS 'BEGIN RETURN (SELECT count(*) FROM docs); END';
 SET search_path = public;
 WITH a AS MATERIALIZED (SELECT set_config('search_path', 'theft, public', false) AS s)
 SELECT d.* FROM a, LATERAL (SELECT * FROM docs WHERE s IS NOT NULL OFFSET 0) d;
+\set VERBOSITY terse
 SELECT theft.all_docs();
 SELECT theft.all_docs() FROM theft.screen;
+\set VERBOSITY default
 RESET search_path;
 RESET ROLE;
 DROP SCHEMA theft CASCADE;

@@ -34,11 +34,11 @@ END $$;
 CREATE FUNCTION put_off(how text, n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   IF how = 'enqueue' THEN
-    PERFORM concresce.enqueue('note', 'row ' || n);
+    PERFORM concresce.enqueue('public.note', 'row ' || n);
   ELSIF how = 'submit' THEN
-    PERFORM concresce.submit('echo', 'row ' || n);
+    PERFORM concresce.submit('public.echo', 'row ' || n);
   ELSIF how = 'call' THEN
-    PERFORM echo('row ' || n);
+    PERFORM public.echo('row ' || n);
   END IF;
   RETURN n;
 END $$;

@@ -56,7 +56,6 @@ RESET enable_hashjoin;
 RESET enable_mergejoin;
 SELECT shape('SELECT f.id, m.id FROM few f LEFT JOIN many m ON m.id = f.id + 5000 AND noted(f.k) > 0 ORDER BY 1', options => NULL);
 SELECT shape('SELECT f.id, m.id FROM few f LEFT JOIN many m ON m.id = f.id AND score(f.k) > 15 ORDER BY 1', options => NULL);
-SELECT shape('SELECT f.id FROM few f WHERE NOT EXISTS (SELECT FROM none n WHERE n.id = f.id AND noted(f.k) > 0) ORDER BY 1', options => NULL);
 SELECT shape('SELECT f.id FROM few f WHERE noted(f.k) NOT IN (SELECT id FROM none)', options => NULL);
 SELECT shape('SELECT f.id FROM few f WHERE noted(f.k) > ALL (SELECT id FROM none)', options => NULL);
 SELECT shape('SELECT f.id FROM few f WHERE noted(f.k) > ALL (SELECT id FROM few g WHERE g.id < 3)', options => NULL);

@@ -14,7 +14,7 @@ SELECT shape('SELECT id, CASE WHEN id > 100 THEN score((SELECT 1 / (count(*) - c
 SELECT shape('SELECT id, score(CASE WHEN id > 100 THEN (SELECT 1 / (count(*) - count(*))::int FROM few) ELSE k END) FROM few', options => NULL);
 SELECT shape('SELECT id, CASE WHEN id > 100 AND (SELECT 1 / (count(*) - count(*)) FROM few) > 0 THEN score(k) END FROM few', options => NULL);
 SELECT shape('SELECT id, COALESCE(k, score((SELECT 1 / (count(*) - count(*))::int FROM few))) FROM few WHERE k > 0', options => NULL);
-SELECT shape('SELECT f.id, q.s FROM few f LEFT JOIN LATERAL (SELECT score(f.k + (SELECT 1 / (count(*) - count(*))::int FROM few)) AS s FROM none) q ON true', options => NULL);
+SELECT shape('SELECT f.id, q.s FROM few f LEFT JOIN LATERAL (SELECT score(f.k + (SELECT 1 / (count(*) - count(*))::int FROM few)) AS s FROM none OFFSET 0) q ON true', options => NULL);
 SELECT shape('SELECT count(*) FILTER (WHERE id > 100 AND score((SELECT 1 / (count(*) - count(*))::int FROM few)) > 0) FROM few', options => NULL);
 -- how often they are run, by a sequence
 CREATE FUNCTION runs_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
