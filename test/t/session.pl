@@ -256,6 +256,15 @@ EOF_INI
 	$node->safe_psql('postgres', 'SELECT pooled.bob_score(1)');
 	attempt($node, 'SELECT pooled.alice_replaces(1)');
 	is(attempt($node, 'SELECT pooled.bob_score(1)')->out, 10, 'pooled: bob gets his own rows') foreach 1 .. 3;
+
+	# Another server object leads to the same sessions.
+	$node->safe_psql('postgres',
+		'CREATE SERVER beside FOREIGN DATA WRAPPER concresce OPTIONS (' . far_options($node, port => $port)
+		  . '); CREATE USER MAPPING FOR PUBLIC SERVER beside');
+	$node->safe_psql('postgres', lookups('beside'));
+	$node->safe_psql('postgres', 'SELECT pooled.bob_score(1)');
+	attempt($node, 'SELECT beside.alice_replaces(1)');
+	is(attempt($node, 'SELECT pooled.bob_score(1)')->out, 10, 'pooled: and after somebody beside him') foreach 1 .. 3;
 	$pooler->kill_kill(grace => 5);
 }
 
