@@ -34,8 +34,8 @@ hash_of_text(const char *text)
 }
 
 /*
- * It is asked for each row, and changes hardly ever.  The search path counts
- * for local lookups, which the session's server does not tell from others.
+ * It is asked for each row, and changes hardly ever.  A search path counts in
+ * this database only.
  */
 static uint32
 hash_of_settings(void)
@@ -46,10 +46,11 @@ hash_of_settings(void)
 	static uint32 hash = 0;
 
 	if (server && path && on_missing == ccr_on_missing &&
-		strcmp(server, ccr_server_name) == 0 && strcmp(path, namespace_search_path) == 0)
+		strcmp(server, ccr_server_name) == 0 &&
+		(server[0] != '\0' || strcmp(path, namespace_search_path) == 0))
 		return hash;
 	remember(&server, ccr_server_name);
-	remember(&path, namespace_search_path);
+	remember(&path, server[0] != '\0' ? "" : namespace_search_path);
 	on_missing = ccr_on_missing;
 	hash = hash_combine(hash_combine(murmurhash32(on_missing), hash_of_text(server)),
 						hash_of_text(path));

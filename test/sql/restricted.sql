@@ -75,14 +75,14 @@ SET ROLE regress_ccr_owner;
 REINDEX TABLE t;
 RESET ROLE;
 -- nor is a function with rights of its own
-CREATE FUNCTION definer(what text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN PERFORM concresce.enqueue('note', what); END $$;
-CREATE FUNCTION through(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM definer('through'); RETURN n; END $$;
+CREATE FUNCTION definer(what text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN PERFORM concresce.enqueue('public.note', what); END $$;
+CREATE FUNCTION through(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.definer('through'); RETURN n; END $$;
 UPDATE t SET how = 'nothing';
 CREATE INDEX t_through ON t (through(n));
 -- caught, it is not done either
 CREATE FUNCTION caught(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-  PERFORM concresce.enqueue('note', 'caught');
+  PERFORM concresce.enqueue('public.note', 'caught');
   RETURN n;
 EXCEPTION WHEN insufficient_privilege THEN
   RETURN n;
