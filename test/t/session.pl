@@ -52,7 +52,7 @@ CREATE FUNCTION leftovers() RETURNS text LANGUAGE sql AS $$
 		(SELECT string_agg('advisory lock ' || objid, ', ') FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
 		(SELECT string_agg('cursor ' || name, ', ') FROM pg_cursors WHERE name !~ 'unnamed|^$'),
 		(SELECT string_agg('listens to ' || c, ', ') FROM pg_listening_channels() c),
-		(SELECT string_agg('prepared ' || name, ', ') FROM pg_prepared_statements WHERE name !~ '^ccr_' OR from_sql),
+		(SELECT string_agg('prepared ' || name, ', ') FROM pg_prepared_statements WHERE name !~ '^(ccr|PGBOUNCER)_' OR from_sql),
 		(SELECT string_agg('table ' || relname, ', ') FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'),
 		(SELECT string_agg(name || ' = ' || setting, ', ') FROM pg_settings WHERE source = 'session'
 			AND name NOT IN ('client_encoding', 'DateStyle', 'transaction_isolation', 'transaction_read_only', 'transaction_deferrable',
