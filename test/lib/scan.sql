@@ -27,15 +27,18 @@ CREATE TABLE far.scores (id int PRIMARY KEY, score int, label text);
 INSERT INTO far.scores SELECT i, i * 10, 'no. ' || i FROM generate_series(1, 5000) i WHERE i % 7 <> 0;
 ANALYZE far.scores;
 CREATE TABLE far.asked (key int);
--- over a connection of its own where it must not write
+-- over a connection of its own, kept by the session, where it must not write
 CREATE EXTENSION dblink SCHEMA far;
 CREATE FUNCTION far.note(key int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
   insertion text := format('INSERT INTO far.asked VALUES (%L)', key);
 BEGIN
   IF current_setting('transaction_read_only') = 'on' THEN
-    PERFORM far.dblink_exec(format('host=%s port=%s dbname=%s', split_part(current_setting('unix_socket_directories'), ',', 1),
-                                   current_setting('port'), current_database()), insertion);
+    IF far.dblink_get_connections() IS NULL THEN
+      PERFORM far.dblink_connect('notes', format('host=%s port=%s dbname=%s', split_part(current_setting('unix_socket_directories'), ',', 1),
+                                                 current_setting('port'), current_database()));
+    END IF;
+    PERFORM far.dblink_exec('notes', insertion);
   ELSE
     EXECUTE insertion;
   END IF;
