@@ -379,6 +379,7 @@ next_step(CcrBatch *batch)
 	bool		prepare = may_be_prepared(batch);
 	int			variant = choose_variant(batch);
 	char		statement[NAMEDATALEN];
+	char		prefix[NAMEDATALEN];
 	char		settings_statement[NAMEDATALEN];
 	CcrQuery	query = {0};
 
@@ -387,11 +388,15 @@ next_step(CcrBatch *batch)
 				 batch->nonce, queue->serial, queue->revision, variant);
 	else
 		statement[0] = '\0';
+	prefix[0] = '\0';
+	if (prepare)
+		snprintf(prefix, NAMEDATALEN, "ccr_%s_", batch->nonce);
 	name_settings(batch, prepare, settings_statement);
 
 	query.source = queue->source;
 	query.party = party_of(batch);
 	query.statement = statement;
+	query.prefix = prefix;
 	query.sql = variant_sql(batch, variant);
 	query.params = &batch->params;
 	query.settings = needed_settings(batch);

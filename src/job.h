@@ -31,6 +31,7 @@ typedef struct CcrQuery
 	const CcrSource *source;	/* whose query it is */
 	CcrParty	party;			/* who waits for it */
 	const char *statement;		/* name, or "" */
+	const char *prefix;			/* of names of statements around it, or "" */
 	const char *sql;
 	const CcrParams *params;
 	bool		binary;			/* results; EXECUTE only */

@@ -73,8 +73,9 @@ typedef struct CcrRemote
 	MemoryContext op_context;	/* reset with every op: */
 	CcrError   *error;			/* the first of the op */
 	bool		fatal;			/* the session's end is to follow */
-	char		statement[NAMEDATALEN]; /* these two are being prepared, or "" */
+	char		statement[NAMEDATALEN]; /* these are being prepared, or "" */
 	char		settings_statement[NAMEDATALEN];
+	char		frame[NAMEDATALEN]; /* prefix of what is around bodies */
 	HTAB	   *statements;		/* prepared ones, by name */
 	Oid			lookup_owner;	/* of the lookups that it serves */
 	bool		probed;			/* it is known whether it is: */
@@ -731,11 +732,16 @@ remote_prepare(CcrCarrier *carrier, const CcrQuery *query, bool describe)
 	note_statement(remote, remote->statement, query->statement);
 	note_statement(remote, remote->settings_statement,
 				   query->settings ? query->settings_statement : "");
+	note_statement(remote, remote->frame, query->prefix);
 	ok = start_script(remote);
+	if (ok && remote->frame[0])
+		ok = ccr_script_prepare_frame(script, conn, query->prefix, remote->reset);
 	if (ok && remote->settings_statement[0])
-		ok = ccr_script_prepare(script, conn, remote->settings_statement, query->settings, NULL);
+		ok = ccr_script_prepare(script, conn, CCR_STEP_PREPARE_SETTINGS,
+								remote->settings_statement, query->settings, NULL);
 	if (ok && (describe || remote->statement[0]))
-		ok = ccr_script_prepare(script, conn, query->statement, query->sql, query->params);
+		ok = ccr_script_prepare(script, conn, CCR_STEP_PREPARE, query->statement,
+								query->sql, query->params);
 	if (ok && describe)
 		ok = ccr_script_describe(script, conn, query->statement);
 	send_script(remote, ok && ccr_script_sync(script, conn));
@@ -786,9 +792,14 @@ start_cleaning(CcrRemote *remote)
 	send_script(remote, ok);
 }
 
+/* It stays prepared, whatever becomes of what was sent with it. */
 static void
-remember_statement(CcrRemote *remote, const char *name)
+remember_statement(CcrRemote *remote, CcrStep step)
 {
+	const char *name = step == CCR_STEP_PREPARE ? remote->statement :
+		step == CCR_STEP_PREPARE_SETTINGS ? remote->settings_statement :
+		step == CCR_STEP_PREPARE_FRAME_END ? remote->frame : "";
+
 	if (name[0])
 		hash_search(remote->statements, name, HASH_ENTER, NULL);
 }
@@ -834,11 +845,6 @@ become_idle(CcrRemote *remote)
 	{
 		remote->calls->ready(remote->owner);
 		return;
-	}
-	if (remote->error == NULL && remote->op != CCR_OP_CLEAN)
-	{
-		remember_statement(remote, remote->statement);
-		remember_statement(remote, remote->settings_statement);
 	}
 	tell_outcome(remote);
 }
@@ -949,8 +955,9 @@ take_error(CcrRemote *remote, const PGresult *result)
 		remote->error = result_error(remote, result);
 	remote->fatal |= severity == NULL || strcmp(severity, "ERROR") != 0;
 
-	/* a transaction that was not to fail any more */
-	if (step == CCR_STEP_COMMIT || step == CCR_STEP_ROLLBACK ||
+	/* not to fail any more, or it has done half of something */
+	if (step == CCR_STEP_PREPARE_FRAME || step == CCR_STEP_PREPARE_FRAME_END ||
+		step == CCR_STEP_COMMIT || step == CCR_STEP_ROLLBACK ||
 		step == CCR_STEP_RESET || step == CCR_STEP_DISCARD)
 		remote->unclean = true;
 }
@@ -974,6 +981,8 @@ take_result(CcrRemote *remote, PGresult *result)
 	}
 	else if (step == CCR_STEP_PROBE)
 		take_probe(remote, result);
+	else if (status == PGRES_COMMAND_OK && step != CCR_STEP_DESCRIBE)
+		remember_statement(remote, step);
 	else if (step == CCR_STEP_DESCRIBE && !deaf &&
 			 PQnparams(result) + PQnfields(result) > 0)
 		hand_over_description(remote, result);

@@ -39,10 +39,11 @@ ccr_script_say(CcrScript *script, PGconn *conn, CcrStep step, const char *sql)
 }
 
 bool
-ccr_script_prepare(CcrScript *script, PGconn *conn, const char *statement,
-				   const char *sql, const CcrParams *params)
+ccr_script_prepare(CcrScript *script, PGconn *conn, CcrStep step,
+				   const char *statement, const char *sql,
+				   const CcrParams *params)
 {
-	return add(script, CCR_STEP_PREPARE,
+	return add(script, step,
 			   PQsendPrepare(conn, statement, sql, params ? params->n : 0,
 							 params ? params->types : NULL));
 }
@@ -71,6 +72,65 @@ binary_formats(int n)
 			formats[i] = 1;
 	}
 	return formats;
+}
+
+typedef enum Phrase
+{
+	PHRASE_BEGIN_READ_ONLY,
+	PHRASE_BEGIN,
+	PHRASE_ROLLBACK,
+	PHRASE_RESET_ROLE,
+	PHRASE_RESET_ALL,
+	PHRASE_RESET				/* differs between connections */
+} Phrase;
+
+/*
+ * COMMIT is none of them: a body that has replaced its statement must not be
+ * repeated for that.
+ */
+static const struct
+{
+	CcrStep		step;
+	const char *name;			/* behind a prefix */
+	const char *sql;
+}			phrases[] = {
+	[PHRASE_BEGIN_READ_ONLY] = {CCR_STEP_BEGIN, "read", "BEGIN READ ONLY"},
+	[PHRASE_BEGIN] = {CCR_STEP_BEGIN, "begin", "BEGIN"},
+	[PHRASE_ROLLBACK] = {CCR_STEP_ROLLBACK, "rollback", "ROLLBACK"},
+	[PHRASE_RESET_ROLE] = {CCR_STEP_RESET, "role", "RESET ROLE"},
+	[PHRASE_RESET_ALL] = {CCR_STEP_RESET, "all", "RESET ALL"},
+	[PHRASE_RESET] = {CCR_STEP_RESET, "reset", NULL}
+};
+
+bool
+ccr_script_prepare_frame(CcrScript *script, PGconn *conn, const char *prefix,
+						 const char *reset)
+{
+	char		name[NAMEDATALEN];
+	bool		ok = true;
+
+	for (size_t i = 0; i < lengthof(phrases) && ok; i++)
+	{
+		snprintf(name, NAMEDATALEN, "%s%s", prefix, phrases[i].name);
+		ok = ccr_script_prepare(script, conn, i == lengthof(phrases) - 1 ?
+								CCR_STEP_PREPARE_FRAME_END : CCR_STEP_PREPARE_FRAME,
+								name, phrases[i].sql ? phrases[i].sql : reset, NULL);
+	}
+	return ok;
+}
+
+static bool
+say(CcrScript *script, PGconn *conn, Phrase phrase, const char *prefix,
+	const char *reset)
+{
+	char		name[NAMEDATALEN];
+
+	if (prefix[0] == '\0')
+		return ccr_script_say(script, conn, phrases[phrase].step,
+							  phrases[phrase].sql ? phrases[phrase].sql : reset);
+	snprintf(name, NAMEDATALEN, "%s%s", prefix, phrases[phrase].name);
+	return add(script, phrases[phrase].step,
+			   PQsendQueryPrepared(conn, name, 0, NULL, NULL, NULL, 0));
 }
 
 static bool
@@ -102,11 +162,11 @@ say_settings(CcrScript *script, PGconn *conn, const CcrQuery *query)
  * given up by the function in the last statement.
  */
 static bool
-say_reset(CcrScript *script, PGconn *conn, const char *reset)
+say_reset(CcrScript *script, PGconn *conn, const char *prefix, const char *reset)
 {
-	return ccr_script_say(script, conn, CCR_STEP_RESET, "RESET ROLE") &&
-		ccr_script_say(script, conn, CCR_STEP_RESET, "RESET ALL") &&
-		ccr_script_say(script, conn, CCR_STEP_RESET, reset);
+	return say(script, conn, PHRASE_RESET_ROLE, prefix, reset) &&
+		say(script, conn, PHRASE_RESET_ALL, prefix, reset) &&
+		say(script, conn, PHRASE_RESET, prefix, reset);
 }
 
 /*
@@ -134,24 +194,24 @@ ccr_script_execute(CcrScript *script, PGconn *conn, const CcrQuery *query,
 {
 	bool		read_only = query->source->resend;
 
-	if (!ccr_script_say(script, conn, CCR_STEP_BEGIN,
-						read_only ? "BEGIN READ ONLY" : "BEGIN") ||
+	if (!say(script, conn, read_only ? PHRASE_BEGIN_READ_ONLY : PHRASE_BEGIN,
+			 query->prefix, reset) ||
 		!say_settings(script, conn, query) ||
 		!say_body(script, conn, query))
 		return false;
 	if (read_only)
-		return ccr_script_say(script, conn, CCR_STEP_ROLLBACK, "ROLLBACK") &&
+		return say(script, conn, PHRASE_ROLLBACK, query->prefix, reset) &&
 			(!pooled || say_unlock(script, conn)) && ccr_script_sync(script, conn);
 	return ccr_script_say(script, conn, CCR_STEP_COMMIT, "COMMIT") &&
 		(!pooled || say_clean(script, conn)) &&
-		say_reset(script, conn, reset) && ccr_script_sync(script, conn);
+		say_reset(script, conn, query->prefix, reset) && ccr_script_sync(script, conn);
 }
 
 bool
 ccr_script_roll_back(CcrScript *script, PGconn *conn, const char *reset)
 {
-	return ccr_script_say(script, conn, CCR_STEP_ROLLBACK, "ROLLBACK") &&
-		say_reset(script, conn, reset) && ccr_script_sync(script, conn);
+	return say(script, conn, PHRASE_ROLLBACK, "", reset) &&
+		say_reset(script, conn, "", reset) && ccr_script_sync(script, conn);
 }
 
 static bool
@@ -174,6 +234,9 @@ ccr_step_fits(CcrStep step, const PGresult *result)
 			return status == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
 				PQnfields(result) == 1;
 		case CCR_STEP_DISCARD:
+		case CCR_STEP_PREPARE_FRAME:
+		case CCR_STEP_PREPARE_FRAME_END:
+		case CCR_STEP_PREPARE_SETTINGS:
 		case CCR_STEP_PREPARE:
 		case CCR_STEP_DESCRIBE:
 			return status == PGRES_COMMAND_OK;

@@ -35,6 +35,9 @@ typedef enum CcrStep
 	CCR_STEP_SYNC,
 	CCR_STEP_PROBE,				/* the process that serves us */
 	CCR_STEP_DISCARD,
+	CCR_STEP_PREPARE_FRAME,		/* a statement of what is around bodies */
+	CCR_STEP_PREPARE_FRAME_END, /* the last of those */
+	CCR_STEP_PREPARE_SETTINGS,
 	CCR_STEP_PREPARE,
 	CCR_STEP_DESCRIBE,
 	CCR_STEP_BEGIN,
@@ -75,12 +78,22 @@ extern bool ccr_script_sync(CcrScript *script, PGconn *conn);
 extern bool ccr_script_say(CcrScript *script, PGconn *conn, CcrStep step,
 						   const char *sql);
 extern bool ccr_script_prepare(CcrScript *script, PGconn *conn,
-							   const char *statement, const char *sql,
+							   CcrStep step, const char *statement, const char *sql,
 							   const CcrParams *params);
+
+/*
+ * Prepare what is around bodies, as to parse it costs more than to execute it;
+ * reset: see ccr_script_execute().
+ */
+extern bool ccr_script_prepare_frame(CcrScript *script, PGconn *conn,
+									 const char *prefix, const char *reset);
 extern bool ccr_script_describe(CcrScript *script, PGconn *conn,
 								const char *statement);
 
-/* A transaction around a bulk query.  reset: the last statement of one. */
+/*
+ * A transaction around a bulk query.  reset: the last statement of one.  What is
+ * around the query has been prepared if query->prefix says so.
+ */
 extern bool ccr_script_execute(CcrScript *script, PGconn *conn,
 							   const CcrQuery *query, bool pooled,
 							   const char *reset);

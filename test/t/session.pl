@@ -41,7 +41,8 @@ DECLARE
 BEGIN
 	FOR s IN SELECT name, parameter_types FROM pg_prepared_statements WHERE NOT from_sql LOOP
 		EXECUTE 'DEALLOCATE ' || quote_ident(s.name);
-		EXECUTE format('PREPARE %I(%s) AS SELECT 1::bigint, 666', s.name, array_to_string(s.parameter_types, ', '));
+		EXECUTE format('PREPARE %I%s AS SELECT 1::bigint, 666', s.name,
+			'(' || nullif(array_to_string(s.parameter_types, ', '), '') || ')');
 		n := n + 1;
 	END LOOP;
 	RETURN n;
