@@ -114,7 +114,7 @@ check_database(void)
 		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
 	form = (Form_pg_database) GETSTRUCT(tuple);
 	if (!form->datallowconn)
-		ereport(ERROR,
+		ereport(FATAL,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("database \"%s\" is not currently accepting connections",
 						NameStr(form->datname))));
