@@ -157,14 +157,18 @@ cost_of_calls(const CcrCalls *calls, double rows)
 	return cost.per_tuple * rows;
 }
 
-/* The row at which a window stops is computed, too, but does not come up. */
+/*
+ * A window computes its rows before it filters them, and the row at which it
+ * stops, too.  None of these come up.
+ */
 static bool
 may_compute_above(CcrPlanning *planning, Plan *plan, List *targetlist)
 {
-	if (!stops_by_condition(plan) ||
+	if (!IsA(plan, WindowAgg) ||
+		(!stops_by_condition(plan) && plan->qual == NIL) ||
 		!ccr_ahead_is_volatile(planning, (Node *) targetlist))
 		return true;
-	note_refusal(planning, plan, "a volatile function is evaluated where a window stops");
+	note_refusal(planning, plan, "a volatile function is evaluated for rows that a window drops");
 	return false;
 }
 

@@ -49,6 +49,7 @@ SELECT effects('SELECT id, nextval(''s'') AS n, score(k) FROM few LIMIT 3');
 SELECT effects('SELECT id, nextval(''s'') AS n, score(k), row_number() OVER (ORDER BY id) FROM few');
 SELECT effects('SELECT nextval(''s'') AS n, * FROM (SELECT id, score(k), row_number() OVER (ORDER BY id) AS r FROM few) q WHERE r < 4');
 SELECT effects('SELECT id, r, nextval(''s'') AS n, x FROM (SELECT id, row_number() OVER (ORDER BY id) AS r, nextval(''s'') AS n, score(k) AS x FROM few) q WHERE r < 3');
+SELECT effects('SELECT id, r, t, c FROM (SELECT id, lag(id) OVER (ORDER BY grp) AS c, nextval(''s'') AS n, score(k) AS t, rank() OVER (ORDER BY id) AS r FROM few) q WHERE r < 4 ORDER BY id');
 SELECT effects('SELECT id, nextval(''s'') + count(*) OVER () AS n, score(k) FROM few');
 SELECT effects('SELECT grp, nextval(''s'') AS n, sum(score(k)) FROM few GROUP BY grp ORDER BY grp');
 SELECT effects('SELECT grp, nextval(''s'') AS n, score(grp) FROM few GROUP BY grp ORDER BY grp');
