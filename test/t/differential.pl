@@ -150,7 +150,7 @@ sub script
 	foreach my $step (@steps)
 	{
 		my $what = $step =~ /^EXPLAIN/ ? 'plan' : $step =~ s/^PROBE (.*?): // ? $1 : 'rows';
-		$text .= "\\echo \@\@ $case->{n} $what\n\\warn \@\@ $case->{n}\n$step;\n";
+		$text .= "\\echo \@\@ $case->{n} $what\n\\warn \@\@ $case->{n} $what\n$step;\n";
 	}
 	return $text . "\\echo \@\@ $case->{n} done\n";
 }
@@ -172,7 +172,7 @@ sub parse
 	my ($run) = @_;
 	my (%seen, $last);
 	my @out = split(/^@@ (\w+) ([\w ]+)\n/m, $run->out . "\n");
-	my @err = split(/^@@ (\w+)\n/m, $run->err . "\n");
+	my @err = split(/^@@ (\w+) ([\w ]+)\n/m, $run->err . "\n");
 
 	shift @out;
 	shift @err;
@@ -186,8 +186,10 @@ sub parse
 		elsif ($what eq 'rows') { push @{ $seen{$n}{rows} }, $text }
 		else { $seen{$n}{probes}{$what} = $text }
 	}
-	while (my ($n, $text) = splice(@err, 0, 2))
+	while (my ($n, $what, $text) = splice(@err, 0, 3))
 	{
+		# core itself does not always ask for EXECUTE before the first row
+		next if $what eq 'plan';
 		$text //= '';
 		$text =~ s/^LOCATION: .*\n//mg;
 		$text =~ s/, batch of \d+$/, batch of N/mg;
