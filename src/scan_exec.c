@@ -159,6 +159,7 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	call->stage = -1;
 
 	call->unsure = plan->certainty != CCR_CERTAIN;
+	call->infallible = plan->infallible;
 	call->params = bms_union(ccr_params_of((Node *) plan->args),
 							 ccr_params_of((Node *) plan->guard));
 	if (plan->guard == NIL && !call->unsure)
@@ -357,6 +358,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	state->count = ExecInitExpr((Expr *) reach.count, &css->ss.ps);
 	state->offset = ExecInitExpr((Expr *) reach.offset, &css->ss.ps);
 	state->all = reach.all;
+	scan->whole = reach.whole;
 	state->each = reach.each;
 	state->wavers = reach.wavers;
 	state->size = 0;			/* until the first row is asked for */

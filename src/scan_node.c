@@ -19,6 +19,7 @@
 #define CCR_REACH_ALL		1
 #define CCR_REACH_EACH		2
 #define CCR_REACH_WAVERS	4
+#define CCR_REACH_WHOLE		8
 
 void
 ccr_node_number(CcrCalls *calls, Plan *child)
@@ -64,7 +65,8 @@ reach_flags(const CcrReach *reach)
 {
 	return (reach->all ? CCR_REACH_ALL : 0) |
 		(reach->each ? CCR_REACH_EACH : 0) |
-		(reach->wavers ? CCR_REACH_WAVERS : 0);
+		(reach->wavers ? CCR_REACH_WAVERS : 0) |
+		(reach->whole ? CCR_REACH_WHOLE : 0);
 }
 
 Plan *
@@ -76,6 +78,7 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	Plan	   *plan = &node->scan.plan;
 	List	   *functions = NIL;
 	List	   *certainties = NIL;
+	List	   *infallible = NIL;
 	Bitmapset  *params;
 	ListCell   *lc;
 
@@ -88,11 +91,14 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 		node->custom_exprs = lappend(node->custom_exprs, list_make2(args, guard));
 		functions = lappend_oid(functions, call->call->funcid);
 		certainties = lappend_int(certainties, call->certainty);
+		infallible = lappend_int(infallible, ccr_infallible((Node *) call->call->args) &&
+								 ccr_infallible((Node *) call->guard));
 	}
 	node->custom_exprs = lappend(node->custom_exprs,
 								 list_make2(copyObject(reach->count), copyObject(reach->offset)));
-	node->custom_private = list_make4(makeInteger(list_length(child->targetlist)),
-									  makeInteger(reach_flags(reach)), functions, certainties);
+	node->custom_private = list_make5(makeInteger(list_length(child->targetlist)),
+									  makeInteger(reach_flags(reach)), functions,
+									  certainties, infallible);
 	if (planning->keeps_rows)
 		node->flags |= CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
 	node->custom_scan_tlist = scan_tuple(child, calls, shown);
@@ -147,6 +153,7 @@ ccr_node_calls(CustomScan *node)
 		call->args = linitial(exprs);
 		call->guard = lsecond(exprs);
 		call->certainty = list_nth_int(lfourth(node->custom_private), n);
+		call->infallible = list_nth_int(llast(node->custom_private), n);
 		call->shown = tle->expr;
 		calls = lappend(calls, call);
 	}
@@ -163,7 +170,8 @@ ccr_node_reach(CustomScan *node)
 		.offset = lsecond(limit),
 		.all = (flags & CCR_REACH_ALL) != 0,
 		.each = (flags & CCR_REACH_EACH) != 0,
-		.wavers = (flags & CCR_REACH_WAVERS) != 0
+		.wavers = (flags & CCR_REACH_WAVERS) != 0,
+		.whole = (flags & CCR_REACH_WHOLE) != 0
 	};
 
 	return reach;

@@ -27,6 +27,8 @@ typedef struct CcrReach
 	bool		all;			/* all of them, as far as one can tell */
 	bool		at_once;		/* all of them for sure, and nothing that has
 								 * effects is done until the last is there */
+	bool		whole;			/* all or none, unless the statement fails or
+								 * its caller has enough */
 	bool		each;			/* every row of the statement's result takes
 								 * one of these rows at least */
 	bool		current;		/* WHERE CURRENT OF may look for their scan */
@@ -79,6 +81,7 @@ typedef struct CcrNodeCall
 	List	   *args;			/* in terms of the scan tuple */
 	List	   *guard;
 	CcrCertainty certainty;
+	bool		infallible;		/* its arguments and guard are */
 	Expr	   *shown;			/* for EXPLAIN */
 } CcrNodeCall;
 

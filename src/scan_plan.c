@@ -230,6 +230,14 @@ below_condition(CcrPlanning *planning, Join *join)
 	join->joinqual = (List *) ccr_terms_apply(&terms, (Node *) join->joinqual);
 }
 
+/* Is an outer row emitted even if there are no inner ones? */
+static bool
+fills_outer(Join *join)
+{
+	return join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL ||
+		join->jointype == JOIN_ANTI;
+}
+
 /*
  * An outer row may have been read before the hash table turns out to be empty;
  * then its keys are evaluated only if the join emits it all the same.
@@ -237,9 +245,10 @@ below_condition(CcrPlanning *planning, Join *join)
 static void
 below_outer_keys(CcrPlanning *planning, HashJoin *join)
 {
-	JoinType	type = join->join.jointype;
-	bool		fills = type == JOIN_LEFT || type == JOIN_FULL || type == JOIN_ANTI;
-	CcrCalls	calls = {.varno = OUTER_VAR, .certainty = fills ? CCR_CERTAIN : CCR_UNSURE};
+	CcrCalls	calls = {
+		.varno = OUTER_VAR,
+		.certainty = fills_outer(&join->join) ? CCR_CERTAIN : CCR_UNSURE
+	};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
 	ccr_calls_find_in_hash_keys(&calls, join->hashkeys);
@@ -255,7 +264,7 @@ static void
 below_inner_keys(CcrPlanning *planning, HashJoin *join)
 {
 	Hash	   *hash = castNode(Hash, join->join.plan.righttree);
-	CcrReach	reach = {.all = true, .at_once = true};
+	CcrReach	reach = {.all = true, .at_once = true, .whole = true};
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrCalls	inner = {.varno = INNER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
@@ -384,7 +393,7 @@ static CcrReach
 limited(Limit *limit, CcrReach reach)
 {
 	reach = unlimited(reach, false);
-	reach.all = reach.at_once = false;
+	reach.all = reach.at_once = reach.whole = false;
 	if (limit->limitOption == LIMIT_OPTION_COUNT && limit->limitCount &&
 		!contain_volatile_functions(limit->limitCount) &&
 		!contain_volatile_functions(limit->limitOffset) &&
@@ -400,7 +409,7 @@ limited(Limit *limit, CcrReach reach)
 static CcrReach
 drained(CcrPlanning *planning, Plan *plan)
 {
-	CcrReach	reach = {.all = true};
+	CcrReach	reach = {.all = true, .whole = true};
 
 	reach.at_once = !ccr_ahead_is_volatile(planning, (Node *) plan->targetlist) &&
 		!ccr_ahead_is_volatile(planning, (Node *) plan->qual);
@@ -470,8 +479,12 @@ reach_below(CcrPlanning *planning, Plan *plan, CcrReach reach)
 			reach.at_once = reach.current = false;
 			return reach;
 		case T_HashJoin:
-		case T_IncrementalSort:
+			reach.whole = reach.whole && fills_outer((Join *) plan);
+			return detached(reach);
 		case T_WindowAgg:
+			reach.whole = reach.whole && ((WindowAgg *) plan)->runCondition == NIL;
+			return detached(reach);
+		case T_IncrementalSort:
 		case T_ProjectSet:
 		case T_Group:
 			return detached(reach);
@@ -633,7 +646,7 @@ note_node(Plan **plan, void *context)
 static CcrReach
 reach_of_statement(const CcrPlanning *planning)
 {
-	CcrReach	reach = {.each = true};
+	CcrReach	reach = {.each = true, .whole = true};
 
 	reach.current = planning->cursor && planning->stmt->rowMarks == NIL;
 	return reach;

@@ -18,6 +18,7 @@
 #include "executor/nodeSubplan.h"
 #include "miscadmin.h"
 #include "scan_round.h"
+#include "scan_run.h"
 #include "settings.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -296,6 +297,13 @@ submit(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
 	MemoryContextSwitchTo(old);
 }
 
+static void
+leave(CcrAsked *asked, int first, int last, int item)
+{
+	for (int row = first; row <= last; row++)
+		asked->looked[row] = (CcrLooked) {NULL, item};
+}
+
 /*
  * All arguments are evaluated before any of the lookup's own settings and
  * rights are taken on, to encode them.
@@ -313,8 +321,7 @@ evaluate_and_submit(CcrScan *scan, CcrRound *round, CcrScanCall *call,
 	/* it may have been made VOLATILE since it was planned */
 	if (ccr_scan_definition(call)->volatility == PROVOLATILE_VOLATILE)
 	{
-		for (int row = first; row <= last; row++)
-			asked->looked[row] = (CcrLooked) {NULL, CCR_NOT_ASKED};
+		leave(asked, first, last, CCR_NOT_ASKED);
 		return;
 	}
 	evaluate_rows(scan, round, call, first, last, asked->looked, &arguments);
@@ -367,13 +374,20 @@ try_to_ask(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 			ReThrowError(edata);
 		FreeErrorData(edata);
 		asked->pending = NULL;
-		for (int row = first; row <= last; row++)
-		{
-			asked->looked[row].answered = NULL;
-			asked->looked[row].item = CCR_FAILED;
-		}
+		leave(asked, first, last, CCR_FAILED);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * There are no subtransactions in parallel mode, so an error in the arguments
+ * comes early.  It must be one that SQL has, too.
+ */
+static bool
+may_fail_early(const CcrScan *scan, const CcrScanCall *call)
+{
+	return call->infallible ||
+		(scan->whole && !ccr_run_may_end(scan->node->ps.state));
 }
 
 /* Ask for the rows from first to last. */
@@ -389,15 +403,18 @@ ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
 	ExecSetParamPlanMulti(call->sure_params, scan->node->ps.ps_ExprContext);
 	if (!is_ready(scan, call))
 	{
-		for (int row = first; row <= last; row++)
-			asked->looked[row] = (CcrLooked) {NULL, CCR_NOT_READY};
+		leave(asked, first, last, CCR_NOT_READY);
+		return;
+	}
+	if (IsInParallelMode() && !may_fail_early(scan, call))
+	{
+		leave(asked, first, last, CCR_NOT_ASKED);
 		return;
 	}
 	scratch = AllocSetContextCreate(round->context, "concresce arguments",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
 
-	/* there are no subtransactions in parallel mode: errors come early there */
 	if (IsInParallelMode())
 		evaluate_and_submit(scan, round, call, first, last, asked, CurrentResourceOwner);
 	else

@@ -34,6 +34,7 @@ typedef struct CcrScanCall
 	Bitmapset  *params;			/* PARAM_EXEC parameters that they refer to */
 	Bitmapset  *sure_params;	/* of them, those that SQL needs for any row */
 	bool		unsure;			/* it is asked for once it was needed */
+	bool		infallible;		/* its arguments and guard cannot fail */
 	CcrCellMaker maker;
 	Bitmapset  *uses;			/* indexes of the calls that they read */
 	int			attempt;		/* rows to ask for again when one fails; 0 or
@@ -65,6 +66,7 @@ typedef struct CcrScan
 	int			nstages;
 	int			max_size;		/* rows in a round, at most */
 	int			max_bytes;
+	bool		whole;			/* see CcrReach */
 	TupleTableSlot *held;		/* for the row of a round */
 	uint64		nrows;			/* read so far */
 	ScanState  *scanned;		/* whose rows the child emits; NULL: no table's */

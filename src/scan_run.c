@@ -32,6 +32,12 @@ ccr_run_wants(const EState *estate)
 	return Min(row_limit - estate->es_processed, (uint64) PG_INT64_MAX);
 }
 
+bool
+ccr_run_may_end(const EState *estate)
+{
+	return estate != running || row_limit != 0;
+}
+
 static void
 run(CCR_EXECUTOR_RUN_PARAMS(desc))
 {

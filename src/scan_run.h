@@ -16,6 +16,9 @@
  */
 extern int64 ccr_run_wants(const EState *estate);
 
+/* May the present run end before its query does, or is it not known? */
+extern bool ccr_run_may_end(const EState *estate);
+
 /* Install the hook. */
 extern void ccr_scan_run_init(void);
 

@@ -100,9 +100,29 @@ SELECT sum(safe_picky(k)) FROM many;
 SELECT id FROM many WHERE safe(10 / (id - 1000)) = 1;
 \set VERBOSITY default
 SELECT sum(safe_picky(k)) FILTER (WHERE k <> 1313) FROM many;
+-- arguments that fail for a row that SQL does not come to: by plain calls if it
+-- may stop, in rounds if it will not
+SELECT plan_of('SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE safe(100 / (id - 5)) IS DISTINCT FROM -1 LIMIT 1', '');
+SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE safe(100 / (id - 5)) IS DISTINCT FROM -1 LIMIT 1;
+SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE CASE WHEN 100 / (id - 5) > -1000 THEN safe(k) > 0 END LIMIT 1;
+SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE safe(restricted(100 / (id - 5))) IS DISTINCT FROM -1 LIMIT 1;
+CREATE FUNCTION first_one() RETURNS int LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  r record;
+BEGIN
+  FOR r IN SELECT id, safe(100 / (id - 15)) AS s FROM many ORDER BY id LOOP
+    RETURN r.id;
+  END LOOP;
+END $$;
+SELECT count(*), min(one), max(one) FROM (SELECT first_one() AS one FROM many WHERE id < 5 OFFSET 0) q;
+SELECT count(DISTINCT one) FROM (SELECT first_one() AS one FROM many WHERE id < 20 OFFSET 0) q;
+SELECT concresce.reset_stats();
+SELECT count(*), sum(s) FROM (SELECT safe(k + 1) AS s FROM many OFFSET 0) q;
+SELECT sum(safe(k * 2)) FROM many;
+SELECT calls, batches < 300 AS in_rounds FROM concresce.stats WHERE function = 'safe'::regproc;
 SELECT left_over();
 
 DROP OWNED BY regress_ccr_parallel;
 DROP ROLE regress_ccr_parallel;
-DROP FUNCTION counted, safe, restricted, safe_parts, safe_picky;
+DROP FUNCTION first_one, counted, safe, restricted, safe_parts, safe_picky;
 CALL clean_up();
