@@ -24,6 +24,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "compat.h"
+#include "hidden.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -140,7 +141,8 @@ expression_walker(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	(void) check_functions_in_node(node, function_checker, search);
+	(void) ccr_check_functions(node, function_checker, search);
+	(void) expression_walker((Node *) ccr_domain_checks(node), search);
 	if (IsA(node, NextValueExpr))
 		refuse(search, "a volatile function is evaluated below it");
 	else if (IsA(node, SQLValueFunction))
@@ -196,17 +198,17 @@ writes_alone(Search *search, ModifyTable *modify, Oid relid)
 static Node *
 note_volatile(Node *node, void *context)
 {
-	*(bool *) context |= contain_volatile_functions(node);
+	*(bool *) context |= ccr_is_volatile(node);
 	return node;
 }
 
-/* A VOLATILE function can look at the tables, and see how far a write is. */
-static bool
-somebody_looks(Search *search)
+bool
+ccr_ahead_is_watched(PlannedStmt *stmt)
 {
 	bool		found = false;
 
-	ccr_fields_change_statement(search->planning->stmt, note_volatile, &found);
+	if (stmt->hasModifyingCTE)
+		ccr_fields_change_statement(stmt, note_volatile, &found);
 	return found;
 }
 
@@ -221,7 +223,7 @@ writes_quietly(Search *search, ModifyTable *modify)
 {
 	ListCell   *lc;
 
-	if (!search->at_once && somebody_looks(search))
+	if (!search->at_once && search->planning->watched)
 		return false;
 
 	foreach(lc, modify->resultRelations)

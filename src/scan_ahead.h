@@ -31,6 +31,12 @@ extern CcrAhead ccr_ahead_look(const CcrPlanning *planning, Plan *plan,
 /* The same for an expression: would evaluating it too often be noticed? */
 extern bool ccr_ahead_is_volatile(const CcrPlanning *planning, Node *node);
 
+/*
+ * A VOLATILE function can look at the tables, and see how far a WITH query that
+ * writes has come: is there both?  To be asked before anything is moved.
+ */
+extern bool ccr_ahead_is_watched(PlannedStmt *stmt);
+
 /* Does what it gives depend on what a session may change meanwhile? */
 extern bool ccr_ahead_wavers(const CcrPlanning *planning, Node *node);
 

@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "hidden.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -128,7 +129,7 @@ movable(Node *node)
 	bool		outside = false;
 
 	return !tied_to_its_place_walker(node, &outside) &&
-		!contain_volatile_functions(node);
+		!ccr_is_volatile(node);
 }
 
 const char *
@@ -142,7 +143,7 @@ ccr_call_obstacle(FuncExpr *call)
 		return "it has too many arguments";
 	if (FmgrHookIsNeeded(call->funcid))
 		return "a security module watches its calls";
-	if (contain_volatile_functions((Node *) call->args))
+	if (ccr_is_volatile((Node *) call->args))
 		return "an argument is volatile";
 	if (!movable((Node *) call->args))
 		return "an argument holds a sub-select, or is bound to its place";

@@ -201,14 +201,33 @@ typedef struct Memory
 	bool		kept;			/* what is not to be evaluated more often */
 } Memory;
 
+static Node *
+note_effects(Node *node, void *context)
+{
+	Memory	   *memory = context;
+
+	memory->kept |= ccr_ahead_is_volatile(memory->planning, node);
+	return node;
+}
+
+/* Functions in FROM, too: they are run once for each scan that is forgotten. */
+static void
+look_for_effects(Plan **plan, void *context)
+{
+	ccr_fields_change(*plan, note_effects, context);
+	ccr_fields_children(*plan, look_for_effects, context);
+}
+
 static void
 look_for_memory(Plan **plan, void *context)
 {
 	Memory	   *memory = context;
 
-	if (IsA(*plan, Memoize) &&
-		ccr_ahead_look(memory->planning, (*plan)->lefttree, false).obstacle)
-		memory->kept = true;
+	if (IsA(*plan, Memoize))
+	{
+		memory->kept |= ccr_ahead_look(memory->planning, (*plan)->lefttree, false).obstacle != NULL;
+		look_for_effects(&(*plan)->lefttree, memory);
+	}
 	ccr_fields_children(*plan, look_for_memory, memory);
 }
 

@@ -50,6 +50,7 @@ typedef struct CcrPlanning
 	bool		parallel;		/* below a Gather, in what several processes
 								 * run */
 	bool		cursor;			/* it is declared as one */
+	bool		watched;		/* see ccr_ahead_is_watched() */
 	bool		keeps_rows;		/* for who goes back over them: SCROLL */
 	List	   *init_plans;		/* SubPlan, all of the statement's */
 	List	   *refusals;		/* CcrRefusal */

@@ -26,6 +26,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "hidden.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -395,8 +396,8 @@ limited(Limit *limit, CcrReach reach)
 	reach = unlimited(reach, false);
 	reach.all = reach.at_once = reach.whole = false;
 	if (limit->limitOption == LIMIT_OPTION_COUNT && limit->limitCount &&
-		!contain_volatile_functions(limit->limitCount) &&
-		!contain_volatile_functions(limit->limitOffset) &&
+		!ccr_is_volatile(limit->limitCount) &&
+		!ccr_is_volatile(limit->limitOffset) &&
 		!contain_subplans(limit->limitCount) && !contain_subplans(limit->limitOffset))
 	{
 		reach.count = limit->limitCount;
@@ -669,6 +670,8 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 
 	/* all declared ones have this option, and nothing else has */
 	planning->cursor = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0;
+
+	planning->watched = ccr_ahead_is_watched(stmt);
 
 	/* Material would hide a cursor's rows from WHERE CURRENT OF */
 	planning->keeps_rows = backward;

@@ -91,6 +91,23 @@ SELECT effects('SELECT id, score(k) FROM few WHERE k IN (SELECT see(x) FROM gene
 CREATE FUNCTION steady(i int) RETURNS int LANGUAGE plpgsql STABLE COST 1 AS 'BEGIN RETURN i; END';
 SELECT effects('SELECT id, score(k) FROM few WHERE now() > ''2000-01-01'' AND steady(id) > 2 AND current_user <> ''x''');
 
+-- hidden in the check of a domain, and in an aggregate
+CREATE DOMAIN counted AS int CHECK (VALUE IS NULL OR nextval('s') > 0);
+CREATE DOMAIN counted_too AS counted;
+CREATE FUNCTION see_and_add(int, int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT $1 + $2 + 0 * nextval(''s'')::int';
+CREATE AGGREGATE seen_sum (int) (sfunc = see_and_add, stype = int, initcond = 0);
+SELECT effects('SELECT id, c, score(id) FROM (SELECT id, k::counted AS c FROM few OFFSET 0) q LIMIT 3');
+SELECT effects('SELECT id, k::counted_too AS c, score(k) FROM few LIMIT 3');
+SELECT effects('SELECT id, score(k::counted) FROM few LIMIT 3');
+SELECT effects('SELECT id, score(id) FROM few WHERE k::counted < 4 LIMIT 2');
+SELECT effects('SELECT id, CASE WHEN k::counted_too > 1 THEN score(id) END FROM few LIMIT 3');
+SELECT effects('SELECT id, x, score(id) FROM (SELECT id, seen_sum(id) OVER (ORDER BY id) AS x FROM few OFFSET 0) q LIMIT 3');
+SELECT effects('SELECT id, seen_sum(id) OVER (ORDER BY id), score(k) FROM few LIMIT 3');
+SELECT effects('SELECT id, (SELECT seen_sum(g) FROM generate_series(1, q.id) g) AS x, score(k) FROM few q LIMIT 3');
+-- remembered by the planner, but for what a batch node has handed on
+SELECT effects('SELECT count(*), sum(x) FROM many f, LATERAL serve(known(f.grp)::int + 0 * nextval(''s'')::int) AS l(x)');
+SELECT effects('SELECT count(*), sum(x) FROM many f, LATERAL (SELECT score(f.grp) FROM few g WHERE nextval(''s'') > g.id AND g.grp = f.grp OFFSET 0) AS l(x)');
+
 -- in the order of events: functions above and below
 BEGIN;
 SELECT id, see(id), score(k) FROM few WHERE id < 5;
@@ -117,6 +134,10 @@ BEGIN;
 WITH w AS (INSERT INTO written SELECT id, k FROM few WHERE id < 4 RETURNING id, k) INSERT INTO written SELECT -id, score(k) FROM w;
 SELECT * FROM written ORDER BY ctid;
 ROLLBACK;
+-- a VOLATILE function could
+CREATE FUNCTION so_far() RETURNS bigint LANGUAGE sql VOLATILE AS 'SELECT count(*) FROM written';
+SELECT effects('WITH w AS (INSERT INTO written SELECT id, k FROM few RETURNING id, k) SELECT id, score(k), so_far() FROM w');
+SELECT effects('WITH w AS (INSERT INTO written SELECT id, k FROM few RETURNING id, k) SELECT id FROM w WHERE score(k) + so_far() > 21');
 CREATE FUNCTION see_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM see(new.id); RETURN new; END';
 CREATE TRIGGER see_row BEFORE INSERT ON written FOR EACH ROW EXECUTE FUNCTION see_row();
 BEGIN;
@@ -125,6 +146,8 @@ SELECT what FROM seen ORDER BY n;
 ROLLBACK;
 
 DROP TABLE written, copied, seen;
+DROP AGGREGATE seen_sum(int);
+DROP DOMAIN counted_too, counted;
 DROP SEQUENCE s;
-DROP FUNCTION see_row, see, serve, effects, steady;
+DROP FUNCTION see_and_add, so_far, see_row, see, serve, effects, steady;
 CALL clean_up();

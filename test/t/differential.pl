@@ -77,16 +77,6 @@ my $drops = qr/Run Condition/;
 # Which of the rows come first is not certain.
 my $any_rows = qr/Limit.*Gather(?! Merge)/s;
 
-# The planner may remember the rows of a volatile function in FROM; what has
-# come through a batch node it does not.
-sub remembers_volatile
-{
-	my ($case, $off, $on) = @_;
-	my ($a, $b) = map { scalar(() = ($_->{plan} // '') =~ /Memoize/g) } $off, $on;
-
-	return $case->{volatile} && $a > $b;
-}
-
 # ---- the databases ---------------------------------------------------------
 
 my $node = start_node('local', conf => <<'EOF_CONF');
@@ -316,7 +306,6 @@ sub difference
 	my $loose = $case->{loose} || shape($off->{plan} // '') ne shape($on->{plan} // '');
 
 	return 'statements' if @{ $off->{rows} // [] } != @{ $on->{rows} // [] };
-	return '' if remembers_volatile($case, $off, $on);
 	for my $i (0 .. $#{ $off->{rows} })
 	{
 		my ($a, $b) = map { $_->{rows}[$i] } $off, $on;
