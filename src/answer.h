@@ -35,7 +35,8 @@ typedef enum CcrAuthor
 typedef struct CcrError
 {
 	int			sqlstate;		/* as MAKE_SQLSTATE() packs it */
-	CcrAuthor	author;			/* matters to the collector only */
+	CcrAuthor	author;			/* these two matter to the collector only */
+	bool		unexecuted;		/* the statement itself was refused */
 	const char *message;
 	const char *detail;
 	const char *hint;

@@ -10,6 +10,7 @@
 
 #include "access/htup_details.h"
 #include "arguments.h"
+#include "callable.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
@@ -55,6 +56,8 @@ struct CcrArguments
 	Wanted	   *wanted;
 	bool		expressions;	/* are there any? */
 	bool		records;		/* is any argument that comes one? */
+	bool		as_given;		/* all are taken as they come */
+	uint64		made_at;		/* callable.h; if they are not */
 };
 
 /*
@@ -312,6 +315,7 @@ ccr_arguments_plan(FunctionCallInfo fcinfo, int first,
 	ListCell   *lc;
 
 	plan->serial = ++last_serial;
+	plan->made_at = ccr_callables_changed();
 	plan->function = definition->function;
 	plan->variadic = get_fn_expr_variadic(fcinfo->flinfo);
 	plan->first = first;
@@ -322,6 +326,9 @@ ccr_arguments_plan(FunctionCallInfo fcinfo, int first,
 		see_given(&plan->given[i], fcinfo, first + i);
 		plan->records |= plan->given[i].type == RECORDOID;
 	}
+	plan->as_given = plan->ngiven == definition->nargs;
+	for (int i = 0; i < plan->ngiven && plan->as_given; i++)
+		plan->as_given = plan->given[i].type == definition->argtypes[i];
 	plan->wanted = palloc0(Max(definition->nargs, 1) * sizeof(Wanted));
 	foreach(lc, wanted_nodes(plan, fcinfo, definition))
 	{
@@ -335,9 +342,18 @@ ccr_arguments_plan(FunctionCallInfo fcinfo, int first,
 }
 
 bool
+ccr_arguments_current(const CcrArguments *plan)
+{
+	return plan->as_given || plan->made_at == ccr_callables_changed();
+}
+
+bool
 ccr_arguments_fit(const CcrArguments *plan, FunctionCallInfo fcinfo)
 {
 	const Site *site = fcinfo->flinfo->fn_extra;
+
+	if (!ccr_arguments_current(plan))
+		return false;
 
 	/* at one place types stay the same */
 	if (site && site->serial == plan->serial && !plan->records)

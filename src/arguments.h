@@ -23,7 +23,13 @@ extern CcrArguments *ccr_arguments_plan(FunctionCallInfo fcinfo, int first,
 										const CcrDefinition *definition,
 										MemoryContext context);
 
-/* Is the plan for arguments of the same types, and for records of the same fields? */
+/* Are its casts and defaults what they would be if it were made now? */
+extern bool ccr_arguments_current(const CcrArguments *plan);
+
+/*
+ * Is it, and is it for arguments of the same types, and for records of the same
+ * fields?
+ */
 extern bool ccr_arguments_fit(const CcrArguments *plan, FunctionCallInfo fcinfo);
 
 /*

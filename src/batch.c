@@ -899,21 +899,26 @@ static void
 part_companions(CcrBatch *batch, const int *places)
 {
 	CcrFlight **flights = palloc(batch->n * sizeof(CcrFlight *));
+	int		   *ends = palloc0((batch->n + 1) * sizeof(int));	/* of the places in it */
 	int			nothers = 0;
 
-	for (int place = 0, n = 1; n > 0; place++)
-	{
-		n = 0;
-		for (int i = 0; i < batch->n; i++)
-			if (places[i] == place)
-				flights[n++] = batch->flights[i];
-		if (n > 0)
-			ccr_queue_regroup(batch->queue, flights, n);
-	}
 	for (int i = 0; i < batch->n; i++)
-		if (places[i] < 0)
+		if (places[i] >= 0)
+			ends[places[i] + 1]++;
+	for (int place = 1; place <= batch->n; place++)
+		ends[place] += ends[place - 1];
+	for (int i = 0; i < batch->n; i++)
+		if (places[i] >= 0)
+			flights[ends[places[i]]++] = batch->flights[i];
+		else
 			batch->flights[nothers++] = batch->flights[i];
+	for (int place = 0, from = 0; place < batch->n && ends[place] > from; place++)
+	{
+		ccr_queue_regroup(batch->queue, flights + from, ends[place] - from);
+		from = ends[place];
+	}
 	batch->n = nothers;
+	pfree(ends);
 	pfree(flights);
 }
 
@@ -968,9 +973,9 @@ resend(CcrBatch *batch)
 }
 
 /*
- * Errors that say that what was prepared is no longer what is needed.  The
- * statement has had no effect, so even a write can be sent again.  A body may
- * raise the same, in some function: then there is a context.
+ * Errors that say that what was prepared is no longer what is needed.  A body
+ * may raise the same, after it has had an effect that no rollback undoes: so a
+ * write is sent again only if it is certain that it has not been executed.
  */
 static bool
 outdated(CcrBatch *batch, const CcrError *error)
@@ -998,7 +1003,7 @@ outdated(CcrBatch *batch, const CcrError *error)
 			return false;
 	}
 	forget_shape(queue);
-	return !batch->flights[0]->resent;
+	return !batch->flights[0]->resent && (queue->source->resend || error->unexecuted);
 }
 
 static void
@@ -1038,9 +1043,7 @@ enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
-	if (ccr_discard_is_passing(error->sqlstate) ||
-		error->sqlstate == ERRCODE_UNDEFINED_PSTATEMENT ||
-		error->sqlstate == ERRCODE_DUPLICATE_PSTATEMENT)
+	if (ccr_discard_is_passing(error->sqlstate) || error->unexecuted)
 	{
 		retry(batch, error);
 		return;

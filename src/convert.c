@@ -12,9 +12,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "callable.h"
 #include "catalog/pg_type.h"
 #include "convert.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
@@ -82,6 +84,8 @@ ccr_conversion(Oid from, TupleDesc tupdesc, Oid to, const char *lookup,
 	Oid			function;
 
 	conversion->context = own;
+	conversion->made_at = ccr_callables_changed();
+	conversion->roleid = GetUserId();
 	conversion->from = from;
 	conversion->from_typmod = tupdesc ? tupdesc->tdtypmod : -1;
 	conversion->to = to;
@@ -117,7 +121,8 @@ ccr_conversion_fits(const CcrConversion *conversion, Oid from, TupleDesc tupdesc
 					Oid to)
 {
 	return conversion != NULL && conversion->from == from && conversion->to == to &&
-		conversion->from_typmod == (tupdesc ? tupdesc->tdtypmod : -1);
+		conversion->from_typmod == (tupdesc ? tupdesc->tdtypmod : -1) &&
+		conversion->made_at == ccr_callables_changed() && conversion->roleid == GetUserId();
 }
 
 static Datum

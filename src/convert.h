@@ -17,6 +17,8 @@ typedef struct CcrConversion
 	Oid			from;			/* the two types, and that of a record: */
 	int32		from_typmod;
 	Oid			to;
+	Oid			roleid;			/* who may call what is in it */
+	uint64		made_at;		/* callable.h */
 
 	/* one of these, or none if the value is good as it is */
 	bool		nothing;		/* from void: NULL */

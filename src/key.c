@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "callable.h"
 #include "executor/executor.h"
 #include "key.h"
 #include "miscadmin.h"
@@ -27,7 +28,6 @@
 #include "parser/parse_node.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -36,7 +36,7 @@ typedef struct CcrKey
 {
 	MemoryContext context;
 	Oid			roleid;			/* who may call what is in it */
-	uint64		made_at;		/* changes of functions that were seen */
+	uint64		made_at;		/* callable.h */
 	bool		busy;			/* being evaluated */
 	int			n;
 	ExprState **exprs;
@@ -44,24 +44,6 @@ typedef struct CcrKey
 	ExprContext *econtext;
 	ParamListInfo params;
 } CcrKey;
-
-static uint64 functions_changed = 1;
-
-static void
-catalog_changed(Datum arg, int cacheid, uint32 hash)
-{
-	functions_changed++;
-}
-
-static void
-watch_functions(void)
-{
-	static bool watching = false;
-
-	if (!watching)
-		CacheRegisterSyscacheCallback(PROCOID, catalog_changed, (Datum) 0);
-	watching = true;
-}
 
 static Node *
 argument_param(ParseState *pstate, int arg, int location)
@@ -201,7 +183,7 @@ compile_key(CcrDefinition *definition, CcrKey *key)
 	ListCell   *lc;
 
 	key->roleid = GetUserId();
-	key->made_at = functions_changed;
+	key->made_at = ccr_callables_changed();
 	key->exprs = palloc0(list_length(targets) * sizeof(ExprState *));
 	key->wires = palloc0(list_length(targets) * sizeof(CcrArgWire));
 	key->econtext = CreateStandaloneExprContext();
@@ -241,19 +223,16 @@ free_key(CcrKey *key, bool failed)
 
 /*
  * The one kept with the definition, unless that is being evaluated: an
- * expression may call a function that calls this very lookup.  What it calls
- * may have been inlined or computed beforehand, so it is made anew when any
- * function changes.
+ * expression may call a function that calls this very lookup.
  */
 static CcrKey *
 get_key(CcrDefinition *definition)
 {
 	CcrKey	   *key = definition->key;
 
-	watch_functions();
 	if (key && key->busy)
 		return new_key(definition);
-	if (key && key->made_at == functions_changed && key->roleid == GetUserId())
+	if (key && key->made_at == ccr_callables_changed() && key->roleid == GetUserId())
 		return key;
 	if (key)
 	{

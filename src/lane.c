@@ -163,7 +163,8 @@ new_lane(FunctionCallInfo fcinfo, bool barred)
 static bool
 is_valid(const CcrLane *lane)
 {
-	return lane->route && lane->definition->valid && ccr_route_valid(lane->route);
+	return lane->route && lane->definition->valid && ccr_route_valid(lane->route) &&
+		ccr_arguments_current(lane->arguments);
 }
 
 /* Only what runs in this database depends on it. */

@@ -51,7 +51,8 @@ typedef struct CcrLocal
 	HTAB	   *statements;		/* prepared ones, by name */
 	char		statement[NAMEDATALEN]; /* being prepared */
 	int			ncolumns;		/* of the rows to come */
-	int			room;			/* for columns in these: */
+	MemoryContext row_context;
+	int			room;			/* for columns in these, which are in it: */
 	Oid		   *types;
 	const char **values;
 	int		   *lengths;
@@ -232,6 +233,8 @@ ccr_local_open(Oid dbid, Oid roleid, const CcrCarrierCalls *calls, void *owner)
 	local->calls = calls;
 	local->owner = owner;
 	local->context = context;
+	local->row_context = AllocSetContextCreate(context, "concresce row",
+											   ALLOCSET_SMALL_SIZES);
 	local->statements = hash_create("concresce statements", 32, &ctl,
 									HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	ccr_timer_init(&local->deadline, deadline_passed, local);
@@ -392,9 +395,11 @@ take_columns(CcrLocal *local, CcrReader *reader)
 
 	if (n > local->room)
 	{
-		local->types = MemoryContextAlloc(local->context, n * sizeof(Oid));
-		local->values = MemoryContextAlloc(local->context, n * sizeof(char *));
-		local->lengths = MemoryContextAlloc(local->context, n * sizeof(int));
+		MemoryContextReset(local->row_context);
+		local->room = 0;
+		local->types = MemoryContextAlloc(local->row_context, n * sizeof(Oid));
+		local->values = MemoryContextAlloc(local->row_context, n * sizeof(char *));
+		local->lengths = MemoryContextAlloc(local->row_context, n * sizeof(int));
 		local->room = n;
 	}
 	local->ncolumns = n;

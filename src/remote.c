@@ -82,8 +82,9 @@ typedef struct CcrRemote
 	bool		pooled;			/* served by changing processes */
 	char	   *reset;			/* the last statement of a reset */
 	char	   *found[CCR_WATCHED]; /* settings when it was new, or NULL */
-	int			room;			/* for columns in these: the row that is
-								 * handed over */
+	MemoryContext row_context;
+	int			room;			/* for columns in these, which are in it: the
+								 * row that is handed over */
 	Oid		   *types;
 	const char **values;
 	int		   *lengths;
@@ -157,6 +158,26 @@ new_error(CcrRemote *remote, int sqlstate, const char *message,
 	return error;
 }
 
+/*
+ * Was what is prepared refused, before anything of it was executed?  A body may
+ * raise the same SQLSTATEs, so it is the routine that tells.
+ */
+static bool
+is_unexecuted(const PGresult *result)
+{
+	static const char *const routines[] = {
+		"FetchPreparedStatement", "StorePreparedStatement", "RevalidateCachedQuery"
+	};
+	const char *routine = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+	if (routine == NULL || PQresultErrorField(result, PG_DIAG_CONTEXT) != NULL)
+		return false;
+	for (size_t i = 0; i < lengthof(routines); i++)
+		if (strcmp(routine, routines[i]) == 0)
+			return true;
+	return false;
+}
+
 /* The server's error, or libpq's own, which has no fields. */
 static CcrError *
 result_error(CcrRemote *remote, const PGresult *result)
@@ -174,6 +195,7 @@ result_error(CcrRemote *remote, const PGresult *result)
 	error->hint = copied(PQresultErrorField(result, PG_DIAG_MESSAGE_HINT));
 	error->context = copied(PQresultErrorField(result, PG_DIAG_CONTEXT));
 	error->author = CCR_TEXTS_FOREIGN;
+	error->unexecuted = is_unexecuted(result);
 	MemoryContextSwitchTo(old);
 	return error;
 }
@@ -509,6 +531,8 @@ ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 	remote->context = context;
 	remote->op_context = AllocSetContextCreate(context, "concresce operation",
 											   ALLOCSET_SMALL_SIZES);
+	remote->row_context = AllocSetContextCreate(context, "concresce row",
+												ALLOCSET_SMALL_SIZES);
 	remote->fd = -1;
 	remote->statements = hash_create("concresce statements", 32, &ctl,
 									 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
@@ -894,9 +918,11 @@ present(CcrRemote *remote, const PGresult *result)
 
 	if (n > remote->room)
 	{
-		remote->types = MemoryContextAlloc(remote->context, n * sizeof(Oid));
-		remote->values = MemoryContextAlloc(remote->context, n * sizeof(char *));
-		remote->lengths = MemoryContextAlloc(remote->context, n * sizeof(int));
+		MemoryContextReset(remote->row_context);
+		remote->room = 0;
+		remote->types = MemoryContextAlloc(remote->row_context, n * sizeof(Oid));
+		remote->values = MemoryContextAlloc(remote->row_context, n * sizeof(char *));
+		remote->lengths = MemoryContextAlloc(remote->row_context, n * sizeof(int));
 		remote->room = n;
 	}
 	for (int i = 0; i < n; i++)

@@ -168,6 +168,87 @@ SET ROLE regress_ccr_arguer;
 SELECT concresce.enqueue('noted_later', 'x'::text);
 RESET ROLE;
 
+-- what was inlined is asked for again when the right to it has gone, or it was replaced
+CREATE FUNCTION raw_as_int(raw) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1.x';
+CREATE CAST (raw AS int) WITH FUNCTION raw_as_int(raw) AS IMPLICIT;
+CREATE FUNCTION add_int(n int) RETURNS void LANGUAGE concresce VOLATILE
+AS $$ INSERT INTO s.noted(p, t) SELECT u, 'added' FROM unnest(collect(n)) u $$;
+CREATE FUNCTION of_int(n int) RETURNS text LANGUAGE concresce STABLE AS 'SELECT n::text';
+CREATE FUNCTION run_as_owner(command text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN EXECUTE command; END';
+-- in PL/pgSQL one place lasts as long as the transaction
+CREATE FUNCTION submit_twice(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  r raw := ROW(1);
+  id bigint;
+  results text := '';
+BEGIN
+  FOR i IN 1 .. 2 LOOP
+    id := concresce.submit('s.of_int', r);
+    results := results || ' ' || concresce.await(id);
+    IF i = 1 THEN
+      PERFORM s.run_as_owner(command);
+    END IF;
+  END LOOP;
+  RETURN results;
+END $$;
+SET ROLE regress_ccr_arguer;
+SELECT concresce.enqueue('add_int', ROW(1)::raw);
+RESET ROLE;
+CREATE OR REPLACE FUNCTION raw_as_int(raw) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1000 + $1.x';
+SET ROLE regress_ccr_arguer;
+SELECT concresce.enqueue('add_int', ROW(2)::raw);
+SELECT submit_twice('CREATE OR REPLACE FUNCTION s.raw_as_int(s.raw) RETURNS int LANGUAGE sql IMMUTABLE AS ''SELECT 2000 + $1.x''');
+SELECT submit_twice('REVOKE EXECUTE ON FUNCTION s.raw_as_int FROM PUBLIC');
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION raw_as_int FROM PUBLIC;
+SET ROLE regress_ccr_arguer;
+SELECT concresce.enqueue('add_int', ROW(3)::raw);
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION raw_as_int TO regress_ccr_noters;
+GRANT regress_ccr_noters TO regress_ccr_arguer;
+SET ROLE regress_ccr_arguer;
+SELECT concresce.enqueue('add_int', ROW(4)::raw);
+RESET ROLE;
+REVOKE regress_ccr_noters FROM regress_ccr_arguer;
+SET ROLE regress_ccr_arguer;
+SELECT concresce.enqueue('add_int', ROW(5)::raw);
+RESET ROLE;
+-- a cast that is there no more
+GRANT EXECUTE ON FUNCTION raw_as_int TO PUBLIC;
+SET ROLE regress_ccr_arguer;
+SELECT concresce.enqueue('add_int', ROW(6)::raw);
+SELECT submit_twice('DROP CAST (s.raw AS int)');
+RESET ROLE;
+DROP CAST (raw AS int);
+SET ROLE regress_ccr_arguer;
+SELECT concresce.enqueue('add_int', ROW(7)::raw);
+RESET ROLE;
+-- the cast of a result
+CREATE FUNCTION int_as_raw(int) RETURNS raw LANGUAGE sql IMMUTABLE AS 'SELECT ROW($1)::s.raw';
+CREATE CAST (int AS raw) WITH FUNCTION int_as_raw(int) AS ASSIGNMENT;
+CREATE FUNCTION int_of(n int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT n';
+CREATE FUNCTION await_twice(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  ids bigint[] := ARRAY[concresce.submit('s.int_of', 1), concresce.submit('s.int_of', 2)];
+  r raw;
+  results text := '';
+BEGIN
+  FOR i IN 1 .. 2 LOOP
+    r := concresce.await(ids[i], NULL::s.raw);
+    results := results || ' ' || (r).x;
+    IF i = 1 THEN
+      PERFORM s.run_as_owner(command);
+    END IF;
+  END LOOP;
+  RETURN results;
+END $$;
+SET ROLE regress_ccr_arguer;
+SELECT await_twice('CREATE OR REPLACE FUNCTION s.int_as_raw(int) RETURNS s.raw LANGUAGE sql IMMUTABLE AS ''SELECT ROW(1000 + $1)::s.raw''');
+SELECT await_twice('REVOKE EXECUTE ON FUNCTION s.int_as_raw FROM PUBLIC');
+RESET ROLE;
+SELECT concresce.flush();
+SELECT p FROM noted WHERE t = 'added' ORDER BY p;
+
 RESET search_path;
 DROP SCHEMA s CASCADE;
 DROP ROLE regress_ccr_arguer, regress_ccr_noters;
