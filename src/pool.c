@@ -724,10 +724,24 @@ ccr_pool_check(CcrQueue *queue)
 		ccr_timer_clear(&queue->window_timer);
 }
 
-/*
- * None, too, while as many as there may be are busy: the limit can be lowered.
- * One that has served lookups of the same owner need not be cleaned first.
- */
+/* Has the link served lookups of another owner?  Then it is cleaned first. */
+static bool
+is_of_another(const CcrLink *link, Oid owner)
+{
+	return !link->pool->local && OidIsValid(link->owner) && link->owner != owner &&
+		!link->carrier->ops->pooled(link->carrier);
+}
+
+/* Which of two to take for an owner: his own, or a new one, or the older. */
+static bool
+is_better(const CcrLink *link, const CcrLink *found, Oid owner)
+{
+	if (found == NULL || link->owner == owner)
+		return found == NULL || found->owner != owner;
+	return is_of_another(found, owner);
+}
+
+/* None, too, while as many as there may be are busy: the limit can be lowered. */
 static CcrLink *
 free_link(CcrPool *pool, Oid owner)
 {
@@ -742,7 +756,7 @@ free_link(CcrPool *pool, Oid owner)
 		if (link->batch)
 			nbusy++;
 		else if (link->connected && state_of(link) == CCR_CARRIER_IDLE &&
-				 (found == NULL || (found->owner != owner && link->owner == owner)))
+				 is_better(link, found, owner))
 			found = link;
 	}
 	return nbusy < link_limit(pool) ? found : NULL;
@@ -855,9 +869,22 @@ want_link(CcrPool *pool)
 	open_link(pool);
 }
 
+/*
+ * Owners that take turns would have one link cleaned each time, which takes
+ * two round trips more.  So there is to be one for each, as far as the limit
+ * goes, if the far side lets us.
+ */
+static void
+want_link_of_own(CcrLink *link, Oid owner)
+{
+	if (is_of_another(link, owner) && link->pool->failures == 0)
+		want_link(link->pool);
+}
+
 static void
 start_batch(CcrLink *link, CcrQueue *queue)
 {
+	want_link_of_own(link, queue->source->owner);
 	ccr_flights_tear(true);
 	link->batch = ccr_batch_new(queue, link->carrier, nonce, link);
 	ccr_flights_tear(false);
