@@ -14,7 +14,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = start_node('local');
+# One connection, so that lookups of both owners come into the same session.
+my $node = start_node('local', conf => "concresce.max_connections = 1\npg_stat_statements.track_utility = on\n");
 make_far($node);
 $node->safe_psql('far', <<'EOF_SQL');
 CREATE SCHEMA evil;
@@ -219,6 +220,35 @@ $proxy->close;
 is($call->sqlstate, '08007', 'a cut before the end of COMMIT: its outcome is unknown');
 open_gate($gate);
 is(attempt($node, 'SELECT slow(8)')->out, 8, 'the next one');
+
+# ---- a connection for each owner -------------------------------------------
+
+sub cleanings
+{
+	my $n = $node->safe_psql('postgres', "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query = 'DISCARD ALL'");
+
+	$node->safe_psql('postgres', 'SELECT pg_stat_statements_reset()');
+	return $n;
+}
+
+sub take_turns
+{
+	$node->safe_psql('postgres', 'SELECT far.alice_score(1); SELECT far.bob_score(1)') foreach 1 .. 5;
+}
+
+cleanings();
+take_turns();
+cmp_ok(cleanings(), '>=', 9, 'with one connection, it is cleaned for each in turn');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET concresce.max_connections = 2; SELECT pg_reload_conf()');
+foreach (1 .. 600)
+{
+	take_turns();
+	last if $node->safe_psql('postgres', "SELECT count(*) FROM concresce.connections WHERE server = 'far' AND state = 'idle'") == 2;
+}
+take_turns();
+cleanings();
+take_turns();
+is(cleanings(), 0, 'with two, each owner has one');
 
 # ---- through a pooler ------------------------------------------------------
 
