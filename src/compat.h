@@ -17,6 +17,7 @@
 
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "commands/explain.h"
 #include "postmaster/bgworker.h"
@@ -127,6 +128,16 @@ ccr_server_aclcheck(Oid serverid, Oid roleid, AclMode mode)
 	return object_aclcheck(ForeignServerRelationId, serverid, roleid, mode);
 #else
 	return pg_foreign_server_aclcheck(serverid, roleid, mode);
+#endif
+}
+
+static inline AclResult
+ccr_schema_aclcheck(Oid schema, Oid roleid, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, roleid, mode);
+#else
+	return pg_namespace_aclcheck(schema, roleid, mode);
 #endif
 }
 

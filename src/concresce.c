@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "evict.h"
 #include "fmgr.h"
+#include "ground.h"
 #include "miscadmin.h"
 #include "revoked.h"
 #include "scan_exec.h"
@@ -231,6 +232,7 @@ _PG_init(void)
 	prev_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shmem;
 	ccr_evict_init();
+	ccr_ground_init();
 	ccr_revoked_init();
 	ccr_collector_register();
 	ccr_scan_init();

@@ -32,6 +32,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -310,11 +311,49 @@ ccr_future_get(int64 id)
 	return entry->future;
 }
 
+/* As it was, but for columns that have come at its end or have gone. */
+static bool
+same_columns(Oid type, TupleDesc was)
+{
+	TupleDesc	is = lookup_rowtype_tupdesc_noerror(type, -1, true);
+	bool		same = is != NULL && is->natts >= was->natts;
+
+	for (int i = 0; same && i < was->natts; i++)
+		same = TupleDescAttr(is, i)->attisdropped ||
+			TupleDescAttr(is, i)->atttypid == TupleDescAttr(was, i)->atttypid;
+	if (is)
+		ReleaseTupleDesc(is);
+	return same;
+}
+
+/*
+ * Its type may have been altered or dropped since it was submitted.  A function
+ * that was replaced does not matter: its result is that of the old one.
+ */
+static void
+check_type(const CcrDefinition *definition)
+{
+	const CcrResult *result = definition->result;
+
+	if (definition->valid || result->is_void ||
+		(SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(result->type)) &&
+		 (!OidIsValid(result->domain) ||
+		  SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(result->domain))) &&
+		 (result->tupdesc == NULL || result->type == RECORDOID ||
+		  same_columns(result->type, result->tupdesc))))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the type of the result of lookup %s was altered or dropped after it was submitted",
+					definition->name)));
+}
+
 Oid
 ccr_future_type(const CcrFuture *future, TupleDesc *tupdesc)
 {
 	const CcrResult *result = future->definition->result;
 
+	check_type(future->definition);
 	*tupdesc = result->type == RECORDOID ? result->tupdesc : NULL;
 	return OidIsValid(result->domain) ? result->domain : result->type;
 }
@@ -447,6 +486,7 @@ settle(CcrFuture *future)
 	future->pending = NULL;
 	answered = ccr_lookup_take(pending);
 	note_arrival(future);
+	check_type(future->definition);
 	read_answer(future, answered, &kept);
 	if (!kept.isnull)
 	{

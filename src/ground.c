@@ -8,6 +8,11 @@
  * closer match.  PostgreSQL takes a schema as it finds it: so the scripts that
  * install or update the extension call this first.
  *
+ * A transaction that has put a function there and has not committed yet is not
+ * to be seen, and no right of its role need be left.  Unlike for tables, there
+ * is no lock on the schema for that; so who puts one there gets it, and who
+ * looks waits for him.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -17,19 +22,26 @@
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/objectaccess.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "compat.h"
 #include "commands/extension.h"
 #include "fmgr.h"
+#include "ground.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(concresce_check_ground);
+
+static object_access_hook_type prev_object_access = NULL;
 
 CCR_NORETURN static void refuse(Oid schema, const char *problem, const char *hint);
 
@@ -142,10 +154,12 @@ Datum
 concresce_check_ground(PG_FUNCTION_ARGS)
 {
 	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
-	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	HeapTuple	tuple;
 	Datum		acl;
 	bool		isnull;
 
+	LockDatabaseObject(NamespaceRelationId, schema, 0, AccessExclusiveLock);
+	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for schema %u", schema);
 	check_owner(schema, ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner);
@@ -155,4 +169,62 @@ concresce_check_ground(PG_FUNCTION_ARGS)
 	ReleaseSysCache(tuple);
 	check_objects(schema, PG_GETARG_BOOL(0));
 	PG_RETURN_VOID();
+}
+
+/* ------------------------------------------------------------ what is to come */
+
+/* The command that has made or moved it has not ended yet. */
+static Oid
+new_schema_of(Oid function)
+{
+	Relation	relation = table_open(ProcedureRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			schema = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_proc_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(function));
+	scan = systable_beginscan(relation, ProcedureOidIndexId, true, SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		schema = ((Form_pg_proc) GETSTRUCT(tuple))->pronamespace;
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return schema;
+}
+
+/* The right to was there when it was asked for, which may be long ago. */
+static void
+come_into(Oid schema)
+{
+	char	   *name = get_namespace_name(schema);
+	AclResult	aclresult;
+
+	if (name == NULL || strcmp(name, "concresce") != 0)
+		return;
+	LockDatabaseObject(NamespaceRelationId, schema, 0, AccessShareLock);
+	aclresult = ccr_schema_aclcheck(schema, GetUserId(), ACL_CREATE);
+	if (aclresult != ACLCHECK_OK)
+		aclcheck_error(aclresult, OBJECT_SCHEMA, name);
+}
+
+static void
+object_access(ObjectAccessType access, Oid class_id, Oid object, int sub_id, void *arg)
+{
+	if (prev_object_access)
+		prev_object_access(access, class_id, object, sub_id, arg);
+	if (class_id != ProcedureRelationId)
+		return;
+	if (access == OAT_POST_CREATE)
+		come_into(new_schema_of(object));
+	else if (access == OAT_POST_ALTER && new_schema_of(object) != get_func_namespace(object))
+		come_into(new_schema_of(object));
+}
+
+void
+ccr_ground_init(void)
+{
+	prev_object_access = object_access_hook;
+	object_access_hook = object_access;
 }

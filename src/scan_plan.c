@@ -683,6 +683,7 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 	ccr_hoist_finish(planning);
 	if (backward && !ExecSupportsBackwardScan(stmt->planTree))
 		stmt->planTree = ccr_materialized(planning, stmt->planTree);
+	ccr_readers_depend(stmt, &planning->readers);
 }
 
 static PlannedStmt *

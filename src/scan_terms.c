@@ -51,12 +51,15 @@ reader(Oid schema, const char *name, Oid *types, int n)
 						   ObjectIdGetDatum(schema));
 }
 
-/* All roles may, unless that was revoked. */
+/*
+ * All roles may, unless that was revoked.  One role's right is not enough: the
+ * plan may be run by another.
+ */
 static bool
 may_read(Oid function)
 {
 	return OidIsValid(function) &&
-		ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+		ccr_proc_aclcheck(function, ACL_ID_PUBLIC, ACL_EXECUTE) == ACLCHECK_OK;
 }
 
 bool
@@ -70,6 +73,24 @@ ccr_readers_find(CcrReaders *readers)
 	readers->rows = reader(schema, "batch_rows", types, lengthof(types));
 	readers->field = reader(schema, "batch_field", field_types, lengthof(field_types));
 	return may_read(readers->value) && may_read(readers->rows) && may_read(readers->field);
+}
+
+static void
+depend_on(PlannedStmt *stmt, Oid function)
+{
+	PlanInvalItem *item = makeNode(PlanInvalItem);
+
+	item->cacheId = PROCOID;
+	item->hashValue = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(function));
+	stmt->invalItems = lappend(stmt->invalItems, item);
+}
+
+void
+ccr_readers_depend(PlannedStmt *stmt, const CcrReaders *readers)
+{
+	depend_on(stmt, readers->value);
+	depend_on(stmt, readers->rows);
+	depend_on(stmt, readers->field);
 }
 
 static Node *

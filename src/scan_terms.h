@@ -19,8 +19,14 @@ typedef struct CcrReaders
 	Oid			field;			/* batch_field */
 } CcrReaders;
 
-/* False: the extension is not there, or not of this version. */
+/*
+ * False: the extension is not there, or not of this version, or not all roles
+ * may call them.
+ */
 extern bool ccr_readers_find(CcrReaders *readers);
+
+/* The plan is to be made anew when something about them changes. */
+extern void ccr_readers_depend(PlannedStmt *stmt, const CcrReaders *readers);
 
 /*
  * How an expression is put in other terms: calls are replaced by reading their

@@ -97,6 +97,44 @@ while (my ($what, $before) = splice(@accepted, 0, 2))
 is(try_in_new_database("$ours; ALTER SCHEMA concresce OWNER TO other_super", 'CREATE EXTENSION concresce',
 		user => 'other_super'), 'ok ', 'another superuser installs');
 
+# ---- what is not committed yet -----------------------------------------------
+
+# A function that is made, or moved, while its role still may, and not committed.
+foreach my $way ($object{'a function'}, 'ALTER FUNCTION theirs.enqueue(regproc, text) SET SCHEMA concresce')
+{
+	$node->safe_psql('postgres', 'CREATE DATABASE scratch');
+	$node->safe_psql('scratch', "$ours; GRANT CREATE, USAGE ON SCHEMA concresce TO maker; CREATE SCHEMA theirs AUTHORIZATION maker;"
+		  . "SET ROLE maker; CREATE FUNCTION theirs.enqueue(regproc, text) RETURNS void LANGUAGE sql AS ''; CREATE FUNCTION theirs.late() RETURNS void LANGUAGE sql AS ''");
+	my $maker = $node->background_psql('scratch', extra_params => [ '-U', 'maker' ]);
+
+	$maker->query_safe('BEGIN');
+	$maker->query_safe($way);
+	$node->safe_psql('scratch', 'REVOKE CREATE ON SCHEMA concresce FROM maker');
+	my $install = call($node, 'CREATE EXTENSION concresce', db => 'scratch');
+
+	ok($node->poll_query_until('scratch', <<'EOF_SQL'), 'the extension waits for who has put a function into the schema');
+SELECT count(*) = 1 FROM pg_locks WHERE classid = 'pg_namespace'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
+EOF_SQL
+	$maker->query_safe('COMMIT');
+	is($install->sqlstate, '55000', 'and finds it');
+
+	# the other way round: it is being made while the extension is
+	$node->safe_psql('scratch', 'GRANT CREATE ON SCHEMA concresce TO maker; DROP FUNCTION concresce.enqueue(regproc, text)');
+	my $super = $node->background_psql('scratch');
+
+	$super->query_safe('BEGIN; REVOKE CREATE ON SCHEMA concresce FROM maker; CREATE EXTENSION concresce');
+	my $late = call($node, $way =~ /^ALTER/ ? 'ALTER FUNCTION theirs.late() SET SCHEMA concresce' : $way, db => 'scratch', user => 'maker');
+
+	ok($node->poll_query_until('scratch', <<'EOF_SQL'), 'who puts one there meanwhile waits');
+SELECT count(*) = 1 FROM pg_locks WHERE classid = 'pg_namespace'::regclass AND mode = 'AccessShareLock' AND NOT granted
+EOF_SQL
+	$super->query_safe('COMMIT');
+	is($late->sqlstate, '42501', 'and has no right to any more');
+	$maker->quit;
+	$super->quit;
+	$node->safe_psql('postgres', 'DROP DATABASE scratch');
+}
+
 # ---- updating --------------------------------------------------------------
 
 my $old = "CREATE EXTENSION concresce VERSION '0.1.0'";
