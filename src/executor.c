@@ -44,6 +44,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "replication/slot.h"
+#include "restricted.h"
 #include "seat.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
@@ -212,6 +213,7 @@ start(void)
 	pqsignal(SIGINT, cancel_any_job);
 	pqsignal(SIGUSR2, cancel_numbered_job);
 	BackgroundWorkerUnblockSignals();
+	ccr_restricted_init();
 	ccr_identity_assume(ccr_my_seat->dbid, ccr_my_seat->roleid);
 
 	job_context = AllocSetContextCreate(TopMemoryContext, "concresce job",

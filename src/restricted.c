@@ -9,25 +9,39 @@
  *
  * In a local executor the flag is always set, as the executor restricts its
  * own jobs; one more operation leaves no trace in it.  So there the
- * statements are counted that enter one.
+ * statements are counted that enter one.  Functions enter one, too: nobody is
+ * told when they end, so what comes after them in the job is restricted.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "restricted.h"
 #include "seat.h"
 #include "tcop/cmdtag.h"
 #include "tcop/utility.h"
+#include "utils/fmgroids.h"
 
 static int	depth = 0;			/* of such statements, in an executor */
+static uint64 called = 0;		/* the job that has called such a function */
+static object_access_hook_type prev_object_access = NULL;
+
+/* In an executor: is there nothing but its own restriction? */
+static bool
+is_only_a_job(void)
+{
+	return ccr_seat_inside() && depth == 0 &&
+		called != pg_atomic_read_u64(&ccr_my_seat->job);
+}
 
 void
 ccr_restricted_check(const char *what)
 {
-	if (!InSecurityRestrictedOperation() || (ccr_seat_inside() && depth == 0))
+	if (!InSecurityRestrictedOperation() || is_only_a_job())
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -70,4 +84,22 @@ void
 ccr_restricted_end(void)
 {
 	depth--;
+}
+
+/* These compute the expressions of an index as the owner of its table. */
+static void
+object_access(ObjectAccessType access, Oid class_id, Oid object, int sub_id, void *arg)
+{
+	if (prev_object_access)
+		prev_object_access(access, class_id, object, sub_id, arg);
+	if (access == OAT_FUNCTION_EXECUTE && class_id == ProcedureRelationId &&
+		(object == F_BRIN_SUMMARIZE_NEW_VALUES || object == F_BRIN_SUMMARIZE_RANGE))
+		called = pg_atomic_read_u64(&ccr_my_seat->job);
+}
+
+void
+ccr_restricted_init(void)
+{
+	prev_object_access = object_access_hook;
+	object_access_hook = object_access;
 }

@@ -16,6 +16,9 @@
  */
 extern void ccr_restricted_check(const char *what);
 
+/* In an executor, before its first job. */
+extern void ccr_restricted_init(void);
+
 /*
  * Around a utility statement: begin tells whether it may enter such an
  * operation, and end is to be called after it, also after an error.

@@ -138,8 +138,37 @@ SELECT locally('SELECT tries()');
 SELECT comes($$count(*) = 1 FROM far.noted$$);
 SELECT arrived();
 
+-- functions that compute an index as its owner
+CREATE TABLE ranges (LIKE t);
+ALTER TABLE ranges OWNER TO regress_ccr_owner;
+CREATE INDEX ranges_index ON ranges USING brin (put_off(how, n));
+INSERT INTO ranges VALUES ('enqueue', 1);
+SELECT brin_desummarize_range('ranges_index', 0);
+SELECT brin_summarize_new_values('ranges_index');
+SELECT brin_desummarize_range('ranges_index', 0);
+SELECT locally($$SELECT brin_desummarize_range('ranges_index', 0);
+SELECT brin_summarize_new_values('ranges_index')$$);
+SELECT brin_desummarize_range('ranges_index', 0);
+SELECT locally($$SELECT brin_desummarize_range('ranges_index', 0);
+SELECT brin_summarize_range('ranges_index', 0)$$);
+SELECT brin_desummarize_range('ranges_index', 0);
+SELECT locally($$DO 'BEGIN PERFORM brin_summarize_new_values(''ranges_index''); END'$$);
+UPDATE ranges SET how = 'submit';
+SELECT brin_desummarize_range('ranges_index', 0);
+SELECT locally($$SELECT brin_desummarize_range('ranges_index', 0);
+SELECT brin_summarize_new_values('ranges_index')$$);
+UPDATE ranges SET how = 'nothing';
+SELECT brin_desummarize_range('ranges_index', 0);
+SELECT locally($$SELECT brin_desummarize_range('ranges_index', 0);
+SELECT brin_summarize_new_values('ranges_index')$$);
+SELECT arrived();
+-- the next job is not restricted
+SELECT locally($$SELECT concresce.enqueue('note', 'local')$$);
+SELECT comes($$count(*) = 1 FROM far.noted$$);
+SELECT arrived();
+
 DROP MATERIALIZED VIEW m;
-DROP TABLE t, d CASCADE;
+DROP TABLE t, d, ranges CASCADE;
 DROP FUNCTION note, echo, arrived, put_off, definer, through, caught, later, locally, run, tries;
 REVOKE ALL ON SCHEMA public FROM regress_ccr_owner;
 CALL clean_up();
