@@ -344,7 +344,7 @@ check_type(const CcrDefinition *definition)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("the type of the result of lookup %s was altered or dropped after it was submitted",
+			 errmsg("type of the result of lookup %s was altered or dropped after it was submitted",
 					definition->name)));
 }
 
