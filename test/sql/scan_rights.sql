@@ -179,6 +179,28 @@ CREATE VIEW checked AS SELECT * FROM few WHERE known(k) WITH CHECK OPTION;
 SELECT shape('UPDATE checked SET k = k + 1 WHERE id = 1', 'SELECT id, k FROM few WHERE id < 3 ORDER BY id');
 SELECT shape('UPDATE checked SET k = 7 WHERE id = 1', 'SELECT id, k FROM few WHERE id < 3 ORDER BY id');
 
+-- who may read cells: a plan is not of one role only
+REVOKE EXECUTE ON FUNCTION concresce.batch_value FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION concresce.batch_value TO regress_ccr_reader;
+SET plan_cache_mode = force_generic_plan;
+SET ROLE regress_ccr_reader;
+PREPARE read AS SELECT score(k) FROM few WHERE id < 3;
+EXECUTE read;
+SET ROLE regress_ccr_owner;
+EXECUTE read;
+RESET ROLE;
+-- and it is made anew when that changes
+GRANT EXECUTE ON FUNCTION concresce.batch_value TO PUBLIC;
+EXECUTE read;
+REVOKE EXECUTE ON FUNCTION concresce.batch_value FROM PUBLIC;
+SET ROLE regress_ccr_owner;
+EXECUTE read;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION concresce.batch_value TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION concresce.batch_value FROM regress_ccr_reader;
+DEALLOCATE read;
+RESET plan_cache_mode;
+
 -- VOLATILE lookups: one call for each row, in the order of the rows
 SELECT shape('SELECT id, each_time(k) FROM few WHERE id < 5', options => :'analyze');
 SELECT asked();
