@@ -32,7 +32,9 @@
 #include "fmgr.h"
 #include "ground.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "storage/lmgr.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -42,6 +44,8 @@
 PG_FUNCTION_INFO_V1(concresce_check_ground);
 
 static object_access_hook_type prev_object_access = NULL;
+static ProcessUtility_hook_type prev_process_utility = NULL;
+static int	depth = 0;			/* of statements that make or move functions */
 
 CCR_NORETURN static void refuse(Oid schema, const char *problem, const char *hint);
 
@@ -222,9 +226,59 @@ object_access(ObjectAccessType access, Oid class_id, Oid object, int sub_id, voi
 		come_into(new_schema_of(object));
 }
 
+static bool
+may_bring_functions(Node *statement)
+{
+	return IsA(statement, CreateFunctionStmt) || IsA(statement, DefineStmt) ||
+		IsA(statement, CreateRangeStmt) || IsA(statement, AlterObjectSchemaStmt);
+}
+
+static void
+run_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	ProcessUtility_hook_type next = prev_process_utility ? prev_process_utility :
+		standard_ProcessUtility;
+
+	next(pstmt, query, read_only_tree, context, params, env, dest, qc);
+}
+
+/*
+ * The hook is there for no longer than it is needed: while there is one,
+ * PostgreSQL computes search paths anew for each call of a function that sets
+ * its own.
+ */
+static void
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	if (!may_bring_functions(pstmt->utilityStmt))
+	{
+		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		return;
+	}
+	if (depth++ == 0)
+	{
+		prev_object_access = object_access_hook;
+		object_access_hook = object_access;
+	}
+	PG_TRY();
+	{
+		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		if (--depth == 0)
+			object_access_hook = prev_object_access;
+	}
+	PG_END_TRY();
+}
+
 void
 ccr_ground_init(void)
 {
-	prev_object_access = object_access_hook;
-	object_access_hook = object_access;
+	prev_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
 }

@@ -100,7 +100,8 @@ is(try_in_new_database("$ours; ALTER SCHEMA concresce OWNER TO other_super", 'CR
 # ---- what is not committed yet -----------------------------------------------
 
 # A function that is made, or moved, while its role still may, and not committed.
-foreach my $way ($object{'a function'}, 'ALTER FUNCTION theirs.enqueue(regproc, text) SET SCHEMA concresce')
+foreach my $way ($object{'a function'}, 'CREATE TYPE concresce.stop AS RANGE (SUBTYPE = int)',
+	'ALTER FUNCTION theirs.enqueue(regproc, text) SET SCHEMA concresce')
 {
 	$node->safe_psql('postgres', 'CREATE DATABASE scratch');
 	$node->safe_psql('scratch', "$ours; GRANT CREATE, USAGE ON SCHEMA concresce TO maker; CREATE SCHEMA theirs AUTHORIZATION maker;"
@@ -119,7 +120,8 @@ EOF_SQL
 	is($install->sqlstate, '55000', 'and finds it');
 
 	# the other way round: it is being made while the extension is
-	$node->safe_psql('scratch', 'GRANT CREATE ON SCHEMA concresce TO maker; DROP FUNCTION concresce.enqueue(regproc, text)');
+	$node->safe_psql('scratch', 'GRANT CREATE ON SCHEMA concresce TO maker; '
+		  . ($way =~ /RANGE/ ? 'DROP TYPE concresce.stop' : 'DROP FUNCTION concresce.enqueue(regproc, text)'));
 	my $super = $node->background_psql('scratch');
 
 	$super->query_safe('BEGIN; REVOKE CREATE ON SCHEMA concresce FROM maker; CREATE EXTENSION concresce');
