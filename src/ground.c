@@ -9,9 +9,9 @@
  * install or update the extension call this first.
  *
  * A transaction that has put a function there and has not committed yet is not
- * to be seen, and no right of its role need be left.  Unlike for tables, there
- * is no lock on the schema for that; so who puts one there gets it, and who
- * looks waits for him.
+ * to be seen, and no right of its role need be left.  So who puts one there
+ * gets a lock on the schema, which not every version takes for functions, and
+ * is asked again for his right to; and who looks waits for him.
  *
  *-------------------------------------------------------------------------
  */
