@@ -178,6 +178,32 @@ CREATE POLICY p ON docs USING (knows(id));
 DROP FUNCTION here, here_within;
 SET concresce.server = 'far';
 
+-- whom the lookup asks is pinned, as whom is not: that is for the mapping of its role, unless it is SECURITY DEFINER
+CREATE ROLE regress_ccr_far LOGIN SUPERUSER;
+CREATE ROLE regress_ccr_other LOGIN SUPERUSER;
+CREATE TABLE far.allowed (who name, id int);
+INSERT INTO far.allowed VALUES ('regress_ccr_far', 1), ('regress_ccr_other', 1), ('regress_ccr_other', 2);
+CREATE FUNCTION allowed(n int) RETURNS bool LANGUAGE concresce STABLE SET concresce.server = 'far'
+AS 'SELECT true FROM allowed a WHERE a.who = current_user AND a.id = n';
+DO $$ BEGIN
+  EXECUTE format('CREATE USER MAPPING FOR %I SERVER far OPTIONS (user ''regress_ccr_far'', password_required ''false'')', current_user);
+END $$;
+CREATE USER MAPPING FOR regress_ccr_reader SERVER far OPTIONS (user 'regress_ccr_other', password_required 'false');
+DROP POLICY p ON docs;
+CREATE POLICY p ON docs USING (allowed(id));
+SET ROLE regress_ccr_reader;
+SELECT DISTINCT id FROM docs ORDER BY id;
+RESET ROLE;
+ALTER FUNCTION allowed SECURITY DEFINER;
+SET ROLE regress_ccr_reader;
+SELECT DISTINCT id FROM docs ORDER BY id;
+RESET ROLE;
+DROP POLICY p ON docs;
+CREATE POLICY p ON docs USING (knows(id));
+DROP FUNCTION allowed;
+DROP USER MAPPING FOR regress_ccr_reader SERVER far;
+DROP USER MAPPING FOR CURRENT_USER SERVER far;
+
 -- parallel workers: what is pinned, and nothing else
 ALTER FUNCTION knows PARALLEL SAFE;
 ALTER FUNCTION twice PARALLEL SAFE;
@@ -193,4 +219,4 @@ DROP TABLE docs;
 DROP FUNCTION knows, twice, constant, twice_within, trigger_function, local_sum;
 DROP SERVER far CASCADE;
 DROP SCHEMA far CASCADE;
-DROP ROLE regress_ccr_reader;
+DROP ROLE regress_ccr_reader, regress_ccr_far, regress_ccr_other;

@@ -33,6 +33,32 @@ SELECT concresce.forget('who', 1);
 \echo :LAST_ERROR_SQLSTATE
 SELECT concresce.forget_all('who');
 RESET ROLE;
+-- also where a superuser has another's code run: it has that role's rights
+CREATE FUNCTION tries(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  command text;
+BEGIN
+  FOREACH command IN ARRAY ARRAY['forget_all(''who'')', 'forget_all()', 'forget(''who'', 1)', 'stop(''who'')', 'start()'] LOOP
+    BEGIN
+      EXECUTE 'SELECT concresce.' || command;
+      RAISE WARNING '% as %', command, current_user;
+    EXCEPTION WHEN insufficient_privilege THEN
+      RAISE WARNING '%: %', command, SQLERRM;
+    END;
+  END LOOP;
+  RETURN n;
+END $$;
+CREATE TABLE indexed (n int);
+INSERT INTO indexed VALUES (1);
+ALTER TABLE indexed OWNER TO regress_ccr_a;
+\set VERBOSITY terse
+CREATE INDEX ON indexed (tries(n));
+GRANT EXECUTE ON FUNCTION who TO regress_ccr_a;
+REINDEX TABLE indexed;
+REVOKE EXECUTE ON FUNCTION who FROM regress_ccr_a;
+\set VERBOSITY default
+DROP TABLE indexed;
+DROP FUNCTION tries;
 GRANT EXECUTE ON FUNCTION who TO PUBLIC;
 
 -- USAGE on the server
