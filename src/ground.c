@@ -46,6 +46,7 @@ PG_FUNCTION_INFO_V1(concresce_check_ground);
 static object_access_hook_type prev_object_access = NULL;
 static ProcessUtility_hook_type prev_process_utility = NULL;
 static int	depth = 0;			/* of statements that make or move functions */
+static bool chained = false;	/* another library's hook goes on to ours */
 
 CCR_NORETURN static void refuse(Oid schema, const char *problem, const char *hint);
 
@@ -218,7 +219,7 @@ object_access(ObjectAccessType access, Oid class_id, Oid object, int sub_id, voi
 {
 	if (prev_object_access)
 		prev_object_access(access, class_id, object, sub_id, arg);
-	if (class_id != ProcedureRelationId)
+	if (depth == 0 || class_id != ProcedureRelationId)
 		return;
 	if (access == OAT_POST_CREATE)
 		come_into(new_schema_of(object));
@@ -247,8 +248,29 @@ run_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 /*
  * The hook is there for no longer than it is needed: while there is one,
  * PostgreSQL computes search paths anew for each call of a function that sets
- * its own.
+ * its own.  If a library was loaded meanwhile that has a hook of its own, that
+ * one stays, and ours behind it.
  */
+static void
+end_statement(void)
+{
+	if (--depth > 0 || chained)
+		return;
+	if (object_access_hook == object_access)
+		object_access_hook = prev_object_access;
+	else
+		chained = true;
+}
+
+static void
+begin_statement(void)
+{
+	if (depth++ > 0 || chained)
+		return;
+	prev_object_access = object_access_hook;
+	object_access_hook = object_access;
+}
+
 static void
 process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
@@ -259,19 +281,14 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
 		return;
 	}
-	if (depth++ == 0)
-	{
-		prev_object_access = object_access_hook;
-		object_access_hook = object_access;
-	}
+	begin_statement();
 	PG_TRY();
 	{
 		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	}
 	PG_FINALLY();
 	{
-		if (--depth == 0)
-			object_access_hook = prev_object_access;
+		end_statement();
 	}
 	PG_END_TRY();
 }

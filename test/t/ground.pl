@@ -137,6 +137,56 @@ EOF_SQL
 	$node->safe_psql('postgres', 'DROP DATABASE scratch');
 }
 
+# A library that such a command loads may have a hook of its own, which stays.
+my $hook = PostgreSQL::Test::Utils::tempdir() . '/hook';
+append_to_file("$hook.c", <<'EOF_C');
+#include "postgres.h"
+#include "catalog/objectaccess.h"
+#include "fmgr.h"
+PG_MODULE_MAGIC;
+PG_FUNCTION_INFO_V1(hook_calls);
+extern void _PG_init(void);
+static object_access_hook_type previous;
+static int	calls = 0;
+
+static void
+hook(ObjectAccessType access, Oid class_id, Oid object, int sub_id, void *arg)
+{
+	calls++;
+	if (previous)
+		previous(access, class_id, object, sub_id, arg);
+}
+
+void
+_PG_init(void)
+{
+	previous = object_access_hook;
+	object_access_hook = hook;
+}
+
+Datum
+hook_calls(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(calls);
+}
+EOF_C
+my ($headers) = run_command([ $ENV{PG_CONFIG} // 'pg_config', '--includedir-server' ]);
+system_or_bail($ENV{CC} // 'cc', '-shared', '-fPIC', "-I$headers", "$hook.c", '-o', "$hook.so");
+$node->safe_psql('postgres', 'CREATE DATABASE scratch');
+$node->safe_psql('scratch', "$ours; CREATE EXTENSION concresce; CREATE SCHEMA s; GRANT CREATE, USAGE ON SCHEMA concresce TO maker");
+my $hooked = $node->background_psql('scratch');
+
+$hooked->query_safe("CREATE FUNCTION s.hook_calls() RETURNS int LANGUAGE c AS '$hook'");
+my $calls = $hooked->query_safe('SELECT s.hook_calls()');
+$hooked->query_safe("CREATE FUNCTION s.f$_() RETURNS int LANGUAGE sql AS 'SELECT 1'") foreach 1 .. 3;
+cmp_ok($hooked->query_safe('SELECT s.hook_calls()'), '>=', $calls + 3, "another library's hook is called after the command that loads it");
+$hooked->query_safe('BEGIN; CREATE FUNCTION concresce.late() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$');
+is($hooked->query_safe(<<'EOF_SQL'), 1, 'and the schema is locked all the same');
+SELECT count(*) FROM pg_locks WHERE classid = 'pg_namespace'::regclass AND objid = 'concresce'::regnamespace AND pid = pg_backend_pid()
+EOF_SQL
+$hooked->quit;
+$node->safe_psql('postgres', 'DROP DATABASE scratch');
+
 # ---- updating --------------------------------------------------------------
 
 my $old = "CREATE EXTENSION concresce VERSION '0.1.0'";
