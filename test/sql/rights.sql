@@ -38,7 +38,7 @@ CREATE FUNCTION tries(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
   command text;
 BEGIN
-  FOREACH command IN ARRAY ARRAY['forget_all(''who'')', 'forget_all()', 'forget(''who'', 1)', 'stop(''who'')', 'start()'] LOOP
+  FOREACH command IN ARRAY ARRAY['forget_all(''public.who'')', 'forget_all()', 'forget(''public.who'', 1)', 'stop(''public.who'')', 'start()'] LOOP
     BEGIN
       EXECUTE 'SELECT concresce.' || command;
       RAISE WARNING '% as %', command, current_user;
