@@ -54,6 +54,13 @@ static Plan *visit(CcrPlanning *planning, Plan *plan, CcrReach reach);
 
 /* ------------------------------------------------------------ above a node */
 
+/* Parameters that have no value before the target list is computed. */
+static Bitmapset *
+params_set_by_list(const CcrPlanning *planning, Plan *plan)
+{
+	return planning->stmt->subplans ? ccr_params_set_by((Node *) plan->targetlist) : NULL;
+}
+
 /* The first of the quals that holds a call which can be made ahead, or -1. */
 static int
 first_with_call(List *quals)
@@ -146,7 +153,7 @@ above(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 		plan = above_quals(planning, plan, reach);
 
 	/* what else the target list calls is for the rows that passed */
-	calls.unset = ccr_params_set_by((Node *) plan->targetlist);
+	calls.unset = params_set_by_list(planning, plan);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
 	if (calls.calls)
 		(void) ccr_put_above(planning, &plan, &calls, NIL, reach);
@@ -201,7 +208,7 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
-	calls.unset = ccr_params_set_by((Node *) plan->targetlist);
+	calls.unset = params_set_by_list(planning, plan);
 	ccr_calls_find_in_quals(&calls, plan->qual, NIL);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
 	if (calls.calls == NIL ||
