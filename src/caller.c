@@ -13,63 +13,126 @@
 
 #include "caller.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "clauses.h"
 #include "common/hashfn.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "settings.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "wire.h"
 
-static void
-remember(char **last, const char *text)
+/* ------------------------------------------------------------------- terms */
+
+static bool
+has_money(HeapTuple tuple)
 {
-	if (*last)
-		pfree(*last);
-	*last = NULL;
-	*last = MemoryContextStrdup(TopMemoryContext, text);
+	bool		found = ccr_wire_has_money(((Form_pg_proc) GETSTRUCT(tuple))->prorettype);
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+	int			n = get_func_arg_info(tuple, &types, &names, &modes);
+
+	for (int i = 0; i < n && !found; i++)
+		found = ccr_wire_has_money(types[i]);
+	return found;
+}
+
+/* A search path counts in this database only, and its own is the same for all. */
+static uint32
+terms_of_clauses(const CcrClauses *clauses)
+{
+	uint32		terms = clauses->on_missing < 0 ? CCR_GOES_BY_ON_MISSING : 0;
+
+	if (clauses->server == NULL)
+		terms |= CCR_GOES_BY_SERVER;
+	if (clauses->sets_path)
+		return terms;
+	if (clauses->server == NULL)
+		return terms | CCR_GOES_BY_PATH_IF_LOCAL;
+	return clauses->server[0] == '\0' ? terms | CCR_GOES_BY_PATH : terms;
+}
+
+uint32
+ccr_caller_terms(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	CcrClauses	clauses;
+	Datum		config;
+	bool		isnull;
+	uint32		terms;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
+	ccr_clauses_read(&clauses, isnull ? NULL : DatumGetArrayTypeP(config),
+					 NameStr(((Form_pg_proc) GETSTRUCT(tuple))->proname), false);
+	terms = terms_of_clauses(&clauses);
+	if (has_money(tuple))
+		terms |= CCR_GOES_BY_MONEY;
+	ReleaseSysCache(tuple);
+	return terms;
+}
+
+/* ---------------------------------------------------------------- settings */
+
+/* It is asked for each row, and changes hardly ever. */
+typedef struct Hashed
+{
+	char	   *text;
+	uint32		hash;
+} Hashed;
+
+static uint32
+hash_of(Hashed *last, const char *text)
+{
+	if (last->text && strcmp(last->text, text) == 0)
+		return last->hash;
+	if (last->text)
+		pfree(last->text);
+	last->text = NULL;
+	last->text = MemoryContextStrdup(TopMemoryContext, text);
+	last->hash = hash_bytes((const unsigned char *) text, strlen(text));
+	return last->hash;
 }
 
 static uint32
-hash_of_text(const char *text)
+hash_of_settings(uint32 terms)
 {
-	return hash_bytes((const unsigned char *) text, strlen(text));
-}
+	static Hashed server;
+	static Hashed path;
+	static Hashed money;
+	uint32		hash = 0;
 
-/*
- * It is asked for each row, and changes hardly ever.  A search path counts in
- * this database only.
- */
-static uint32
-hash_of_settings(void)
-{
-	static char *server = NULL;
-	static char *path = NULL;
-	static int	on_missing = -1;
-	static uint32 hash = 0;
-
-	if (server && path && on_missing == ccr_on_missing &&
-		strcmp(server, ccr_server_name) == 0 &&
-		(server[0] != '\0' || strcmp(path, namespace_search_path) == 0))
-		return hash;
-	remember(&server, ccr_server_name);
-	remember(&path, server[0] != '\0' ? "" : namespace_search_path);
-	on_missing = ccr_on_missing;
-	hash = hash_combine(hash_combine(murmurhash32(on_missing), hash_of_text(server)),
-						hash_of_text(path));
+	if (terms & CCR_GOES_BY_ON_MISSING)
+		hash = murmurhash32(ccr_on_missing);
+	if (terms & CCR_GOES_BY_SERVER)
+		hash = hash_combine(hash, hash_of(&server, ccr_server_name));
+	if ((terms & CCR_GOES_BY_PATH) ||
+		((terms & CCR_GOES_BY_PATH_IF_LOCAL) && ccr_server_name[0] == '\0'))
+		hash = hash_combine(hash, hash_of(&path, namespace_search_path));
+	if (terms & CCR_GOES_BY_MONEY)
+		hash = hash_combine(hash, hash_of(&money,
+										  GetConfigOption("lc_monetary", false, false)));
 	return hash;
 }
 
 void
-ccr_caller_get(CcrCaller *caller)
+ccr_caller_get(CcrCaller *caller, uint32 terms)
 {
 	int			sec_context;
 
 	GetUserIdAndSecContext(&caller->roleid, &sec_context);
 	caller->sec_context = sec_context;
-	caller->settings = hash_of_settings();
+	caller->terms = terms;
+	caller->settings = hash_of_settings(terms);
 }
 
 bool
 ccr_caller_equal(const CcrCaller *a, const CcrCaller *b)
 {
 	return a->roleid == b->roleid && a->sec_context == b->sec_context &&
-		a->settings == b->settings;
+		a->terms == b->terms && a->settings == b->settings;
 }

@@ -8,16 +8,27 @@
 #ifndef CCR_CALLER_H
 #define CCR_CALLER_H
 
+/* The settings of the session that a call goes by. */
+#define CCR_GOES_BY_SERVER			1
+#define CCR_GOES_BY_PATH			2
+#define CCR_GOES_BY_PATH_IF_LOCAL	4	/* where the session names no server */
+#define CCR_GOES_BY_ON_MISSING		8
+#define CCR_GOES_BY_MONEY			16	/* lc_monetary */
+
 /* With which rights, and by which settings of the session. */
 typedef struct CcrCaller
 {
 	Oid			roleid;
 	int32		sec_context;
-	uint32		settings;		/* hash value of those that a call goes by */
+	uint32		terms;			/* CCR_GOES_BY_... */
+	uint32		settings;		/* hash value of those */
 } CcrCaller;
 
-/* As a call made now would have it. */
-extern void ccr_caller_get(CcrCaller *caller);
+/* What a lookup's own clauses and types leave to the session. */
+extern uint32 ccr_caller_terms(Oid function);
+
+/* As a call made now would have it that goes by these settings. */
+extern void ccr_caller_get(CcrCaller *caller, uint32 terms);
 
 extern bool ccr_caller_equal(const CcrCaller *a, const CcrCaller *b);
 

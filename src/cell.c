@@ -17,6 +17,7 @@
 #include "receive.h"
 #include "route.h"
 #include "settings.h"
+#include "shmem.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -49,9 +50,7 @@ static dlist_head makers = DLIST_STATIC_INIT(makers);
 void
 ccr_cell_maker_add(CcrCellMaker *maker, Oid function)
 {
-	static uint64 last = 0;
-
-	maker->serial = ++last;
+	maker->serial = pg_atomic_fetch_add_u64(&ccr_shared->next_maker, 1);
 	maker->function = function;
 	maker->needed = false;
 	dlist_push_head(&makers, &maker->node);
@@ -316,7 +315,7 @@ value_of_call(FunctionCallInfo fcinfo, int leading)
 	if (cell->function != site->lookup.fn_oid)
 		elog(ERROR, "cell of lookup %u is read for lookup %u", cell->function,
 			 site->lookup.fn_oid);
-	ccr_caller_get(&caller);
+	ccr_caller_get(&caller, cell->caller.terms);
 	if (!ccr_caller_equal(&cell->caller, &caller))
 		return call_plainly(fcinfo, site, leading);
 	switch (cell->kind)

@@ -51,7 +51,8 @@ typedef struct CcrCell
 
 /*
  * One call of a batch node in this process, known to cells by its serial
- * number: they may live longer.
+ * number: they may live longer, and be read by other processes, where rows of
+ * several lie in one hash table.  So no two in the whole server have the same.
  */
 typedef struct CcrCellMaker
 {

@@ -94,8 +94,14 @@ ccr_report_session_user(void)
 #define CCR_HAVE_MERGE_JOIN_CONDITIONS
 #define CCR_MERGE_INSERTS(action) \
 	((action)->matchKind == MERGE_WHEN_NOT_MATCHED_BY_TARGET)
+#define CCR_MERGE_UNMATCHED(action) \
+	((action)->matchKind == MERGE_WHEN_NOT_MATCHED_BY_SOURCE)
+#define CCR_MERGE_JOIN_CONDITION(modify) \
+	((modify)->mergeJoinConditions ? (List *) linitial((modify)->mergeJoinConditions) : NIL)
 #else
 #define CCR_MERGE_INSERTS(action)	(!(action)->matched)
+#define CCR_MERGE_UNMATCHED(action)	((void) (action), false)
+#define CCR_MERGE_JOIN_CONDITION(modify)	((void) (modify), NIL)
 #endif
 
 /* Since 18 a query with groups has an entry more in its range table. */

@@ -364,7 +364,10 @@ ccr_infallible(Node *node)
 typedef struct Guard
 {
 	const struct Guard *before;
-	Node	   *condition;
+	Node	   *condition;		/* or, if NULL: */
+	List	   *undecided;		/* what an AND or OR goes on after, */
+	int			n;				/* so many of its arguments, */
+	BoolTestType open;			/* since each of them is this */
 } Guard;
 
 typedef struct Finder
@@ -380,7 +383,7 @@ static bool find_walker(Node *node, void *context);
 static const Guard *
 also(const Guard *before, void *condition)
 {
-	Guard	   *guard = palloc(sizeof(Guard));
+	Guard	   *guard = palloc0(sizeof(Guard));
 
 	guard->before = before;
 	guard->condition = condition;
@@ -429,18 +432,24 @@ null_test(Expr *arg, NullTestType type)
 	return (Expr *) test;
 }
 
-/* Each argument is evaluated unless one before has decided. */
+/*
+ * Each argument is evaluated unless one before has decided.  There may be
+ * thousands, without a call in them, so no condition is made of one in advance.
+ */
 static void
 find_in_bool(Finder *finder, BoolExpr *expr)
 {
-	BoolTestType open = expr->boolop == AND_EXPR ? IS_NOT_FALSE : IS_NOT_TRUE;
-	const Guard *guard = finder->guard;
+	Guard		guard = {
+		.before = finder->guard,
+		.undecided = expr->args,
+		.open = expr->boolop == AND_EXPR ? IS_NOT_FALSE : IS_NOT_TRUE
+	};
 	ListCell   *lc;
 
 	foreach(lc, expr->args)
 	{
-		find_under(finder, lfirst(lc), guard);
-		guard = also(guard, test(lfirst(lc), open));
+		find_under(finder, lfirst(lc), &guard);
+		guard.n++;
 	}
 }
 
@@ -582,32 +591,54 @@ count_walker(Node *node, void *context)
 	return --*left < 0 || expression_tree_walker(node, count_walker, context);
 }
 
-/* Guards are copied for their calls, so there is a bound on all of them. */
-static bool
-takes_room(CcrCalls *calls, const Guard *guard)
-{
-	for (; guard; guard = guard->before)
-		if (count_walker(guard->condition, &calls->room))
-			return false;
-	return true;
-}
-
+/* What is searched is measured once there is a guard, which is not often. */
 static void
-make_room(CcrCalls *calls, Node *node)
+make_room(CcrCalls *calls)
 {
 	int64		size = PG_INT32_MAX;
 
-	(void) count_walker(node, &size);
+	(void) count_walker(calls->unmeasured, &size);
+	calls->unmeasured = NULL;
 	if (calls->room == 0)
 		calls->room = CCR_GUARD_ROOM;
 	calls->room += 2 * (PG_INT32_MAX - size);
 }
 
+/* Guards are copied for their calls, so there is a bound on all of them. */
+static bool
+takes_room(CcrCalls *calls, const Guard *guard)
+{
+	if (guard && calls->unmeasured)
+		make_room(calls);
+	for (; guard; guard = guard->before)
+	{
+		if (guard->condition && count_walker(guard->condition, &calls->room))
+			return false;
+		for (int i = 0; i < guard->n; i++)
+			if (count_walker(list_nth(guard->undecided, i), &calls->room))
+				return false;
+	}
+	return true;
+}
+
 /*
- * The conditions as a list.  On an inner side some cannot be told from outside:
- * without them it is less sure that the call is made.  False: it cannot be made
- * ahead.
+ * On an inner side some conditions cannot be told from outside: without them it
+ * is less sure that the call is made.  False: it cannot be made ahead.
  */
+static bool
+put_condition(const Finder *finder, Node *condition, List **conditions,
+			  CcrCertainty *certainty)
+{
+	if (tellable(finder, condition))
+		*conditions = lcons(condition, *conditions);
+	else if (finder->calls->params || *certainty == CCR_UNSURE)
+		*certainty = CCR_UNSURE;
+	else
+		return false;
+	return true;
+}
+
+/* The conditions as a list.  False: the call cannot be made ahead. */
 static bool
 guard_of(const Finder *finder, List **conditions, CcrCertainty *certainty)
 {
@@ -617,12 +648,13 @@ guard_of(const Finder *finder, List **conditions, CcrCertainty *certainty)
 		return false;
 	for (const Guard *guard = finder->guard; guard; guard = guard->before)
 	{
-		if (tellable(finder, guard->condition))
-			*conditions = lcons(guard->condition, *conditions);
-		else if (finder->calls->params || *certainty == CCR_UNSURE)
-			*certainty = CCR_UNSURE;
-		else
+		if (guard->condition &&
+			!put_condition(finder, guard->condition, conditions, certainty))
 			return false;
+		for (int i = guard->n - 1; i >= 0; i--)
+			if (!put_condition(finder, (Node *) test(list_nth(guard->undecided, i), guard->open),
+							   conditions, certainty))
+				return false;
 	}
 	return *certainty == CCR_CERTAIN || ccr_infallible((Node *) *conditions);
 }
@@ -683,13 +715,19 @@ add_call(Finder *finder, FuncExpr *expr)
 	CcrCall    *call;
 	List	   *guard;
 
-	if (!ccr_is_lookup(expr->funcid) || ccr_call_obstacle(expr) ||
+	if (!ccr_is_lookup(expr->funcid))
+		return;
+
+	/* another place makes no difference to a call that is always made */
+	call = ccr_calls_member(calls, expr);
+	if (call && call->guard == NIL && call->certainty == CCR_CERTAIN)
+		return;
+	if (ccr_call_obstacle(expr) ||
 		!tellable(finder, (Node *) expr->args) ||
 		(passed && !bms_overlap(ccr_params_of((Node *) expr->args), passed)) ||
 		!guard_of(finder, &guard, &certainty) ||
 		(certainty == CCR_UNSURE && !ccr_infallible((Node *) expr->args)))
 		return;
-	call = ccr_calls_member(calls, expr);
 	if (call)
 	{
 		add_place(call, guard, certainty);
@@ -801,8 +839,12 @@ find_walker(Node *node, void *context)
 		case T_SubscriptingRef:
 			find_in_subscripts(finder, (SubscriptingRef *) node);
 			return false;
-		case T_List:
 		case T_TargetEntry:
+			/* most have no call, and some are large */
+			if (ccr_holds_lookup(node))
+				(void) find_walker((Node *) ((TargetEntry *) node)->expr, finder);
+			return false;
+		case T_List:
 		case T_OpExpr:
 		case T_DistinctExpr:
 		case T_NullIfExpr:
@@ -843,7 +885,7 @@ ccr_calls_find(CcrCalls *calls, Node *node, List *guard)
 
 	if (!ccr_holds_lookup(node))
 		return;
-	make_room(calls, node);
+	calls->unmeasured = node;
 	finder = finder_for(calls, guard);
 	(void) find_walker(node, &finder);
 }
@@ -935,7 +977,7 @@ ccr_calls_find_in_aggregates(CcrCalls *calls, Node *node, const CcrFrame *frame)
 
 	if (!ccr_holds_lookup(node))
 		return;
-	make_room(calls, node);
+	calls->unmeasured = node;
 	aggregates.finder = finder_for(calls, NIL);
 	(void) aggregates_walker(node, &aggregates);
 }
@@ -948,7 +990,7 @@ ccr_calls_find_in_quals(CcrCalls *calls, List *quals, List *guard)
 
 	if (!ccr_holds_lookup((Node *) quals))
 		return;
-	make_room(calls, (Node *) quals);
+	calls->unmeasured = (Node *) quals;
 	finder = finder_for(calls, guard);
 	foreach(lc, quals)
 	{
@@ -966,7 +1008,7 @@ ccr_calls_find_in_hash_keys(CcrCalls *calls, List *keys)
 
 	if (!ccr_holds_lookup((Node *) keys))
 		return;
-	make_room(calls, (Node *) keys);
+	calls->unmeasured = (Node *) keys;
 	finder = finder_for(calls, NIL);
 	foreach(lc, keys)
 	{

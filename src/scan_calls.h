@@ -54,6 +54,7 @@ typedef struct CcrCalls
 	const Bitmapset *unset;		/* parameters that have no value yet */
 	int64		room;			/* nodes that guards may still have; set by the
 								 * search */
+	Node	   *unmeasured;		/* is to add to that, once it matters */
 	List	   *calls;			/* CcrCall; no two are equal */
 } CcrCalls;
 

@@ -132,6 +132,17 @@ uses_walker(Node *node, void *context)
 	return expression_tree_walker(node, uses_walker, context);
 }
 
+/* What a call goes by is also what those in its arguments go by. */
+static bool
+terms_walker(Node *node, void *terms)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && ccr_is_lookup(((FuncExpr *) node)->funcid))
+		*(uint32 *) terms |= ccr_caller_terms(((FuncExpr *) node)->funcid);
+	return expression_tree_walker(node, terms_walker, terms);
+}
+
 static void
 begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 {
@@ -145,6 +156,8 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	call->strict = func_strict(plan->function);
 	call->returns_set = get_func_retset(plan->function);
 	call->shown = plan->shown;
+	call->caller.terms = ccr_caller_terms(plan->function);
+	(void) terms_walker((Node *) plan->shown, &call->caller.terms);
 	call->nargs = list_length(plan->args);
 	call->args = palloc(Max(call->nargs, 1) * sizeof(ExprState *));
 	call->arglens = palloc(Max(call->nargs, 1) * sizeof(int16));
@@ -422,18 +435,45 @@ overlap(BatchState *state)
 		fill(state, other);
 }
 
+/* And the calls that need what these have found. */
+static Bitmapset *
+with_dependents(const CcrScan *scan, Bitmapset *calls)
+{
+	int			before;
+
+	do
+	{
+		before = bms_num_members(calls);
+		for (int i = 0; i < scan->ncalls; i++)
+			if (bms_overlap(scan->calls[i].uses, calls))
+				calls = bms_add_member(calls, i);
+	} while (bms_num_members(calls) > before);
+	return calls;
+}
+
 /* What was asked for by one role is not for another. */
 static void
 check_caller(BatchState *state)
 {
+	Bitmapset  *changed = NULL;
 	CcrCaller	caller;
 
-	ccr_caller_get(&caller);
-	if (ccr_caller_equal(&caller, &state->scan.caller))
+	for (int i = 0; i < state->scan.ncalls; i++)
+	{
+		CcrScanCall *call = &state->scan.calls[i];
+
+		ccr_caller_get(&caller, call->caller.terms);
+		if (ccr_caller_equal(&caller, &call->caller))
+			continue;
+		call->caller = caller;
+		changed = bms_add_member(changed, i);
+	}
+	if (changed == NULL)
 		return;
+	changed = with_dependents(&state->scan, changed);
 	for (int i = 0; i < 2; i++)
-		ccr_round_disown(&state->scan, &state->rounds[i]);
-	state->scan.caller = caller;
+		ccr_round_disown(&state->scan, &state->rounds[i], changed);
+	bms_free(changed);
 }
 
 static TupleTableSlot *

@@ -178,13 +178,13 @@ ccr_put_above(CcrPlanning *planning, Plan **link, CcrCalls *calls, List *moved,
 {
 	Plan	   *plan = *link;
 	CcrTerms	in = ccr_cells_of(planning, calls, INDEX_VAR);
-	CcrTerms	shown = {.to_varno = OUTER_VAR};
+	CcrTerms	shown = {0};
 	List	   *targetlist = plan->targetlist;
 	CcrReach	allowed = *reach;
 	Cost		cost = plan->total_cost;
 
-	in.atoms = shown.atoms = values_needed(plan, moved);
-	in.to_varno = INDEX_VAR;
+	ccr_terms_of_atoms(&in, values_needed(plan, moved), INDEX_VAR);
+	ccr_terms_of_atoms(&shown, in.atoms, OUTER_VAR);
 	plan->targetlist = emit(in.atoms);
 
 	/* what the batch node evaluates might tell that more has been read */

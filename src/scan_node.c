@@ -79,7 +79,7 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	List	   *functions = NIL;
 	List	   *certainties = NIL;
 	List	   *infallible = NIL;
-	Bitmapset  *params;
+	Bitmapset  *params = NULL;
 	ListCell   *lc;
 
 	foreach(lc, calls->calls)
@@ -114,8 +114,11 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	plan->parallel_safe = child->parallel_safe;
 	plan->parallel_aware = planning->parallel;	/* to count in one place */
 	plan->plan_node_id = ++planning->last_node_id;
-	params = bms_union(ccr_params_of((Node *) targetlist), ccr_params_of((Node *) qual));
-	params = bms_add_members(params, ccr_params_of((Node *) node->custom_exprs));
+	if (planning->stmt->paramExecTypes)
+	{
+		params = bms_union(ccr_params_of((Node *) targetlist), ccr_params_of((Node *) qual));
+		params = bms_add_members(params, ccr_params_of((Node *) node->custom_exprs));
+	}
 	plan->extParam = bms_union(child->extParam, params);
 	plan->allParam = bms_union(child->allParam, params);
 	return plan;

@@ -54,6 +54,13 @@ static Plan *visit(CcrPlanning *planning, Plan *plan, CcrReach reach);
 
 /* ------------------------------------------------------------ above a node */
 
+/* Parameters that have no value before the target list is computed. */
+static Bitmapset *
+params_set_by_list(const CcrPlanning *planning, Plan *plan)
+{
+	return planning->stmt->subplans ? ccr_params_set_by((Node *) plan->targetlist) : NULL;
+}
+
 /* The first of the quals that holds a call which can be made ahead, or -1. */
 static int
 first_with_call(List *quals)
@@ -146,7 +153,7 @@ above(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 		plan = above_quals(planning, plan, reach);
 
 	/* what else the target list calls is for the rows that passed */
-	calls.unset = ccr_params_set_by((Node *) plan->targetlist);
+	calls.unset = params_set_by_list(planning, plan);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
 	if (calls.calls)
 		(void) ccr_put_above(planning, &plan, &calls, NIL, reach);
@@ -201,7 +208,7 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
-	calls.unset = ccr_params_set_by((Node *) plan->targetlist);
+	calls.unset = params_set_by_list(planning, plan);
 	ccr_calls_find_in_quals(&calls, plan->qual, NIL);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
 	if (calls.calls == NIL ||
@@ -317,34 +324,86 @@ target_test(Plan *child, NullTestType type)
 }
 
 /*
- * Of the actions for a row, the first whose condition holds is taken.  Calls
+ * Is there a row of the source for it?  Where actions are for rows without
+ * one, the planner has put this test into the condition of the join.
+ */
+static NullTest *
+source_test(ModifyTable *modify)
+{
+	ListCell   *lc;
+
+	foreach(lc, CCR_MERGE_JOIN_CONDITION(modify))
+	{
+		NullTest   *test = lfirst(lc);
+
+		if (IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL && !test->argisrow &&
+			IsA(test->arg, Var) && ((Var *) test->arg)->varno == INNER_VAR)
+			return test;
+	}
+	return NULL;
+}
+
+/* Which actions may be taken for a row. */
+typedef enum MergeKind
+{
+	MERGE_UPDATES,				/* of a row of the target that matches */
+	MERGE_INSERTS,
+	MERGE_UNMATCHED				/* of one that nothing matches */
+} MergeKind;
+
+static MergeKind
+kind_of_action(MergeAction *action)
+{
+	return CCR_MERGE_INSERTS(action) ? MERGE_INSERTS :
+		CCR_MERGE_UNMATCHED(action) ? MERGE_UNMATCHED : MERGE_UPDATES;
+}
+
+static Expr *
+not_true(Expr *condition)
+{
+	BooleanTest *test = makeNode(BooleanTest);
+
+	test->arg = condition;
+	test->booltesttype = IS_NOT_TRUE;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+/*
+ * Of the actions of a kind, the first whose condition holds is taken.  Calls
  * over columns of the target are left: it may change until then.
  */
 static void
-find_in_actions(CcrCalls *calls, List *actions, Expr *inserts, Expr *updates)
+find_in_actions(CcrCalls *calls, List *actions, List **tests, bool told_apart)
 {
-	List	   *before[2] = {list_make1(updates), list_make1(inserts)};
+	List	   *before[3] = {list_copy(tests[0]), list_copy(tests[1]), list_copy(tests[2])};
 	ListCell   *lc;
 
 	foreach(lc, actions)
 	{
 		MergeAction *action = lfirst_node(MergeAction, lc);
-		bool		kind = CCR_MERGE_INSERTS(action);
+		MergeKind	kind = kind_of_action(action);
 		List	   *guard = list_copy(before[kind]);
 
+		calls->certainty = told_apart || kind == MERGE_INSERTS ? CCR_CERTAIN : CCR_UNSURE;
 		ccr_calls_find_in_quals(calls, (List *) action->qual, guard);
 		guard = list_concat(guard, list_copy((List *) action->qual));
 		ccr_calls_find(calls, (Node *) action->targetList, guard);
 		if (action->qual)
-		{
-			BooleanTest *passed_over = makeNode(BooleanTest);
-
-			passed_over->arg = make_ands_explicit((List *) action->qual);
-			passed_over->booltesttype = IS_NOT_TRUE;
-			passed_over->location = -1;
-			before[kind] = lappend(before[kind], passed_over);
-		}
+			before[kind] = lappend(before[kind],
+								   not_true(make_ands_explicit((List *) action->qual)));
 	}
+}
+
+static bool
+has_unmatched(List *actions)
+{
+	ListCell   *lc;
+
+	foreach(lc, actions)
+		if (CCR_MERGE_UNMATCHED(lfirst_node(MergeAction, lc)))
+			return true;
+	return false;
 }
 
 /* MERGE: the rows of its source are the inner ones, as its actions see them. */
@@ -357,12 +416,19 @@ below_merge(CcrPlanning *planning, ModifyTable *modify)
 	Plan	   *child = modify->plan.lefttree;
 	Expr	   *inserts = target_test(child, IS_NULL);
 	Expr	   *updates = target_test(child, IS_NOT_NULL);
+	NullTest   *matches = source_test(modify);
+	List	   *tests[3] = {list_make1(updates), list_make1(inserts), list_make1(updates)};
 	ListCell   *lc;
 
 	if (inserts == NULL)
 		return;
+	if (matches)
+	{
+		tests[MERGE_UPDATES] = lappend(tests[MERGE_UPDATES], matches);
+		tests[MERGE_UNMATCHED] = lappend(tests[MERGE_UNMATCHED], not_true((Expr *) matches));
+	}
 	foreach(lc, modify->mergeActionLists)
-		find_in_actions(&calls, lfirst(lc), inserts, updates);
+		find_in_actions(&calls, lfirst(lc), tests, matches || !has_unmatched(lfirst(lc)));
 	if (calls.calls == NIL ||
 		!ccr_put_below(planning, &modify->plan.lefttree, &calls, &reach))
 		return;

@@ -88,7 +88,7 @@ ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 
 /* What is known of a call. */
 static Datum
-known_cell(const CcrScan *scan, const CcrScanCall *call, const CcrLooked *looked,
+known_cell(const CcrScanCall *call, const CcrLooked *looked,
 		   uint64 row)
 {
 	if (looked->answered)
@@ -97,13 +97,13 @@ known_cell(const CcrScan *scan, const CcrScanCall *call, const CcrLooked *looked
 			looked->answered->entries[looked->item] : NULL;
 
 		if (entry && entry->kind == CCR_ENTRY_ROWS)
-			return ccr_cell_make(&call->maker, &scan->caller, looked->answered, looked->item);
+			return ccr_cell_make(&call->maker, &call->caller, looked->answered, looked->item);
 	}
 	else if (looked->item == CCR_NO_CALL)
-		return ccr_cell_make_empty(&call->maker, &scan->caller, CCR_CELL_NO_CALL, row);
+		return ccr_cell_make_empty(&call->maker, &call->caller, CCR_CELL_NO_CALL, row);
 	else if (looked->item == CCR_NOT_READY)
-		return ccr_cell_make_empty(&call->maker, &scan->caller, CCR_CELL_UNASKED, row);
-	return ccr_cell_make_empty(&call->maker, &scan->caller, CCR_CELL_CALL, row);
+		return ccr_cell_make_empty(&call->maker, &call->caller, CCR_CELL_UNASKED, row);
+	return ccr_cell_make_empty(&call->maker, &call->caller, CCR_CELL_CALL, row);
 }
 
 /* Put a row and what is known of its calls into the scan slot. */
@@ -124,7 +124,7 @@ load_row(CcrScan *scan, CcrRound *round, int row)
 
 		slot->tts_isnull[n + i] = looked == NULL;
 		if (looked)
-			slot->tts_values[n + i] = known_cell(scan, &scan->calls[i], &looked[row],
+			slot->tts_values[n + i] = known_cell(&scan->calls[i], &looked[row],
 												 round->first + row);
 	}
 	return ExecStoreVirtualTuple(slot);
@@ -451,7 +451,8 @@ static void
 start_stage(CcrScan *scan, CcrRound *round)
 {
 	for (int i = 0; i < scan->ncalls; i++)
-		if (scan->calls[i].stage == round->stage)
+		/* one that was disowned is asked for when a row is come to */
+		if (scan->calls[i].stage == round->stage && round->asked[i].looked == NULL)
 		{
 			round->asked[i].looked = MemoryContextAlloc(round->context,
 														round->nrows * sizeof(CcrLooked));
@@ -603,24 +604,31 @@ drop_pending(CcrScan *scan, CcrRound *round)
  * Rows that are left are asked for as after a failure: the next one plainly,
  * and more together the longer nothing changes.
  */
-void
-ccr_round_disown(CcrScan *scan, CcrRound *round)
+static void
+disown(CcrScan *scan, CcrRound *round, int n)
 {
+	CcrAsked   *asked = &round->asked[n];
+
+	if (asked->pending)
+		ccr_lookup_drop(asked->pending);
+	asked->pending = NULL;
+	scan->calls[n].attempt = 1;
+	if (asked->looked == NULL)
+		asked->looked = MemoryContextAlloc(round->context,
+										   round->nrows * sizeof(CcrLooked));
+	for (int row = 0; row < round->nrows; row++)
+		asked->looked[row] = (CcrLooked) {NULL, CCR_FAILED};
+}
+
+void
+ccr_round_disown(CcrScan *scan, CcrRound *round, const Bitmapset *calls)
+{
+	int			i = -1;
+
 	if (round->asked == NULL)
 		return;
-	drop_pending(scan, round);
-	round->stage = scan->nstages;
-	for (int i = 0; i < scan->ncalls; i++)
-	{
-		CcrAsked   *asked = &round->asked[i];
-
-		scan->calls[i].attempt = 1;
-		if (asked->looked == NULL)
-			asked->looked = MemoryContextAlloc(round->context,
-											   round->nrows * sizeof(CcrLooked));
-		for (int row = 0; row < round->nrows; row++)
-			asked->looked[row] = (CcrLooked) {NULL, CCR_FAILED};
-	}
+	while ((i = bms_next_member(calls, i)) >= 0)
+		disown(scan, round, i);
 }
 
 void

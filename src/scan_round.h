@@ -36,6 +36,7 @@ typedef struct CcrScanCall
 	bool		unsure;			/* it is asked for once it was needed */
 	bool		infallible;		/* its arguments and guard cannot fail */
 	CcrCellMaker maker;
+	CcrCaller	caller;			/* for whom it was asked for last */
 	Bitmapset  *uses;			/* indexes of the calls that they read */
 	int			attempt;		/* rows to ask for again when one fails; 0 or
 								 * 1: it is called plainly */
@@ -71,7 +72,6 @@ typedef struct CcrScan
 	uint64		nrows;			/* read so far */
 	ScanState  *scanned;		/* whose rows the child emits; NULL: no table's */
 	CcrScanCounts *counts;
-	CcrCaller	caller;			/* for whom rounds are under way */
 } CcrScan;
 
 /* What became of one call for one row. */
@@ -120,8 +120,8 @@ extern void ccr_round_finish(CcrScan *scan, CcrRound *round);
 /* Put a row and its cells into the node's scan slot, in the current context. */
 extern TupleTableSlot *ccr_round_emit(CcrScan *scan, CcrRound *round, int row);
 
-/* Forget what was found for its rows, or is under way: somebody else reads on. */
-extern void ccr_round_disown(CcrScan *scan, CcrRound *round);
+/* Forget what these calls found for its rows: somebody else reads on. */
+extern void ccr_round_disown(CcrScan *scan, CcrRound *round, const Bitmapset *calls);
 
 /* Forget its rows, and what is under way for them. */
 extern void ccr_round_clear(CcrScan *scan, CcrRound *round);

@@ -145,16 +145,31 @@ is_atom(Node *node)
 static Node *
 column_for(const CcrTerms *terms, Node *atom)
 {
-	AttrNumber	column = 0;
+	ListCell   *lc;
+	ListCell   *column;
+
+	forboth(lc, terms->atoms, column, terms->columns)
+		if (equal(lfirst(lc), atom))
+			return lfirst(column);
+	elog(ERROR, "expression needs a value that its rows do not have");
+	return NULL;
+}
+
+void
+ccr_terms_of_atoms(CcrTerms *terms, List *atoms, int varno)
+{
 	ListCell   *lc;
 
-	foreach(lc, terms->atoms)
-		if (equal(lfirst(lc), atom))
-			column = foreach_current_index(lc) + 1;
-	if (column == 0)
-		elog(ERROR, "expression needs a value that its rows do not have");
-	return (Node *) makeVar(terms->to_varno, column, exprType(atom), exprTypmod(atom),
-							exprCollation(atom), 0);
+	terms->atoms = atoms;
+	terms->to_varno = varno;
+	foreach(lc, atoms)
+	{
+		Node	   *atom = lfirst(lc);
+
+		terms->columns = lappend(terms->columns,
+								 makeVar(varno, foreach_current_index(lc) + 1, exprType(atom),
+										 exprTypmod(atom), exprCollation(atom), 0));
+	}
 }
 
 /* Not its direct arguments: these belong to a group, not to a row. */
@@ -188,6 +203,18 @@ called(const CcrTerms *terms, Expr *expr)
 	return IsA(expr, FuncExpr) ? ccr_calls_member(terms->calls, (FuncExpr *) expr) : NULL;
 }
 
+/* As expression_tree_mutator() would, which appends to a list one by one. */
+static List *
+list_in_terms(List *list, const CcrTerms *terms)
+{
+	List	   *result = list_copy(list);
+	ListCell   *lc;
+
+	foreach(lc, result)
+		lfirst(lc) = terms_mutator(lfirst(lc), unconstify(CcrTerms *, terms));
+	return result;
+}
+
 static Node *
 terms_mutator(Node *node, void *context)
 {
@@ -195,6 +222,13 @@ terms_mutator(Node *node, void *context)
 
 	if (node == NULL)
 		return NULL;
+
+	if (IsA(node, List))
+		return (Node *) list_in_terms((List *) node, terms);
+
+	/* they are the same in any terms, so there is no need of copies */
+	if (IsA(node, Const) || IsA(node, Param))
+		return node;
 	if (terms->in_aggregates)
 	{
 		if (IsA(node, Aggref) || IsA(node, WindowFunc))

@@ -38,6 +38,8 @@ typedef struct CcrTerms
 	const CcrCalls *calls;		/* NULL: leave calls as they are */
 	int			cell_varno;
 	List	   *atoms;			/* column n+1 is equal to the n-th */
+	List	   *columns;		/* Var of each: a large expression refers to
+								 * one many times */
 	int			from_varno;		/* if there are no atoms; 0: replace none */
 	int			to_varno;
 	bool		in_aggregates;	/* change only what aggregates and window
@@ -46,6 +48,9 @@ typedef struct CcrTerms
 } CcrTerms;
 
 extern Node *ccr_terms_apply(const CcrTerms *terms, Node *node);
+
+/* Terms in which the atoms are columns; varno: of these. */
+extern void ccr_terms_of_atoms(CcrTerms *terms, List *atoms, int varno);
 
 /* Add to a list what an expression needs from below, each once. */
 extern List *ccr_atoms_add(List *atoms, Node *node);

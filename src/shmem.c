@@ -125,6 +125,7 @@ init_shared(int tranche)
 	pg_atomic_init_u64(&ccr_shared->heap_used, 0);
 	pg_atomic_init_u64(&ccr_shared->next_id, 1);
 	pg_atomic_init_u32(&ccr_shared->next_serial, 1);
+	pg_atomic_init_u64(&ccr_shared->next_maker, 1);
 
 	for (int i = 0; i < CCR_MAX_WORKERS; i++)
 	{

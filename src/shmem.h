@@ -223,6 +223,7 @@ typedef struct CcrShared
 	pg_atomic_uint64 heap_used; /* bytes asked for and not given back */
 	pg_atomic_uint64 next_id;	/* of a request */
 	pg_atomic_uint32 next_serial;	/* of a CcrCounters */
+	pg_atomic_uint64 next_maker;	/* of a CcrCellMaker */
 } CcrShared;
 
 extern CcrShared *ccr_shared;

@@ -14,6 +14,8 @@ CREATE FUNCTION statement(kind text, n int) RETURNS text LANGUAGE sql AS $$
       format('SELECT id FROM many WHERE score(k) > 0 AND (k, grp) IN (%s)', string_agg(format('(%s, %s)', i + 10000, i % 10), ','))
     WHEN 'row comparisons in a list' THEN
       format('SELECT id, score(k), (k, grp) IN (%s) FROM many', string_agg(format('(%s, %s)', i + 10000, i % 10), ','))
+    WHEN 'row comparisons of a call' THEN
+      format('SELECT id, (score(k), grp) IN (%s) FROM many', string_agg(format('(%s, %s)', i + 10000, i % 10), ','))
     WHEN 'arms before a call' THEN
       format('SELECT id FROM many WHERE %s OR score(k) > 0', string_agg(format('k < grp + %s', i), ' OR '))
     WHEN 'arms with calls' THEN
@@ -45,7 +47,8 @@ BEGIN
   RETURN high_water() - before;
 END $$;
 SELECT kind, CASE WHEN more < 60000 THEN 'fine' ELSE more || ' kB' END AS memory
-FROM (VALUES ('row comparisons', 5000), ('row comparisons in a list', 5000), ('arms before a call', 4000), ('arms with calls', 3000),
+FROM (VALUES ('row comparisons', 5000), ('row comparisons in a list', 5000), ('row comparisons of a call', 5000),
+        ('arms before a call', 4000), ('arms with calls', 3000),
         ('places of a call', 4000), ('values of CASE', 2000), ('conditions', 3000), ('sub-selects', 500)) k (kind, n),
   LATERAL (SELECT more_memory(kind, n) AS more) m;
 

@@ -131,6 +131,32 @@ SELECT fetched('SELECT id, where_to(k) FROM few', '2', 'SET concresce.server = o
 SELECT fetched('SELECT id, score(id) FROM few OFFSET 4', '2', 'SET concresce.on_missing = error', '3');
 RESET concresce.on_missing;
 SET concresce.server = far;
+-- by the lookup's own server, whatever the session's is; the path counts in this database, unless the lookup has its own
+CREATE FUNCTION here(g int) RETURNS text LANGUAGE concresce STABLE SET concresce.server = '' AS $$ SELECT current_setting('search_path') || ' ' || g $$;
+CREATE FUNCTION own_path(g int) RETURNS text LANGUAGE concresce STABLE SET concresce.server = '' SET search_path = far
+AS $$ SELECT current_setting('search_path') || ' ' || g $$;
+SELECT fetched('SELECT id, here(k) FROM few', '2', 'SET search_path = public, far', '2', 'RESET search_path', '1');
+SELECT fetched('SELECT id, here(k) FROM few', 'SET concresce.server = other', '1', 'SET search_path = public, far', '2', 'RESET search_path', '1');
+SELECT fetched('SELECT id, here(k) FROM few ORDER BY id DESC', '2', 'SET search_path = public, far', '2', 'RESET search_path', '1');
+SELECT fetched('SELECT id, where_to(length(here(k))) FROM few', '2', 'SET search_path = public, far', '2', 'RESET search_path', '1');
+SELECT fetched('SELECT id, here(k), where_to(k), own_path(k) FROM few', '2', 'SET search_path = public, far', '2',
+               'SET concresce.server = ''''', '2', 'RESET search_path', 'SET concresce.server = far');
+-- the value of a call that nothing was asked for is remembered for its row, but not beyond a change
+SELECT fetched('SELECT f.id, g.id FROM few f LEFT JOIN few g ON here(f.k) = CASE WHEN g.id < 3 THEN ''"$user", public 1'' ELSE ''public, far 1'' END WHERE f.id = 1',
+               '1', 'SET search_path = public, far', '2', 'RESET search_path');
+SET concresce.server = far;
+-- keys are asked for again only by what goes by the setting that has changed
+SELECT concresce.reset_stats();
+BEGIN;
+DECLARE c CURSOR FOR SELECT id, here(k), pinned_who(k), who(id), own_path(id) FROM many;
+MOVE 2 FROM c;
+SET search_path = public, far;
+MOVE 398 FROM c;
+RESET search_path;
+MOVE ALL FROM c;
+COMMIT;
+SELECT function, calls > 1500 AS again FROM concresce.stats
+WHERE function IN ('here'::regproc, 'who'::regproc, 'pinned_who'::regproc, 'own_path'::regproc) ORDER BY function::text;
 -- rows read as one role are asked for in rounds again after the change
 SELECT concresce.reset_stats();
 SELECT count(*) FROM fetched('SELECT id, who(k) FROM many', 'SET ROLE regress_one', '20', 'SET ROLE regress_two', '1480') f;
@@ -138,7 +164,7 @@ SELECT batches < 1600 FROM concresce.stats WHERE function = 'who'::regproc AND s
 SELECT left_over();
 
 DROP TABLE guarded;
-DROP FUNCTION who, strict_who, pinned_who, where_to, fetched, mine, read_on;
+DROP FUNCTION who, strict_who, pinned_who, where_to, here, own_path, fetched, mine, read_on;
 DROP SERVER other CASCADE;
 DROP OWNED BY regress_one, regress_two;
 CALL clean_up();
