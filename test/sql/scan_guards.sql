@@ -52,6 +52,8 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SELECT shape('SELECT f.id, m.id FROM few f LEFT JOIN many m ON m.id = f.id + 5000 AND noted(f.k) > 0', options => NULL);
 SELECT shape('SELECT f.id, m.id FROM few f LEFT JOIN many m ON m.id = f.id + 5000 AND noted(10 / (f.id - 5)) > 0', options => NULL);
+SELECT shape('SELECT f.id FROM few f WHERE NOT EXISTS (SELECT FROM none n WHERE n.id = f.id AND noted(f.k) > 0) ORDER BY 1', options => NULL);
+SELECT shape('SELECT f.id FROM few f WHERE NOT EXISTS (SELECT FROM many n WHERE n.id = f.id + 5000 AND noted(10 / (f.id - 5)) > 0) ORDER BY 1', options => NULL);
 RESET enable_hashjoin;
 RESET enable_mergejoin;
 SELECT shape('SELECT f.id, m.id FROM few f LEFT JOIN many m ON m.id = f.id + 5000 AND noted(f.k) > 0 ORDER BY 1', options => NULL);
@@ -59,6 +61,8 @@ SELECT shape('SELECT f.id, m.id FROM few f LEFT JOIN many m ON m.id = f.id AND s
 SELECT shape('SELECT f.id FROM few f WHERE noted(f.k) NOT IN (SELECT id FROM none)', options => NULL);
 SELECT shape('SELECT f.id FROM few f WHERE noted(f.k) > ALL (SELECT id FROM none)', options => NULL);
 SELECT shape('SELECT f.id FROM few f WHERE noted(f.k) > ALL (SELECT id FROM few g WHERE g.id < 3)', options => NULL);
+-- whichever side is the inner one: how it is joined differs between versions
+SELECT r FROM shape('SELECT f.id FROM few f WHERE NOT EXISTS (SELECT FROM none n WHERE n.id = f.id AND noted(f.k) > 0) ORDER BY 1', options => NULL) r WHERE r !~ 'batch nodes';
 -- a second key of a hash join, behind one that is NULL
 SELECT shape('SELECT f.id, g.id FROM few f JOIN few g ON f.k = g.id AND noted(f.id + 100) = g.k * 10 ORDER BY 1', options => NULL);
 -- window functions

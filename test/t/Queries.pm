@@ -51,6 +51,27 @@ sub case_early
 	return (kind => 'limit', sql => [$sql], shown => $sql);
 }
 
+# A parallel plan that stops early: arguments and guards fail for rows that it
+# may not come to. A cursor would not do: it has no parallel plan.
+sub case_parallel_stop
+{
+	my $table = pick('t', 'u', 'wide');
+	my $wanted = number(1, 12);
+	my $fails = '100 / (s.id - ' . ($wanted + number(-1, 5)) . ')';
+	my $value = pick("k($fails)", "k(s.a + 0 * ($fails))", "CASE WHEN $fails > -1000 THEN k(s.a) END", "k(k($fails))", 'k(s.a)');
+	my $rows = "(SELECT id, a FROM $table ORDER BY id, a OFFSET 0) AS s";
+	my $limit = chance(0.85) ? " LIMIT $wanted" : '';
+	my $sql = pick("SELECT s.id, $value FROM $rows$limit",
+		"SELECT s.id FROM $rows WHERE $value IS DISTINCT FROM -1$limit",
+		"SELECT s.id, q.x FROM $rows, LATERAL (SELECT $value AS x OFFSET 0) AS q$limit",
+		# below a LIMIT workers run on until they are told to stop, plain calls too
+		$limit ? () : "SELECT s.id, $value FROM $table AS s ORDER BY s.id, s.a");
+
+	$may->{fail} = 'local';
+	return (kind => 'parallel stop', loose => 0, sql => [$sql], shown => $sql,
+		settings => [ chance(0.6) ? 'DEBUG_PARALLEL = on' : () ]);
+}
+
 sub case_cursor
 {
 	$may->{early} = 1;
@@ -464,6 +485,7 @@ sub make_case
 	my %case = weighted(
 		30 => \&case_query,
 		6 => \&case_early,
+		$parallel ? 20 : 0 => \&case_parallel_stop,
 		$may->{loose} ? 0 : 6 => \&case_cursor,
 		6 => \&case_prepared,
 		5 => \&case_plpgsql,
