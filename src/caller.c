@@ -64,8 +64,9 @@ ccr_caller_terms(Oid function)
 	bool		isnull;
 	uint32		terms;
 
+	/* if it was dropped meanwhile, only a call is to fail */
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", function);
+		return 0;
 	config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
 	ccr_clauses_read(&clauses, isnull ? NULL : DatumGetArrayTypeP(config),
 					 NameStr(((Form_pg_proc) GETSTRUCT(tuple))->proname), false);

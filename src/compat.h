@@ -104,6 +104,13 @@ ccr_report_session_user(void)
 #define CCR_MERGE_JOIN_CONDITION(modify)	((void) (modify), NIL)
 #endif
 
+/* The functions of SQL/JSON that give a type came with 17. */
+#if PG_VERSION_NUM >= 170000
+#define CCR_IS_JSON_EXPR(node)	IsA(node, JsonExpr)
+#else
+#define CCR_IS_JSON_EXPR(node)	((void) (node), false)
+#endif
+
 /* Since 18 a query with groups has an entry more in its range table. */
 static inline int
 ccr_explain_rtable_size(const ExplainState *es)

@@ -4,17 +4,22 @@
  *	  Functions that an expression runs without naming them.
  *
  * PostgreSQL takes a coercion to a domain for immutable, and an aggregate for
- * what its pg_proc row says, which is always the same.
+ * what its pg_proc row says, which is always the same.  Of a function that makes
+ * a value of any type (from text, from JSON) it does not ask which type that is.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/executor.h"
 #include "hidden.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -61,26 +66,81 @@ ccr_check_functions(Node *node, check_function_callback checker, void *context)
 	return check_functions_in_node(node, checker, context);
 }
 
-List *
-ccr_domain_checks(Node *node)
+static void add_checks_of_type(List **checks, Oid type);
+
+static void
+add_checks_of_domain(List **checks, Oid domain)
 {
-	DomainConstraintRef *ref;
-	List	   *checks = NIL;
+	/* it is released with the memory context */
+	DomainConstraintRef *ref = palloc(sizeof(DomainConstraintRef));
 	ListCell   *lc;
 
-	if (!IsA(node, CoerceToDomain))
-		return NIL;
-	/* it is released with the memory context */
-	ref = palloc(sizeof(DomainConstraintRef));
-	InitDomainConstraintRef(((CoerceToDomain *) node)->resulttype, ref,
-							CurrentMemoryContext, false);
+	InitDomainConstraintRef(domain, ref, CurrentMemoryContext, false);
 	foreach(lc, ref->constraints)
 	{
 		DomainConstraintState *constraint = lfirst(lc);
 
 		if (constraint->check_expr)
-			checks = lappend(checks, constraint->check_expr);
+			*checks = lappend(*checks, constraint->check_expr);
 	}
+}
+
+static void
+add_checks_of_columns(List **checks, Oid type)
+{
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc_domain(type, -1, true);
+
+	if (tupdesc == NULL)
+		return;
+	for (int i = 0; i < tupdesc->natts; i++)
+		if (!TupleDescAttr(tupdesc, i)->attisdropped)
+			add_checks_of_type(checks, TupleDescAttr(tupdesc, i)->atttypid);
+	ReleaseTupleDesc(tupdesc);
+}
+
+/* Those that are evaluated as a value of a type is made from another form. */
+static void
+add_checks_of_type(List **checks, Oid type)
+{
+	Oid			element = get_element_type(type);
+
+	check_stack_depth();
+	if (OidIsValid(element))
+		add_checks_of_type(checks, element);
+	else if (type >= FirstNormalObjectId)
+		switch (get_typtype(type))
+		{
+			case TYPTYPE_DOMAIN:
+				add_checks_of_domain(checks, type);
+				add_checks_of_type(checks, getBaseType(type));
+				break;
+			case TYPTYPE_COMPOSITE:
+				add_checks_of_columns(checks, type);
+				break;
+			case TYPTYPE_RANGE:
+				add_checks_of_type(checks, get_range_subtype(type));
+				break;
+			case TYPTYPE_MULTIRANGE:
+				add_checks_of_type(checks, get_multirange_range(type));
+				break;
+			default:
+				break;
+		}
+}
+
+List *
+ccr_domain_checks(Node *node)
+{
+	List	   *checks = NIL;
+	ListCell   *lc;
+
+	if (IsA(node, CoerceToDomain))
+		add_checks_of_domain(&checks, ((CoerceToDomain *) node)->resulttype);
+	else if (IsA(node, FuncExpr) || IsA(node, CoerceViaIO) || CCR_IS_JSON_EXPR(node))
+		add_checks_of_type(&checks, exprType(node));
+	else if (IsA(node, RangeTblFunction))
+		foreach(lc, ((RangeTblFunction *) node)->funccoltypes)
+			add_checks_of_type(&checks, lfirst_oid(lc));
 	return checks;
 }
 

@@ -15,7 +15,10 @@
 extern bool ccr_check_functions(Node *node, check_function_callback checker,
 								void *context);
 
-/* The expressions that a coercion to a domain evaluates; NIL for other nodes. */
+/*
+ * The checks of domains that a node evaluates, or may do so, as it makes a value
+ * of a type.
+ */
 extern List *ccr_domain_checks(Node *node);
 
 /* As contain_volatile_functions(), but with all that is hidden. */

@@ -31,6 +31,7 @@
 #include "parser/parsetree.h"
 #include "scan_ahead.h"
 #include "scan_fields.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -38,6 +39,7 @@ typedef struct Search
 {
 	const CcrPlanning *planning;
 	bool		at_once;
+	bool		in_call;		/* in what is evaluated for a lookup */
 	Bitmapset  *seen;			/* sub-plans that were looked at all through */
 	CcrAhead	found;
 } Search;
@@ -54,10 +56,7 @@ refuse(Search *search, const char *obstacle)
 
 /* ------------------------------------------------------------- expressions */
 
-/*
- * Functions of PostgreSQL's own that depend on the role or on settings other
- * than those by which times are read and written.
- */
+/* Functions of PostgreSQL's own that depend on the role, or on any setting. */
 static bool
 depends_on_session(Oid function)
 {
@@ -77,18 +76,30 @@ depends_on_session(Oid function)
 	return false;
 }
 
+/*
+ * What a STABLE function gives may depend on settings: the time zone, say.  A
+ * batch node knows by itself by which of them its own calls go.
+ */
+static void
+look_at_stable(Search *search, Oid function)
+{
+	if (function >= FirstNormalObjectId)
+		search->found.may_waver |= !(search->in_call && ccr_is_lookup(function));
+	else if (depends_on_session(function))
+		search->found.wavers = true;
+	else if (function != F_NOW && function != F_TRANSACTION_TIMESTAMP)
+		search->found.may_waver = true;
+}
+
 static bool
 function_checker(Oid function, void *context)
 {
-	Search	   *search = context;
 	char		volatility = func_volatile(function);
 
 	if (volatility == PROVOLATILE_VOLATILE)
-		refuse(search, "a volatile function is evaluated below it");
-	else if (volatility == PROVOLATILE_STABLE && function >= FirstNormalObjectId)
-		search->found.may_waver = true;
-	else if (volatility == PROVOLATILE_STABLE && depends_on_session(function))
-		search->found.wavers = true;
+		refuse(context, "a volatile function is evaluated below it");
+	else if (volatility == PROVOLATILE_STABLE)
+		look_at_stable(context, function);
 	return false;
 }
 
@@ -118,8 +129,8 @@ look_at_param(Search *search, int paramid)
 	}
 }
 
-static bool
-value_depends_on_session(SQLValueFunction *value)
+static void
+look_at_value(Search *search, SQLValueFunction *value)
 {
 	switch (value->op)
 	{
@@ -128,9 +139,15 @@ value_depends_on_session(SQLValueFunction *value)
 		case SVFOP_USER:
 		case SVFOP_SESSION_USER:
 		case SVFOP_CURRENT_SCHEMA:
-			return true;
-		default:
-			return false;
+			search->found.wavers = true;
+			break;
+		case SVFOP_CURRENT_TIMESTAMP:
+		case SVFOP_CURRENT_TIMESTAMP_N:
+		case SVFOP_CURRENT_CATALOG:
+			break;
+		default:				/* in the session's time zone */
+			search->found.may_waver = true;
+			break;
 	}
 }
 
@@ -146,7 +163,9 @@ expression_walker(Node *node, void *context)
 	if (IsA(node, NextValueExpr))
 		refuse(search, "a volatile function is evaluated below it");
 	else if (IsA(node, SQLValueFunction))
-		search->found.wavers |= value_depends_on_session((SQLValueFunction *) node);
+		look_at_value(search, (SQLValueFunction *) node);
+	else if (IsA(node, XmlExpr))
+		search->found.may_waver = true;
 	else if (IsA(node, SubPlan))
 		look_at_subplan(search, ((SubPlan *) node)->plan_id);
 	else if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
@@ -170,13 +189,14 @@ ccr_ahead_is_volatile(const CcrPlanning *planning, Node *node)
 	return search.found.obstacle != NULL;
 }
 
-bool
-ccr_ahead_wavers(const CcrPlanning *planning, Node *node)
+CcrAhead
+ccr_ahead_look_at_call(const CcrPlanning *planning, const CcrCall *call)
 {
-	Search		search = {.planning = planning};
+	Search		search = {.planning = planning, .in_call = true};
 
-	(void) expression_walker(node, &search);
-	return search.found.wavers;
+	(void) expression_walker((Node *) call->call->args, &search);
+	(void) expression_walker((Node *) call->guard, &search);
+	return search.found;
 }
 
 /* ------------------------------------------------------------------ writes */
@@ -200,6 +220,32 @@ note_volatile(Node *node, void *context)
 {
 	*(bool *) context |= ccr_is_volatile(node);
 	return node;
+}
+
+static bool
+sets_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcid == F_SET_CONFIG)
+		return true;
+	return expression_tree_walker(node, sets_walker, context);
+}
+
+static Node *
+note_settings(Node *node, void *context)
+{
+	*(bool *) context |= sets_walker(node, NULL);
+	return node;
+}
+
+bool
+ccr_ahead_sets(PlannedStmt *stmt)
+{
+	bool		found = false;
+
+	ccr_fields_change_statement(stmt, note_settings, &found);
+	return found;
 }
 
 bool
@@ -271,6 +317,22 @@ locks_foreign_rows(Search *search, ForeignScan *scan)
 	return false;
 }
 
+/* Whoever counts it up is seen by all others at once. */
+static bool
+reads_sequence(Search *search, Plan *plan)
+{
+	switch (nodeTag(plan))
+	{
+		case T_SeqScan:
+		case T_TidScan:
+		case T_TidRangeScan:
+			return rt_fetch(((Scan *) plan)->scanrelid,
+							search->planning->stmt->rtable)->relkind == RELKIND_SEQUENCE;
+		default:
+			return false;
+	}
+}
+
 /* True if what is below it is settled once its first row is there. */
 static bool
 settles(Plan *plan)
@@ -300,6 +362,8 @@ look_at_node(Search *search, Plan *plan, bool settled)
 		if (!search->at_once)
 			refuse(search, "rows are locked below it as they are read");
 	}
+	else if (reads_sequence(search, plan))
+		refuse(search, "a sequence is read below it");
 	else if (IsA(plan, ForeignScan) && ((ForeignScan *) plan)->operation != CMD_SELECT)
 		refuse(search, "rows are written below it");
 	else if (IsA(plan, ModifyTable))

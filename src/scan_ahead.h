@@ -17,7 +17,7 @@ typedef struct CcrAhead
 	bool		wavers;			/* what they are depends on the role, or on
 								 * settings, that a session may change while
 								 * a cursor is open */
-	bool		may_waver;		/* or may do so: users' functions are called */
+	bool		may_waver;		/* or may do so: STABLE functions are called */
 } CcrAhead;
 
 /*
@@ -37,8 +37,12 @@ extern bool ccr_ahead_is_volatile(const CcrPlanning *planning, Node *node);
  */
 extern bool ccr_ahead_is_watched(PlannedStmt *stmt);
 
-/* Does what it gives depend on what a session may change meanwhile? */
-extern bool ccr_ahead_wavers(const CcrPlanning *planning, Node *node);
+/* The same for the arguments and the guard of a call. */
+extern CcrAhead ccr_ahead_look_at_call(const CcrPlanning *planning,
+									   const CcrCall *call);
+
+/* Does the statement itself change settings, by set_config()? */
+extern bool ccr_ahead_sets(PlannedStmt *stmt);
 
 /*
  * WHERE CURRENT OF looks for the scan that has emitted a cursor's current row:

@@ -132,7 +132,6 @@ uses_walker(Node *node, void *context)
 	return expression_tree_walker(node, uses_walker, context);
 }
 
-/* What a call goes by is also what those in its arguments go by. */
 static bool
 terms_walker(Node *node, void *terms)
 {
@@ -141,6 +140,14 @@ terms_walker(Node *node, void *terms)
 	if (IsA(node, FuncExpr) && ccr_is_lookup(((FuncExpr *) node)->funcid))
 		*(uint32 *) terms |= ccr_caller_terms(((FuncExpr *) node)->funcid);
 	return expression_tree_walker(node, terms_walker, terms);
+}
+
+/* What a call goes by is also what those in its arguments go by. */
+static void
+set_terms(CcrScanCall *call)
+{
+	call->caller.terms = ccr_caller_terms(call->function);
+	(void) terms_walker((Node *) call->shown, &call->caller.terms);
 }
 
 static void
@@ -156,8 +163,7 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	call->strict = func_strict(plan->function);
 	call->returns_set = get_func_retset(plan->function);
 	call->shown = plan->shown;
-	call->caller.terms = ccr_caller_terms(plan->function);
-	(void) terms_walker((Node *) plan->shown, &call->caller.terms);
+	set_terms(call);
 	call->nargs = list_length(plan->args);
 	call->args = palloc(Max(call->nargs, 1) * sizeof(ExprState *));
 	call->arglens = palloc(Max(call->nargs, 1) * sizeof(int16));
@@ -451,6 +457,19 @@ with_dependents(const CcrScan *scan, Bitmapset *calls)
 	return calls;
 }
 
+/* Has a lookup become another one since it was asked? */
+static bool
+is_outdated(CcrScanCall *call)
+{
+	CcrDefinition *definition = call->definition;
+
+	if (definition == NULL || definition->valid)
+		return false;
+	call->definition = NULL;
+	ccr_definition_release(definition);
+	return true;
+}
+
 /* What was asked for by one role is not for another. */
 static void
 check_caller(BatchState *state)
@@ -461,9 +480,12 @@ check_caller(BatchState *state)
 	for (int i = 0; i < state->scan.ncalls; i++)
 	{
 		CcrScanCall *call = &state->scan.calls[i];
+		bool		outdated = is_outdated(call);
 
+		if (outdated)
+			set_terms(call);
 		ccr_caller_get(&caller, call->caller.terms);
-		if (ccr_caller_equal(&caller, &call->caller))
+		if (!outdated && ccr_caller_equal(&caller, &call->caller))
 			continue;
 		call->caller = caller;
 		changed = bms_add_member(changed, i);

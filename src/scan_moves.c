@@ -36,6 +36,15 @@ may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
 	CcrAhead	ahead = ccr_ahead_look(planning, plan, reach->at_once);
 	ListCell   *lc;
 
+	foreach(lc, calls->calls)
+	{
+		CcrAhead	call = ccr_ahead_look_at_call(planning, lfirst(lc));
+
+		ahead.wavers |= call.wavers;
+		ahead.may_waver |= call.may_waver;
+	}
+	if (ahead.obstacle == NULL && planning->sets && (ahead.wavers || ahead.may_waver))
+		ahead.obstacle = "the statement changes settings by which it may go";
 	if (ahead.obstacle == NULL && reach->current && ccr_ahead_scans(plan) > 1)
 		ahead.obstacle = "WHERE CURRENT OF could not find the scan that a row comes from";
 	if (ahead.obstacle)
@@ -44,13 +53,6 @@ may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
 		return false;
 	}
 	reach->wavers = ahead.wavers || (ahead.may_waver && planning->cursor);
-	foreach(lc, calls->calls)
-	{
-		CcrCall    *call = lfirst(lc);
-
-		reach->wavers |= ccr_ahead_wavers(planning, (Node *) call->call->args) ||
-			ccr_ahead_wavers(planning, (Node *) call->guard);
-	}
 	return true;
 }
 

@@ -51,6 +51,7 @@ typedef struct CcrPlanning
 								 * run */
 	bool		cursor;			/* it is declared as one */
 	bool		watched;		/* see ccr_ahead_is_watched() */
+	bool		sets;			/* see ccr_ahead_sets() */
 	bool		keeps_rows;		/* for who goes back over them: SCROLL */
 	List	   *init_plans;		/* SubPlan, all of the statement's */
 	List	   *refusals;		/* CcrRefusal */

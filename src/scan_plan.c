@@ -406,12 +406,32 @@ has_unmatched(List *actions)
 	return false;
 }
 
+/*
+ * What init plans give that the rows below do not use: EvalPlanQual runs all
+ * that these use, needed or not.
+ */
+static Bitmapset *
+params_not_below(const CcrPlanning *planning, Plan *child)
+{
+	Bitmapset  *params = NULL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, planning->init_plans)
+		foreach(lc2, lfirst_node(SubPlan, lc)->setParam)
+			params = bms_add_member(params, lfirst_int(lc2));
+	return bms_del_members(params, child->extParam);
+}
+
 /* MERGE: the rows of its source are the inner ones, as its actions see them. */
 static void
 below_merge(CcrPlanning *planning, ModifyTable *modify)
 {
 	CcrReach	reach = {.all = true};
-	CcrCalls	calls = {.varno = INNER_VAR};
+	CcrCalls	calls = {
+		.varno = INNER_VAR,
+		.unset = params_not_below(planning, modify->plan.lefttree)
+	};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, INNER_VAR);
 	Plan	   *child = modify->plan.lefttree;
 	Expr	   *inserts = target_test(child, IS_NULL);
@@ -738,6 +758,7 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 	planning->cursor = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0;
 
 	planning->watched = ccr_ahead_is_watched(stmt);
+	planning->sets = ccr_ahead_sets(stmt);
 
 	/* Material would hide a cursor's rows from WHERE CURRENT OF */
 	planning->keeps_rows = backward;

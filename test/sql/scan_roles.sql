@@ -87,6 +87,24 @@ SELECT fetched('SELECT id, label(k) FROM few WHERE mine() <> ''regress_two''', '
 SET my.low = 2;
 SELECT fetched('SELECT id, who(k) FROM few WHERE id > current_setting(''my.low'')::int', 'SET my.low = 2', '2', 'SET my.low = 6', '2');
 SELECT fetched('SELECT id, who(id + current_setting(''my.low'')::int) FROM few', 'SET my.low = 2', '2', 'SET my.low = 6', '2');
+-- so do STABLE functions of PostgreSQL's own, below and in what is evaluated for a call, and those of users there
+SELECT fetched('SELECT id, t, score(id) FROM (SELECT id, (''2020-01-01 12:00Z''::timestamptz + id * interval ''1 day'')::text AS t FROM few OFFSET 0) q',
+               'SET timezone = ''UTC''', '2', 'SET timezone = ''Asia/Tokyo''', '2', 'SET timezone = ''UTC''', '1');
+SELECT fetched('SELECT id, score(extract(hour FROM ''2020-01-01 12:00Z''::timestamptz + id * interval ''1 min'')::int) FROM few',
+               'SET timezone = ''UTC''', '2', 'SET timezone = ''Asia/Tokyo''', '2', 'SET timezone = ''UTC''', '1');
+SELECT fetched('SELECT id, CASE WHEN extract(hour FROM ''2020-01-01 12:00Z''::timestamptz) < 13 THEN score(id) END FROM few',
+               'SET timezone = ''UTC''', '2', 'SET timezone = ''Asia/Tokyo''', '2', 'SET timezone = ''UTC''', '1');
+SELECT fetched('SELECT id, t, score(id) FROM (SELECT id, ''far.scores''::regclass::text AS t FROM few OFFSET 0) q',
+               '2', 'SET search_path = far, public', '2', 'RESET search_path', '1');
+CREATE FUNCTION lowest() RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN current_setting(''my.low'')::int; END';
+SELECT fetched('SELECT id, score(lowest() + id) FROM few', 'SET my.low = 2', '2', 'SET my.low = 60', '2', 'SET my.low = 2', '1');
+RESET timezone;
+-- a lookup that becomes another one
+CREATE FUNCTION text_of(k int) RETURNS text LANGUAGE concresce STABLE AS $$ SELECT 'one ' || k $$;
+SELECT fetched('SELECT id, text_of(k), length(text_of(id)), text_of(length(text_of(3))) FROM few',
+               '2', 'CREATE OR REPLACE FUNCTION text_of(k int) RETURNS text LANGUAGE concresce STABLE AS $$ SELECT ''another '' || k $$', '2',
+               'ALTER FUNCTION text_of SET concresce.server = ''other''', '1', 'ALTER FUNCTION text_of VOLATILE', '1');
+SELECT regexp_replace(f, 'OID \d+', 'OID N') FROM fetched('SELECT id, text_of(k) FROM few', '2', 'DROP FUNCTION text_of', '2') f;
 -- policies
 CREATE TABLE guarded (id int, k int, owner text);
 INSERT INTO guarded SELECT i, i, CASE WHEN i % 2 = 0 THEN 'regress_one' ELSE 'regress_two' END FROM generate_series(1, 12) i;
@@ -164,7 +182,7 @@ SELECT batches < 1600 FROM concresce.stats WHERE function = 'who'::regproc AND s
 SELECT left_over();
 
 DROP TABLE guarded;
-DROP FUNCTION who, strict_who, pinned_who, where_to, here, own_path, fetched, mine, read_on;
+DROP FUNCTION who, strict_who, pinned_who, where_to, here, own_path, fetched, mine, lowest, text_of, read_on;
 DROP SERVER other CASCADE;
 DROP OWNED BY regress_one, regress_two;
 CALL clean_up();

@@ -104,6 +104,24 @@ SELECT effects('SELECT id, CASE WHEN k::counted_too > 1 THEN score(id) END FROM 
 SELECT effects('SELECT id, x, score(id) FROM (SELECT id, seen_sum(id) OVER (ORDER BY id) AS x FROM few OFFSET 0) q LIMIT 3');
 SELECT effects('SELECT id, seen_sum(id) OVER (ORDER BY id), score(k) FROM few LIMIT 3');
 SELECT effects('SELECT id, (SELECT seen_sum(g) FROM generate_series(1, q.id) g) AS x, score(k) FROM few q LIMIT 3');
+-- in what a value is made of: a composite, an array, a range, from text and from JSON
+CREATE TYPE holds_counted AS (a counted);
+CREATE TYPE counted_range AS RANGE (subtype = counted);
+SELECT effects('SELECT id, c, score(id) FROM (SELECT id, format(''(%s)'', id)::holds_counted AS c FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2');
+SELECT effects('SELECT id, c, score(id) FROM (SELECT id, format(''{%s}'', id)::counted_too[] AS c FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2');
+SELECT effects('SELECT id, c, score(id) FROM (SELECT id, format(''[%s,]'', id)::counted_range AS c FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2');
+SELECT effects('SELECT id, c, score(id) FROM (SELECT id, jsonb_populate_record(NULL::holds_counted, jsonb_build_object(''a'', id)) AS c FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2');
+SELECT effects('SELECT id, score((format(''(%s)'', id)::holds_counted).a) FROM few LIMIT 2');
+SELECT effects('SELECT id, score(r.a) FROM few, json_to_record(json_build_object(''a'', id)) AS r(a counted) WHERE score(id) > 0 LIMIT 2');
+-- in a sequence that is read as a table
+SET enable_material = off;
+SELECT effects('SELECT id, nextval(''s'') AS n, q.last_value, score(k) FROM few LEFT JOIN s q ON q.last_value > few.id - 100');
+SELECT effects('SELECT nextval(''s'') AS n, x, score(x::int + 1) FROM (SELECT id AS x FROM few WHERE id < 3 UNION ALL SELECT last_value FROM s OFFSET 0) q');
+RESET enable_material;
+-- in a setting that the statement itself changes
+SELECT effects('SELECT id, x, score(k), set_config(''my.x'', id::text, true) FROM (SELECT id, k, nullif(current_setting(''my.x'', true), '''') AS x FROM few OFFSET 0) q');
+SELECT effects('SELECT id, set_config(''my.x'', id::text, true), score(coalesce(nullif(current_setting(''my.x'', true), ''''), ''3'')::int) FROM few WHERE id < 4');
+SELECT effects('SELECT id, x, score(k), set_config(''timezone'', CASE WHEN id % 2 = 0 THEN ''UTC'' ELSE ''Asia/Tokyo'' END, true) FROM (SELECT id, k, ''2020-01-01 00:00Z''::timestamptz::text AS x FROM few OFFSET 0) q');
 -- remembered by the planner, but for what a batch node has handed on
 SELECT effects('SELECT count(*), sum(x) FROM many f, LATERAL serve(known(f.grp)::int + 0 * nextval(''s'')::int) AS l(x)');
 SELECT effects('SELECT count(*), sum(x) FROM many f, LATERAL (SELECT score(f.grp) FROM few g WHERE nextval(''s'') > g.id AND g.grp = f.grp OFFSET 0) AS l(x)');
@@ -147,6 +165,7 @@ ROLLBACK;
 
 DROP TABLE written, copied, seen;
 DROP AGGREGATE seen_sum(int);
+DROP TYPE holds_counted, counted_range;
 DROP DOMAIN counted_too, counted;
 DROP SEQUENCE s;
 DROP FUNCTION see_and_add, so_far, see_row, see, serve, effects, steady;
