@@ -170,6 +170,25 @@ has_what_it_uses(CcrScan *scan, CcrRound *round, const CcrScanCall *call, int ro
 	return true;
 }
 
+/* Is SQL bound to come to all rows, unless it comes to an error? */
+static bool
+comes_to_all(const CcrScan *scan)
+{
+	return scan->whole && !ccr_run_may_end(scan->node->ps.state);
+}
+
+/*
+ * In parallel mode there are no subtransactions, so an error comes early.  It
+ * must be one that SQL has, too.  Where rows may be left, a call is asked for
+ * once SQL has made it for one of them: so there is a server, and a right to it.
+ */
+static bool
+waits_for_need(const CcrScan *scan, const CcrScanCall *call)
+{
+	return (call->unsure || (IsInParallelMode() && !comes_to_all(scan))) &&
+		!call->maker.needed;
+}
+
 /*
  * Can a call be asked for?  A plan that SQL runs at need (an init plan) is not
  * run ahead, unless SQL is bound to need it for the row at hand.
@@ -180,7 +199,7 @@ is_ready(const CcrScan *scan, const CcrScanCall *call)
 	ParamExecData *values = scan->node->ps.state->es_param_exec_vals;
 	int			i = -1;
 
-	if (call->unsure && !call->maker.needed)
+	if (waits_for_need(scan, call))
 		return false;
 	while ((i = bms_next_member(call->params, i)) >= 0)
 		if (values[i].execPlan)
@@ -379,17 +398,6 @@ try_to_ask(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 	PG_END_TRY();
 }
 
-/*
- * There are no subtransactions in parallel mode, so an error in the arguments
- * comes early.  It must be one that SQL has, too.
- */
-static bool
-may_fail_early(const CcrScan *scan, const CcrScanCall *call)
-{
-	return call->infallible ||
-		(scan->whole && !ccr_run_may_end(scan->node->ps.state));
-}
-
 /* Ask for the rows from first to last. */
 static void
 ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
@@ -401,14 +409,14 @@ ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
 
 	/* not in a subtransaction: what such a plan holds would end with that */
 	ExecSetParamPlanMulti(call->sure_params, scan->node->ps.ps_ExprContext);
+	if (IsInParallelMode() && !call->infallible && !comes_to_all(scan))
+	{
+		leave(asked, first, last, CCR_NOT_ASKED);
+		return;
+	}
 	if (!is_ready(scan, call))
 	{
 		leave(asked, first, last, CCR_NOT_READY);
-		return;
-	}
-	if (IsInParallelMode() && !may_fail_early(scan, call))
-	{
-		leave(asked, first, last, CCR_NOT_ASKED);
 		return;
 	}
 	scratch = AllocSetContextCreate(round->context, "concresce arguments",

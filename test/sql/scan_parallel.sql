@@ -106,6 +106,15 @@ SELECT plan_of('SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0)
 SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE safe(100 / (id - 5)) IS DISTINCT FROM -1 LIMIT 1;
 SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE CASE WHEN 100 / (id - 5) > -1000 THEN safe(k) > 0 END LIMIT 1;
 SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE safe(restricted(100 / (id - 5))) IS DISTINCT FROM -1 LIMIT 1;
+-- nor one of a lookup that cannot be asked at all
+CREATE FUNCTION nowhere(key int) RETURNS int LANGUAGE concresce STABLE PARALLEL SAFE SET concresce.server = 'nowhere' AS 'SELECT key';
+SELECT plan_of('SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE CASE WHEN id > 5 THEN nowhere(k) END IS NULL LIMIT 1', '');
+SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE CASE WHEN id > 5 THEN nowhere(k) END IS NULL LIMIT 1;
+SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE CASE WHEN id > 5 THEN nowhere(k) END IS NOT NULL LIMIT 1;
+-- after the first one they are asked for in rounds there, too
+SELECT concresce.reset_stats();
+SELECT id FROM (SELECT id, k FROM many ORDER BY k, grp OFFSET 0) q WHERE safe(k) > 3000 AND safe(restricted(k)) IS NULL LIMIT 2;
+SELECT function, calls > 400, batches < 50 AS in_rounds FROM concresce.stats WHERE function IN ('safe'::regproc, 'restricted'::regproc) ORDER BY 1;
 CREATE FUNCTION first_one() RETURNS int LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
   r record;
@@ -124,5 +133,5 @@ SELECT left_over();
 
 DROP OWNED BY regress_ccr_parallel;
 DROP ROLE regress_ccr_parallel;
-DROP FUNCTION first_one, counted, safe, restricted, safe_parts, safe_picky;
+DROP FUNCTION first_one, nowhere, counted, safe, restricted, safe_parts, safe_picky;
 CALL clean_up();
