@@ -206,7 +206,7 @@ SELECT in_parallel();
 \set SHOW_CONTEXT errors
 
 -- watching
-SELECT function, server, calls, batches, errors FROM concresce.stats WHERE function::text IN ('total()', 'ratio(integer)') ORDER BY 1::text;
+SELECT function, server, calls, batches, errors FROM concresce.stats WHERE function::text IN ('total()', 'ratio(integer)') ORDER BY function::text;
 SELECT concresce.remote_sql('total');
 
 DROP FUNCTION score, total, tags_of, info, person, any_of, kinds, dates, dates_and_mood, range_of, keyed, keyed_set,

@@ -123,7 +123,7 @@ SELECT concresce.reset_stats();
 COPY (SELECT id, score(k), label(k) FROM few WHERE known(k)) TO STDOUT;
 CALL fresh();
 COPY (UPDATE target SET v = score(id) WHERE id = 1 RETURNING id, v, label(id)) TO STDOUT;
-SELECT function, calls, batches FROM concresce.stats WHERE function IN ('score'::regproc, 'label'::regproc, 'known'::regproc) ORDER BY 1::text;
+SELECT function, calls, batches FROM concresce.stats WHERE function IN ('score'::regproc, 'label'::regproc, 'known'::regproc) ORDER BY function::text;
 -- defaults are part of the query; constraints call row by row
 CREATE TABLE with_default (id int, v int DEFAULT score(3), CHECK (known(id)));
 SELECT shape('INSERT INTO with_default (id) SELECT id FROM few WHERE id < 3', 'SELECT * FROM with_default');
