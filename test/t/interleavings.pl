@@ -200,12 +200,20 @@ sub play
 }
 
 # Where dead rows are pruned is a matter of time, and so is the order in which a
-# table is read: without ORDER BY the rows of a statement come in any.
-sub ordered
+# table is read: without ORDER BY the rows of a statement come in any. A WITH
+# query that writes is read ahead, so a statement that fails at an early row may
+# have waited for a later one before.
+sub comparable
 {
 	my ($played) = @_;
+	my ($waits, @results) = split(/^-- /m, $played, -1);
+	my @failed = map { /^(\w: .*\bWITH\b.*)\nERROR/ ? "waits: $1)" : () } @results;
 
-	return join("\n", map { /^\w: [^\n]*ORDER BY/ ? $_ : join("\n", sort split(/\n/, $_)) } split(/^-- /m, $played));
+	foreach my $failed (@failed)
+	{
+		$waits =~ s/^\(\w \Q$failed\E\n//m;
+	}
+	return join("\n", map { /^\w: [^\n]*ORDER BY/ ? $_ : join("\n", sort split(/\n/, $_)) } $waits, @results);
 }
 
 # Both ways side by side. What a case gave: plans, and what was played.
@@ -273,7 +281,7 @@ while (my @now = splice(@left, 0, 30))
 
 		# who is ended by a deadlock is a matter of chance
 		if (grep { /ERROR 40P01/ } values %played) { $tally{deadlocks}++; next }
-		my $difference = (grep { !$seen->{$n}{$_}{over} } @ways) ? 'crash' : ordered($played{on}) eq ordered($played{off}) ? '' : 'different';
+		my $difference = (grep { !$seen->{$n}{$_}{over} } @ways) ? 'crash' : comparable($played{on}) eq comparable($played{off}) ? '' : 'different';
 
 		if ($difference ne 'crash' && shape($plan{off}) ne shape($plan{on})) { $tally{shapes}++; next }
 		await_server() if $difference eq 'crash';
