@@ -22,3 +22,20 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop';
 
 CREATE OR REPLACE FUNCTION concresce.start(function regproc DEFAULT '-') RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start';
+
+-- What the collectors hold
+
+CREATE FUNCTION concresce.collectors(
+	OUT worker int,
+	OUT pid int,
+	OUT memory_used bigint,
+	OUT memory_peak bigint,
+	OUT memory_limit bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_collectors';
+
+CREATE VIEW concresce.collectors AS
+SELECT worker, pid, memory_used, memory_peak, memory_limit
+FROM concresce.collectors();
+
+GRANT SELECT ON concresce.collectors TO PUBLIC;

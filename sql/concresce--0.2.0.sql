@@ -199,6 +199,19 @@ CREATE FUNCTION concresce.memory(
 RETURNS record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_memory';
 
+CREATE FUNCTION concresce.collectors(
+	OUT worker int,
+	OUT pid int,
+	OUT memory_used bigint,
+	OUT memory_peak bigint,
+	OUT memory_limit bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_collectors';
+
+CREATE VIEW concresce.collectors AS
+SELECT worker, pid, memory_used, memory_peak, memory_limit
+FROM concresce.collectors();
+
 CREATE FUNCTION concresce.reset_stats(function regproc DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_reset_stats';
 
@@ -206,3 +219,4 @@ REVOKE ALL ON FUNCTION concresce.reset_stats(regproc) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA concresce TO PUBLIC;
 GRANT SELECT ON concresce.stats, concresce.connections, concresce.in_flight TO PUBLIC;
+GRANT SELECT ON concresce.collectors TO PUBLIC;

@@ -22,6 +22,7 @@
 #include "batch.h"
 #include "access/transam.h"
 #include "alike.h"
+#include "budget.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "discard.h"
@@ -55,6 +56,7 @@ struct CcrBatch
 	CcrCompanions *companions;	/* if the rows are numbered */
 	int64		nrows;
 	Size		bytes;			/* of results kept */
+	Size		counted;		/* of those, in the budget of the collector */
 	const CcrError *error;		/* found by ourselves */
 };
 
@@ -730,6 +732,15 @@ note_companions(CcrBatch *batch, const CcrRow *row, int item)
 	return true;
 }
 
+/* False: others hold so much that there is no room for what this one does. */
+static bool
+is_within_budget(CcrBatch *batch)
+{
+	ccr_budget_change((int64) batch->bytes - (int64) batch->counted);
+	batch->counted = batch->bytes;
+	return batch->bytes <= CCR_BUDGET_SMALL || !ccr_budget_exceeded();
+}
+
 static void
 too_large(CcrBatch *batch, CcrOutcome *outcome)
 {
@@ -779,6 +790,8 @@ keep_row(CcrBatch *batch, CcrOutcome *outcome, const CcrRow *row)
 			appendBinaryStringInfo(rows, row->values[field], length);
 	}
 	batch->bytes += rows->len - before;
+	if (!is_within_budget(batch))
+		too_large(batch, outcome);
 }
 
 bool
@@ -831,6 +844,7 @@ count_end(CcrBatch *batch)
 static void
 free_batch(CcrBatch *batch)
 {
+	ccr_budget_change(-(int64) batch->counted);
 	batch->queue->flying--;
 	MemoryContextDelete(batch->context);
 }
@@ -1137,8 +1151,14 @@ void
 ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 {
 	bool		harmless = batch->queue->source->resend || op != CCR_OP_EXECUTE;
+	bool		too_much = error->sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED &&
+		error->author == CCR_TEXTS_OURS;
 
-	if (harmless && !batch->flights[0]->resent)
+	if (op == CCR_OP_NONE)
+		fly_again(batch, batch->n);
+	else if (too_much && batch->queue->source->enqueued)
+		enqueued_ended_badly(batch, error);
+	else if (harmless && !too_much && !batch->flights[0]->resent)
 		resend(batch);
 	else if (batch->queue->source->enqueued)
 		retry(batch, error);
@@ -1155,6 +1175,18 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 			unknown->author = CCR_HINT_OURS;
 		fail(batch, unknown);
 	}
+}
+
+TimestampTz
+ccr_batch_sent(const CcrBatch *batch)
+{
+	return batch->sent;
+}
+
+void
+ccr_batch_late(CcrBatch *batch, const CcrError *error)
+{
+	retry(batch, error);
 }
 
 void

@@ -36,7 +36,10 @@ extern bool ccr_batch_row(CcrBatch *batch, const CcrRow *row);
 extern bool ccr_batch_done(CcrBatch *batch, CcrOp op,
 						   const CcrError *error);
 
-/* The carrier was lost: ends the batch, whose flights may fly again. */
+/*
+ * The carrier was lost: ends the batch, whose flights may fly again.  They do if
+ * it was not begun: op is NONE.
+ */
 extern void ccr_batch_lost(CcrBatch *batch, CcrOp op,
 						   const CcrError *error);
 
@@ -46,6 +49,13 @@ extern void ccr_batch_lost(CcrBatch *batch, CcrOp op,
  */
 extern bool ccr_batch_deserted(CcrBatch *batch);
 extern void ccr_batch_drop(CcrBatch *batch);
+
+/*
+ * When it was sent; and that a batch of enqueued items has taken too long since:
+ * they are tried again, and whoever runs it is to cancel it.
+ */
+extern TimestampTz ccr_batch_sent(const CcrBatch *batch);
+extern void ccr_batch_late(CcrBatch *batch, const CcrError *error);
 
 /*
  * An error of the batch as the views show it; batch: NULL if it is none's.

@@ -112,6 +112,9 @@ typedef struct CcrCarrierOps
 	bool		(*knows) (CcrCarrier *carrier, const char *statement);
 	int			(*statements) (const CcrCarrier *carrier);
 
+	/* Is an idle one to be closed, as it has come to hold too much? */
+	bool		(*is_worn) (const CcrCarrier *carrier);
+
 	/* Descriptors to wait for, at most 2; what to do when one is ready. */
 	int			(*watch) (CcrCarrier *carrier, CcrWatch watch[2]);
 	void		(*step) (CcrCarrier *carrier, int fd, int events);

@@ -28,6 +28,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "collector.h"
 #include "compat.h"
 #include "flight.h"
@@ -261,6 +262,7 @@ start(void)
 										 ALLOCSET_DEFAULT_SIZES);
 	ccr_flights_init();
 	ccr_pools_init(worker_index);
+	ccr_budget_init(worker);
 	fine_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (fine_timer < 0)
 		elog(ERROR, "timerfd_create failed: %m");
@@ -790,6 +792,7 @@ loop_once(void)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+		ccr_budget_reload();
 	}
 	let_crowd_in();
 	all_taken = take_mail();

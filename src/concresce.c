@@ -50,6 +50,8 @@ bool		ccr_enable_batchscan = true;
 int			ccr_idle_timeout = 300;
 int			ccr_shared_memory = 64;
 int			ccr_workers = 1;
+int			ccr_collector_memory = -1;
+int			ccr_enqueue_timeout = 10 * 60 * 1000;
 int			ccr_log_min_duration = -1;
 int			ccr_max_local_workers = 2;
 int			ccr_drain_timeout = 30 * 1000;
@@ -169,6 +171,16 @@ define_batch_settings(void)
 							"0: never.",
 							&ccr_idle_timeout, 300, 0, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.collector_memory",
+							"Memory that a collector process may take for what foreign servers send.",
+							"-1: eight times concresce.shared_memory, at least 512 MB.",
+							&ccr_collector_memory, -1, -1, 1024 * 1024,
+							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.enqueue_timeout",
+							"Longest time that a batch of enqueued items may take on a foreign server.",
+							"It is then cancelled and tried again. 0 disables the limit.",
+							&ccr_enqueue_timeout, 10 * 60 * 1000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("concresce.log_min_duration",
 							"Logs batches that take at least this long.",
 							"-1 turns it off, 0 logs all.",

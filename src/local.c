@@ -346,6 +346,13 @@ local_statements(const CcrCarrier *carrier)
 	return hash_get_num_entries(((const CcrLocal *) carrier)->statements);
 }
 
+/* Its replies are read from a queue of a fixed size. */
+static bool
+local_is_worn(const CcrCarrier *carrier)
+{
+	return false;
+}
+
 static int
 local_watch(CcrCarrier *carrier, CcrWatch watch[2])
 {
@@ -520,6 +527,7 @@ static const CcrCarrierOps local_ops = {
 	.free = local_free,
 	.knows = local_knows,
 	.statements = local_statements,
+	.is_worn = local_is_worn,
 	.watch = local_watch,
 	.step = local_step
 };

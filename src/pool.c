@@ -87,6 +87,7 @@ typedef struct CcrLink
 	CcrCounters *cancelling;	/* of the query that was given up, or NULL */
 	TimestampTz idle_since;
 	CcrTimer	idle_timer;
+	CcrTimer	late_timer;		/* of a batch that nobody waits for */
 	CcrConnection *shown;		/* its row in concresce.connections, or NULL */
 	int64		batches;
 } CcrLink;
@@ -431,6 +432,7 @@ bury(CcrLink *link, bool failed)
 	pool->nlinks--;
 	end_cancelling(link);
 	ccr_timer_clear(&link->idle_timer);
+	ccr_timer_clear(&link->late_timer);
 	dlist_delete(&link->node);
 	dlist_push_tail(&dead_links, &link->node);
 	if (failed)
@@ -467,6 +469,50 @@ idle_too_long(void *arg)
 		close_link(link);
 }
 
+/* Those that nobody waits for have a deadline nevertheless. */
+static bool
+has_deadline(const CcrLink *link)
+{
+	return link->batch && !link->pool->local && ccr_enqueue_timeout > 0 &&
+		ccr_batch_queue(link->batch)->source->enqueued;
+}
+
+static TimestampTz
+deadline_of(const CcrLink *link)
+{
+	return TimestampTzPlusMilliseconds(ccr_batch_sent(link->batch), ccr_enqueue_timeout);
+}
+
+/* Looked at again when it is time, rather than moved with every batch. */
+static void
+batch_is_late(void *arg)
+{
+	CcrLink    *link = arg;
+	CcrQueue   *queue;
+	CcrError	error = {
+		.sqlstate = ERRCODE_QUERY_CANCELED,
+		.author = CCR_TEXTS_OURS,
+		.message = "canceling batch of enqueued items due to timeout",
+		.detail = "The foreign server has not answered in time. They are tried again.",
+		.hint = "\"concresce.enqueue_timeout\" is the limit."
+	};
+
+	if (!has_deadline(link))
+		return;
+	if (deadline_of(link) > GetCurrentTimestamp())
+	{
+		ccr_timer_set(&link->late_timer, deadline_of(link));
+		return;
+	}
+	queue = ccr_batch_queue(link->batch);
+	ccr_flights_tear(true);
+	show_link(link, "active", &error);
+	ccr_batch_late(link->batch, &error);
+	cancel_link(link, queue->counters);
+	ccr_pool_check(queue);
+	ccr_flights_tear(false);
+}
+
 static void
 open_link(CcrPool *pool)
 {
@@ -480,6 +526,7 @@ open_link(CcrPool *pool)
 	pool->closed_row = NULL;
 	show_link(link, "connecting", NULL);
 	ccr_timer_init(&link->idle_timer, idle_too_long, link);
+	ccr_timer_init(&link->late_timer, batch_is_late, link);
 	dlist_push_tail(&pool->links, &link->node);
 	pool->nlinks++;
 	pool->nconnecting++;
@@ -508,7 +555,7 @@ become_idle(CcrLink *link)
 
 	if (link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
 		useful_links(pool) > link_limit(pool) || had_its_turn(link) ||
-		is_outworn(link))
+		is_outworn(link) || link->carrier->ops->is_worn(link->carrier))
 		close_link(link);
 	else
 	{
@@ -895,6 +942,8 @@ start_batch(CcrLink *link, CcrQueue *queue)
 	link->owner = queue->source->owner;
 	link->batches++;
 	show_link(link, "active", NULL);
+	if (!link->late_timer.armed && has_deadline(link))
+		ccr_timer_set(&link->late_timer, deadline_of(link));
 	ccr_batch_start(link->batch);
 }
 

@@ -10,14 +10,26 @@
  * query may take is for the callers to say, who leave, whereupon the owner
  * cancels.
  *
+ * What libpq holds is what has come in, less what it has handed over.  From
+ * the second time on that an operation finds something to read, the kernel is
+ * asked how much has come in; so a small answer costs nothing more.  Holding
+ * more than an answer may need ends the connection, and so does having come to
+ * hold a lot, once it is idle.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "budget.h"
 #include "cancel.h"
+#include "common/hashfn.h"
 #include "compat.h"
+#include "handshake.h"
+#include "lib/ilist.h"
 #include "libpq-fe.h"
+#include "portability/instr_time.h"
 #include "reader.h"
+#include "received.h"
 #include "remote.h"
 #include "script.h"
 #include "storage/fd.h"
@@ -33,6 +45,17 @@
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
 #define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's end */
+
+/* Bytes that libpq may hold ... */
+#define CCR_SAID		(4 * 1024 * 1024)	/* ... of an answer but for its rows */
+#define CCR_SAID_EARLY	(1024 * 1024)	/* ... of what is said before, or between
+										 * batches */
+#define CCR_KEPT		(8 * 1024 * 1024)	/* ... for good: its buffer, settings */
+#define CCR_STRAY_OP	1024	/* ... of each operation, without being counted */
+#define CCR_KEPT_SMALL	(64 * 1024) /* what is not looked at */
+
+#define CCR_STRAY_OPS	64		/* operations after which strays are counted */
+#define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
 
 /*
  * Settings that the server reports, and that decide how values are read or who
@@ -64,7 +87,11 @@ typedef struct CcrRemote
 	bool		wants_write;
 	bool		read_only;		/* EXECUTE: what it does is not kept */
 	bool		skip_rows;		/* the owner wants no more of this result */
-	int			skip_hosts;		/* entries that did not answer in time */
+	int			entry;			/* of the address list, that is being tried */
+	Bitmapset  *silent;			/* entries that did not answer in time */
+	CcrHandshake *handshake;	/* while CONNECTING: has the connection */
+	bool		queued;			/* for a handshake */
+	dlist_node	queue_node;
 	CcrCancel  *cancel;			/* while CANCELLING, until it has ended */
 	bool		drained;		/* while CANCELLING: the query has ended */
 	TimestampTz give_up_at;		/* while CANCELLING */
@@ -73,6 +100,22 @@ typedef struct CcrRemote
 	MemoryContext op_context;	/* reset with every op: */
 	CcrError   *error;			/* the first of the op */
 	bool		fatal;			/* the session's end is to follow */
+	dlist_node	node;			/* of all that have a socket */
+	uint64		passed;			/* bytes of rows and notices that libpq has
+								 * handed over */
+	bool		counted;		/* by the kernel: bytes received */
+	uint64		uncounted;		/* bytes read, where it counts none */
+	int			nreads;			/* of the op, or while idle */
+	int64		before;			/* bytes received and not handed over, at the
+								 * second of these */
+	int64		added;			/* to these since */
+	int64		peak;			/* most that libpq has had to hold of one op */
+	int64		kept;			/* what it may never give back */
+	int64		held;			/* what the budget knows of */
+	uint64		last_received;	/* over TLS: by the last time it was drained */
+	int			nquiet;			/* reads that found nothing since */
+	uint64		nops;
+	instr_time	idle_since;
 	char		statement[NAMEDATALEN]; /* these are being prepared, or "" */
 	char		settings_statement[NAMEDATALEN];
 	char		frame[NAMEDATALEN]; /* prefix of what is around bodies */
@@ -92,9 +135,15 @@ typedef struct CcrRemote
 
 bool		ccr_sockets_changed = false;
 
+static dlist_head remotes = DLIST_STATIC_INIT(remotes);
+static dlist_head handshake_queue = DLIST_STATIC_INIT(handshake_queue);
+
 static const CcrCarrierOps remote_ops;
 
 static void start_connecting(CcrRemote *remote);
+static void next_in_handshake_queue(void);
+static void close_remote(CcrRemote *remote, const CcrError *error);
+static void step_idle(CcrRemote *remote);
 static void flush(CcrRemote *remote);
 static void cancel_ended(CcrRemote *remote);
 static void cancel_again(CcrRemote *remote);
@@ -277,6 +326,178 @@ lost_error(CcrRemote *remote)
 	return error;
 }
 
+static CcrError *
+too_much_error(CcrRemote *remote)
+{
+	char	   *message = psprintf("server \"%s\" sent too much", remote->reach->server);
+	char	   *detail = psprintf("%lld bytes of it are no rows, or a part of one.",
+								  (long long) Max(remote->held, remote->added));
+	CcrError   *error = new_error(remote, ERRCODE_PROGRAM_LIMIT_EXCEEDED, message, detail);
+
+	error->hint = "A row cannot be larger than \"concresce.shared_memory\", nor all that is held at a time than a fourth of \"concresce.collector_memory\".";
+	pfree(message);
+	pfree(detail);
+	return error;
+}
+
+/* ----------------------------------------------------- what libpq holds */
+
+static void
+set_held(CcrRemote *remote, int64 held)
+{
+	held = Max(held, remote->kept);
+	if (held != remote->held)
+		ccr_budget_change(held - remote->held);
+	remote->held = held;
+}
+
+/*
+ * Bytes read and not handed over.  If they are few it does not matter that some
+ * of them may not have been read yet.
+ */
+static int64
+bytes_in(const CcrRemote *remote, bool exactly)
+{
+	uint64		received = ccr_socket_received(remote->fd);
+	int64		n = received - remote->passed;
+
+	if (received == 0)
+		return remote->uncounted - remote->passed;
+	if (exactly || n > CCR_KEPT_SMALL)
+		n -= ccr_socket_unread(remote->fd);
+	return n;
+}
+
+/* To be called before what came is read. */
+static void
+note_reading(CcrRemote *remote)
+{
+	remote->nreads++;
+	if (remote->nreads < 2)
+		return;
+	if (remote->nreads == 2)
+		remote->before = bytes_in(remote, true);
+	if (!remote->counted)
+		remote->uncounted += ccr_socket_unread(remote->fd);
+}
+
+/*
+ * Of what has come to stay the larger part can only be settings of ever new
+ * names.
+ */
+static void
+note_strays(CcrRemote *remote, int64 bytes)
+{
+	int64		stray = bytes - (int64) (remote->nops * CCR_STRAY_OP);
+
+	/* records of TLS have headers */
+	stray -= remote->passed / 64;
+	if (stray > CCR_KEPT_SMALL)
+		remote->kept = Max(remote->kept, stray);
+}
+
+/* What libpq holds more than before is what it has read and not handed over. */
+static void
+note_held(CcrRemote *remote)
+{
+	int64		bytes;
+
+	if (remote->nreads < 2 || remote->conn == NULL)
+		return;
+	bytes = bytes_in(remote, false);
+	remote->added = Max(bytes - remote->before, 0);
+	remote->peak = Max(remote->peak, remote->added);
+	note_strays(remote, bytes);
+	set_held(remote, remote->added);
+}
+
+static CcrRemote *
+greatest_holder(void)
+{
+	CcrRemote  *greatest = NULL;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &remotes)
+	{
+		CcrRemote  *remote = dlist_container(CcrRemote, node, iter.cur);
+
+		if (greatest == NULL || remote->held > greatest->held)
+			greatest = remote;
+	}
+	return greatest;
+}
+
+/* Whoever holds most goes first. */
+static void
+keep_to_budget(void)
+{
+	while (ccr_budget_exceeded())
+	{
+		CcrRemote  *greatest = greatest_holder();
+
+		if (greatest == NULL || greatest->held <= CCR_BUDGET_SMALL)
+			return;
+		close_remote(greatest, too_much_error(greatest));
+	}
+}
+
+/* False: it has been closed. */
+static bool
+check_held(CcrRemote *remote, int64 allowed)
+{
+	if (remote->added > allowed)
+		close_remote(remote, too_much_error(remote));
+	else
+		keep_to_budget();
+	return remote->conn != NULL;
+}
+
+/* Only rows are copied elsewhere; one of them may be all that there is room for. */
+static int64
+allowed_to_hold(const CcrRemote *remote)
+{
+	if (remote->op == CCR_OP_EXECUTE && !ccr_script_ended(&remote->script) &&
+		ccr_script_step(&remote->script) == CCR_STEP_BODY)
+		return ccr_budget_answer() + CCR_BUDGET_SMALL;
+	return CCR_SAID;
+}
+
+/* The buffer of libpq grows by doubling, and never shrinks. */
+static void
+note_peak(CcrRemote *remote)
+{
+	if (remote->peak > CCR_KEPT_SMALL)
+		remote->kept = Max(remote->kept, (int64) pg_nextpower2_64(remote->peak));
+	remote->peak = 0;
+	remote->added = 0;
+	set_held(remote, 0);
+}
+
+static bool
+remote_is_worn(const CcrCarrier *carrier)
+{
+	const CcrRemote *remote = (const CcrRemote *) carrier;
+
+	return remote->kept > CCR_KEPT ||
+		(remote->kept > CCR_KEPT_SMALL && ccr_budget_scarce());
+}
+
+/* Anything that is handed over by libpq, as it came: at least so many bytes. */
+static void
+note_passed(CcrRemote *remote, int64 bytes)
+{
+	remote->passed += bytes;
+	remote->peak = Max(remote->peak, bytes);
+}
+
+static int
+field_length(const PGresult *result, int code)
+{
+	const char *field = PQresultErrorField(result, code);
+
+	return field ? strlen(field) : 0;
+}
+
 /* ------------------------------------------------------- opening, closing */
 
 static void
@@ -294,11 +515,23 @@ close_connection(CcrRemote *remote)
 	if (remote->cancel)
 		ccr_cancel_free(remote->cancel);
 	remote->cancel = NULL;
+	if (remote->queued)
+		dlist_delete(&remote->queue_node);
+	remote->queued = false;
 	if (remote->conn)
+	{
+		remote->kept = 0;
+		set_held(remote, 0);
+		dlist_delete(&remote->node);
+	}
+	if (remote->handshake)
+		ccr_handshake_abandon(remote->handshake);
+	else if (remote->conn)
 	{
 		PQfinish(remote->conn);
 		ReleaseExternalFD();
 	}
+	remote->handshake = NULL;
 	remote->conn = NULL;
 	set_socket(remote, -1);
 }
@@ -338,21 +571,18 @@ receive_notice(void *arg, const PGresult *result)
 {
 	CcrRemote  *remote = arg;
 
+	remote->passed += field_length(result, PG_DIAG_MESSAGE_PRIMARY) +
+		field_length(result, PG_DIAG_MESSAGE_DETAIL) +
+		field_length(result, PG_DIAG_MESSAGE_HINT) +
+		field_length(result, PG_DIAG_CONTEXT);
 	elog(DEBUG1, "notice from server \"%s\": %s", remote->reach->server,
 		 PQresultErrorMessage(result));
 }
 
-static const char *
-skip_entries(const char *list, int n)
+/* In a thread, see handshake.c. */
+static void
+ignore_notice(void *arg, const PGresult *result)
 {
-	while (n-- > 0)
-	{
-		list = strchr(list, ',');
-		if (list == NULL)
-			return "";
-		list++;
-	}
-	return list;
 }
 
 static int
@@ -366,26 +596,64 @@ count_entries(const char *list)
 	return n;
 }
 
+static const char *
+nth_entry(const char *list, int n)
+{
+	while (n-- > 0)
+	{
+		list = strchr(list, ',');
+		if (list == NULL)
+			return "";
+		list++;
+	}
+	return list;
+}
+
 static bool
 is_entry(const char *list, int n, const char *value)
 {
-	const char *entry = skip_entries(list, n);
+	const char *entry = nth_entry(list, n);
 	size_t		length = strcspn(entry, ",");
 
 	return value && strlen(value) == length && strncmp(entry, value, length) == 0;
 }
 
+/* The list without the entries that did not answer. */
+static char *
+remaining_entries(const CcrRemote *remote, const char *list)
+{
+	StringInfoData buf;
+	const char *comma = "";
+
+	initStringInfo(&buf);
+	for (int i = 0; i < count_entries(list); i++)
+	{
+		const char *entry = nth_entry(list, i);
+
+		if (bms_is_member(i, remote->silent))
+			continue;
+		appendStringInfo(&buf, "%s%.*s", comma, (int) strcspn(entry, ","), entry);
+		comma = ",";
+	}
+	return buf.data;
+}
+
+static const char *
+option_of(const CcrReach *reach, const char *keyword)
+{
+	for (int i = 0; i < reach->noptions; i++)
+		if (strcmp(reach->keywords[i], keyword) == 0)
+			return reach->values[i];
+	return NULL;
+}
+
 static int
 connect_timeout(const CcrReach *reach)
 {
-	for (int i = 0; i < reach->noptions; i++)
-		if (strcmp(reach->keywords[i], "connect_timeout") == 0)
-		{
-			int			timeout = atoi(reach->values[i]);
+	const char *value = option_of(reach, "connect_timeout");
+	int			timeout = value ? atoi(value) : CCR_CONNECT_TIMEOUT;
 
-			return timeout > 0 ? timeout : CCR_CONNECT_TIMEOUT_MAX;
-		}
-	return CCR_CONNECT_TIMEOUT;
+	return timeout > 0 ? timeout : CCR_CONNECT_TIMEOUT_MAX;
 }
 
 static PGconn *
@@ -411,12 +679,12 @@ start_connection(CcrRemote *remote)
 	if (reach->hosts)
 	{
 		keywords[n] = "host";
-		values[n++] = skip_entries(reach->hosts, remote->skip_hosts);
+		values[n++] = remaining_entries(remote, reach->hosts);
 		keywords[n] = "hostaddr";
-		values[n++] = skip_entries(reach->hostaddrs, remote->skip_hosts);
+		values[n++] = remaining_entries(remote, reach->hostaddrs);
 		keywords[n] = "port";
 		values[n++] = count_entries(reach->ports) == 1 ? reach->ports :
-			skip_entries(reach->ports, remote->skip_hosts);
+			remaining_entries(remote, reach->ports);
 	}
 	keywords[n] = NULL;
 	values[n] = NULL;
@@ -431,39 +699,67 @@ static int
 current_entry(CcrRemote *remote)
 {
 	const CcrReach *reach = remote->reach;
-	int			nports = count_entries(reach->ports);
+	int			nports;
+	int			first = -1;
 
-	for (int i = remote->skip_hosts; i < count_entries(reach->hostaddrs); i++)
+	if (reach->hosts == NULL)
+		return 0;
+	nports = count_entries(reach->ports);
+	for (int i = 0; i < count_entries(reach->hostaddrs); i++)
+	{
+		if (bms_is_member(i, remote->silent))
+			continue;
+		if (first < 0)
+			first = i;
 		if (is_entry(reach->hostaddrs, i, PQhostaddr(remote->conn)) &&
 			(nports == 1 || is_entry(reach->ports, i, PQport(remote->conn))))
 			return i;
-	return remote->skip_hosts;
+	}
+	return Max(first, 0);
+}
+
+/*
+ * Leave out what did not answer; and what was tried before it, unless libpq
+ * takes the hosts in an order of its own.
+ */
+static bool
+any_entry_left(CcrRemote *remote)
+{
+	const char *order = option_of(remote->reach, "load_balance_hosts");
+	int			n = count_entries(remote->reach->hostaddrs);
+	bool		in_order = order == NULL || strcmp(order, "random") != 0;
+	MemoryContext old = MemoryContextSwitchTo(remote->context);
+
+	for (int i = in_order ? 0 : remote->entry; i <= remote->entry; i++)
+		remote->silent = bms_add_member(remote->silent, i);
+	MemoryContextSwitchTo(old);
+	return bms_num_members(remote->silent) < n;
+}
+
+/* What must not go on, for a reason that is no answer of the server's. */
+static void
+refuse_connection(CcrRemote *remote, const char *detail)
+{
+	char	   *message = psprintf("could not connect to server \"%s\"", remote->reach->server);
+	CcrError   *error = new_error(remote, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+								  message, detail);
+
+	pfree(message);
+	close_remote(remote, error);
 }
 
 /* PQconnectPoll() has no deadline, so an address may never answer. */
 static void
 connecting_timed_out(CcrRemote *remote)
 {
-	char	   *message;
-	CcrError   *error;
-
-	if (remote->reach->hosts)
+	if (remote->reach->hosts && any_entry_left(remote))
 	{
-		int			next = current_entry(remote) + 1;
-
-		if (next < count_entries(remote->reach->hostaddrs))
-		{
-			remote->skip_hosts = next;
-			close_connection(remote);
-			start_connecting(remote);
-			return;
-		}
+		close_connection(remote);
+		start_connecting(remote);
+		return;
 	}
-	message = psprintf("could not connect to server \"%s\"", remote->reach->server);
-	error = new_error(remote, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-					  message, "The server did not answer in time.");
-	pfree(message);
-	close_remote(remote, error);
+	refuse_connection(remote, "The server did not answer in time.");
+	next_in_handshake_queue();
 }
 
 static void
@@ -506,7 +802,9 @@ start_connecting(CcrRemote *remote)
 		return;
 	}
 	PQsetErrorVerbosity(remote->conn, PQERRORS_VERBOSE);
-	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
+	PQsetNoticeReceiver(remote->conn, ignore_notice, NULL);
+	dlist_push_tail(&remotes, &remote->node);
+	remote->entry = current_entry(remote);
 	set_socket(remote, PQsocket(remote->conn));
 	remote->wants_write = true;
 	ccr_timer_set(&remote->deadline,
@@ -621,6 +919,14 @@ is_as_found(CcrRemote *remote)
 }
 
 static void
+set_idle(CcrRemote *remote)
+{
+	remote->state = CCR_CARRIER_IDLE;
+	remote->nreads = 0;
+	INSTR_TIME_SET_CURRENT(remote->idle_since);
+}
+
+static void
 connected(CcrRemote *remote)
 {
 	CcrError   *error = unfit(remote);
@@ -634,24 +940,89 @@ connected(CcrRemote *remote)
 		return;
 	}
 	PQsetErrorVerbosity(remote->conn, PQERRORS_DEFAULT);
+	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
 	remember_session(remote);
 	remote->wants_write = false;
-	remote->state = CCR_CARRIER_IDLE;
+	remote->counted = ccr_socket_received(remote->fd) > 0;
+	set_idle(remote);
 	remote->calls->ready(remote->owner);
+}
+
+/* The far side as handshake.c knows it: an address of this reach. */
+static uint64
+peer_of(const CcrRemote *remote)
+{
+	const CcrReach *reach = remote->reach;
+	uint64		hash = hash_bytes_extended((const unsigned char *) &reach, sizeof(reach), 0);
+
+	if (reach->hosts)
+	{
+		const char *address = nth_entry(reach->hostaddrs, remote->entry);
+		const char *port = nth_entry(reach->ports, count_entries(reach->ports) == 1 ?
+									 0 : remote->entry);
+
+		hash = hash_bytes_extended((const unsigned char *) address, strcspn(address, ","), hash);
+		hash = hash_bytes_extended((const unsigned char *) port, strcspn(port, ","), hash);
+	}
+	return hash;
+}
+
+/* One of PQconnectPoll()'s, in a thread. */
+static void
+take_step(CcrRemote *remote)
+{
+	remote->entry = current_entry(remote);
+	switch (ccr_handshake_start(remote->conn, peer_of(remote), &remote->handshake))
+	{
+		case CCR_HANDSHAKE_STARTED:
+			break;
+		case CCR_HANDSHAKE_LATER:
+			dlist_push_tail(&handshake_queue, &remote->queue_node);
+			remote->queued = true;
+			break;
+		case CCR_HANDSHAKE_REFUSED:
+			refuse_connection(remote, "An earlier attempt, which took too long, has not ended.");
+			return;
+	}
+	ccr_sockets_changed = true;
+}
+
+static void
+next_in_handshake_queue(void)
+{
+	CcrRemote  *next;
+
+	if (dlist_is_empty(&handshake_queue))
+		return;
+	next = dlist_container(CcrRemote, queue_node, dlist_pop_head_node(&handshake_queue));
+	next->queued = false;
+	take_step(next);
 }
 
 static void
 step_connecting(CcrRemote *remote)
 {
-	PostgresPollingStatusType wants = PQconnectPoll(remote->conn);
+	if (!remote->wants_write && ccr_socket_received(remote->fd) > CCR_SAID_EARLY)
+		refuse_connection(remote, "The server sent too much.");
+	else
+		take_step(remote);
+}
+
+static void
+step_handshake(CcrRemote *remote)
+{
+	PostgresPollingStatusType wants;
+
+	if (!ccr_handshake_ended(remote->handshake, &wants))
+		return;
+	remote->handshake = NULL;
+	next_in_handshake_queue();
 
 	/*
 	 * The next host or address, or another attempt without TLS, has a socket
-	 * of its own, be it under the same number.  It starts with a wish to write.
+	 * of its own, be it under the same number.
 	 */
-	if (PQsocket(remote->conn) != remote->fd || wants == PGRES_POLLING_WRITING)
-		set_socket(remote, PQsocket(remote->conn));
-
+	set_socket(remote, PQsocket(remote->conn));
 	remote->wants_write = (wants == PGRES_POLLING_WRITING);
 	if (wants == PGRES_POLLING_OK)
 		connected(remote);
@@ -678,6 +1049,25 @@ remote_pooled(const CcrCarrier *carrier)
 	return ((const CcrRemote *) carrier)->pooled;
 }
 
+/*
+ * It may have been closed since it was last looked at, as those of a server
+ * that restarts are all at once.  False: it was, or there is other news, and
+ * its owner has been told.
+ */
+static bool
+is_still_open(CcrRemote *remote)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, remote->idle_since);
+	if (INSTR_TIME_GET_MICROSEC(now) < CCR_LONG_IDLE)
+		return true;
+	while (remote->state == CCR_CARRIER_IDLE && !ccr_socket_is_silent(remote->fd))
+		step_idle(remote);
+	return remote->state == CCR_CARRIER_IDLE;
+}
+
 static bool
 start_script(CcrRemote *remote)
 {
@@ -697,17 +1087,27 @@ start_op(CcrRemote *remote, CcrOp op)
 	remote->error = NULL;
 	remote->fatal = false;
 	remote->skip_rows = false;
+	remote->nreads = 0;
+	remote->nops++;
 	remote->op = op;
 	remote->state = CCR_CARRIER_BUSY;
 }
 
+/* If libpq took not even all of the body, nothing of it can be executed. */
 static void
 send_script(CcrRemote *remote, bool ok)
 {
+	const CcrScript *script = &remote->script;
+
 	if (ok)
+	{
 		flush(remote);
-	else
-		close_remote(remote, lost_error(remote));
+		return;
+	}
+	if (remote->op == CCR_OP_EXECUTE &&
+		(script->n == 0 || script->steps[script->n - 1] <= CCR_STEP_BODY))
+		remote->op = CCR_OP_PREPARE;
+	close_remote(remote, lost_error(remote));
 }
 
 /*
@@ -723,6 +1123,8 @@ remote_adopt(CcrCarrier *carrier, Oid owner)
 	remote->lookup_owner = owner;
 	if (!others || remote->pooled)
 		return false;
+	if (!is_still_open(remote))
+		return true;
 	empty_statements(remote);
 	start_op(remote, CCR_OP_CLEAN);
 	send_script(remote, start_script(remote) &&
@@ -752,6 +1154,8 @@ remote_prepare(CcrCarrier *carrier, const CcrQuery *query, bool describe)
 	PGconn	   *conn = remote->conn;
 	bool		ok;
 
+	if (!is_still_open(remote))
+		return;
 	start_op(remote, describe ? CCR_OP_DESCRIBE : CCR_OP_PREPARE);
 	note_statement(remote, remote->statement, query->statement);
 	note_statement(remote, remote->settings_statement,
@@ -776,6 +1180,8 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 {
 	CcrRemote  *remote = (CcrRemote *) carrier;
 
+	if (!is_still_open(remote))
+		return;
 	start_op(remote, CCR_OP_EXECUTE);
 	remote->read_only = query->source->resend;
 	send_script(remote, start_script(remote) &&
@@ -864,7 +1270,10 @@ become_idle(CcrRemote *remote)
 									   "a lookup has left changes in its foreign session", NULL));
 		return;
 	}
-	remote->state = CCR_CARRIER_IDLE;
+	if (remote->nops % CCR_STRAY_OPS == 0)
+		note_strays(remote, bytes_in(remote, true));
+	note_peak(remote);
+	set_idle(remote);
 	if (remote->op == CCR_OP_NONE)
 	{
 		remote->calls->ready(remote->owner);
@@ -890,10 +1299,22 @@ cancel_ended(CcrRemote *remote)
 	become_idle(remote);
 }
 
+/* Reading may have sent it, but nobody can have answered what is still here. */
+static bool
+is_all_sent(CcrRemote *remote)
+{
+	if (remote->wants_write && PQflush(remote->conn) != 0)
+		return false;
+	remote->wants_write = false;
+	return true;
+}
+
 static void
 script_ended(CcrRemote *remote)
 {
-	if (!PQexitPipelineMode(remote->conn))
+	if (!is_all_sent(remote))
+		protocol_error(remote, "An answer came before what it is to.");
+	else if (!PQexitPipelineMode(remote->conn))
 		close_remote(remote, lost_error(remote));
 	else if (remote->state == CCR_CARRIER_CANCELLING)
 	{
@@ -934,16 +1355,33 @@ present(CcrRemote *remote, const PGresult *result)
 	return row;
 }
 
+/* Bytes of the message that it came in. */
+static int64
+row_size(const PGresult *result)
+{
+	int			n = PQnfields(result);
+	int64		size = 7 + 4 * (int64) n;
+
+	for (int i = 0; i < n; i++)
+		size += PQgetlength(result, 0, i);
+	return size;
+}
+
 static bool
 hand_over_row(CcrRemote *remote, const PGresult *result)
 {
 	CcrRow		row = present(remote, result);
+	int64		size = 7 + 4 * (int64) row.n;
 
 	for (int i = 0; i < row.n; i++)
 	{
+		int			length = PQgetlength(result, 0, i);
+
+		size += length;
 		remote->values[i] = PQgetvalue(result, 0, i);
-		remote->lengths[i] = PQgetisnull(result, 0, i) ? -1 : PQgetlength(result, 0, i);
+		remote->lengths[i] = length == 0 && PQgetisnull(result, 0, i) ? -1 : length;
 	}
+	note_passed(remote, size);
 	return remote->calls->row(remote->owner, &row);
 }
 
@@ -1016,6 +1454,8 @@ take_result(CcrRemote *remote, PGresult *result)
 	{
 		if (!deaf && !remote->skip_rows)
 			remote->skip_rows = !hand_over_row(remote, result);
+		else
+			note_passed(remote, row_size(result));
 		return remote->state != CCR_CARRIER_DEAD;
 	}
 	remote->answered = true;
@@ -1094,12 +1534,25 @@ drain(CcrRemote *remote)
 		script_ended(remote);
 }
 
+static void
+take_notifications(CcrRemote *remote)
+{
+	PGnotify   *notify;
+
+	while ((notify = PQnotifies(remote->conn)) != NULL)
+	{
+		remote->passed += 11 + strlen(notify->relname) + strlen(notify->extra);
+		PQfreemem(notify);
+	}
+}
+
 /* Nothing was asked, yet something came: news, or the end. */
 static void
 step_idle(CcrRemote *remote)
 {
-	PGnotify   *notify;
-
+	/* counted from the first time on: it is rare */
+	remote->nreads = Max(remote->nreads, 1);
+	note_reading(remote);
 	if (!PQconsumeInput(remote->conn) ||
 		PQstatus(remote->conn) == CONNECTION_BAD)
 	{
@@ -1107,10 +1560,14 @@ step_idle(CcrRemote *remote)
 		return;
 	}
 	(void) PQisBusy(remote->conn);	/* lets libpq look at what came */
-	while ((notify = PQnotifies(remote->conn)) != NULL)
-		PQfreemem(notify);
+	take_notifications(remote);
 	if (PQstatus(remote->conn) == CONNECTION_BAD)
+	{
 		close_remote(remote, lost_error(remote));
+		return;
+	}
+	note_held(remote);
+	(void) check_held(remote, CCR_SAID_EARLY);
 }
 
 static void
@@ -1131,28 +1588,60 @@ flush(CcrRemote *remote)
 	remote->wants_write = (rc > 0);
 }
 
+/*
+ * TLS and GSSAPI take whole records from the socket, of up to 16 kB, and libpq
+ * as much of one as it has room for, at least 8 kB.  What is left is not to be
+ * seen at the socket.  When nothing has come to it while libpq has read twice,
+ * nothing is left.
+ */
+static bool
+may_hold_more(CcrRemote *remote)
+{
+	uint64		received;
+
+	if (!PQsslInUse(remote->conn) && !PQgssEncInUse(remote->conn))
+		return false;
+	if (ccr_socket_unread(remote->fd) > 0)
+		return false;			/* the socket says so again */
+	received = ccr_socket_received(remote->fd);
+	if (received != remote->last_received)
+		remote->nquiet = 0;
+	else
+		remote->nquiet++;
+	remote->last_received = received;
+	return remote->nquiet < 2;
+}
+
+/* True: it goes on, but there may be more to be read at once. */
+static bool
+read_answer(CcrRemote *remote)
+{
+	bool		ok;
+
+	note_reading(remote);
+	ok = PQconsumeInput(remote->conn);
+	note_held(remote);
+	drain(remote);
+	if (remote->conn == NULL || remote->state == CCR_CARRIER_IDLE ||
+		(remote->state == CCR_CARRIER_CANCELLING && remote->drained))
+		return false;
+	if (!ok)
+	{
+		close_remote(remote, lost_error(remote));
+		return false;
+	}
+	take_notifications(remote);
+	note_held(remote);
+	return check_held(remote, allowed_to_hold(remote)) && may_hold_more(remote);
+}
+
 static void
 step_busy(CcrRemote *remote, int events)
 {
-	PGnotify   *notify;
-
 	if (events & WL_SOCKET_READABLE)
-	{
-		bool		ok = PQconsumeInput(remote->conn);
-
-		drain(remote);
-		if (remote->conn == NULL || remote->state == CCR_CARRIER_IDLE ||
-			(remote->state == CCR_CARRIER_CANCELLING && remote->drained))
-			return;
-		if (!ok)
-		{
-			close_remote(remote, lost_error(remote));
-			return;
-		}
-		while ((notify = PQnotifies(remote->conn)) != NULL)
-			PQfreemem(notify);
-	}
-	if (remote->wants_write && remote->conn)
+		while (read_answer(remote))
+			;
+	if (remote->wants_write && remote->conn && remote->state != CCR_CARRIER_IDLE)
 		flush(remote);
 }
 
@@ -1223,6 +1712,14 @@ remote_watch(CcrCarrier *carrier, CcrWatch watch[2])
 	CcrRemote  *remote = (CcrRemote *) carrier;
 	int			n = 0;
 
+	if (remote->handshake)
+	{
+		watch[n].fd = ccr_handshake_socket(remote->handshake);
+		watch[n].events = WL_SOCKET_READABLE;
+		return 1;
+	}
+	if (remote->queued)
+		return 0;
 	if (remote->fd >= 0)
 	{
 		watch[n].fd = remote->fd;
@@ -1248,6 +1745,13 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 {
 	CcrRemote  *remote = (CcrRemote *) carrier;
 
+	if (remote->queued)
+		return;
+	if (remote->handshake)
+	{
+		step_handshake(remote);
+		return;
+	}
 	if (fd != remote->fd)
 	{
 		if (remote->cancel)
@@ -1285,6 +1789,7 @@ static const CcrCarrierOps remote_ops = {
 	.free = remote_free,
 	.knows = remote_knows,
 	.statements = remote_statements,
+	.is_worn = remote_is_worn,
 	.watch = remote_watch,
 	.step = remote_step
 };

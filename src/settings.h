@@ -47,6 +47,8 @@ extern bool ccr_enable_batchscan;
 extern int	ccr_idle_timeout;	/* s; 0: never */
 extern int	ccr_shared_memory;	/* MB */
 extern int	ccr_workers;		/* processes */
+extern int	ccr_collector_memory;	/* MB; -1: by shared_memory */
+extern int	ccr_enqueue_timeout;	/* ms; 0: none */
 extern int	ccr_log_min_duration;	/* ms; -1: off */
 extern int	ccr_drain_timeout;	/* ms; 0: shutdowns wait for nothing */
 

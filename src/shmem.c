@@ -137,6 +137,9 @@ init_shared(int tranche)
 		ccr_mailboxes[i].held = InvalidDsaPointer;
 		pg_atomic_init_u64(&ccr_mailboxes[i].unsettled, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].closed, 0);
+		pg_atomic_init_u64(&ccr_mailboxes[i].memory_used, 0);
+		pg_atomic_init_u64(&ccr_mailboxes[i].memory_peak, 0);
+		pg_atomic_init_u64(&ccr_mailboxes[i].memory_limit, 0);
 	}
 	for (int i = 0; i < ccr_shared->nslots; i++)
 	{

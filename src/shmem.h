@@ -95,6 +95,14 @@ typedef struct CcrWorker
 
 	/* A shutdown ended it: it will not come back. */
 	pg_atomic_uint32 closed;
+
+	/*
+	 * Bytes that it holds of what far sides have sent, the most so far, and
+	 * those that it may take.
+	 */
+	pg_atomic_uint64 memory_used;
+	pg_atomic_uint64 memory_peak;
+	pg_atomic_uint64 memory_limit;
 } CcrWorker;
 
 /* The open requests of one backend; indexed by its proc number. */

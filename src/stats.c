@@ -32,11 +32,13 @@ PG_FUNCTION_INFO_V1(concresce_batch_sizes);
 PG_FUNCTION_INFO_V1(concresce_connections);
 PG_FUNCTION_INFO_V1(concresce_in_flight);
 PG_FUNCTION_INFO_V1(concresce_memory);
+PG_FUNCTION_INFO_V1(concresce_collectors);
 PG_FUNCTION_INFO_V1(concresce_reset_stats);
 
 #define CCR_STATS_COLUMNS		22
 #define CCR_IN_FLIGHT_COLUMNS	7
 #define CCR_CONNECTION_COLUMNS	5
+#define CCR_COLLECTOR_COLUMNS	5
 
 static bool
 sees_all(void)
@@ -413,6 +415,38 @@ concresce_memory(PG_FUNCTION_ARGS)
 	values[0] = Int64GetDatum(pg_atomic_read_u64(&ccr_shared->heap_used));
 	values[1] = Int64GetDatum(ccr_shared->heap_size);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
+}
+
+static int
+pid_of(const CcrWorker *worker)
+{
+	uint32		proc = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &worker->proc));
+
+	return proc == 0 ? 0 : GetPGProcByNumber(proc - 1)->pid;
+}
+
+Datum
+concresce_collectors(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	ccr_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+	{
+		CcrWorker  *worker = &ccr_mailboxes[i];
+		Datum		values[CCR_COLLECTOR_COLUMNS];
+		bool		nulls[CCR_COLLECTOR_COLUMNS] = {0};
+
+		values[0] = Int32GetDatum(i);
+		values[1] = Int32GetDatum(pid_of(worker));
+		nulls[1] = values[1] == 0;
+		values[2] = Int64GetDatum(pg_atomic_read_u64(&worker->memory_used));
+		values[3] = Int64GetDatum(pg_atomic_read_u64(&worker->memory_peak));
+		values[4] = Int64GetDatum(pg_atomic_read_u64(&worker->memory_limit));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }
 
 Datum

@@ -206,7 +206,8 @@ sub run
 
 # new(acts): the name of the database that a client asks for picks the act, a
 # hash of code that is called with the connection in place of an orderly answer
-# at that stage: greet, parse, describe, bind, portal, execute, sync. The act
+# at that stage: greet, parse, describe, bind, portal, execute, sync; around: the
+# execution of a BEGIN. The act
 # "cancel" is code to call for a cancel request.
 package FakeServer;
 
@@ -393,6 +394,7 @@ sub execute_around
 	my ($self, $sql) = @_;
 	my ($tag) = $sql =~ /^(\w+)/;
 
+	return if $tag eq 'BEGIN' && $self->play('around');
 	$self->{block} = 1 if $tag eq 'BEGIN';
 	$self->{block} = 0 if $tag eq 'COMMIT' || $tag eq 'ROLLBACK';
 	$self->send_raw($self->row($self->{pid} // 1)) if $tag eq 'SELECT';

@@ -1,0 +1,124 @@
+/*-------------------------------------------------------------------------
+ *
+ * budget.c
+ *	  How much a collector may hold of what far sides send.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "budget.h"
+#include "settings.h"
+#include "storage/fd.h"
+
+#define CCR_BUDGET_LEAST	512 /* MB, if concresce.collector_memory is -1 */
+#define CCR_BUDGET_HEAPS	8	/* the same, in shares of the heap */
+#define CCR_BYTES_OF_ONE	4	/* that a byte held can take */
+#define CCR_BUDGET_STEP		(64 * 1024) /* that is worth showing */
+
+static CcrWorker *shown = NULL;
+static int64 held = 0;
+static int64 held_shown = 0;
+
+static Size
+memory_limit(void)
+{
+	Size		mb = ccr_collector_memory;
+
+	if (ccr_collector_memory <= 0)
+		mb = Max(CCR_BUDGET_LEAST, CCR_BUDGET_HEAPS * (Size) ccr_shared_memory);
+	return mb * 1024 * 1024;
+}
+
+Size
+ccr_budget_answer(void)
+{
+	return (Size) ccr_shared_memory * 1024 * 1024;
+}
+
+static int64
+limit(void)
+{
+	return memory_limit() / CCR_BYTES_OF_ONE;
+}
+
+/* What the process has written to, or could, in bytes: what RLIMIT_DATA limits. */
+static Size
+data_size(void)
+{
+	FILE	   *file = AllocateFile("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
+		pages = 0;
+	FreeFile(file);
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * The last wall: rather than the kernel ending some process of the server for
+ * what a far side has sent, an allocation of this one fails.  AddressSanitizer
+ * maps memory beyond all measure.
+ */
+static void
+set_wall(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+	static Size base = 0;
+	struct rlimit rlimit;
+
+	if (base == 0)
+		base = data_size();
+	if (base == 0 || getrlimit(RLIMIT_DATA, &rlimit) != 0)
+		return;
+	rlimit.rlim_cur = Min(base + memory_limit(), rlimit.rlim_max);
+	if (setrlimit(RLIMIT_DATA, &rlimit) != 0)
+		elog(LOG, "could not limit the memory of a collector: %m");
+#endif
+}
+
+void
+ccr_budget_init(CcrWorker *worker)
+{
+	shown = worker;
+	pg_atomic_write_u64(&worker->memory_used, 0);
+	pg_atomic_write_u64(&worker->memory_peak, 0);
+	ccr_budget_reload();
+}
+
+void
+ccr_budget_reload(void)
+{
+	pg_atomic_write_u64(&shown->memory_limit, memory_limit());
+	set_wall();
+}
+
+void
+ccr_budget_change(int64 bytes)
+{
+	held += bytes;
+	Assert(held >= 0);
+	if (Abs(held - held_shown) < CCR_BUDGET_STEP && held > 0)
+		return;
+	held_shown = held;
+	pg_atomic_write_u64(&shown->memory_used, held);
+	if ((uint64) held > pg_atomic_read_u64(&shown->memory_peak))
+		pg_atomic_write_u64(&shown->memory_peak, held);
+}
+
+bool
+ccr_budget_exceeded(void)
+{
+	return held > limit();
+}
+
+bool
+ccr_budget_scarce(void)
+{
+	return held > limit() / 4;
+}
