@@ -7,6 +7,9 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -17,6 +20,8 @@
 #define CCR_BUDGET_LEAST	512 /* MB, if concresce.collector_memory is -1 */
 #define CCR_BUDGET_HEAPS	8	/* the same, in shares of the heap */
 #define CCR_BYTES_OF_ONE	4	/* that a byte held can take */
+#define CCR_BLOCK_OF_ITS_OWN	(4 * 1024 * 1024)	/* bytes, that are given back
+													 * to the kernel when freed */
 #define CCR_BUDGET_STEP		(64 * 1024) /* that is worth showing */
 
 static CcrWorker *shown = NULL;
@@ -88,6 +93,11 @@ ccr_budget_init(CcrWorker *worker)
 	shown = worker;
 	pg_atomic_write_u64(&worker->memory_used, 0);
 	pg_atomic_write_u64(&worker->memory_peak, 0);
+
+	/* by itself it would raise this to 32 MB, and keep what is smaller */
+#ifdef __GLIBC__
+	(void) mallopt(M_MMAP_THRESHOLD, CCR_BLOCK_OF_ITS_OWN);
+#endif
 	ccr_budget_reload();
 }
 

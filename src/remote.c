@@ -1635,14 +1635,27 @@ read_answer(CcrRemote *remote)
 	return check_held(remote, allowed_to_hold(remote)) && may_hold_more(remote);
 }
 
+/* Is there an answer to be read yet? */
+static bool
+is_answering(const CcrRemote *remote)
+{
+	return remote->state == CCR_CARRIER_BUSY ||
+		(remote->state == CCR_CARRIER_CANCELLING && !remote->drained);
+}
+
 static void
 step_busy(CcrRemote *remote, int events)
 {
 	if (events & WL_SOCKET_READABLE)
 		while (read_answer(remote))
 			;
-	if (remote->wants_write && remote->conn && remote->state != CCR_CARRIER_IDLE)
-		flush(remote);
+	if (!remote->wants_write || !is_answering(remote))
+		return;
+	flush(remote);
+
+	/* when it could not send, libpq has read, which the socket does not tell */
+	if (is_answering(remote))
+		drain(remote);
 }
 
 static void

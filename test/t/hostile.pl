@@ -95,7 +95,7 @@ my %acts = (
 	'a length beyond the message' => [ raw('execute', msg('D', pack('n', 2) . pack('N', 0x7fffffff))), '08006' ],
 	'an absurd message length' => [ raw('execute', 'D' . pack('N', 0x7fffffff) . 'x' x 100), '08006' ],
 	'an absurd message length, and silence' => [
-		raw('execute', 'D' . pack('N', 0x3fffffff) . 'x' x 100, $silence), '57014' ],
+		raw('execute', 'D' . pack('N', 0x3fffffff) . 'x' x 100, $silence), '08006' ],
 	'a message length of 0' => [ raw('execute', 'D' . pack('N', 0) . 'x' x 100), '08006' ],
 	'an endless notice' => [ raw('execute', 'N' . pack('N', 0x70000000) . 'x' x 100), '08006' ],
 
