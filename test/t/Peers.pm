@@ -11,6 +11,7 @@ use warnings FATAL => 'all';
 
 use IO::Select;
 use IO::Socket::INET;
+use IO::Socket::UNIX;
 use POSIX ();
 use Socket;
 use Time::HiRes qw(time);
@@ -208,7 +209,8 @@ sub run
 # hash of code that is called with the connection in place of an orderly answer
 # at that stage: greet, parse, describe, bind, portal, execute, sync; around: the
 # execution of a BEGIN. The act
-# "cancel" is code to call for a cancel request.
+# "cancel" is code to call for a cancel request. The act "tls", a certificate
+# and a key, is of all: openssl speaks TLS for this server then.
 package FakeServer;
 
 use parent -norequire, 'Peer';
@@ -326,6 +328,59 @@ sub receive
 	return $data;
 }
 
+# Bytes from one to the other, both ways, until one of them ends.
+sub pump
+{
+	my ($one, $other) = @_;
+	my $select = IO::Select->new($one, $other);
+
+	while (1)
+	{
+		foreach my $from ($select->can_read)
+		{
+			sysread($from, my $data, 65536) or return;
+			my $to = $from == $one ? $other : $one;
+			while (length $data)
+			{
+				my $n = syswrite($to, $data) // return;
+				substr($data, 0, $n) = '';
+			}
+		}
+	}
+	return;
+}
+
+# From here on what is read and written is what openssl makes of it. A write of
+# up to 16384 bytes is a record.
+sub start_tls
+{
+	my ($self, $certificate, $key) = @_;
+	my $path = "/tmp/ccr-tls-$$";
+
+	socketpair(my $plain, my $its, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die "socketpair: $!";
+	if (!fork)
+	{
+		open(STDIN, '<&', $its);
+		open(STDOUT, '>&', $its);
+		open(STDERR, '>', '/dev/null');
+		exec(qw(openssl s_server -quiet -naccept 1 -cert), $certificate, '-key', $key, '-unix', $path)
+		  or POSIX::_exit(1);
+	}
+	CORE::close($its);
+	my $encrypted;
+	until ($encrypted = IO::Socket::UNIX->new(Peer => $path)) { select(undef, undef, undef, 0.02) }
+	unlink $path;
+	if (!fork)
+	{
+		CORE::close($plain);
+		pump($self->{socket}, $encrypted);
+		POSIX::_exit(0);
+	}
+	CORE::close($self->{socket});
+	$self->{socket} = $plain;
+	return;
+}
+
 # The startup message; its database names the act.
 sub start
 {
@@ -334,6 +389,12 @@ sub start
 	my $body = $self->receive($length - 4);
 	my $code = unpack('N', $body);
 
+	if ($code == 80877103 && $self->{acts}{tls})
+	{
+		$self->send_raw('S');
+		$self->start_tls(@{ $self->{acts}{tls} });
+		return $self->start;
+	}
 	if ($code == 80877103 || $code == 80877104)    # TLS, GSS: no
 	{
 		$self->send_raw('N');

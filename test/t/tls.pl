@@ -7,6 +7,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 use Concresce;
+use Peers;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -84,5 +85,58 @@ is($call->sqlstate, '57014', 'a cancelled call');
 ok(poll_far($far, 0), 'its foreign query is cancelled');
 open_gate($gate);
 
+# A record that libpq has no room for at once: the rest, with the end of the
+# answer, is held by OpenSSL, and the socket has nothing more to say.
+my $message = sub { $_[0] . pack('N', 4 + length $_[1]) . $_[1] };
+my $packed = sub {
+	my ($s) = @_;
+	my $row = $s->row(pack('NN', 0, 1), 'x' x 12000);
+	my $end = $message->('C', "SELECT 1\0") . $message->('2', '') . $message->('n', '')
+	  . $message->('C', "ROLLBACK\0") . $message->('Z', 'I');
+	my $type;
+
+	# all that is asked
+	do
+	{
+		($type, my $length) = unpack('aN', $s->receive(5));
+		$s->receive($length - 4);
+	} until $type eq 'S';
+	$s->send_raw(substr($row, 0, 4000, ''));
+	select(undef, undef, undef, 0.3);    # or it is one record
+	my $notice = "SNOTICE\0VNOTICE\0C00000\0M" . 'n' x (16384 - length($row . $end) - 5 - 27) . "\0\0";
+	$s->send_raw($row . $message->('N', $notice) . $end);
+};
+my @text = ([ 'ordinality', 20, 1 ], [ 't', 25, 1 ]);
+my $fake = FakeServer->new(
+	tls => [ "$dir/crt", "$dir/key" ],
+	packed => {
+		describe => sub {
+			my ($s) = @_;
+			$s->send('t', pack('nN', 1, 1007));
+			$s->row_description(map { [ @$_[ 0, 1 ], 0 ] } @text);
+		},
+		portal => sub { $_[0]->row_description(@text) },
+		execute => $packed
+	});
+$node->safe_psql('postgres', 'CREATE SERVER packed FOREIGN DATA WRAPPER concresce OPTIONS ('
+	  . far_options($far, port => $fake->port, dbname => 'packed', sslmode => 'require')
+	  . '); CREATE USER MAPPING FOR PUBLIC SERVER packed;'
+	  . define('packed', 'packed(n int)' => 'text STABLE' => "SELECT repeat('x', n)"));
+$call = attempt($node, 'SELECT length(packed(12000))', timeout => '10s');
+is($call->out, '12000', 'what OpenSSL holds is read') or diag($call->err);
+
+# Another certificate from one connection to the next is not trusted.
+is(attempt($node, 'SELECT v_trusted(2)')->out, 'v2', 'a connection with the right certificate');
+IPC::Run::run([
+		qw(openssl req -new -x509 -days 10 -nodes -subj /CN=localhost -newkey rsa:2048 -keyout),
+		"$dir/key", '-out', "$dir/other.crt"
+	], '<', \undef, '>', \$out, '2>', \$err);
+chmod 0600, "$dir/key";
+$far->append_conf('postgresql.conf', "ssl_cert_file = '$dir/other.crt'");
+$far->restart;
+is(attempt($node, 'SELECT v_trusted(3)')->sqlstate, '08001', 'the certificate has changed: no connection');
+is(attempt($node, 'SELECT v(3)')->out, 'v3', 'who does not look at it has one');
+
 at_rest($node);
+undef $fake;
 done_testing();

@@ -1,0 +1,113 @@
+# What a foreign server does with who connects: nothing of it holds up the
+# collector, whose other servers are served all the while.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Concresce;
+use Peers;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = start_node('local');
+make_far($node);
+
+# A password that is to be hashed for half an hour.
+my $fake = FakeServer->new(
+	scram => {
+		greet => sub {
+			my ($s) = @_;
+			$s->send('R', pack('N', 10) . "SCRAM-SHA-256\0\0");
+			my (undef, $length) = unpack('aN', $s->receive(5));
+			my ($nonce) = $s->receive($length - 4) =~ /r=(.*)/s;
+			$s->send('R', pack('N', 11) . "r=${nonce}x,s=c2FsdHNhbHRzYWx0c2FsdA==,i=2000000000");
+			$s->receive(1) while 1;
+		}
+	},
+	gss => {
+		greet => sub {
+			my ($s) = @_;
+			$s->send('R', pack('N', 7));
+			$s->receive(1) while 1;
+		}
+	});
+my $hole = Proxy->new($node->port);
+$hole->hole;
+
+sub server
+{
+	my ($name, $mapping, %o) = @_;
+
+	return "CREATE SERVER $name FOREIGN DATA WRAPPER concresce OPTIONS (" . far_options($node, %o)
+	  . "); CREATE USER MAPPING FOR PUBLIC SERVER $name $mapping;\n"
+	  . define($name, "v_$name(n int)" => 'text STABLE' => 'SELECT v FROM items WHERE id = n');
+}
+$node->safe_psql('postgres', server('scram', "OPTIONS (user 'me', password 'secret')",
+		port => $fake->port, dbname => 'scram', connect_timeout => 1)
+	  . server('gss', '', port => $fake->port, dbname => 'gss', connect_timeout => 2));
+is(attempt($node, 'SELECT v(1)')->out, 'v1', 'another server works');
+my $pid = collector_pid($node);
+
+# ---- a password that takes long to hash -------------------------------------
+
+my $call = call($node, 'SELECT v_scram(1)');
+ok($node->poll_query_until('postgres', q{SELECT state = 'connecting' FROM concresce.connections WHERE server = 'scram'}),
+	'it connects');
+my $slowest = 0;
+foreach my $n (1 .. 20)
+{
+	my $seconds = timed(sub { is(attempt($node, "SELECT v($n)", timeout => '10s')->out, "v$n", 'another server is served') });
+	$slowest = $seconds if $seconds > $slowest;
+}
+cmp_ok($slowest, '<', 3, 'at once');
+is($call->sqlstate, '08001', 'a password that takes long to hash: connect_timeout');
+like($call->err, qr/The server did not answer in time/, 'says so');
+$call = attempt($node, 'SELECT v_scram(1)');
+is($call->sqlstate, '08001', 'once more');
+like($call->err, qr/An earlier attempt, which took too long, has not ended/, 'that is not begun');
+cmp_ok(scalar(() = glob("/proc/$pid/task/*")), '<', 5, 'nor are there more threads');
+
+# ---- GSSAPI -----------------------------------------------------------------
+
+$call = attempt($node, 'SELECT v_gss(1)');
+is($call->sqlstate, '08001', 'GSSAPI is refused');
+
+# ---- many at a time ---------------------------------------------------------
+
+$node->safe_psql('postgres', join('', map { server("s$_", '') } 1 .. 60));
+my @calls = map { call($node, "SELECT v_s$_($_)", timeout => '30s') } 1 .. 60;
+is(join(',', map { $_->out } @calls), join(',', map { "v$_" } 1 .. 60), 'as many connections as one likes');
+
+# ---- hosts in an order of libpq's -------------------------------------------
+
+SKIP:
+{
+	skip 'libpq has no load_balance_hosts', 1
+	  if $node->psql('postgres', q{CREATE SERVER any FOREIGN DATA WRAPPER concresce OPTIONS (load_balance_hosts 'random')}) != 0;
+	$node->safe_psql('postgres', join('', map { server("r$_", '', host => '127.0.0.1,127.0.0.1',
+				port => $node->port . ',' . $hole->port, connect_timeout => 1, load_balance_hosts => 'random') } 1 .. 10));
+	@calls = map { call($node, "SELECT v_r$_($_)") } 1 .. 10;
+	is(join(',', map { $_->out } @calls), join(',', map { "v$_" } 1 .. 10), 'in any order, one of two is silent');
+}
+
+# ---- the end, with a thread at work -----------------------------------------
+
+is(collector_pid($node), $pid, 'the collector has lived through all of it');
+at_rest($node);
+cmp_ok(timed(sub { $node->restart }), '<', 20, 'a restart does not wait for it');
+unlike(slurp_file($node->logfile), qr/terminated by signal/, 'and nothing crashes');
+is(attempt($node, 'SELECT v(1)')->out, 'v1', 'lookups work');
+$call = call($node, 'SELECT v_scram(1)');
+$node->poll_query_until('postgres', q{SELECT state = 'connecting' FROM concresce.connections WHERE server = 'scram'});
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($_)") foreach collector_pid($node);
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'concresce collector'"),
+	'a collector that is ended meanwhile comes back');
+$call->finish;
+is(attempt($node, 'SELECT v(1)')->out, 'v1', 'and works');
+unlike(slurp_file($node->logfile), qr/terminated by signal/, 'nothing crashes');
+
+undef $fake;
+undef $hole;
+done_testing();
