@@ -705,6 +705,24 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 		pool->failures = 0;
 }
 
+/*
+ * Connections are mostly lost together, as with a restart of the server, but
+ * not heard of together: what is sent again must not be lost once more.
+ */
+static void
+close_idle(CcrPool *pool)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (link->connected && link->batch == NULL && state_of(link) == CCR_CARRIER_IDLE)
+			close_link(link);
+	}
+}
+
 static void
 link_dead(void *owner, CcrOp op, const CcrError *error)
 {
@@ -719,6 +737,8 @@ link_dead(void *owner, CcrOp op, const CcrError *error)
 	{
 		CcrQueue   *queue = ccr_batch_queue(link->batch);
 
+		if (!pool->local)
+			close_idle(pool);
 		ccr_batch_lost(link->batch, op, error);
 		link->batch = NULL;
 		in_flight--;

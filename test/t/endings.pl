@@ -23,17 +23,24 @@ sub is_first
 	return mkdir "$files/$what";
 }
 
+my $silence = sub { $_[0]->receive(1) while 1 };
 my $fake = FakeServer->new(
 	half => {
 		execute => sub {
 			my ($s) = @_;
 			$s->send_raw($s->row(pack('NN', 0, 1), pack('N', 42)));
-			$s->receive(1) while is_first('half');
+			$silence->($s) if is_first('half');
 			$s->send('C', "SELECT 1\0");
 		}
 	},
-	mute => { execute => sub { $_[0]->receive(1) while is_first('mute'); $_[0]->send('C', "SELECT 0\0") } },
-	cancel => sub { $_[0]->receive(1) while 1 });
+	mute => {
+		execute => sub {
+			my ($s) = @_;
+			$silence->($s) if is_first('mute');
+			$s->send('C', "SELECT 0\0");
+		}
+	},
+	cancel => $silence);
 my $proxy = Proxy->new($node->port);
 
 sub server
@@ -46,8 +53,8 @@ sub server
 $node->safe_psql('postgres', server('half', port => $fake->port)
 	  . server('mute', port => $fake->port)
 	  . server('proxied', port => $proxy->port, dbname => 'far')
-	  . define('half', 'half(n int)' => 'void VOLATILE' => 'INSERT INTO t VALUES (n)')
-	  . define('mute', 'mute(n int)' => 'void VOLATILE' => 'INSERT INTO t VALUES (n)')
+	  . define('half', 'half(n int)' => 'void VOLATILE' => 'SELECT n')
+	  . define('mute', 'mute(n int)' => 'void VOLATILE' => 'SELECT n')
 	  . define('proxied',
 		'v_p(n int)' => 'text STABLE' => 'SELECT v FROM items WHERE id = n',
 		'gate_p(n int)' => 'int STABLE' => 'SELECT gate FROM gate(n)'));
@@ -82,6 +89,6 @@ foreach my $round (1 .. 8)
 }
 
 at_rest($node);
-undef $fake;
 undef $proxy;
+undef $fake;
 done_testing();

@@ -108,6 +108,6 @@ $call->finish;
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'and works');
 unlike(slurp_file($node->logfile), qr/terminated by signal/, 'nothing crashes');
 
-undef $fake;
 undef $hole;
+undef $fake;
 done_testing();
