@@ -88,9 +88,10 @@ open_gate($gate);
 # A record that libpq has no room for at once: the rest, with the end of the
 # answer, is held by OpenSSL, and the socket has nothing more to say.
 my $message = sub { $_[0] . pack('N', 4 + length $_[1]) . $_[1] };
-my $packed = sub {
-	my ($s) = @_;
-	my $row = $s->row(pack('NN', 0, 1), 'x' x 12000);
+sub packed
+{
+	my ($s, $first, $length) = @_;
+	my $row = $s->row(pack('NN', 0, 1), 'x' x $length);
 	my $end = $message->('C', "SELECT 1\0") . $message->('2', '') . $message->('n', '')
 	  . $message->('C', "ROLLBACK\0") . $message->('Z', 'I');
 	my $type;
@@ -101,29 +102,38 @@ my $packed = sub {
 		($type, my $length) = unpack('aN', $s->receive(5));
 		$s->receive($length - 4);
 	} until $type eq 'S';
-	$s->send_raw(substr($row, 0, 4000, ''));
+	$s->send_raw(substr($row, 0, $first, ''));
 	select(undef, undef, undef, 0.3);    # or it is one record
 	my $notice = "SNOTICE\0VNOTICE\0C00000\0M" . 'n' x (16384 - length($row . $end) - 5 - 27) . "\0\0";
 	$s->send_raw($row . $message->('N', $notice) . $end);
-};
+	return;
+}
+my @sizes = ([ 2000, 3000 ], [ 4000, 6000 ], [ 7000, 8000 ], [ 8000, 12000 ], [ 15000, 16000 ], [ 16000, 30000 ]);
 my @text = ([ 'ordinality', 20, 1 ], [ 't', 25, 1 ]);
 my $fake = FakeServer->new(
 	tls => [ "$dir/crt", "$dir/key" ],
-	packed => {
-		describe => sub {
-			my ($s) = @_;
-			$s->send('t', pack('nN', 1, 1007));
-			$s->row_description(map { [ @$_[ 0, 1 ], 0 ] } @text);
-		},
-		portal => sub { $_[0]->row_description(@text) },
-		execute => $packed
-	});
-$node->safe_psql('postgres', 'CREATE SERVER packed FOREIGN DATA WRAPPER concresce OPTIONS ('
-	  . far_options($far, port => $fake->port, dbname => 'packed', sslmode => 'require')
-	  . '); CREATE USER MAPPING FOR PUBLIC SERVER packed;'
-	  . define('packed', 'packed(n int)' => 'text STABLE' => "SELECT repeat('x', n)"));
-$call = attempt($node, 'SELECT length(packed(12000))', timeout => '10s');
-is($call->out, '12000', 'what OpenSSL holds is read') or diag($call->err);
+	map {
+		my ($first, $length) = @$_;
+		"packed_$first" => {
+			describe => sub {
+				my ($s) = @_;
+				$s->send('t', pack('nN', 1, 1007));
+				$s->row_description(map { [ @$_[ 0, 1 ], 0 ] } @text);
+			},
+			portal => sub { $_[0]->row_description(@text) },
+			execute => sub { packed($_[0], $first, $length) }
+		}
+	} @sizes);
+foreach (@sizes)
+{
+	my ($first, $length) = @$_;
+	$node->safe_psql('postgres', "CREATE SERVER packed_$first FOREIGN DATA WRAPPER concresce OPTIONS ("
+		  . far_options($far, port => $fake->port, dbname => "packed_$first", sslmode => 'require')
+		  . "); CREATE USER MAPPING FOR PUBLIC SERVER packed_$first;"
+		  . define("packed_$first", "packed_$first(n int)" => 'text STABLE' => "SELECT repeat('x', n)"));
+	$call = attempt($node, "SELECT length(packed_$first($length))", timeout => '3s');
+	is($call->out, $length, "what OpenSSL holds is read: $first of $length bytes") or diag($call->err);
+}
 
 # Another certificate from one connection to the next is not trusted.
 is(attempt($node, 'SELECT v_trusted(2)')->out, 'v2', 'a connection with the right certificate');
