@@ -464,9 +464,26 @@ check_files(ForeignServer *foreign)
 	}
 }
 
+/* Whoever gives one of these wants GSSAPI, or has said what else. */
+static bool
+mentions_authentication(const CcrServer *server)
+{
+	static const char *const keywords[] = {
+		"require_auth", "gssencmode", "krbsrvname", "gsslib"
+	};
+
+	for (size_t i = 0; i < lengthof(keywords); i++)
+		if (get_option(server, keywords[i]) != NULL)
+			return true;
+	return false;
+}
+
 static void
 add_defaults(CcrServer *server)
 {
+	/* the server could ask for it: libpq then asks a Kerberos server */
+	if (!mentions_authentication(server) && is_libpq_option("require_auth"))
+		set_option(server, "require_auth", "!gss,!sspi");
 	set_option(server, "client_encoding", GetDatabaseEncodingName());
 	for (size_t i = 0; i < lengthof(option_defaults); i++)
 	{
@@ -538,9 +555,9 @@ ccr_server_resolve(const char *name, Oid roleid)
 	server->umid = mapping->umid;
 	server->name = foreign->servername;
 
-	/* all options at most, and client_encoding */
+	/* all options at most, client_encoding and require_auth */
 	size = list_length(wrapper->options) + list_length(foreign->options) +
-		list_length(mapping->options) + lengthof(option_defaults) + 1;
+		list_length(mapping->options) + lengthof(option_defaults) + 2;
 	server->keywords = palloc(size * sizeof(char *));
 	server->values = palloc(size * sizeof(char *));
 
