@@ -18,6 +18,7 @@
 #include "storage/fd.h"
 
 #define CCR_BUDGET_LEAST	512 /* MB, if concresce.collector_memory is -1 */
+#define CCR_BUDGET_MIN		64	/* MB, whatever it says */
 #define CCR_BUDGET_HEAPS	8	/* the same, in shares of the heap */
 #define CCR_BYTES_OF_ONE	4	/* that a byte held can take */
 #define CCR_BLOCK_OF_ITS_OWN	(4 * 1024 * 1024)	/* bytes, that are given back
@@ -31,9 +32,9 @@ static int64 held_shown = 0;
 static Size
 memory_limit(void)
 {
-	Size		mb = ccr_collector_memory;
+	Size		mb = Max(ccr_collector_memory, CCR_BUDGET_MIN);
 
-	if (ccr_collector_memory <= 0)
+	if (ccr_collector_memory < 0)
 		mb = Max(CCR_BUDGET_LEAST, CCR_BUDGET_HEAPS * (Size) ccr_shared_memory);
 	return mb * 1024 * 1024;
 }
