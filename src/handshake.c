@@ -173,7 +173,7 @@ ccr_handshake_start(PGconn *conn, uint64 peer, CcrHandshake **result)
 
 	handshake = calloc(1, sizeof(CcrHandshake));
 	if (handshake == NULL)
-		return CCR_HANDSHAKE_REFUSED;
+		return CCR_HANDSHAKE_FAILED;
 	handshake->conn = conn;
 	handshake->peer = peer;
 	handshake->state = UNDER_WAY;
@@ -187,7 +187,7 @@ ccr_handshake_start(PGconn *conn, uint64 peer, CcrHandshake **result)
 	if (handshake->fd >= 0)
 		close(handshake->fd);
 	free(handshake);
-	return CCR_HANDSHAKE_REFUSED;
+	return CCR_HANDSHAKE_FAILED;
 }
 
 int

@@ -16,8 +16,9 @@ typedef enum CcrHandshakeStart
 {
 	CCR_HANDSHAKE_STARTED,
 	CCR_HANDSHAKE_LATER,		/* as many as there may be are under way */
-	CCR_HANDSHAKE_REFUSED		/* a step of the same peer was given up, and
-								 * has not ended; or no thread is to be had */
+	CCR_HANDSHAKE_REFUSED,		/* a step of the same peer was given up, and
+								 * has not ended; or too many of others */
+	CCR_HANDSHAKE_FAILED		/* no thread is to be had */
 } CcrHandshakeStart;
 
 /*

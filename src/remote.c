@@ -983,6 +983,9 @@ take_step(CcrRemote *remote)
 		case CCR_HANDSHAKE_REFUSED:
 			refuse_connection(remote, "An earlier attempt, which took too long, has not ended.");
 			return;
+		case CCR_HANDSHAKE_FAILED:
+			refuse_connection(remote, "No thread could be started.");
+			return;
 	}
 	ccr_sockets_changed = true;
 }
