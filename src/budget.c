@@ -114,7 +114,7 @@ ccr_budget_change(int64 bytes)
 {
 	held += bytes;
 	Assert(held >= 0);
-	if (Abs(held - held_shown) < CCR_BUDGET_STEP && held > 0)
+	if (Max(held - held_shown, held_shown - held) < CCR_BUDGET_STEP && held > 0)
 		return;
 	held_shown = held;
 	pg_atomic_write_u64(&shown->memory_used, held);

@@ -99,7 +99,10 @@ part_bad() {
 	bad_run ''
 	for ((round = 1; round <= BENCH_ROUNDS; round++)); do
 		for kind in "${BAD_KINDS[@]}"; do
-			undisturbed bad_measure "$kind"
+			if ! undisturbed bad_measure "$kind"; then
+				note "  $kind: failed"
+				continue
+			fi
 			say "$round,$kind,$BAD_P50,$BAD_P99,$BAD_WITH_P50,$BAD_WITH_P99,$OTHERS_CPU" >>"$RESULTS/bad.csv"
 			progress
 		done
