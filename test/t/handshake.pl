@@ -85,7 +85,7 @@ is(join(',', map { $_->out } @calls), join(',', map { "v$_" } 1 .. 60), 'as many
 SKIP:
 {
 	skip 'libpq has no load_balance_hosts', 1
-	  if $node->psql('postgres', q{CREATE SERVER any FOREIGN DATA WRAPPER concresce OPTIONS (load_balance_hosts 'random')}) != 0;
+	  if $node->psql('postgres', q{CREATE SERVER balanced FOREIGN DATA WRAPPER concresce OPTIONS (load_balance_hosts 'random')}) != 0;
 	$node->safe_psql('postgres', join('', map { server("r$_", '', host => '127.0.0.1,127.0.0.1',
 				port => $node->port . ',' . $hole->port, connect_timeout => 1, load_balance_hosts => 'random') } 1 .. 10));
 	@calls = map { call($node, "SELECT v_r$_($_)") } 1 .. 10;
