@@ -20,6 +20,8 @@
  */
 #include "postgres.h"
 
+#include <time.h>
+
 #include "budget.h"
 #include "cancel.h"
 #include "common/hashfn.h"
@@ -55,6 +57,7 @@
 #define CCR_KEPT_SMALL	(64 * 1024) /* what is not looked at */
 
 #define CCR_STRAY_OPS	64		/* operations after which strays are counted */
+#define CCR_VAIN		(250 * 1000)	/* us of reading that bring no row */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
 
 /*
@@ -114,6 +117,7 @@ typedef struct CcrRemote
 	int64		held;			/* what the budget knows of */
 	uint64		last_received;	/* over TLS: by the last time it was drained */
 	int			nquiet;			/* reads that found nothing since */
+	int64		vain;			/* us of the op's reading since its last row */
 	uint64		nops;
 	instr_time	idle_since;
 	char		statement[NAMEDATALEN]; /* these are being prepared, or "" */
@@ -1091,6 +1095,7 @@ start_op(CcrRemote *remote, CcrOp op)
 	remote->fatal = false;
 	remote->skip_rows = false;
 	remote->nreads = 0;
+	remote->vain = 0;
 	remote->nops++;
 	remote->op = op;
 	remote->state = CCR_CARRIER_BUSY;
@@ -1615,10 +1620,39 @@ may_hold_more(CcrRemote *remote)
 	return remote->nquiet < 2;
 }
 
+/* Of the processor: others may have had it meanwhile. */
+static int64
+time_used(void)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * INT64CONST(1000000) + now.tv_nsec / 1000;
+}
+
+/*
+ * libpq looks each setting up in a list of all names that it was told, so the
+ * names cost more and more.  Reading the longest row takes less than this.
+ */
+static bool
+check_time(CcrRemote *remote, uint64 passed, int64 began)
+{
+	if (remote->passed != passed)
+		remote->vain = 0;
+	else if (began > 0)
+		remote->vain += time_used() - began;
+	if (remote->vain < CCR_VAIN + (int64) (ccr_budget_answer() / 256))
+		return true;
+	close_remote(remote, too_much_error(remote));
+	return false;
+}
+
 /* True: it goes on, but there may be more to be read at once. */
 static bool
 read_answer(CcrRemote *remote)
 {
+	uint64		passed = remote->passed;
+	int64		began = remote->nreads >= 2 ? time_used() : 0;
 	bool		ok;
 
 	note_reading(remote);
@@ -1635,7 +1669,8 @@ read_answer(CcrRemote *remote)
 	}
 	take_notifications(remote);
 	note_held(remote);
-	return check_held(remote, allowed_to_hold(remote)) && may_hold_more(remote);
+	return check_held(remote, allowed_to_hold(remote)) &&
+		check_time(remote, passed, began) && may_hold_more(remote);
 }
 
 /* Is there an answer to be read yet? */
