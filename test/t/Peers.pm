@@ -207,7 +207,7 @@ sub run
 
 # new(acts): the name of the database that a client asks for picks the act, a
 # hash of code that is called with the connection in place of an orderly answer
-# at that stage: greet, parse, describe, bind, portal, execute, sync; around: the
+# at that stage: greet, parse, describe, bind, portal, execute, sync; begin: the
 # execution of a BEGIN. The act
 # "cancel" is code to call for a cancel request. The act "tls", a certificate
 # and a key, is of all: openssl speaks TLS for this server then.
@@ -455,7 +455,7 @@ sub execute_around
 	my ($self, $sql) = @_;
 	my ($tag) = $sql =~ /^(\w+)/;
 
-	return if $tag eq 'BEGIN' && $self->play('around');
+	return if $tag eq 'BEGIN' && $self->play('begin');
 	$self->{block} = 1 if $tag eq 'BEGIN';
 	$self->{block} = 0 if $tag eq 'COMMIT' || $tag eq 'ROLLBACK';
 	$self->send_raw($self->row($self->{pid} // 1)) if $tag eq 'SELECT';

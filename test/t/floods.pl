@@ -87,7 +87,7 @@ sub answer_unread
 my %acts = (
 	'rows without end for Parse' => [ { parse => \&rows_without_end }, '54000' ],
 	'rows without end for Describe' => [ { describe => \&rows_without_end }, qr/^(54000|08P01)$/ ],
-	'rows without end for BEGIN' => [ { around => \&rows_without_end }, '54000' ],
+	'rows without end for BEGIN' => [ { begin => \&rows_without_end }, '54000' ],
 	'settings without end' => [ { execute => sub { settings($_[0], 100) while 1 } }, '54000' ],
 	'settings without end for Parse' => [ { parse => sub { settings($_[0], 100) while 1 } }, '54000' ],
 	'settings without end for a greeting' => [
