@@ -23,9 +23,11 @@
 #include "access/transam.h"
 #include "alike.h"
 #include "catalog/pg_type.h"
+#include "circuit.h"
 #include "common/hashfn.h"
 #include "discard.h"
 #include "equality.h"
+#include "kind.h"
 #include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
 #include "reader.h"
@@ -200,23 +202,10 @@ note_error(const CcrBatch *batch, const CcrError *error)
 	ccr_counters_error(batch->queue->counters, &last);
 }
 
-static bool
-is_data_error(int sqlstate)
+static CcrKind
+kind_of(const CcrBatch *batch, const CcrError *error)
 {
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case MAKE_SQLSTATE('2', '0', '0', '0', '0'):
-		case MAKE_SQLSTATE('2', '1', '0', '0', '0'):
-		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):
-		case MAKE_SQLSTATE('2', '3', '0', '0', '0'):
-		case MAKE_SQLSTATE('3', '8', '0', '0', '0'):
-		case MAKE_SQLSTATE('3', '9', '0', '0', '0'):
-		case MAKE_SQLSTATE('4', '4', '0', '0', '0'):
-		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):
-			return true;
-		default:
-			return false;
-	}
+	return ccr_kind_of(error->sqlstate, !batch->queue->source->resend);
 }
 
 /* -------------------------------------------------------------- parameters */
@@ -875,9 +864,9 @@ ccr_batch_deserted(CcrBatch *batch)
 static void
 fly_again(CcrBatch *batch, int n)
 {
-	ccr_queue_regroup(batch->queue, batch->flights, n);
+	ccr_queue_regroup(batch->queue, batch->flights, n, 0);
 	if (n < batch->n)
-		ccr_queue_regroup(batch->queue, batch->flights + n, batch->n - n);
+		ccr_queue_regroup(batch->queue, batch->flights + n, batch->n - n, 0);
 	count_end(batch);
 	free_batch(batch);
 }
@@ -914,7 +903,7 @@ part_companions(CcrBatch *batch, const int *places)
 			batch->flights[nothers++] = batch->flights[i];
 	for (int place = 0, from = 0; place < batch->n && ends[place] > from; place++)
 	{
-		ccr_queue_regroup(batch->queue, flights + from, ends[place] - from);
+		ccr_queue_regroup(batch->queue, flights + from, ends[place] - from, 0);
 		from = ends[place];
 	}
 	batch->n = nothers;
@@ -1006,15 +995,6 @@ outdated(CcrBatch *batch, const CcrError *error)
 	return !batch->flights[0]->resent && (queue->source->resend || error->unexecuted);
 }
 
-static void
-retry(CcrBatch *batch, const CcrError *error)
-{
-	note_error(batch, error);
-	ccr_queue_retry(batch->queue, batch->flights, batch->n);
-	count_end(batch);
-	free_batch(batch);
-}
-
 /*
  * Is each of its items to be told of itself only?  What was begun for several
  * parties goes on for each, so that it does not matter who of them shares the
@@ -1037,25 +1017,47 @@ divide(CcrBatch *batch)
 	fly_again(batch, batch->n / 2);
 }
 
+static void
+discard(CcrBatch *batch, const CcrError *error)
+{
+	for (int i = 0; i < batch->n; i++)
+		ccr_discard_log(batch->queue->source, batch->flights[i]->item, error);
+	fail(batch, error);
+}
+
 /* Nobody waits for enqueued items: they fly until they land or are bad. */
 static void
 enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
+	CcrKind		kind = error->unexecuted ? CCR_KIND_PASSING : kind_of(batch, error);
+	CcrLastError last;
 
-	if (ccr_discard_is_passing(error->sqlstate) || error->unexecuted)
+	ccr_batch_last_error(batch, error, &last);
+	switch (ccr_circuit_failed(queue, batch->flights, batch->n, kind, &last))
 	{
-		retry(batch, error);
-		return;
+		case CCR_VERDICT_WAIT:
+			ccr_circuit_retry(queue, batch->flights, batch->n);
+			break;
+		case CCR_VERDICT_DIVIDE:
+			if (kind == CCR_KIND_DATA || kind == CCR_KIND_OTHER)
+			{
+				fly_again(batch, batch->n / 2);
+				return;
+			}
+			ccr_circuit_retry(queue, batch->flights, batch->n / 2);
+			ccr_circuit_retry(queue, batch->flights + batch->n / 2, batch->n - batch->n / 2);
+			break;
+		case CCR_VERDICT_SUSPECT:
+			ccr_circuit_suspect(queue, batch->flights[0], error);
+			break;
+		case CCR_VERDICT_DISCARD:
+			discard(batch, error);
+			return;
 	}
-	ccr_queue_succeeded(queue);
-	if (batch->n > 1)
-	{
-		fly_again(batch, batch->n / 2);
-		return;
-	}
-	ccr_discard_log(queue->source, batch->flights[0]->item, error);
-	fail(batch, error);
+	ccr_counters_error(queue->counters, &last);
+	count_end(batch);
+	free_batch(batch);
 }
 
 static void
@@ -1067,12 +1069,12 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		resend(batch);
 	else if (queue->source->enqueued)
 		enqueued_ended_badly(batch, error);
-	else if (batch->n > 1 && is_data_error(error->sqlstate) && is_divided(batch))
+	else if (batch->n > 1 && kind_of(batch, error) == CCR_KIND_DATA && is_divided(batch))
 		divide(batch);
 	else
 	{
 		/* ask anew what the columns are, if they may be what is wrong */
-		if (queue->shape.keyed && !is_data_error(error->sqlstate))
+		if (queue->shape.keyed && kind_of(batch, error) != CCR_KIND_DATA)
 			forget_shape(queue);
 		fail(batch, error);
 	}
@@ -1127,7 +1129,7 @@ ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 	else
 	{
 		batch->queue->stubborn = false;
-		ccr_queue_succeeded(batch->queue);
+		ccr_circuit_succeeded(batch->queue);
 		settle(batch);
 	}
 	return true;
@@ -1141,7 +1143,7 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 	if (harmless && !batch->flights[0]->resent)
 		resend(batch);
 	else if (batch->queue->source->enqueued)
-		retry(batch, error);
+		enqueued_ended_badly(batch, error);
 	else if (harmless)
 		fail(batch, error);
 	else
@@ -1163,49 +1165,78 @@ ccr_batch_stop(CcrBatch *batch, const CcrError *error)
 	fail(batch, error);
 }
 
-/* What waits, or some of it, as a batch that is not sent. */
+/* A batch that is not sent, of nothing yet. */
 static CcrBatch *
-take_waiting(CcrQueue *queue)
+new_unsent(CcrQueue *queue)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "concresce batch",
 												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	CcrBatch   *batch = palloc0(sizeof(CcrBatch));
+	CcrBatch   *batch = MemoryContextAllocZero(context, sizeof(CcrBatch));
 
 	batch->context = context;
 	batch->queue = queue;
-	batch->flights = ccr_queue_take(queue, batch, false, &batch->n);
-	MemoryContextSwitchTo(old);
 	queue->flying++;
 	return batch;
+}
+
+/* What waits, or some of it; NULL: nothing does. */
+static CcrBatch *
+take_waiting(CcrQueue *queue)
+{
+	while (!ccr_queue_empty(queue))
+	{
+		CcrBatch   *batch = new_unsent(queue);
+		CcrSuspect *suspect = ccr_circuit_take_suspect(queue, batch);
+		MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+		if (suspect)
+		{
+			batch->flights = palloc(sizeof(CcrFlight *));
+			batch->flights[batch->n++] = suspect->flight;
+			MemoryContextDelete(suspect->context);
+		}
+		else
+			batch->flights = ccr_queue_take(queue, batch, false, &batch->n);
+		MemoryContextSwitchTo(old);
+		if (batch->n > 0)
+			return batch;
+		free_batch(batch);
+	}
+	return NULL;
 }
 
 void
 ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error)
 {
-	while (!ccr_queue_empty(queue))
-	{
-		CcrBatch   *batch = take_waiting(queue);
+	CcrBatch   *batch;
 
-		if (batch->n > 0)
-			fail(batch, error);
-		else
-			free_batch(batch);
-	}
+	while ((batch = take_waiting(queue)) != NULL)
+		fail(batch, error);
 }
 
 void
 ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error)
 {
+	CcrBatch   *batch;
+
 	/* no group is to be waited for */
 	ccr_queue_hurry(queue, true);
-	while (!ccr_queue_empty(queue))
-	{
-		CcrBatch   *batch = take_waiting(queue);
+	while ((batch = take_waiting(queue)) != NULL)
+		discard(batch, error);
+}
 
-		for (int i = 0; i < batch->n; i++)
-			ccr_discard_log(queue->source, batch->flights[i]->item, error);
-		fail(batch, error);
+void
+ccr_batch_discard_suspects(CcrQueue *queue)
+{
+	while (queue->nsuspects > 0)
+	{
+		CcrBatch   *batch = new_unsent(queue);
+		CcrSuspect *suspect = ccr_circuit_take_suspect(queue, batch);
+
+		batch->flights = &suspect->flight;
+		batch->n = 1;
+		discard(batch, suspect->error);
+		MemoryContextDelete(suspect->context);
 	}
 }

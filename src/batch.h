@@ -62,4 +62,7 @@ extern void ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error);
 /* The same for enqueued items, each of which the log is told of. */
 extern void ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error);
 
+/* The same for those that have failed alone, for the errors that they met. */
+extern void ccr_batch_discard_suspects(CcrQueue *queue);
+
 #endif							/* CCR_BATCH_H */

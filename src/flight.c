@@ -18,7 +18,6 @@
 
 #include "alike.h"
 #include "common/hashfn.h"
-#include "common/pg_prng.h"
 #include "flight.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -104,9 +103,6 @@ typedef struct TicketEntry
 
 static MemoryContext flight_context;	/* tickets, flights, groups */
 static MemoryContext landing_context;	/* reset with each landing */
-#define CCR_RETRY_MIN		50	/* ms until a failed batch flies again, */
-#define CCR_RETRY_MAX		10000	/* doubled each time, up to this */
-#define CCR_RETRY_TOGETHER	4	/* attempts before it is divided */
 
 static HTAB *queues;
 static struct ticket_hash *tickets;
@@ -151,6 +147,18 @@ window_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 	return (wa < wb) ? 1 : (wa > wb) ? -1 : 0;
 }
 
+/* Of enqueued items, halves before other halves: so one bad item is found soon. */
+static int
+retry_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const CcrGroup *ga = pairingheap_const_container(CcrGroup, retry_node, a);
+	const CcrGroup *gb = pairingheap_const_container(CcrGroup, retry_node, b);
+
+	if (ga->retry_at != gb->retry_at)
+		return ga->retry_at < gb->retry_at ? 1 : -1;
+	return ga->order < gb->order ? 1 : ga->order > gb->order ? -1 : 0;
+}
+
 CcrQueue *
 ccr_queue_find(const CcrFingerprint *fingerprint)
 {
@@ -179,6 +187,8 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue->windows = pairingheap_allocate(window_later, NULL);
 	dlist_init(&queue->waiting);
 	dlist_init(&queue->groups);
+	queue->retries = pairingheap_allocate(retry_later, NULL);
+	dlist_init(&queue->suspects);
 	ccr_timer_init(&queue->window_timer, window_ended, queue);
 	MemoryContextSwitchTo(old);
 
@@ -503,23 +513,41 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 
 /* ------------------------------------------------------------------ taking */
 
-/* The oldest group that may fly by now, or else the time when the first may. */
-static CcrGroup *
-ready_group(CcrQueue *queue, TimestampTz now, TimestampTz *first)
+void
+ccr_group_add(CcrQueue *queue, CcrGroup *group, TimestampTz retry_at)
 {
-	dlist_iter	iter;
+	static int64 next_order = 1;
 
-	*first = 0;
-	dlist_foreach(iter, &queue->groups)
-	{
-		CcrGroup   *group = dlist_container(CcrGroup, node, iter.cur);
+	group->retry_at = retry_at;
+	group->waits = retry_at != 0;
+	group->order = queue->source->enqueued ? -next_order++ : next_order++;
+	dlist_push_tail(&queue->groups, &group->node);
+	pairingheap_add(queue->retries, &group->retry_node);
+}
 
-		if (group->retry_at <= now)
-			return group;
-		if (*first == 0 || group->retry_at < *first)
-			*first = group->retry_at;
-	}
-	return NULL;
+void
+ccr_group_remove(CcrQueue *queue, CcrGroup *group)
+{
+	dlist_delete(&group->node);
+	pairingheap_remove(queue->retries, &group->retry_node);
+}
+
+/* The group that may fly first, or NULL. */
+static CcrGroup *
+first_group(CcrQueue *queue)
+{
+	if (pairingheap_is_empty(queue->retries))
+		return NULL;
+	return pairingheap_container(CcrGroup, retry_node,
+								 pairingheap_first(queue->retries));
+}
+
+static bool
+group_ready(CcrQueue *queue, TimestampTz now)
+{
+	CcrGroup   *group = first_group(queue);
+
+	return group && group->retry_at <= now;
 }
 
 static TimestampTz
@@ -541,39 +569,43 @@ full(CcrQueue *queue)
 static bool
 held_back(CcrQueue *queue)
 {
-	return queue->nwaiting == 0 || (queue->failures > 0 && queue->flying > 0);
+	return queue->failures > 0 && queue->flying > 0;
+}
+
+static bool
+waiting_due(CcrQueue *queue, TimestampTz now)
+{
+	return queue->nwaiting > 0 && (full(queue) || window_end(queue) <= now);
 }
 
 bool
 ccr_queue_due(CcrQueue *queue, TimestampTz now)
 {
-	TimestampTz first;
-
-	if (!dlist_is_empty(&queue->groups) && ready_group(queue, now, &first))
-		return true;
 	if (held_back(queue) || queue->pause_until > now)
 		return false;
-	return full(queue) || window_end(queue) <= now;
+	return group_ready(queue, now) || waiting_due(queue, now);
 }
 
 TimestampTz
 ccr_queue_next_due(CcrQueue *queue)
 {
-	TimestampTz first = 0;
-	TimestampTz next;
+	CcrGroup   *group = first_group(queue);
+	TimestampTz next = 0;
 
-	if (!dlist_is_empty(&queue->groups))
-		(void) ready_group(queue, 0, &first);
-	if (held_back(queue))
-		return first;
-	next = full(queue) ? queue->pause_until : Max(window_end(queue), queue->pause_until);
-	return first == 0 ? next : Min(first, next);
+	if (held_back(queue) || (group == NULL && queue->nwaiting == 0))
+		return 0;
+	if (queue->nwaiting > 0 && !full(queue))
+		next = window_end(queue);
+	if (group && (queue->nwaiting == 0 || group->retry_at < next))
+		next = group->retry_at;
+	return Max(next, queue->pause_until);
 }
 
 bool
 ccr_queue_empty(CcrQueue *queue)
 {
-	return queue->nwaiting == 0 && dlist_is_empty(&queue->groups);
+	return queue->nwaiting == 0 && dlist_is_empty(&queue->groups) &&
+		queue->nsuspects == 0;
 }
 
 void
@@ -582,16 +614,21 @@ ccr_queue_hurry(CcrQueue *queue, bool rashly)
 	dlist_iter	iter;
 
 	queue->hurry = queue->nwaiting;
-	if (!rashly)
-		return;
-	queue->failures = 0;
 	queue->pause_until = 0;
+	if (rashly)
+		queue->failures = 0;
+	pairingheap_reset(queue->retries);
 	dlist_foreach(iter, &queue->groups)
-		dlist_container(CcrGroup, node, iter.cur)->retry_at = 0;
+	{
+		CcrGroup   *group = dlist_container(CcrGroup, node, iter.cur);
+
+		group->retry_at = 0;
+		pairingheap_add(queue->retries, &group->retry_node);
+	}
 }
 
-static void
-take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
+void
+ccr_flight_take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
 {
 	dlist_iter	iter;
 
@@ -616,7 +653,7 @@ take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
 	CcrHashes	hashes = {NULL, 0};
 	int			left = 0;
 
-	dlist_delete(&group->node);
+	ccr_group_remove(queue, group);
 	if (apart)
 		hashes = ccr_hashes_new(group->n);
 	*n = 0;
@@ -634,12 +671,15 @@ take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
 			group->flights[left++] = flight;
 			continue;
 		}
-		take_off(flight, batch, now);
+		ccr_flight_take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
 	group->n = left;
 	if (left > 0)
+	{
 		dlist_push_head(&queue->groups, &group->node);
+		pairingheap_add(queue->retries, &group->retry_node);
+	}
 	else
 		pfree(group);
 	return flights;
@@ -680,7 +720,7 @@ take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 		bytes += flight->item->length;
 		stop_waiting(flight);
 		ccr_count(queue->counters, CCR_WAIT_US, Max(now - flight->arrived, 0));
-		take_off(flight, batch, now);
+		ccr_flight_take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
 	queue->hurry = Max(queue->hurry, passed_over);
@@ -688,90 +728,85 @@ take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 	return flights;
 }
 
+/* What waits has its turns: those that fly again do not keep it back. */
 CcrFlight **
 ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz first;
-	CcrGroup   *group = ready_group(queue, now, &first);
 
-	if (group)
-		return take_group(queue, group, batch, apart, n, now);
-	return take_waiting(queue, batch, apart, n, now);
+	if (!group_ready(queue, now) || (queue->turn && waiting_due(queue, now)))
+	{
+		queue->turn = false;
+		return take_waiting(queue, batch, apart, n, now);
+	}
+	queue->turn = true;
+	return take_group(queue, first_group(queue), batch, apart, n, now);
 }
 
-static void
-regroup(CcrQueue *queue, CcrFlight **flights, int n, TimestampTz retry_at)
+/* It is to fly again; false: nobody waits for it. */
+bool
+ccr_flight_ground(CcrFlight *flight)
+{
+	dlist_iter	iter;
+
+	if (flight->nwaiters == 0)
+	{
+		free_flight(flight);
+		return false;
+	}
+	flight->state = CCR_FLIGHT_GROUPED;
+	flight->batch = NULL;
+	memset(&flight->outcome, 0, sizeof(CcrOutcome));
+	dlist_foreach(iter, &flight->waiters)
+		move_to_active(dlist_container(CcrWaiter, node, iter.cur)->ticket->counters, -1);
+	return true;
+}
+
+CcrGroup *
+ccr_group_new(int n)
 {
 	CcrGroup   *group = MemoryContextAlloc(flight_context,
 										   offsetof(CcrGroup, flights) + n * sizeof(CcrFlight *));
 
-	group->retry_at = retry_at;
 	group->n = 0;
-	for (int i = 0; i < n; i++)
-	{
-		CcrFlight  *flight = flights[i];
-		dlist_iter	iter;
+	return group;
+}
 
-		if (flight->nwaiters == 0)
-		{
-			free_flight(flight);
-			continue;
-		}
-		flight->state = CCR_FLIGHT_GROUPED;
-		flight->batch = NULL;
-		memset(&flight->outcome, 0, sizeof(CcrOutcome));
-		dlist_foreach(iter, &flight->waiters)
-			move_to_active(dlist_container(CcrWaiter, node, iter.cur)->ticket->counters, -1);
-		group->flights[group->n++] = flight;
-	}
+void
+ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n,
+				  TimestampTz retry_at)
+{
+	CcrGroup   *group = ccr_group_new(n);
+
+	for (int i = 0; i < n; i++)
+		if (ccr_flight_ground(flights[i]))
+			group->flights[group->n++] = flights[i];
 	drop_from_group(queue, group);
 	if (group->n > 0)
-		dlist_push_tail(&queue->groups, &group->node);
+		ccr_group_add(queue, group, retry_at);
 	else
 		pfree(group);
 }
 
-void
-ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
-{
-	regroup(queue, flights, n, 0);
-}
-
-/* Half of the delay is random, so that not all come back at once. */
-static TimestampTz
-back_off(int failures)
-{
-	int64		delay = Min(CCR_RETRY_MIN << Min(failures - 1, 20), CCR_RETRY_MAX);
-
-	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
-	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
-}
 
 void
-ccr_queue_retry(CcrQueue *queue, CcrFlight **flights, int n)
+ccr_queue_wake_senders(CcrQueue *queue)
 {
-	int			attempts = 0;
-	int			first = n;
+	ticket_iterator iter;
+	TicketEntry *entry;
 
-	for (int i = 0; i < n; i++)
-		attempts = Max(attempts, ++flights[i]->attempts);
+	ticket_start_iterate(tickets, &iter);
+	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
+	{
+		CcrRequest *request = entry->ticket->request;
+		CcrSender  *sender;
 
-	/* should it be for one of them, the others are to get through */
-	if (attempts >= CCR_RETRY_TOGETHER && n > 1)
-		first = n / 2;
-	regroup(queue, flights, first, back_off(attempts));
-	if (first < n)
-		regroup(queue, flights + first, n - first, back_off(attempts));
-	queue->failures++;
-	queue->pause_until = back_off(queue->failures);
-}
-
-void
-ccr_queue_succeeded(CcrQueue *queue)
-{
-	queue->failures = 0;
-	queue->pause_until = 0;
+		if (entry->ticket->queue != queue || request->kind != CCR_REQUEST_ENQUEUED)
+			continue;
+		sender = ccr_heap_address(request->sender);
+		if (pg_atomic_read_u32(&sender->waiting))
+			ccr_request_wake_later(sender->procno);
+	}
 }
 
 /* ----------------------------------------------------------------- landing */
@@ -1151,8 +1186,21 @@ drop_unwarranted(CcrQueue *queue)
 		drop_from_group(queue, group);
 		if (group->n > 0)
 			continue;
-		dlist_delete(&group->node);
+		ccr_group_remove(queue, group);
 		pfree(group);
+	}
+	dlist_foreach_modify(iter, &queue->suspects)
+	{
+		CcrSuspect *suspect = dlist_container(CcrSuspect, node, iter.cur);
+		int			sqlstate = why_unwarranted(suspect->flight);
+
+		if (sqlstate == 0)
+			continue;
+		why = sqlstate;
+		dlist_delete(&suspect->node);
+		queue->nsuspects--;
+		dropped += drop_flight(suspect->flight, sqlstate);
+		MemoryContextDelete(suspect->context);
 	}
 	reset_limits(queue);
 	log_dropped(queue, dropped, why);
@@ -1312,6 +1360,14 @@ leave_to_next(CcrTicket *ticket)
 	}
 }
 
+static void
+hide_circuit(CcrQueue *queue)
+{
+	if (queue->open)
+		ccr_counters_close_circuit(queue->counters);
+	queue->open = false;
+}
+
 /*
  * The flights themselves go with the process.  A write that was sent may have
  * had its effect; whoever asked must be told that nobody knows.
@@ -1324,6 +1380,7 @@ ccr_flights_fail_all(void)
 
 	if (tickets == NULL)
 		return;
+	visit_queues(hide_circuit);
 	ticket_start_iterate(tickets, &iter);
 	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
 	{

@@ -21,6 +21,7 @@
 #include "request.h"
 #include "seat.h"
 #include "storage/ipc.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -37,6 +38,8 @@ typedef struct OwnSender
 	CcrSender  *sender;			/* NULL: of what was enqueued, all has ended */
 	uint64		taken_ended;	/* of its counts, taken over: */
 	uint64		taken_failed;
+	TimestampTz known_since;	/* of a circuit that was open as the flush began, */
+	int			known_failures; /* 0: it was not */
 
 	/* What is to be told by the next flush. */
 	uint64		ended;
@@ -292,6 +295,69 @@ too_late(const OwnSender *s, int64 timeout)
 					   (long long) timeout, (unsigned long long) outstanding(s), s->name)));
 }
 
+/*
+ * All of the lookup that is sent fails, for a cause that does not pass by
+ * itself.  Who waits is to hear of it.
+ */
+static void
+raise_open_circuit(const OwnSender *s, const CcrCircuit *circuit)
+{
+	const CcrLastError *error = &circuit->error;
+	bool		told = error->open || (OidIsValid(error->roleid) &&
+									   has_privs_of_role(s->party.outer, error->roleid));
+
+	ereport(ERROR,
+			(errcode(error->sqlstate),
+			 errmsg("%llu enqueued items of lookup %s wait, as batch after batch has failed alike",
+					(unsigned long long) outstanding(s), s->name),
+			 told ? errdetail("The last one failed with: %s", ccr_error_legible(error->message)) :
+			 errdetail("The last one failed with SQLSTATE %s.", unpack_sql_state(error->sqlstate)),
+			 errdetail_log("The last one failed with SQLSTATE %s.", unpack_sql_state(error->sqlstate)),
+			 errhint("They are tried again until some succeed.")));
+}
+
+/*
+ * The circuit of what a sender has sent, if it is open for a cause that does
+ * not pass by itself.
+ */
+static bool
+open_circuit(const OwnSender *s, CcrCircuit *circuit)
+{
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	{
+		if (ccr_counters[i].key.function != s->function ||
+			ccr_counters[i].key.dbid != MyDatabaseId)
+			continue;
+		*circuit = ccr_counters_circuit(&ccr_counters[i]);
+		if (circuit->open > 0 && !circuit->passing)
+			return true;
+	}
+	return false;
+}
+
+/* Was it open before?  Then the flush has it tried once more. */
+static void
+note_circuit(OwnSender *s)
+{
+	CcrCircuit	circuit;
+
+	s->known_failures = 0;
+	if (!open_circuit(s, &circuit))
+		return;
+	s->known_failures = circuit.failures;
+	s->known_since = circuit.since;
+}
+
+static void
+check_circuit(const OwnSender *s)
+{
+	CcrCircuit	circuit;
+
+	if (open_circuit(s, &circuit) &&
+		(circuit.since != s->known_since || circuit.failures > s->known_failures))
+		raise_open_circuit(s, &circuit);
+}
+
 static void
 wait_for_sender(const OwnSender *s, TimestampTz deadline, int64 timeout)
 {
@@ -299,6 +365,7 @@ wait_for_sender(const OwnSender *s, TimestampTz deadline, int64 timeout)
 	{
 		long		left = -1;
 
+		check_circuit(s);
 		if (deadline != 0)
 		{
 			left = Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
@@ -319,6 +386,8 @@ wait_for_all(Oid function, TimestampTz deadline, int64 timeout)
 	for (int i = 0; i < nown; i++)
 		if (own[i].sender && concerns(&own[i], function))
 		{
+			note_circuit(&own[i]);
+
 			/* before the count is looked at, lest a wake-up be missed */
 			pg_atomic_write_u32(&own[i].sender->waiting, 1);
 			pg_memory_barrier();

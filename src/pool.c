@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "batch.h"
+#include "circuit.h"
 #include "common/pg_prng.h"
 #include "local.h"
 #include "miscadmin.h"
@@ -37,6 +38,8 @@
 
 #define CCR_BACKOFF_MIN		50	/* ms */
 #define CCR_BACKOFF_MAX		1000	/* ms */
+#define CCR_UNREACHABLE		3	/* failures to connect, in a row, that are shown
+								 * of what is enqueued */
 #define CCR_MAX_STATEMENTS	500 /* prepared on a link before it is renewed */
 #define CCR_TIDYING			20	/* ms that a link has for what is left of a script
 								 * before another is opened */
@@ -52,8 +55,11 @@
 typedef struct CcrPool
 {
 	CcrFingerprint key;			/* hash key */
+	uint64		serial;			/* in the order in which they were made */
+	uint64		options_of;		/* the pool that they were taken over from */
 	MemoryContext context;
 	MemoryContext hosts_context;	/* of the address list */
+	MemoryContext options_context;	/* of the options */
 	CcrReach	reach;
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
@@ -105,6 +111,7 @@ static bool link_row(void *owner, const CcrRow *row);
 static void link_done(void *owner, CcrOp op, const CcrError *error);
 static void link_dead(void *owner, CcrOp op, const CcrError *error);
 static void dispatch(CcrPool *pool);
+static bool has_live_link(CcrPool *pool);
 
 static const CcrCarrierCalls link_calls = {
 	.ready = link_ready,
@@ -209,24 +216,27 @@ retry_now(void *arg)
 	dispatch(arg);
 }
 
-/* The addresses most lately looked up are the ones to use. */
+static void
+copy_hosts(CcrPool *pool, const char *hosts, const char *hostaddrs, const char *ports)
+{
+	MemoryContext old = MemoryContextSwitchTo(pool->hosts_context);
+
+	MemoryContextReset(pool->hosts_context);
+	pool->reach.hosts = hosts ? pstrdup(hosts) : NULL;
+	pool->reach.hostaddrs = hosts ? pstrdup(hostaddrs) : NULL;
+	pool->reach.ports = hosts ? pstrdup(ports) : NULL;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The addresses most lately looked up are the ones to use; but links that are
+ * connecting hold on to the old ones.
+ */
 static void
 set_hosts(CcrPool *pool, const CcrSource *source)
 {
-	MemoryContext old;
-
-	if (source->hosts == NULL)
-		return;
-
-	/* links that are connecting hold on to the old ones */
-	if (pool->nconnecting > 0)
-		return;
-	old = MemoryContextSwitchTo(pool->hosts_context);
-	MemoryContextReset(pool->hosts_context);
-	pool->reach.hosts = pstrdup(source->hosts);
-	pool->reach.hostaddrs = pstrdup(source->hostaddrs);
-	pool->reach.ports = pstrdup(source->ports);
-	MemoryContextSwitchTo(old);
+	if (source->hosts && pool->nconnecting == 0)
+		copy_hosts(pool, source->hosts, source->hostaddrs, source->ports);
 }
 
 static const char **
@@ -239,9 +249,23 @@ copied_strings(const char **strings, int n)
 	return copy;
 }
 
+static void
+set_options(CcrPool *pool, bool password_required, int n,
+			const char **keywords, const char **values)
+{
+	MemoryContext old = MemoryContextSwitchTo(pool->options_context);
+
+	pool->reach.password_required = password_required;
+	pool->reach.noptions = n;
+	pool->reach.keywords = copied_strings(keywords, n);
+	pool->reach.values = copied_strings(values, n);
+	MemoryContextSwitchTo(old);
+}
+
 static CcrPool *
 new_pool(const CcrFingerprint *key, const CcrSource *source)
 {
+	static uint64 next_serial = 1;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "concresce pool",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -261,17 +285,70 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	pool->local = ccr_source_is_local(source);
 	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
 												ALLOCSET_SMALL_SIZES);
+	pool->options_context = AllocSetContextCreate(context, "concresce options",
+												  ALLOCSET_SMALL_SIZES);
+	pool->serial = next_serial++;
 	pool->reach.server = own->server_name;
-	pool->reach.password_required = source->password_required;
-	pool->reach.noptions = source->noptions;
-	pool->reach.keywords = copied_strings(source->keywords, source->noptions);
-	pool->reach.values = copied_strings(source->values, source->noptions);
+	set_options(pool, source->password_required, source->noptions,
+				source->keywords, source->values);
 	dlist_init(&pool->links);
 	dlist_init(&pool->queues);
 	dlist_init(&pool->line);
 	ccr_timer_init(&pool->retry_timer, retry_now, pool);
 	MemoryContextSwitchTo(old);
 	return pool;
+}
+
+static void
+visit_pools(void (*visit) (CcrPool *))
+{
+	HASH_SEQ_STATUS status;
+	PoolEntry  *entry;
+
+	hash_seq_init(&status, pools);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		if (entry->pool)
+			visit(entry->pool);
+}
+
+static CcrPool *renewed;		/* argument and result of compare_pools() */
+static CcrPool *newest;
+
+static void
+compare_pools(CcrPool *pool)
+{
+	if (pool->source->dbid == renewed->source->dbid &&
+		pool->source->serverid == renewed->source->serverid &&
+		pool->source->umid == renewed->source->umid &&
+		pool->source->roleid == renewed->source->roleid &&
+		pool->serial > newest->serial)
+		newest = pool;
+}
+
+/*
+ * What is enqueued names the options of its time.  If nothing can be reached
+ * with them any more, those that its server and user mapping have by now are
+ * the ones to use, once somebody has brought them.
+ */
+static void
+renew_options(CcrPool *pool)
+{
+	const CcrReach *reach;
+
+	if (pool->local || pool->failures == 0 || pool->nconnecting > 0 || has_live_link(pool))
+		return;
+	renewed = newest = pool;
+	visit_pools(compare_pools);
+	if (newest == pool || newest->serial == pool->options_of)
+		return;
+	pool->options_of = newest->serial;
+	reach = &newest->reach;
+	MemoryContextReset(pool->options_context);
+	set_options(pool, reach->password_required, reach->noptions,
+				reach->keywords, reach->values);
+	copy_hosts(pool, reach->hosts, reach->hostaddrs, reach->ports);
+	pool->retry_at = 0;
+	dispatch(pool);
 }
 
 static void
@@ -314,9 +391,12 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	entry = hash_search(pools, &key, HASH_ENTER, &found);
 	if (!found)
 		entry->pool = NULL;		/* should making it fail */
-	if (entry->pool == NULL)
+	found = entry->pool != NULL;
+	if (!found)
 		entry->pool = new_pool(&key, source);
 	set_hosts(entry->pool, source);
+	if (!found)
+		visit_pools(renew_options);
 	if (queue)
 	{
 		MemoryContextDelete(context);
@@ -332,18 +412,6 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	dlist_push_tail(&entry->pool->queues, &queue->pool_node);
 	entry->pool->nqueues++;
 	return queue;
-}
-
-static void
-visit_pools(void (*visit) (CcrPool *))
-{
-	HASH_SEQ_STATUS status;
-	PoolEntry  *entry;
-
-	hash_seq_init(&status, pools);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		if (entry->pool)
-			visit(entry->pool);
 }
 
 /* ------------------------------------------------------------------- links */
@@ -606,6 +674,9 @@ mark_unreachable(CcrQueue *queue, const CcrError *error)
 		return;
 	ccr_batch_last_error(NULL, error, &last);
 	ccr_counters_error(queue->counters, &last);
+	if (queue->pool->failures >= CCR_UNREACHABLE)
+		ccr_circuit_open(queue, CCR_KIND_PASSING, queue->pool->failures,
+						 queue->pool->retry_at, &last);
 	kept = ccr_kept_find(&queue->fingerprint);
 	if (kept == NULL)
 		return;
@@ -635,6 +706,7 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
 	pool->failures++;
 	pool->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	renew_options(pool);
 	if (has_live_link(pool) || pool->nconnecting > 0)
 		return;
 	dlist_foreach(iter, &pool->queues)
@@ -705,6 +777,8 @@ ccr_pool_check(CcrQueue *queue)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz next;
 
+	if (queue->source->enqueued && ccr_circuit_at_end(queue))
+		ccr_batch_discard_suspects(queue);
 	if (ccr_queue_due(queue, now))
 	{
 		ccr_timer_clear(&queue->window_timer);

@@ -986,6 +986,10 @@ take_error(CcrRemote *remote, const PGresult *result)
 		step == CCR_STEP_COMMIT || step == CCR_STEP_ROLLBACK ||
 		step == CCR_STEP_RESET || step == CCR_STEP_DISCARD)
 		remote->unclean = true;
+
+	/* a primary no more: the next connection tries the hosts again */
+	if (remote->error->sqlstate == ERRCODE_READ_ONLY_SQL_TRANSACTION && !remote->read_only)
+		remote->unclean = true;
 }
 
 /* False: this was the last result there will be for now. */

@@ -48,6 +48,7 @@ extern int	ccr_idle_timeout;	/* s; 0: never */
 extern int	ccr_shared_memory;	/* MB */
 extern int	ccr_workers;		/* processes */
 extern int	ccr_log_min_duration;	/* ms; -1: off */
+extern int	ccr_max_attempts;	/* 0: any number */
 extern int	ccr_drain_timeout;	/* ms; 0: shutdowns wait for nothing */
 
 #endif							/* CCR_SETTINGS_H */

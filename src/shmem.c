@@ -355,6 +355,44 @@ ccr_counters_error(CcrCounters *counters, const CcrLastError *error)
  * of their outcomes and of the calls still open.
  */
 void
+ccr_counters_open_circuit(CcrCounters *counters, bool first, bool passing,
+						  int failures, TimestampTz retry_at,
+						  const CcrLastError *error)
+{
+	CcrCircuit *circuit = &counters->circuit;
+	TimestampTz now = GetCurrentTimestamp();
+
+	SpinLockAcquire(&counters->mutex);
+	if (circuit->open == 0)
+		circuit->since = now;
+	circuit->open += first ? 1 : 0;
+	circuit->passing = passing;
+	circuit->failures = failures;
+	circuit->retry_at = retry_at;
+	circuit->error = *error;
+	SpinLockRelease(&counters->mutex);
+}
+
+void
+ccr_counters_close_circuit(CcrCounters *counters)
+{
+	SpinLockAcquire(&counters->mutex);
+	counters->circuit.open--;
+	SpinLockRelease(&counters->mutex);
+}
+
+CcrCircuit
+ccr_counters_circuit(CcrCounters *counters)
+{
+	CcrCircuit	circuit;
+
+	SpinLockAcquire(&counters->mutex);
+	circuit = counters->circuit;
+	SpinLockRelease(&counters->mutex);
+	return circuit;
+}
+
+void
 ccr_counters_reset(CcrCounters *counters)
 {
 	static const CcrCounter outcomes[] = {

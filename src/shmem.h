@@ -50,6 +50,19 @@ typedef struct CcrLastError
 } CcrLastError;
 
 /*
+ * Enqueued items of a function wait, since batch after batch has failed alike.
+ */
+typedef struct CcrCircuit
+{
+	int			open;			/* queues that do; 0: none */
+	bool		passing;		/* by the kind of the error */
+	int			failures;		/* in a row */
+	TimestampTz since;
+	TimestampTz retry_at;
+	CcrLastError error;
+} CcrCircuit;
+
+/*
  * For what committing backends wait for.  While one of them has the turn, no
  * other takes any, lest the one with the greatest need wait for ever.
  */
@@ -172,6 +185,7 @@ typedef struct CcrCounters
 	TimestampTz reset;
 	TimestampTz last_error_at;
 	CcrLastError last_error;
+	CcrCircuit	circuit;
 } CcrCounters;
 
 /* A row of concresce.connections. */
@@ -266,6 +280,14 @@ extern int	ccr_counters_find(const CcrCountersKey *key, uint32 *serial);
 extern void ccr_counters_touch(CcrCounters *counters, TimestampTz now);
 extern void ccr_counters_error(CcrCounters *counters, const CcrLastError *error);
 extern void ccr_counters_reset(CcrCounters *counters);
+
+/* first: of this queue; else it has failed again. */
+extern void ccr_counters_open_circuit(CcrCounters *counters, bool first,
+									  bool passing, int failures,
+									  TimestampTz retry_at,
+									  const CcrLastError *error);
+extern void ccr_counters_close_circuit(CcrCounters *counters);
+extern CcrCircuit ccr_counters_circuit(CcrCounters *counters);
 
 /* Items have left the queue: there is room for others. */
 extern void ccr_counters_release_backlog(CcrCounters *counters, uint32 n);
