@@ -32,7 +32,6 @@
 #include "settings.h"
 #include "textform.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 struct CcrBatch
 {
@@ -44,7 +43,7 @@ struct CcrBatch
 	int			n;
 	CcrFlight **flights;
 	int			live;			/* flights that someone waits for */
-	TimestampTz sent;
+	CcrTime		sent;
 	bool		apart;			/* no item is equal to another */
 	CcrShape	shape;			/* when it was executed */
 	CcrParams	params;
@@ -460,7 +459,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 	MemoryContextSwitchTo(old);
 
 	queue->flying++;
-	batch->sent = GetCurrentTimestamp();
+	batch->sent = ccr_now();
 	queue->used = batch->sent;
 	ccr_counters_touch(counters, batch->sent);
 	ccr_count(counters, CCR_BATCHES, 1);
@@ -814,7 +813,7 @@ static void
 count_end(CcrBatch *batch)
 {
 	CcrCounters *counters = batch->queue->counters;
-	int64		us = Max(GetCurrentTimestamp() - batch->sent, 0);
+	int64		us = Max(ccr_now() - batch->sent, 0);
 
 	if (batch->sent == 0)
 		return;

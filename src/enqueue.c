@@ -35,7 +35,6 @@
 #include "stopped.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "warrant.h"
 
 PG_FUNCTION_INFO_V1(concresce_enqueue);
@@ -308,15 +307,13 @@ claim_turn(void)
 }
 
 static void
-sleep_for(const CcrLane *lane, TimestampTz start, const char *what)
+sleep_for(const CcrLane *lane, CcrTime start, const char *what)
 {
 	long		left = -1;
 
 	if (lane->settings.timeout > 0)
 	{
-		TimestampTz deadline = TimestampTzPlusMilliseconds(start, lane->settings.timeout);
-
-		left = Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
+		left = ccr_until(ccr_after(start, lane->settings.timeout), ccr_now());
 		if (left == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_QUERY_CANCELED),
@@ -330,7 +327,7 @@ sleep_for(const CcrLane *lane, TimestampTz start, const char *what)
 
 /* Until it has its places, and all have; or another lacks. */
 static Share *
-wait_for_places(Share *share, TimestampTz start)
+wait_for_places(Share *share, CcrTime start)
 {
 	Share	   *lacking;
 
@@ -485,7 +482,7 @@ make_requests(void)
 }
 
 static void
-make_all_requests(TimestampTz start)
+make_all_requests(CcrTime start)
 {
 	CcrTurn    *turn = &ccr_shared->memory_turn;
 	Parcel	   *lacking;
@@ -547,7 +544,7 @@ check_open(void)
 static void
 admit(void)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	CcrTime		start = ccr_now();
 	Share	   *lacking;
 	dlist_iter	iter;
 
@@ -571,7 +568,7 @@ admit(void)
 static void
 send_all(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &parcels)
@@ -582,7 +579,7 @@ send_all(void)
 
 		request->submitted = now;
 		request->window_end = now +
-			(TimestampTz) (parcel->lane->settings.max_window * 1000.0);
+			(CcrTime) (parcel->lane->settings.max_window * 1000.0);
 		pg_atomic_fetch_add_u64(&sender->sent, request->nitems);
 		ccr_request_push(request);
 	}

@@ -22,7 +22,6 @@
 #include "flight.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "warrant.h"
 
 typedef struct CcrWaiter
@@ -42,7 +41,7 @@ struct CcrTicket
 	uint32		admitted;		/* items that have their waiters */
 	uint32		remaining;		/* items not yet landed */
 	uint32		errors;			/* items that landed with one */
-	TimestampTz departed;		/* when the first of them took off, or 0 */
+	CcrTime		departed;		/* when the first of them took off, or 0 */
 	bool		failed;			/* a block of the answer found no room */
 	bool		again;			/* an earlier generation had admitted it */
 	int			nlanded;		/* in this landing: */
@@ -109,6 +108,7 @@ static MemoryContext landing_context;	/* reset with each landing */
 #define CCR_RETRY_TOGETHER	4	/* attempts before it is divided */
 
 static HTAB *queues;
+static dlist_head all_queues = DLIST_STATIC_INIT(all_queues);
 static struct ticket_hash *tickets;
 static int	torn = 0;			/* > 0 while they are being changed */
 
@@ -145,8 +145,8 @@ typedef struct QueueEntry
 static int
 window_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	TimestampTz wa = pairingheap_const_container(CcrFlight, window_node, a)->window_end;
-	TimestampTz wb = pairingheap_const_container(CcrFlight, window_node, b)->window_end;
+	CcrTime		wa = pairingheap_const_container(CcrFlight, window_node, a)->window_end;
+	CcrTime		wb = pairingheap_const_container(CcrFlight, window_node, b)->window_end;
 
 	return (wa < wb) ? 1 : (wa > wb) ? -1 : 0;
 }
@@ -184,6 +184,7 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 
 	entry = hash_search(queues, fingerprint, HASH_ENTER, NULL);
 	entry->queue = queue;
+	dlist_push_tail(&all_queues, &queue->node);
 	return queue;
 }
 
@@ -193,6 +194,7 @@ ccr_queue_free(CcrQueue *queue)
 	Assert(queue->nwaiting == 0 && queue->flying == 0);
 	ccr_timer_clear(&queue->window_timer);
 	ccr_timer_clear(&queue->idle_timer);
+	dlist_delete(&queue->node);
 	hash_search(queues, &queue->fingerprint, HASH_REMOVE, NULL);
 	MemoryContextDelete(queue->context);
 }
@@ -200,12 +202,10 @@ ccr_queue_free(CcrQueue *queue)
 static void
 visit_queues(void (*visit) (CcrQueue *))
 {
-	HASH_SEQ_STATUS status;
-	QueueEntry *entry;
+	dlist_iter	iter;
 
-	hash_seq_init(&status, queues);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		visit(entry->queue);
+	dlist_foreach(iter, &all_queues)
+		visit(dlist_container(CcrQueue, node, iter.cur));
 }
 
 /* ----------------------------------------------------------------- flights */
@@ -391,7 +391,7 @@ move_to_active(CcrCounters *counters, int n)
 
 /* The flight of one of its waiters takes off, or has. */
 static void
-depart(CcrTicket *ticket, TimestampTz now)
+depart(CcrTicket *ticket, CcrTime now)
 {
 	move_to_active(ticket->counters, 1);
 	if (ticket->departed != 0)
@@ -424,7 +424,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 		if (request->reserved)
 			ccr_counters_release_backlog(ticket->counters, 1);
 		if (flight->state == CCR_FLIGHT_FLYING)
-			depart(ticket, GetCurrentTimestamp());
+			depart(ticket, ccr_now());
 	}
 	else
 	{
@@ -442,7 +442,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 	ticket->admitted++;
 }
 
-static void finish_ticket(CcrTicket *ticket, TimestampTz now);
+static void finish_ticket(CcrTicket *ticket, CcrTime now);
 static void drop_unwarranted(CcrQueue *queue);
 static void drop_from_group(CcrQueue *queue, CcrGroup *group);
 
@@ -495,7 +495,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	if (slab)
 		release_slab(slab);
 	if (ticket->remaining == 0)
-		finish_ticket(ticket, GetCurrentTimestamp());
+		finish_ticket(ticket, ccr_now());
 	if (unwarranted)
 		drop_unwarranted(queue);
 	ccr_flights_tear(false);
@@ -505,7 +505,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 
 /* The oldest group that may fly by now, or else the time when the first may. */
 static CcrGroup *
-ready_group(CcrQueue *queue, TimestampTz now, TimestampTz *first)
+ready_group(CcrQueue *queue, CcrTime now, CcrTime *first)
 {
 	dlist_iter	iter;
 
@@ -522,7 +522,7 @@ ready_group(CcrQueue *queue, TimestampTz now, TimestampTz *first)
 	return NULL;
 }
 
-static TimestampTz
+static CcrTime
 window_end(CcrQueue *queue)
 {
 	return pairingheap_container(CcrFlight, window_node,
@@ -545,9 +545,9 @@ held_back(CcrQueue *queue)
 }
 
 bool
-ccr_queue_due(CcrQueue *queue, TimestampTz now)
+ccr_queue_due(CcrQueue *queue, CcrTime now)
 {
-	TimestampTz first;
+	CcrTime		first;
 
 	if (!dlist_is_empty(&queue->groups) && ready_group(queue, now, &first))
 		return true;
@@ -556,11 +556,11 @@ ccr_queue_due(CcrQueue *queue, TimestampTz now)
 	return full(queue) || window_end(queue) <= now;
 }
 
-TimestampTz
+CcrTime
 ccr_queue_next_due(CcrQueue *queue)
 {
-	TimestampTz first = 0;
-	TimestampTz next;
+	CcrTime		first = 0;
+	CcrTime		next;
 
 	if (!dlist_is_empty(&queue->groups))
 		(void) ready_group(queue, 0, &first);
@@ -591,7 +591,7 @@ ccr_queue_hurry(CcrQueue *queue, bool rashly)
 }
 
 static void
-take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
+take_off(CcrFlight *flight, struct CcrBatch *batch, CcrTime now)
 {
 	dlist_iter	iter;
 
@@ -610,7 +610,7 @@ take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
  */
 static CcrFlight **
 take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
-		   bool apart, int *n, TimestampTz now)
+		   bool apart, int *n, CcrTime now)
 {
 	CcrFlight **flights = palloc(group->n * sizeof(CcrFlight *));
 	CcrHashes	hashes = {NULL, 0};
@@ -652,7 +652,7 @@ take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
  */
 static CcrFlight **
 take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
-			 TimestampTz now)
+			 CcrTime now)
 {
 	int			limit = Min(queue->max_size, queue->nwaiting);
 	CcrFlight **flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
@@ -691,8 +691,8 @@ take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 CcrFlight **
 ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz first;
+	CcrTime		now = ccr_now();
+	CcrTime		first;
 	CcrGroup   *group = ready_group(queue, now, &first);
 
 	if (group)
@@ -701,7 +701,7 @@ ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n)
 }
 
 static void
-regroup(CcrQueue *queue, CcrFlight **flights, int n, TimestampTz retry_at)
+regroup(CcrQueue *queue, CcrFlight **flights, int n, CcrTime retry_at)
 {
 	CcrGroup   *group = MemoryContextAlloc(flight_context,
 										   offsetof(CcrGroup, flights) + n * sizeof(CcrFlight *));
@@ -739,13 +739,13 @@ ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
 }
 
 /* Half of the delay is random, so that not all come back at once. */
-static TimestampTz
+static CcrTime
 back_off(int failures)
 {
 	int64		delay = Min(CCR_RETRY_MIN << Min(failures - 1, 20), CCR_RETRY_MAX);
 
 	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
-	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	return ccr_after(ccr_now(), delay);
 }
 
 void
@@ -799,7 +799,7 @@ complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
 }
 
 static void
-finish_ticket(CcrTicket *ticket, TimestampTz now)
+finish_ticket(CcrTicket *ticket, CcrTime now)
 {
 	CcrRequest *request = ticket->request;
 	CcrCounters *counters = ticket->counters;
@@ -902,7 +902,7 @@ settle_ticket(CcrTicket *ticket)
 }
 
 static void
-land_ticket(CcrTicket *ticket, int ncolumns, bool binary, TimestampTz now)
+land_ticket(CcrTicket *ticket, int ncolumns, bool binary, CcrTime now)
 {
 	if (ticket->request->kind == CCR_REQUEST_ENQUEUED)
 		settle_ticket(ticket);
@@ -927,7 +927,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 {
 	MemoryContext old = MemoryContextSwitchTo(landing_context);
 	dlist_head	touched = DLIST_STATIC_INIT(touched);
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 
 	ccr_flights_tear(true);
 	for (int i = 0; i < n; i++)
@@ -1071,7 +1071,7 @@ give_up(CcrWaiter *waiter, int sqlstate)
 	if (ccr_sender_settle(sender, 1))
 		ccr_request_wake_later(sender->procno);
 	if (--ticket->remaining == 0)
-		finish_ticket(ticket, GetCurrentTimestamp());
+		finish_ticket(ticket, ccr_now());
 }
 
 /* Its item is a part of a request, and may go with the last waiter. */

@@ -58,6 +58,7 @@ typedef struct CcrQueue
 	CcrFingerprint fingerprint; /* hash key */
 	CcrSource  *source;
 	MemoryContext context;
+	dlist_node	node;			/* in the list of all */
 	uint64		serial;			/* names its prepared statements, */
 	uint32		revision;		/* with this */
 	CcrCounters *counters;		/* of the batches */
@@ -74,7 +75,7 @@ typedef struct CcrQueue
 	dlist_head	groups;			/* CcrGroup, to fly first */
 	int			failures;		/* batches of it, in a row, for a cause that
 								 * passes; enqueued items only */
-	TimestampTz pause_until;	/* no waiting flight takes off before */
+	CcrTime		pause_until;	/* no waiting flight takes off before */
 
 	/* Kept by batch.c: */
 	CcrShape	shape;
@@ -87,7 +88,7 @@ typedef struct CcrQueue
 	bool		due;
 	dlist_node	due_node;
 	int			flying;			/* batches */
-	TimestampTz used;
+	CcrTime		used;
 	CcrTimer	idle_timer;
 } CcrQueue;
 
@@ -112,8 +113,8 @@ typedef struct CcrFlight
 	CcrItem    *item;
 	dlist_node	waiting_node;
 	pairingheap_node window_node;
-	TimestampTz arrived;
-	TimestampTz window_end;
+	CcrTime		arrived;
+	CcrTime		window_end;
 	int			max_size;
 	int			max_bytes;
 	dlist_head	waiters;
@@ -127,7 +128,7 @@ typedef struct CcrFlight
 typedef struct CcrGroup
 {
 	dlist_node	node;
-	TimestampTz retry_at;		/* not before; 0: at once */
+	CcrTime		retry_at;		/* not before; 0: at once */
 	int			n;
 	CcrFlight  *flights[FLEXIBLE_ARRAY_MEMBER];
 } CcrGroup;
@@ -146,8 +147,8 @@ extern void ccr_queue_free(CcrQueue *queue);
 extern void ccr_queue_admit(CcrQueue *queue, CcrRequest *request);
 
 /* Is a batch due, and when will one be at the latest?  0: nobody can tell. */
-extern bool ccr_queue_due(CcrQueue *queue, TimestampTz now);
-extern TimestampTz ccr_queue_next_due(CcrQueue *queue);
+extern bool ccr_queue_due(CcrQueue *queue, CcrTime now);
+extern CcrTime ccr_queue_next_due(CcrQueue *queue);
 
 /* Nothing waits, nor has to fly again. */
 extern bool ccr_queue_empty(CcrQueue *queue);

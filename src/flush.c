@@ -24,7 +24,6 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(concresce_flush);
 
@@ -262,7 +261,7 @@ end_windows(const OwnSender *s)
 		ccr_request_no_room(0);
 	request->worker = s->worker;
 	request->function = s->function;
-	request->submitted = GetCurrentTimestamp();
+	request->submitted = ccr_now();
 	ccr_request_submit(request);
 	PG_TRY();
 	{
@@ -293,18 +292,14 @@ too_late(const OwnSender *s, int64 timeout)
 }
 
 static void
-wait_for_sender(const OwnSender *s, TimestampTz deadline, int64 timeout)
+wait_for_sender(const OwnSender *s, CcrTime deadline, int64 timeout)
 {
 	while (outstanding(s) > 0)
 	{
-		long		left = -1;
+		long		left = ccr_until(deadline, ccr_now());
 
-		if (deadline != 0)
-		{
-			left = Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
-			if (left == 0)
-				too_late(s, timeout);
-		}
+		if (left == 0)
+			too_late(s, timeout);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
 						 left, wait_event_flush);
@@ -314,7 +309,7 @@ wait_for_sender(const OwnSender *s, TimestampTz deadline, int64 timeout)
 }
 
 static void
-wait_for_all(Oid function, TimestampTz deadline, int64 timeout)
+wait_for_all(Oid function, CcrTime deadline, int64 timeout)
 {
 	for (int i = 0; i < nown; i++)
 		if (own[i].sender && concerns(&own[i], function))
@@ -429,7 +424,7 @@ concresce_flush(PG_FUNCTION_ARGS)
 {
 	Oid			function = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 	int64		timeout = PG_ARGISNULL(1) ? 0 : timeout_of(PG_GETARG_INTERVAL_P(1));
-	TimestampTz deadline = 0;
+	CcrTime		deadline = 0;
 	uint64		n = 0;
 	Failed		failed = {0};
 
@@ -438,7 +433,7 @@ concresce_flush(PG_FUNCTION_ARGS)
 	if (OidIsValid(function))
 		ccr_arguments_check_lookup(function);
 	if (!PG_ARGISNULL(1))
-		deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+		deadline = ccr_after(ccr_now(), timeout);
 	if (count_of(ccr_seat_party()) > 0)
 		ereport(NOTICE,
 				(errmsg("%llu enqueued items of this transaction will leave when it commits",

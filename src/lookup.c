@@ -32,7 +32,6 @@
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #define CCR_MAX_ITEM	(512 * 1024 * 1024) /* bytes: batches must stay below 1 GB */
@@ -214,18 +213,10 @@ ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
 
 /* --------------------------------------------------------------- admission */
 
-static long
-milliseconds_left(TimestampTz deadline)
+static CcrTime
+deadline_from(CcrTime start, int timeout)
 {
-	if (deadline == 0)
-		return -1;
-	return Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
-}
-
-static TimestampTz
-deadline_from(TimestampTz start, int timeout)
-{
-	return timeout > 0 ? TimestampTzPlusMilliseconds(start, timeout) : 0;
+	return timeout > 0 ? ccr_after(start, timeout) : 0;
 }
 
 static bool
@@ -263,7 +254,7 @@ timed_out(const char *name, int timeout, const char *waited_for)
 /* Wait for room in the queue: backpressure. */
 static void
 wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
-			  TimestampTz deadline)
+			  CcrTime deadline)
 {
 	/* what is held back takes up room, too */
 	ccr_outbox_push();
@@ -276,7 +267,7 @@ wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
 		ConditionVariablePrepareToSleep(&counters->room);
 		while (!try_reserve(counters, n))
 		{
-			long		left = milliseconds_left(deadline);
+			long		left = ccr_until(deadline, ccr_now());
 
 			if (left == 0)
 				timed_out(definition->name, ccr_timeout, "room in its queue");
@@ -321,7 +312,7 @@ hand_over(CcrPending *pending, CcrRequest *request)
 
 /* A request for items, as the present role and settings have it. */
 static CcrRequest *
-submit(CcrPending *pending, TimestampTz now)
+submit(CcrPending *pending, CcrTime now)
 {
 	CcrDefinition *definition = pending->definition;
 	const CcrResult *result = pending->result;
@@ -363,7 +354,7 @@ submit(CcrPending *pending, TimestampTz now)
 	request->counters = route->counters;
 	request->reserved = true;
 	request->submitted = now;
-	request->window_end = now + (TimestampTz) (ccr_max_window * 1000.0);
+	request->window_end = now + (CcrTime) (ccr_max_window * 1000.0);
 	request->max_size = ccr_max_size;
 	request->max_bytes = ccr_max_bytes;
 	request->coalesce = ccr_clauses_coalesce(&definition->clauses);
@@ -396,7 +387,7 @@ static CcrPending *
 start(CcrDefinition *definition, const CcrResult *result,
 	  const CcrItems *items, ResourceOwner owner, bool announce)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 	CcrPending *pending;
 
 	ccr_lookup_init();
@@ -492,7 +483,7 @@ typedef struct Wait
 	const char *name;
 	bool		effects;
 	CcrRequest *request;
-	TimestampTz deadline;
+	CcrTime		deadline;
 	int			timeout;		/* ms */
 	bool		no_error;		/* return what ended the wait */
 } Wait;
@@ -504,7 +495,7 @@ sleep_until_done(const Wait *wait)
 
 	while (!is_done(request))
 	{
-		long		left = milliseconds_left(wait->deadline);
+		long		left = ccr_until(wait->deadline, ccr_now());
 
 		if (left == 0 && wait->no_error)
 			return CCR_FAILURE_TIMEOUT;
@@ -540,7 +531,7 @@ wait_until_done(const Wait *wait, CcrPending *pending)
 	PG_CATCH();
 	{
 		bool		late = wait->deadline != 0 && geterrcode() == ERRCODE_QUERY_CANCELED &&
-			GetCurrentTimestamp() >= wait->deadline;
+			ccr_now() >= wait->deadline;
 
 		lower_gauge();
 		ccr_request_abandon(wait->request, late ? CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
@@ -578,7 +569,7 @@ static bool
 submit_again(CcrPending *pending)
 {
 	CcrRequest *request = pending->request;
-	TimestampTz begun = request->submitted;
+	CcrTime		begun = request->submitted;
 	ResourceOwner owner = pending->owner;
 	CcrEntered	entered;
 	bool		same;
@@ -605,7 +596,7 @@ submit_again(CcrPending *pending)
 void
 ccr_lookup_restart_timeout(CcrPending *pending)
 {
-	pending->deadline = deadline_from(GetCurrentTimestamp(), pending->timeout);
+	pending->deadline = deadline_from(ccr_now(), pending->timeout);
 }
 
 bool
@@ -975,7 +966,7 @@ ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 
 	ccr_lookup_init();
 	wait.timeout = ccr_timeout;
-	wait.deadline = deadline_from(GetCurrentTimestamp(), ccr_timeout);
+	wait.deadline = deadline_from(ccr_now(), ccr_timeout);
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
 		CcrRequest *request = ccr_request_new(CCR_REQUEST_FORGET, items->n,
@@ -987,7 +978,7 @@ ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 			memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
 		request->worker = i;
 		request->function = definition ? definition->function : InvalidOid;
-		request->submitted = GetCurrentTimestamp();
+		request->submitted = ccr_now();
 		ccr_request_submit(request);
 		wait.request = request;
 		(void) wait_until_done(&wait, NULL);

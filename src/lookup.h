@@ -35,7 +35,7 @@ typedef struct CcrPending
 	const CcrItems *items;		/* last until it is taken or dropped */
 	ResourceOwner owner;		/* drops it when released; NULL: the caller
 								 * sees to that */
-	TimestampTz deadline;		/* 0: none */
+	CcrTime		deadline;		/* 0: none */
 	int			timeout;		/* ms, as it was when submitted */
 	int			on_missing;		/* CcrOnMissing, then */
 	Oid			roleid;			/* with whose rights; to submit it again */

@@ -13,7 +13,6 @@
 #include "request.h"
 #include "seat.h"
 #include "stopped.h"
-#include "utils/timestamp.h"
 #include "warrant.h"
 
 static int	sleepers[1024];		/* proc numbers of those to be woken */

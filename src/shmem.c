@@ -264,8 +264,6 @@ static CcrCounters *
 allot_counters(const CcrCountersKey *key)
 {
 	CcrCounters *victim = NULL;
-	TimestampTz now = GetCurrentTimestamp();
-
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
 		CcrCounters *c = &ccr_counters[i];
@@ -297,8 +295,8 @@ allot_counters(const CcrCountersKey *key)
 		pg_atomic_write_u64(&victim->batch_sizes[i], 0);
 
 	SpinLockAcquire(&victim->mutex);
-	victim->used = now;
-	victim->reset = now;
+	victim->used = ccr_now();
+	victim->reset = GetCurrentTimestamp();
 	victim->last_error_at = 0;
 	victim->last_error.message[0] = '\0';
 	SpinLockRelease(&victim->mutex);
@@ -323,7 +321,7 @@ ccr_counters_find(const CcrCountersKey *key, uint32 *serial)
 	if (found == NULL)
 		found = allot_counters(key);
 	else
-		ccr_counters_touch(found, GetCurrentTimestamp());
+		ccr_counters_touch(found, ccr_now());
 	*serial = pg_atomic_read_u32(&found->serial);
 	LWLockRelease(&ccr_shared->lock);
 	return found - ccr_counters;
@@ -331,7 +329,7 @@ ccr_counters_find(const CcrCountersKey *key, uint32 *serial)
 
 /* Say that an entry is in use. */
 void
-ccr_counters_touch(CcrCounters *counters, TimestampTz now)
+ccr_counters_touch(CcrCounters *counters, CcrTime now)
 {
 	SpinLockAcquire(&counters->mutex);
 	counters->used = now;

@@ -23,6 +23,7 @@
 #ifndef CCR_SHMEM_H
 #define CCR_SHMEM_H
 
+#include "clock.h"
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
@@ -82,7 +83,7 @@ typedef struct CcrWorker
 	 */
 	pg_atomic_uint32 sleepers;
 
-	TimestampTz started;		/* of this generation; collector only */
+	CcrTime		started;		/* of this generation; collector only */
 
 	/*
 	 * Enqueued requests that were taken and have not ended.  Collector only,
@@ -168,7 +169,7 @@ typedef struct CcrCounters
 	pg_atomic_uint32 cancelling;
 
 	slock_t		mutex;			/* protects following fields only: */
-	TimestampTz used;			/* when an entry was last looked up */
+	CcrTime		used;			/* when an entry was last looked up */
 	TimestampTz reset;
 	TimestampTz last_error_at;
 	CcrLastError last_error;
@@ -263,7 +264,7 @@ ccr_turn_announce(CcrTurn *turn)
  * long as the entry's serial is the one that find returned.
  */
 extern int	ccr_counters_find(const CcrCountersKey *key, uint32 *serial);
-extern void ccr_counters_touch(CcrCounters *counters, TimestampTz now);
+extern void ccr_counters_touch(CcrCounters *counters, CcrTime now);
 extern void ccr_counters_error(CcrCounters *counters, const CcrLastError *error);
 extern void ccr_counters_reset(CcrCounters *counters);
 

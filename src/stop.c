@@ -22,7 +22,6 @@
 #include "storage/ipc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(concresce_stop);
 PG_FUNCTION_INFO_V1(concresce_start);
@@ -84,7 +83,7 @@ tell_collector(CcrRequestKind kind, Oid function, int worker)
 		ccr_request_no_room(0);
 	request->worker = worker;
 	request->function = function;
-	request->submitted = GetCurrentTimestamp();
+	request->submitted = ccr_now();
 	ccr_request_submit(request);
 	PG_TRY();
 	{
