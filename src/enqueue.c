@@ -33,6 +33,7 @@
 #include "restricted.h"
 #include "settings.h"
 #include "stopped.h"
+#include "turn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "warrant.h"
@@ -69,7 +70,6 @@ static Size parcel_bytes = 0;	/* that they will take on the heap */
 static Share *shares = NULL;
 static int	nshares = 0;
 static bool admitted = false;	/* the transaction is about to commit */
-static CcrTurn *waiting_turn = NULL;	/* that we wait for, or hold */
 static uint32 wait_event_room;
 
 /* ----------------------------------------------------------------- parcels */
@@ -201,12 +201,6 @@ keep(CcrLane *lane, const CcrItems *items)
 
 /* ------------------------------------------------------------- reservation */
 
-static uint32
-me(void)
-{
-	return ccr_my_procno() + 1;
-}
-
 /* Its index. */
 static int
 share_of(CcrLane *lane)
@@ -253,7 +247,7 @@ take_place(Share *share)
 
 	/* counted first: a collector that closes sees one or the other */
 	pg_atomic_fetch_add_u64(&share->worker->unsettled, share->n);
-	share->taken = ccr_places_take(share->counters, share->n, me());
+	share->taken = ccr_places_take(share->counters, share->n);
 	if (!share->taken)
 		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
 	return share->taken;
@@ -274,39 +268,6 @@ take_places(Share *first)
 }
 
 static void
-stop_waiting(void)
-{
-	uint32		holder = me();
-
-	if (waiting_turn == NULL)
-		return;
-	ConditionVariableCancelSleep();
-	pg_atomic_fetch_sub_u32(&waiting_turn->waiting, 1);
-	if (pg_atomic_compare_exchange_u32(&waiting_turn->holder, &holder, 0))
-		ccr_turn_announce(waiting_turn);
-	waiting_turn = NULL;
-}
-
-static void
-start_waiting(CcrTurn *turn)
-{
-	Assert(waiting_turn == NULL);
-	pg_atomic_fetch_add_u32(&turn->waiting, 1);
-	waiting_turn = turn;
-	ConditionVariablePrepareToSleep(&turn->changed);
-}
-
-/* Is it our turn now? */
-static bool
-claim_turn(void)
-{
-	uint32		holder = 0;
-
-	return pg_atomic_compare_exchange_u32(&waiting_turn->holder, &holder, me()) ||
-		holder == me();
-}
-
-static void
 sleep_for(const CcrLane *lane, CcrTime start, const char *what)
 {
 	long		left = -1;
@@ -322,7 +283,7 @@ sleep_for(const CcrLane *lane, CcrTime start, const char *what)
 					 errdetail("It waited %d ms for %s.", lane->settings.timeout, what),
 					 errhint("The limit is set by \"concresce.timeout\".")));
 	}
-	(void) ConditionVariableTimedSleep(&waiting_turn->changed, left, wait_event_room);
+	ccr_turn_sleep(left, wait_event_room);
 }
 
 /* Until it has its places, and all have; or another lacks. */
@@ -338,16 +299,11 @@ wait_for_places(Share *share, CcrTime start)
 				 errdetail("%d enqueued items may wait.", ccr_queue_size),
 				 errhint("Set \"concresce.on_full\" to \"wait\", or increase \"concresce.queue_size\".")));
 
-	start_waiting(&share->counters->place_turn);
-	for (;;)
-	{
-		(void) claim_turn();
-		lacking = take_places(share);
-		if (lacking != share)
-			break;
-		sleep_for(share->lane, start, "room in the queue");
-	}
-	stop_waiting();
+	ccr_turn_begin(&share->counters->place_turn, &share->counters->places);
+	while ((lacking = take_places(share)) == share)
+		if (!ccr_turn_claim())
+			sleep_for(share->lane, start, "room in the queue");
+	ccr_turn_end();
 	return lacking;
 }
 
@@ -490,17 +446,18 @@ make_all_requests(CcrTime start)
 	if (pg_atomic_read_u32(&turn->holder) == 0 && make_requests() == NULL)
 		return;
 	free_requests();
-	start_waiting(turn);
+	ccr_turn_begin(turn, NULL);
 	for (;;)
 	{
 		Parcel	   *first = dlist_head_element(Parcel, node, &parcels);
 
-		lacking = claim_turn() ? make_requests() : first;
+		(void) ccr_turn_claim();
+		lacking = ccr_turn_is_mine() ? make_requests() : first;
 		if (lacking == NULL)
 			break;
 		sleep_for(lacking->lane, start, "shared memory");
 	}
-	stop_waiting();
+	ccr_turn_end();
 }
 
 /* ------------------------------------------------------- the end of it all */
@@ -509,7 +466,7 @@ make_all_requests(CcrTime start)
 static void
 give_back_all(void)
 {
-	stop_waiting();
+	ccr_turn_end();
 	free_requests();
 	give_back_places();
 

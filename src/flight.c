@@ -128,10 +128,43 @@ ccr_flights_init(void)
 	tickets = ticket_create(TopMemoryContext, 256, NULL);
 }
 
+/*
+ * Room that flights and items give up is given back once for all of them, so
+ * that as many are woken as there is room for, and not all for each.
+ */
+static struct
+{
+	CcrCounters *counters;
+	uint32		backlog;
+	uint32		places;
+} given_up;
+
+static void
+give_back_room(void)
+{
+	if (given_up.counters == NULL)
+		return;
+	ccr_counters_release_backlog(given_up.counters, given_up.backlog);
+	ccr_places_release(given_up.counters, given_up.places);
+	memset(&given_up, 0, sizeof(given_up));
+}
+
+static void
+give_up_room(CcrCounters *counters, uint32 backlog, uint32 places)
+{
+	if (given_up.counters != counters)
+		give_back_room();
+	given_up.counters = counters;
+	given_up.backlog += backlog;
+	given_up.places += places;
+}
+
 void
 ccr_flights_tear(bool begin)
 {
 	torn += begin ? 1 : -1;
+	if (torn == 0)
+		give_back_room();
 }
 
 /* ------------------------------------------------------------------ queues */
@@ -248,7 +281,7 @@ free_flight(CcrFlight *flight)
 	Assert(flight->nwaiters == 0);
 	unlist(flight);
 	if (flight->reserved)
-		ccr_counters_release_backlog(flight->counters, 1);
+		give_up_room(flight->counters, 1, 0);
 	if (flight->slab)
 		release_slab(flight->slab);
 	else
@@ -417,12 +450,10 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 	if (flight)
 	{
 		join(flight, request);
-		if (request->kind == CCR_REQUEST_ENQUEUED)
-			ccr_places_release(ticket->counters, 1);
+		give_up_room(ticket->counters, request->reserved ? 1 : 0,
+					 request->kind == CCR_REQUEST_ENQUEUED ? 1 : 0);
 		ccr_count(ticket->counters, CCR_HITS, ticket->again ? 0 : 1);
 		request->joined++;
-		if (request->reserved)
-			ccr_counters_release_backlog(ticket->counters, 1);
 		if (flight->state == CCR_FLIGHT_FLYING)
 			depart(ticket, ccr_now());
 	}
@@ -598,7 +629,7 @@ take_off(CcrFlight *flight, struct CcrBatch *batch, CcrTime now)
 	flight->state = CCR_FLIGHT_FLYING;
 	flight->batch = batch;
 	if (flight->reserved)
-		ccr_counters_release_backlog(flight->counters, 1);
+		give_up_room(flight->counters, 1, 0);
 	flight->reserved = false;
 	dlist_foreach(iter, &flight->waiters)
 		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket, now);
@@ -895,7 +926,7 @@ settle_ticket(CcrTicket *ticket)
 	ccr_count(counters, CCR_ERRORS, failed);
 	ccr_count(counters, CCR_DISCARDED, failed);
 	ccr_count(counters, CCR_ANSWERED, n - failed);
-	ccr_places_release(counters, places);
+	give_up_room(counters, 0, places);
 	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, n);
 	if (ccr_sender_settle(sender, n))
 		ccr_request_wake_later(sender->procno);
@@ -992,6 +1023,7 @@ ccr_flights_abandon(CcrRequest *request, void (*deserted) (struct CcrBatch *))
 		for (uint32 i = 0; i < request->nitems; i++)
 			leave_flight(&ticket->waiters[i], deserted);
 		free_ticket(ticket);
+		give_back_room();
 	}
 	ccr_request_release(request);
 }
@@ -1066,7 +1098,7 @@ give_up(CcrWaiter *waiter, int sqlstate)
 	pg_atomic_fetch_sub_u32(&counters->queued, 1);
 	ccr_count(counters, CCR_ERRORS, 1);
 	ccr_count(counters, CCR_DISCARDED, 1);
-	ccr_places_release(counters, waiter->placed ? 1 : 0);
+	give_up_room(counters, 0, waiter->placed ? 1 : 0);
 	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, 1);
 	if (ccr_sender_settle(sender, 1))
 		ccr_request_wake_later(sender->procno);
@@ -1324,6 +1356,7 @@ ccr_flights_fail_all(void)
 
 	if (tickets == NULL)
 		return;
+	give_back_room();
 	ticket_start_iterate(tickets, &iter);
 	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
 	{

@@ -30,6 +30,7 @@
 #include "settings.h"
 #include "stopped.h"
 #include "storage/ipc.h"
+#include "turn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
@@ -88,6 +89,7 @@ exit_backend(int code, Datum arg)
 
 	/* the transaction is yet to be aborted */
 	lower_gauge();
+	ccr_turn_end();
 	dlist_foreach(iter, &under_way)
 		dlist_container(CcrPending, node, iter.cur)->request = NULL;
 	dlist_foreach(iter, &unowned)
@@ -220,15 +222,9 @@ deadline_from(CcrTime start, int timeout)
 }
 
 static bool
-try_reserve(CcrCounters *counters, uint32 n)
+reserve(CcrCounters *counters, uint32 n)
 {
-	uint32		backlog = pg_atomic_read_u32(&counters->backlog);
-
-	/* a request larger than the queue goes in when the queue is empty */
-	while (backlog == 0 || backlog + n <= (uint32) ccr_queue_size)
-		if (pg_atomic_compare_exchange_u32(&counters->backlog, &backlog, backlog + n))
-			return true;
-	return false;
+	return ccr_room_take(&counters->backlog, &counters->room_turn, n);
 }
 
 static void
@@ -261,23 +257,22 @@ wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
 	if (ccr_on_full == CCR_FULL_ERROR)
 		queue_full(definition);
 
-	raise_gauge(&counters->waiting);
+	ccr_turn_begin(&counters->room_turn, &counters->backlog);
 	PG_TRY();
 	{
-		ConditionVariablePrepareToSleep(&counters->room);
-		while (!try_reserve(counters, n))
+		while (!reserve(counters, n))
 		{
 			long		left = ccr_until(deadline, ccr_now());
 
 			if (left == 0)
 				timed_out(definition->name, ccr_timeout, "room in its queue");
-			(void) ConditionVariableTimedSleep(&counters->room, left, wait_event_room);
+			if (!ccr_turn_claim())
+				ccr_turn_sleep(left, wait_event_room);
 		}
 	}
 	PG_FINALLY();
 	{
-		ConditionVariableCancelSleep();
-		lower_gauge();
+		ccr_turn_end();
 	}
 	PG_END_TRY();
 }
@@ -328,11 +323,11 @@ submit(CcrPending *pending, CcrTime now)
 	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
 	if (route->described != generation || generation == 0)
 		ccr_route_describe(route, &source, false);
-	if (!try_reserve(counters, items->n))
+	if (!reserve(counters, items->n))
 		wait_for_room(definition, counters, items->n, deadline_from(now, ccr_timeout));
 	if (ccr_stopped(MyDatabaseId, definition->function, false))
 	{
-		pg_atomic_fetch_sub_u32(&counters->backlog, items->n);
+		ccr_counters_release_backlog(counters, items->n);
 		wipe_source(&source);
 		ccr_stopped_recount();
 		ccr_stopped_refuse(definition->name);
@@ -343,7 +338,7 @@ submit(CcrPending *pending, CcrTime now)
 	wipe_source(&source);
 	if (request == NULL)
 	{
-		pg_atomic_fetch_sub_u32(&counters->backlog, items->n);
+		ccr_counters_release_backlog(counters, items->n);
 		ccr_stopped_recount();
 		ccr_request_no_room(items->buf.len);
 	}

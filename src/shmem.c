@@ -97,8 +97,7 @@ init_counters(CcrCounters *counters)
 	pg_atomic_init_u32(&counters->queued, 0);
 	pg_atomic_init_u32(&counters->active, 0);
 	pg_atomic_init_u32(&counters->backlog, 0);
-	pg_atomic_init_u32(&counters->waiting, 0);
-	ConditionVariableInit(&counters->room);
+	init_turn(&counters->room_turn);
 	pg_atomic_init_u32(&counters->places, 0);
 	init_turn(&counters->place_turn);
 	pg_atomic_init_u32(&counters->cancelling, 0);
@@ -232,7 +231,7 @@ ccr_heap_free(dsa_pointer dp, Size size)
 {
 	dsa_free(attached_heap(), dp);
 	pg_atomic_fetch_sub_u64(&ccr_shared->heap_used, size);
-	ccr_turn_announce(&ccr_shared->memory_turn);
+	ccr_turn_announce(&ccr_shared->memory_turn, 1);
 }
 
 void *
@@ -246,6 +245,60 @@ void
 ccr_wake(int procno)
 {
 	SetLatch(ccr_proc_latch(procno));
+}
+
+void
+ccr_turn_announce(CcrTurn *turn, uint32 n)
+{
+	uint32		waiting = pg_atomic_read_u32(&turn->waiting);
+	uint32		holder;
+
+	if (waiting == 0)
+		return;
+	holder = pg_atomic_read_u32(&turn->holder);
+	if (holder == 0)
+	{
+		for (n = Min(n, waiting); n > 0; n--)
+			ConditionVariableSignal(&turn->changed);
+	}
+
+	/* what we give back ourselves was not enough for us */
+	else if (holder != (uint32) ccr_my_procno() + 1)
+		ccr_wake(holder - 1);
+}
+
+bool
+ccr_room_take(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n)
+{
+	uint32		holder = pg_atomic_read_u32(&turn->holder);
+	uint32		taken = pg_atomic_read_u32(used);
+
+	if (holder != 0 && holder != (uint32) ccr_my_procno() + 1)
+		return false;
+	while (taken == 0 || (uint64) taken + n <= (uint64) ccr_queue_size)
+		if (pg_atomic_compare_exchange_u32(used, &taken, taken + n))
+			return true;
+	return false;
+}
+
+void
+ccr_room_release(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n)
+{
+	if (n == 0)
+		return;
+
+	/* a full barrier; its partners are in turn.c */
+	pg_atomic_fetch_sub_u32(used, n);
+	ccr_turn_announce(turn, n);
+}
+
+uint32
+ccr_room_left(pg_atomic_uint32 *used)
+{
+	uint32		taken = pg_atomic_read_u32(used);
+
+	return taken == 0 ? Max(ccr_queue_size, 1) :
+		taken < (uint32) ccr_queue_size ? ccr_queue_size - taken : 0;
 }
 
 static bool
@@ -276,7 +329,7 @@ allot_counters(const CcrCountersKey *key)
 		if (pg_atomic_read_u32(&c->queued) == 0 &&
 			pg_atomic_read_u32(&c->active) == 0 &&
 			pg_atomic_read_u32(&c->backlog) == 0 &&
-			pg_atomic_read_u32(&c->waiting) == 0 &&
+			pg_atomic_read_u32(&c->room_turn.waiting) == 0 &&
 			pg_atomic_read_u32(&c->places) == 0 &&
 			pg_atomic_read_u32(&c->place_turn.waiting) == 0 &&
 			pg_atomic_read_u32(&c->cancelling) == 0 &&
@@ -391,9 +444,5 @@ ccr_counters_reset(CcrCounters *counters)
 void
 ccr_counters_release_backlog(CcrCounters *counters, uint32 n)
 {
-	if (n == 0)
-		return;
-	pg_atomic_fetch_sub_u32(&counters->backlog, n);
-	if (pg_atomic_read_u32(&counters->waiting) > 0)
-		ConditionVariableBroadcast(&counters->room);
+	ccr_room_release(&counters->backlog, &counters->room_turn, n);
 }

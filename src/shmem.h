@@ -51,14 +51,15 @@ typedef struct CcrLastError
 } CcrLastError;
 
 /*
- * For what committing backends wait for.  While one of them has the turn, no
- * other takes any, lest the one with the greatest need wait for ever.
+ * For what backends wait for.  While one of them has the turn, no other takes
+ * any, lest the one with the greatest need wait for ever.  See turn.h.
  */
 typedef struct CcrTurn
 {
-	pg_atomic_uint32 holder;	/* 1 + proc number, 0: none */
-	pg_atomic_uint32 waiting;	/* backends */
-	ConditionVariable changed;	/* there is more of it, or nobody's turn */
+	pg_atomic_uint32 holder;	/* 1 + proc number, 0: none; sleeps on its
+								 * latch */
+	pg_atomic_uint32 waiting;	/* backends, the holder among them */
+	ConditionVariable changed;	/* the others sleep on it */
 } CcrTurn;
 
 /* The mailbox of one collector. */
@@ -155,8 +156,7 @@ typedef struct CcrCounters
 
 	/* Items admitted and not yet sent, after coalescing: the queue. */
 	pg_atomic_uint32 backlog;
-	pg_atomic_uint32 waiting;	/* backends that wait for room in it */
-	ConditionVariable room;
+	CcrTurn		room_turn;
 
 	/*
 	 * The queue of enqueued items: places taken, from the admission of a
@@ -250,13 +250,19 @@ extern void *ccr_heap_address(dsa_pointer dp);
 
 extern void ccr_wake(int procno);
 
-/* Tell those who wait. */
-static inline void
-ccr_turn_announce(CcrTurn *turn)
-{
-	if (pg_atomic_read_u32(&turn->waiting) > 0)
-		ConditionVariableBroadcast(&turn->changed);
-}
+/*
+ * Wake whoever has the turn; or else, of those who wait, as many as there is
+ * room for.  After a full barrier, behind what was given back.
+ */
+extern void ccr_turn_announce(CcrTurn *turn, uint32 n);
+
+/*
+ * Room in a queue of concresce.queue_size items.  take: what has more goes in
+ * when it is empty.
+ */
+extern bool ccr_room_take(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n);
+extern void ccr_room_release(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n);
+extern uint32 ccr_room_left(pg_atomic_uint32 *used);
 
 /*
  * Counters.  find returns the index of an entry, allotting one at need: the

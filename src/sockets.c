@@ -72,7 +72,7 @@ ccr_socket_init(CcrSocket *socket, void *owner)
 	socket->owner = owner;
 	socket->fd = -1;
 	socket->events = socket->watched = 0;
-	socket->changed = false;
+	socket->renewed = socket->changed = false;
 }
 
 static void
@@ -102,6 +102,7 @@ ccr_socket_forget(CcrSocket *socket)
 	mark(socket, false);
 	socket->fd = -1;
 	socket->events = socket->watched = 0;
+	socket->renewed = false;
 	if (fd < 0)
 		return;
 	holders[fd].socket = NULL;
@@ -129,9 +130,20 @@ ccr_socket_watch(CcrSocket *socket, int fd, int events, bool renewed)
 		renewed = true;
 	}
 	if (renewed)
+	{
 		holders[fd].serial = ++serial;
+		socket->renewed = true;
+	}
 	socket->events = events;
-	mark(socket, renewed || events != socket->watched);
+	mark(socket, socket->renewed || events != socket->watched);
+}
+
+static void
+is_told(CcrSocket *socket)
+{
+	socket->watched = socket->events;
+	socket->renewed = false;
+	mark(socket, false);
 }
 
 /* ------------------------------------------------------------------- events */
@@ -229,10 +241,7 @@ tell_changes(void)
 		CcrSocket  *socket = dlist_container(CcrSocket, node, iter.cur);
 
 		if (tell_kernel(socket))
-		{
-			socket->watched = socket->events;
-			mark(socket, false);
-		}
+			is_told(socket);
 		else if (!complained)
 		{
 			complained = true;
@@ -333,12 +342,7 @@ remake_wait_set(void)
 			AddWaitEventToSet(wait_set, holders[fd].socket->events, fd, NULL,
 							  (void *) (uintptr_t) packed(fd));
 	while (!dlist_is_empty(&changed))
-	{
-		CcrSocket  *socket = dlist_head_element(CcrSocket, node, &changed);
-
-		socket->watched = socket->events;
-		mark(socket, false);
-	}
+		is_told(dlist_head_element(CcrSocket, node, &changed));
 }
 
 static bool

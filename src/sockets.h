@@ -22,6 +22,7 @@ typedef struct CcrSocket
 
 	/* For sockets.c alone: */
 	int			watched;		/* events that the kernel was told of last */
+	bool		renewed;		/* it may not know of this one */
 	bool		changed;		/* is on the list of those to be told to it */
 	dlist_node	node;
 } CcrSocket;
