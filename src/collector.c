@@ -94,6 +94,8 @@ ccr_collector_register(void)
 		else
 			snprintf(bgw.bgw_name, BGW_MAXLEN, "concresce collector %d", i);
 		RegisterBackgroundWorker(&bgw);
+		if (IsPostmasterEnvironment && ccr_worker_is_registered(&bgw))
+			ccr_shmem_registered(i);
 	}
 }
 
@@ -630,7 +632,7 @@ end_or_drain(void)
 	{
 		while (!take_mail())
 			;
-		ccr_flights_log_left();
+		pg_atomic_write_u64(&worker->logged, ccr_flights_log_left());
 	}
 	leave();
 }

@@ -682,6 +682,7 @@ concresce_enqueue(PG_FUNCTION_ARGS)
 	check_transaction();
 	init_backend();
 	lane = ccr_lane_get(fcinfo);
+	ccr_shmem_require_collector(lane->route->worker);
 	if (ccr_stopped(MyDatabaseId, lane->function, false))
 		ccr_stopped_refuse(lane->definition->name);
 	if (ccr_lane_encode(lane, fcinfo, &items))

@@ -1297,32 +1297,38 @@ ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *))
 }
 
 static void
-log_left(CcrQueue *queue)
+log_left(const CcrQueue *queue, uint64 n)
 {
-	ticket_iterator iter;
-	TicketEntry *entry;
-	uint32		n = 0;
-
-	if (!queue->source->enqueued)
-		return;
-	ticket_start_iterate(tickets, &iter);
-	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
-		if (entry->ticket->queue == queue)
-			n += entry->ticket->remaining;
-	if (n > 0)
-		ereport(WARNING,
-				(errmsg("%u enqueued items of lookup %s are lost at shutdown",
-						n, queue->source->function_name),
-				 queue->source->server_name[0] ?
-				 errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
-						   queue->source->server_name) :
-				 errdetail("They could not be run within \"concresce.drain_timeout\".")));
+	ereport(WARNING,
+			(errmsg("%llu enqueued items of lookup %s are lost at shutdown",
+					(unsigned long long) n, queue->source->function_name),
+			 queue->source->server_name[0] ?
+			 errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
+					   queue->source->server_name) :
+			 errdetail("They could not be run within \"concresce.drain_timeout\".")));
 }
 
-void
+uint64
 ccr_flights_log_left(void)
 {
-	visit_queues(log_left);
+	uint64		n = 0;
+	ticket_iterator tickets_iter;
+	TicketEntry *entry;
+	dlist_iter	iter;
+
+	ticket_start_iterate(tickets, &tickets_iter);
+	while ((entry = ticket_iterate(tickets, &tickets_iter)) != NULL)
+		if (entry->ticket->request->kind == CCR_REQUEST_ENQUEUED)
+			entry->ticket->queue->left += entry->ticket->remaining;
+	dlist_foreach(iter, &all_queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, node, iter.cur);
+
+		if (queue->left > 0)
+			log_left(queue, queue->left);
+		n += queue->left;
+	}
+	return n;
 }
 
 /* What has not ended is as it was before this generation took it. */

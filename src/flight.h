@@ -75,6 +75,7 @@ typedef struct CcrQueue
 	dlist_head	groups;			/* CcrGroup, to fly first */
 	int			failures;		/* batches of it, in a row, for a cause that
 								 * passes; enqueued items only */
+	uint64		left;			/* enqueued items, as the server shuts down */
 	CcrTime		pause_until;	/* no waiting flight takes off before */
 
 	/* Kept by batch.c: */
@@ -206,8 +207,8 @@ extern void ccr_flights_hurry(void (*check) (CcrQueue *));
  */
 extern void ccr_flights_fail_all(void);
 
-/* Log what is left of enqueued items, as there will be no next generation. */
-extern void ccr_flights_log_left(void);
+/* Log how many enqueued items are left, as there will be no next generation. */
+extern uint64 ccr_flights_log_left(void);
 
 /* Is this request among them? */
 extern bool ccr_flights_hold(CcrRequest *request);

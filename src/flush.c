@@ -248,39 +248,6 @@ outstanding(const OwnSender *s)
 	return pg_atomic_read_u64(&s->sender->sent) - pg_atomic_read_u64(&s->sender->ended);
 }
 
-/*
- * Have the windows of what is outstanding ended.  A collector that exits before
- * it is told needs not be: the next one waits for nothing more.
- */
-static void
-end_windows(const OwnSender *s)
-{
-	CcrRequest *request = ccr_request_new(CCR_REQUEST_FLUSH, 0, 0, NULL, 0);
-
-	if (request == NULL)
-		ccr_request_no_room(0);
-	request->worker = s->worker;
-	request->function = s->function;
-	request->submitted = ccr_now();
-	ccr_request_submit(request);
-	PG_TRY();
-	{
-		while (pg_atomic_read_u32(&request->state) != CCR_REQUEST_DONE &&
-			   !ccr_request_lost(request))
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1,
-							 wait_event_flush);
-			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
-		}
-	}
-	PG_FINALLY();
-	{
-		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
-	}
-	PG_END_TRY();
-}
-
 static void
 too_late(const OwnSender *s, int64 timeout)
 {
@@ -289,6 +256,17 @@ too_late(const OwnSender *s, int64 timeout)
 			 errmsg("canceling flush due to timeout"),
 			 errdetail("After %lld ms, %llu enqueued items of lookup %s have not been run.",
 					   (long long) timeout, (unsigned long long) outstanding(s), s->name)));
+}
+
+/*
+ * Have the windows of what is outstanding ended.  A collector that exits before
+ * it is told needs not be: the next one waits for nothing more.
+ */
+static void
+end_windows(const OwnSender *s, CcrTime deadline, int64 timeout)
+{
+	if (!ccr_lookup_tell(CCR_REQUEST_FLUSH, s->function, s->worker, deadline, wait_event_flush))
+		too_late(s, timeout);
 }
 
 static void
@@ -318,7 +296,7 @@ wait_for_all(Oid function, CcrTime deadline, int64 timeout)
 			pg_atomic_write_u32(&own[i].sender->waiting, 1);
 			pg_memory_barrier();
 			if (outstanding(&own[i]) > 0)
-				end_windows(&own[i]);
+				end_windows(&own[i], deadline, timeout);
 		}
 	for (int i = 0; i < nown; i++)
 		if (concerns(&own[i], function))

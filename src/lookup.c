@@ -321,6 +321,8 @@ submit(CcrPending *pending, CcrTime now)
 	route = ccr_route_get(definition, result, items->barred);
 	counters = ccr_route_counters(route);
 	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
+	if (generation == 0)
+		ccr_shmem_require_collector(route->worker);
 	if (route->described != generation || generation == 0)
 		ccr_route_describe(route, &source, false);
 	if (!reserve(counters, items->n))
@@ -952,7 +954,48 @@ ccr_lookup_raised(const ErrorData *error)
 		 strcmp(error->funcname, "timed_out") == 0);
 }
 
-/* ------------------------------------------------------------------ forget */
+/* --------------------------------------------------- telling the collector */
+
+bool
+ccr_lookup_tell(CcrRequestKind kind, Oid function, int worker, CcrTime deadline,
+				uint32 wait_event)
+{
+	CcrRequest *request;
+	volatile bool heard = true;
+
+	/* there is nothing that it could be told of */
+	if (!ccr_shmem_has_collector(worker))
+		return true;
+	request = ccr_request_new(kind, 0, 0, NULL, 0);
+	if (request == NULL)
+		ccr_request_no_room(0);
+	request->worker = worker;
+	request->function = function;
+	request->submitted = ccr_now();
+	ccr_request_submit(request);
+	PG_TRY();
+	{
+		while (heard && !is_done(request) && !ccr_request_lost(request))
+		{
+			long		left = ccr_until(deadline, ccr_now());
+
+			heard = left != 0;
+			if (!heard)
+				break;
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
+							 left, wait_event);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	PG_FINALLY();
+	{
+		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
+	}
+	PG_END_TRY();
+	return heard;
+}
 
 void
 ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
@@ -964,9 +1007,11 @@ ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 	wait.deadline = deadline_from(ccr_now(), ccr_timeout);
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
-		CcrRequest *request = ccr_request_new(CCR_REQUEST_FORGET, items->n,
-											  items->buf.len, NULL, 0);
+		CcrRequest *request;
 
+		if (!ccr_shmem_has_collector(i))
+			continue;
+		request = ccr_request_new(CCR_REQUEST_FORGET, items->n, items->buf.len, NULL, 0);
 		if (request == NULL)
 			ccr_request_no_room(items->buf.len);
 		if (items->n > 0)

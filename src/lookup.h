@@ -124,6 +124,13 @@ extern void ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
 extern bool ccr_lookup_raised(const ErrorData *error);
 
 /*
+ * Tell a collector something that has no items, and wait until it has heard.
+ * False: it has not by then.
+ */
+extern bool ccr_lookup_tell(CcrRequestKind kind, Oid function, int worker,
+							CcrTime deadline, uint32 wait_event);
+
+/*
  * Let later identical calls start flights of their own: those like the one
  * item, or all if there is none; of all lookups of this database if definition
  * is NULL.

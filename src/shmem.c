@@ -30,6 +30,7 @@ CcrCounters *ccr_counters = NULL;
 CcrConnection *ccr_connections = NULL;
 CcrStop    *ccr_stops = NULL;
 
+static bool registered[CCR_MAX_WORKERS];	/* in the postmaster */
 static void *heap_place = NULL;
 static dsa_area *heap = NULL;	/* this process's view of it */
 
@@ -136,6 +137,8 @@ init_shared(int tranche)
 		ccr_mailboxes[i].held = InvalidDsaPointer;
 		pg_atomic_init_u64(&ccr_mailboxes[i].unsettled, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].closed, 0);
+		pg_atomic_init_u64(&ccr_mailboxes[i].logged, 0);
+		ccr_mailboxes[i].registered = registered[i];
 	}
 	for (int i = 0; i < ccr_shared->nslots; i++)
 	{
@@ -155,6 +158,53 @@ init_shared(int tranche)
 	dsa_set_size_limit(heap, area_size());
 	dsa_detach(heap);
 	heap = NULL;
+}
+
+/*
+ * In the postmaster, as shared memory goes away.  What is in it then has no
+ * other who could tell of it: the collector had just exited as the server was
+ * shut down, or all processes have ended because one of them crashed.
+ */
+static void
+log_lost(int code, Datum arg)
+{
+	uint64		n = 0;
+
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+		n += pg_atomic_read_u64(&ccr_mailboxes[i].unsettled) -
+			pg_atomic_read_u64(&ccr_mailboxes[i].logged);
+	if (n > 0)
+		ereport(WARNING,
+				(errmsg("%llu enqueued items are lost", (unsigned long long) n),
+				 errdetail("The collector had exited, and there will be no other to send them.")));
+}
+
+void
+ccr_shmem_registered(int worker)
+{
+	registered[worker] = true;
+}
+
+bool
+ccr_shmem_has_collector(int worker)
+{
+	return ccr_mailboxes[worker].registered;
+}
+
+void
+ccr_shmem_require_collector(int worker)
+{
+	if (ccr_mailboxes[worker].registered)
+		return;
+	if (!IsUnderPostmaster)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("there is no concresce collector in single-user mode")));
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("there is no concresce collector"),
+			 errdetail("When the server started, there was no free slot for a background worker."),
+			 errhint("Increase \"max_worker_processes\" and restart the server.")));
 }
 
 void
@@ -185,6 +235,8 @@ ccr_shmem_startup(void)
 	if (!found)
 		init_shared(GetNamedLWLockTranche(CCR_TRANCHE)->lock.tranche);
 	LWLockRelease(AddinShmemInitLock);
+	if (!IsUnderPostmaster)
+		on_shmem_exit(log_lost, (Datum) 0);
 }
 
 void

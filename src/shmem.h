@@ -97,6 +97,11 @@ typedef struct CcrWorker
 
 	/* A shutdown ended it: it will not come back. */
 	pg_atomic_uint32 closed;
+
+	/* Of those unsettled then, it has logged so many to be lost. */
+	pg_atomic_uint64 logged;
+
+	bool		registered;		/* will be started by the postmaster */
 } CcrWorker;
 
 /* The open requests of one backend; indexed by its proc number. */
@@ -239,6 +244,13 @@ extern void ccr_shmem_startup(void);
 
 /* Raises 55000 unless the library was preloaded. */
 extern void ccr_shmem_require(void);
+
+/* The postmaster has found a slot for this collector; before startup. */
+extern void ccr_shmem_registered(int worker);
+
+/* Is there to be such a collector?  require: raises 53400 if not. */
+extern bool ccr_shmem_has_collector(int worker);
+extern void ccr_shmem_require_collector(int worker);
 
 /*
  * The heap.  allocate returns InvalidDsaPointer if there is no room; it never
