@@ -46,7 +46,7 @@ SKIP:
 	my $first = call($node, 'SELECT gate(1)');
 	$first->waiting;
 	my @calls = call_all($node, 60, "$naps; SELECT gate(100 + :i); $naps");
-	poll($node, "SELECT count(*) = 59 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE '%gate(1__)%' AND pid NOT IN (SELECT pid FROM concresce.in_flight)");
+	poll($node, "SELECT count(*) = 59 FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE '%gate(100 + %' AND pid NOT IN (SELECT pid FROM concresce.in_flight)");
 	open_gate($gate);
 	my $sum = 0;
 	my $right = 0;
