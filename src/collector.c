@@ -261,6 +261,12 @@ start(void)
 	/* ended during a smart shutdown, and started again, as there are clients */
 	pg_atomic_write_u32(&worker->closed, 0);
 	pg_atomic_write_u32(&worker->proc, ccr_my_procno() + 1);
+
+	/*
+	 * Who pushes from now on wakes us; what was pushed before, we find.  The
+	 * partner is the compare-and-swap in push().  So it is for wake_waiters(): who
+	 * is not yet in his slot as we look sees the generation before he sleeps.
+	 */
 	pg_memory_barrier();
 	wake_waiters();
 	if (ccr_request_held(worker))
@@ -625,7 +631,10 @@ end_or_drain(void)
 		 ccr_request_held(worker) == NULL || ccr_pools_hope()))
 		return;
 
-	/* whoever commits from now on is told that it is too late */
+	/*
+	 * Whoever commits from now on is told that it is too late, or has been
+	 * counted: the partner is the addition in take_place().
+	 */
 	pg_atomic_write_u32(&worker->closed, 1);
 	pg_memory_barrier();
 	if (pg_atomic_read_u64(&worker->unsettled) > 0)

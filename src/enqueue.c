@@ -245,7 +245,7 @@ take_place(Share *share)
 	if (share->taken)
 		return true;
 
-	/* counted first: a collector that closes sees one or the other */
+	/* counted first, a full barrier: see end_or_drain() and check_open() */
 	pg_atomic_fetch_add_u64(&share->worker->unsettled, share->n);
 	share->taken = ccr_places_take(share->counters, share->n);
 	if (!share->taken)

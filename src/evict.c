@@ -136,6 +136,8 @@ tell_to_leave(Oid dbid, int *pids)
 			continue;
 		pids[n++] = pid;
 		pg_atomic_write_u32(&seat->unwanted, 1);
+
+		/* the partner is in begin_job() */
 		pg_memory_barrier();
 		ccr_seat_terminate(seat, true);
 		ccr_wake(seat->procno);

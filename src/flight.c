@@ -1210,6 +1210,8 @@ ccr_flights_drop_unwarranted(void (*check) (CcrQueue *))
 	if (seen == now)
 		return;
 	seen = now;
+
+	/* who sees the number sees the marks: see ccr_warrants_end() */
 	pg_read_barrier();
 	ccr_flights_tear(true);
 	check_dropped = check;

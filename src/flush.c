@@ -129,7 +129,10 @@ take_counts(OwnSender *s)
 	uint64		ended = pg_atomic_read_u64(&sender->ended);
 	uint64		failed;
 
-	/* each that is counted here is counted there */
+	/*
+	 * Each that is counted here is counted there, before: the partners are the
+	 * two additions in ledger.c.
+	 */
 	pg_read_barrier();
 	failed = pg_atomic_read_u64(&sender->failed);
 	s->ended += ended - s->taken_ended;
@@ -292,7 +295,10 @@ wait_for_all(Oid function, CcrTime deadline, int64 timeout)
 	for (int i = 0; i < nown; i++)
 		if (own[i].sender && concerns(&own[i], function))
 		{
-			/* before the count is looked at, lest a wake-up be missed */
+			/*
+			 * Before the count is looked at, lest a wake-up be missed.  The
+			 * partner is the addition in ccr_sender_settle().
+			 */
 			pg_atomic_write_u32(&own[i].sender->waiting, 1);
 			pg_memory_barrier();
 			if (outstanding(&own[i]) > 0)

@@ -159,6 +159,7 @@ ccr_sender_release(CcrSender *sender)
 bool
 ccr_sender_settle(CcrSender *sender, uint32 n)
 {
+	/* a full barrier, whose partner is in wait_for_all() */
 	uint64		ended = pg_atomic_add_fetch_u64(&sender->ended, n);
 
 	return pg_atomic_read_u32(&sender->waiting) > 0 &&

@@ -82,7 +82,7 @@ give_up_seat(CcrLocal *local)
 	if (local->seat == NULL)
 		return;
 
-	/* not even a body that catches a cancel goes on for nobody */
+	/* not even a body that catches a cancel goes on for nobody: see begin_job() */
 	if (local->op != CCR_OP_NONE)
 	{
 		pg_atomic_write_u32(&local->seat->unwanted, 1);
@@ -157,11 +157,13 @@ lost(CcrLocal *local)
 	};
 	CcrOp		op = local->op;
 
+	/*
+	 * What follows was written before it gave up its end of the queue, for which
+	 * shm_mq has barriers; the message, in note_error().
+	 */
+	pg_read_barrier();
 	if (op != CCR_OP_NONE && pg_atomic_read_u64(&seat->begun) != local->job)
 		op = CCR_OP_NONE;
-
-	/* written before it gave up its end of the queue */
-	pg_read_barrier();
 	if (seat->message[0])
 	{
 		strlcpy(detail, seat->message, sizeof(detail));

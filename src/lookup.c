@@ -538,6 +538,8 @@ wait_until_done(const Wait *wait, CcrPending *pending)
 	}
 	PG_END_TRY();
 	lower_gauge();
+
+	/* what the request brought: the partner is in become_done() */
 	pg_read_barrier();
 	return failure;
 }
@@ -601,6 +603,8 @@ ccr_lookup_ready(CcrPending *pending)
 {
 	if (!is_done(pending->request))
 		return ccr_request_lost(pending->request);
+
+	/* the partner is in become_done() */
 	pg_read_barrier();
 	if (pending->request->failure != CCR_FAILURE_UNKNOWN_SOURCE)
 		return true;
