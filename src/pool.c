@@ -163,12 +163,17 @@ show_link(CcrLink *link, const char *state, const CcrError *error)
 	SpinLockRelease(&c->mutex);
 }
 
+/* NULL: none is left.  Where the last one was free, the next one may be, too. */
 static CcrConnection *
 allot_row(const CcrSource *source)
 {
+	static uint32 last = 0;
+
+	if (pg_atomic_read_u32(&ccr_shared->nconnections) >= CCR_MAX_CONNECTIONS)
+		return NULL;
 	for (int i = 0; i < CCR_MAX_CONNECTIONS; i++)
 	{
-		CcrConnection *c = &ccr_connections[i];
+		CcrConnection *c = &ccr_connections[last++ % CCR_MAX_CONNECTIONS];
 		bool		mine = false;
 
 		SpinLockAcquire(&c->mutex);
@@ -186,7 +191,10 @@ allot_row(const CcrSource *source)
 		}
 		SpinLockRelease(&c->mutex);
 		if (mine)
+		{
+			pg_atomic_fetch_add_u32(&ccr_shared->nconnections, 1);
 			return c;
+		}
 	}
 	return NULL;
 }
@@ -199,6 +207,7 @@ release_row(CcrConnection *c)
 	SpinLockAcquire(&c->mutex);
 	c->used = false;
 	SpinLockRelease(&c->mutex);
+	pg_atomic_fetch_sub_u32(&ccr_shared->nconnections, 1);
 }
 
 /* ------------------------------------------------------------------- pools */

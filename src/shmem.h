@@ -33,7 +33,7 @@
 
 #define CCR_MAX_WORKERS			16
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
-#define CCR_MAX_CONNECTIONS		1024	/* shown, not opened */
+#define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
 #define CCR_MAX_STOPS			256 /* stopped lookups */
 #define CCR_HISTOGRAM_BINS		24	/* of powers of two */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
@@ -215,6 +215,7 @@ typedef struct CcrShared
 	pg_atomic_uint32 nwarrants;
 	pg_atomic_uint32 warrants_ended;	/* how often some were marked */
 	pg_atomic_uint32 nstops;	/* entries in use */
+	pg_atomic_uint32 nconnections;	/* the same, of connections */
 
 	/* concresce.stop() waits for the end of calls. */
 	pg_atomic_uint32 draining;
