@@ -34,7 +34,6 @@
 #include "settings.h"
 #include "textform.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 struct CcrBatch
 {
@@ -46,7 +45,7 @@ struct CcrBatch
 	int			n;
 	CcrFlight **flights;
 	int			live;			/* flights that someone waits for */
-	TimestampTz sent;
+	CcrTime		sent;
 	bool		apart;			/* no item is equal to another */
 	CcrShape	shape;			/* when it was executed */
 	CcrParams	params;
@@ -449,7 +448,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 	MemoryContextSwitchTo(old);
 
 	queue->flying++;
-	batch->sent = GetCurrentTimestamp();
+	batch->sent = ccr_now();
 	queue->used = batch->sent;
 	ccr_counters_touch(counters, batch->sent);
 	ccr_count(counters, CCR_BATCHES, 1);
@@ -803,7 +802,7 @@ static void
 count_end(CcrBatch *batch)
 {
 	CcrCounters *counters = batch->queue->counters;
-	int64		us = Max(GetCurrentTimestamp() - batch->sent, 0);
+	int64		us = Max(ccr_now() - batch->sent, 0);
 
 	if (batch->sent == 0)
 		return;

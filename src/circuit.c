@@ -39,25 +39,25 @@
 #define CCR_ALIKE_FRESH		2	/* so many batches */
 
 /* Half of the delay is random, so that not all come back at once. */
-static TimestampTz
+static CcrTime
 back_off(int failures)
 {
 	int64		delay = Min(CCR_RETRY_MIN << Min(failures - 1, 20), CCR_RETRY_MAX);
 
 	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
-	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	return ccr_after(ccr_now(), delay);
 }
 
 void
 ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
-				 TimestampTz retry_at, const CcrLastError *error)
+				 CcrTime retry_at, const CcrLastError *error)
 {
 	const CcrSource *source = queue->source;
 	bool		first = !queue->open;
 
 	queue->open = true;
 	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_PASSING,
-							  failures, retry_at, error);
+							  failures, GetCurrentTimestamp() + (retry_at - ccr_now()), error);
 	ccr_queue_wake_senders(queue);
 	if (first)
 		ereport(WARNING,
@@ -238,7 +238,7 @@ ccr_circuit_take_suspect(CcrQueue *queue, struct CcrBatch *batch)
 	CcrSuspect *suspect = pop_suspect(queue);
 
 	if (suspect)
-		ccr_flight_take_off(suspect->flight, batch, GetCurrentTimestamp());
+		ccr_flight_take_off(suspect->flight, batch, ccr_now());
 	return suspect;
 }
 

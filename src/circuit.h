@@ -50,6 +50,6 @@ extern CcrSuspect *ccr_circuit_take_suspect(CcrQueue *queue, struct CcrBatch *ba
 
 /* Show that nothing of the queue gets through, and until when it waits. */
 extern void ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
-							 TimestampTz retry_at, const CcrLastError *error);
+							 CcrTime retry_at, const CcrLastError *error);
 
 #endif							/* CCR_CIRCUIT_H */

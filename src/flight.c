@@ -21,7 +21,6 @@
 #include "flight.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "warrant.h"
 
 typedef struct CcrWaiter
@@ -41,7 +40,7 @@ struct CcrTicket
 	uint32		admitted;		/* items that have their waiters */
 	uint32		remaining;		/* items not yet landed */
 	uint32		errors;			/* items that landed with one */
-	TimestampTz departed;		/* when the first of them took off, or 0 */
+	CcrTime		departed;		/* when the first of them took off, or 0 */
 	bool		failed;			/* a block of the answer found no room */
 	bool		again;			/* an earlier generation had admitted it */
 	int			nlanded;		/* in this landing: */
@@ -105,6 +104,7 @@ static MemoryContext flight_context;	/* tickets, flights, groups */
 static MemoryContext landing_context;	/* reset with each landing */
 
 static HTAB *queues;
+static dlist_head all_queues = DLIST_STATIC_INIT(all_queues);
 static struct ticket_hash *tickets;
 static int	torn = 0;			/* > 0 while they are being changed */
 
@@ -124,10 +124,43 @@ ccr_flights_init(void)
 	tickets = ticket_create(TopMemoryContext, 256, NULL);
 }
 
+/*
+ * Room that flights and items give up is given back once for all of them, so
+ * that as many are woken as there is room for, and not all for each.
+ */
+static struct
+{
+	CcrCounters *counters;
+	uint32		backlog;
+	uint32		places;
+} given_up;
+
+static void
+give_back_room(void)
+{
+	if (given_up.counters == NULL)
+		return;
+	ccr_counters_release_backlog(given_up.counters, given_up.backlog);
+	ccr_places_release(given_up.counters, given_up.places);
+	memset(&given_up, 0, sizeof(given_up));
+}
+
+static void
+give_up_room(CcrCounters *counters, uint32 backlog, uint32 places)
+{
+	if (given_up.counters != counters)
+		give_back_room();
+	given_up.counters = counters;
+	given_up.backlog += backlog;
+	given_up.places += places;
+}
+
 void
 ccr_flights_tear(bool begin)
 {
 	torn += begin ? 1 : -1;
+	if (torn == 0)
+		give_back_room();
 }
 
 /* ------------------------------------------------------------------ queues */
@@ -141,8 +174,8 @@ typedef struct QueueEntry
 static int
 window_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	TimestampTz wa = pairingheap_const_container(CcrFlight, window_node, a)->window_end;
-	TimestampTz wb = pairingheap_const_container(CcrFlight, window_node, b)->window_end;
+	CcrTime		wa = pairingheap_const_container(CcrFlight, window_node, a)->window_end;
+	CcrTime		wb = pairingheap_const_container(CcrFlight, window_node, b)->window_end;
 
 	return (wa < wb) ? 1 : (wa > wb) ? -1 : 0;
 }
@@ -194,6 +227,7 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 
 	entry = hash_search(queues, fingerprint, HASH_ENTER, NULL);
 	entry->queue = queue;
+	dlist_push_tail(&all_queues, &queue->node);
 	return queue;
 }
 
@@ -203,6 +237,7 @@ ccr_queue_free(CcrQueue *queue)
 	Assert(queue->nwaiting == 0 && queue->flying == 0);
 	ccr_timer_clear(&queue->window_timer);
 	ccr_timer_clear(&queue->idle_timer);
+	dlist_delete(&queue->node);
 	hash_search(queues, &queue->fingerprint, HASH_REMOVE, NULL);
 	MemoryContextDelete(queue->context);
 }
@@ -210,12 +245,10 @@ ccr_queue_free(CcrQueue *queue)
 static void
 visit_queues(void (*visit) (CcrQueue *))
 {
-	HASH_SEQ_STATUS status;
-	QueueEntry *entry;
+	dlist_iter	iter;
 
-	hash_seq_init(&status, queues);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		visit(entry->queue);
+	dlist_foreach(iter, &all_queues)
+		visit(dlist_container(CcrQueue, node, iter.cur));
 }
 
 /* ----------------------------------------------------------------- flights */
@@ -258,7 +291,7 @@ free_flight(CcrFlight *flight)
 	Assert(flight->nwaiters == 0);
 	unlist(flight);
 	if (flight->reserved)
-		ccr_counters_release_backlog(flight->counters, 1);
+		give_up_room(flight->counters, 1, 0);
 	if (flight->slab)
 		release_slab(flight->slab);
 	else
@@ -401,7 +434,7 @@ move_to_active(CcrCounters *counters, int n)
 
 /* The flight of one of its waiters takes off, or has. */
 static void
-depart(CcrTicket *ticket, TimestampTz now)
+depart(CcrTicket *ticket, CcrTime now)
 {
 	move_to_active(ticket->counters, 1);
 	if (ticket->departed != 0)
@@ -427,14 +460,12 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 	if (flight)
 	{
 		join(flight, request);
-		if (request->kind == CCR_REQUEST_ENQUEUED)
-			ccr_places_release(ticket->counters, 1);
+		give_up_room(ticket->counters, request->reserved ? 1 : 0,
+					 request->kind == CCR_REQUEST_ENQUEUED ? 1 : 0);
 		ccr_count(ticket->counters, CCR_HITS, ticket->again ? 0 : 1);
 		request->joined++;
-		if (request->reserved)
-			ccr_counters_release_backlog(ticket->counters, 1);
 		if (flight->state == CCR_FLIGHT_FLYING)
-			depart(ticket, GetCurrentTimestamp());
+			depart(ticket, ccr_now());
 	}
 	else
 	{
@@ -452,7 +483,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 	ticket->admitted++;
 }
 
-static void finish_ticket(CcrTicket *ticket, TimestampTz now);
+static void finish_ticket(CcrTicket *ticket, CcrTime now);
 static void drop_unwarranted(CcrQueue *queue);
 static void drop_from_group(CcrQueue *queue, CcrGroup *group);
 
@@ -505,7 +536,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	if (slab)
 		release_slab(slab);
 	if (ticket->remaining == 0)
-		finish_ticket(ticket, GetCurrentTimestamp());
+		finish_ticket(ticket, ccr_now());
 	if (unwarranted)
 		drop_unwarranted(queue);
 	ccr_flights_tear(false);
@@ -514,7 +545,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 /* ------------------------------------------------------------------ taking */
 
 void
-ccr_group_add(CcrQueue *queue, CcrGroup *group, TimestampTz retry_at)
+ccr_group_add(CcrQueue *queue, CcrGroup *group, CcrTime retry_at)
 {
 	static int64 next_order = 1;
 
@@ -543,14 +574,14 @@ first_group(CcrQueue *queue)
 }
 
 static bool
-group_ready(CcrQueue *queue, TimestampTz now)
+group_ready(CcrQueue *queue, CcrTime now)
 {
 	CcrGroup   *group = first_group(queue);
 
 	return group && group->retry_at <= now;
 }
 
-static TimestampTz
+static CcrTime
 window_end(CcrQueue *queue)
 {
 	return pairingheap_container(CcrFlight, window_node,
@@ -573,24 +604,24 @@ held_back(CcrQueue *queue)
 }
 
 static bool
-waiting_due(CcrQueue *queue, TimestampTz now)
+waiting_due(CcrQueue *queue, CcrTime now)
 {
 	return queue->nwaiting > 0 && (full(queue) || window_end(queue) <= now);
 }
 
 bool
-ccr_queue_due(CcrQueue *queue, TimestampTz now)
+ccr_queue_due(CcrQueue *queue, CcrTime now)
 {
 	if (held_back(queue) || queue->pause_until > now)
 		return false;
 	return group_ready(queue, now) || waiting_due(queue, now);
 }
 
-TimestampTz
+CcrTime
 ccr_queue_next_due(CcrQueue *queue)
 {
 	CcrGroup   *group = first_group(queue);
-	TimestampTz next = 0;
+	CcrTime		next = 0;
 
 	if (held_back(queue) || (group == NULL && queue->nwaiting == 0))
 		return 0;
@@ -628,14 +659,14 @@ ccr_queue_hurry(CcrQueue *queue, bool rashly)
 }
 
 void
-ccr_flight_take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
+ccr_flight_take_off(CcrFlight *flight, struct CcrBatch *batch, CcrTime now)
 {
 	dlist_iter	iter;
 
 	flight->state = CCR_FLIGHT_FLYING;
 	flight->batch = batch;
 	if (flight->reserved)
-		ccr_counters_release_backlog(flight->counters, 1);
+		give_up_room(flight->counters, 1, 0);
 	flight->reserved = false;
 	dlist_foreach(iter, &flight->waiters)
 		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket, now);
@@ -647,7 +678,7 @@ ccr_flight_take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
  */
 static CcrFlight **
 take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
-		   bool apart, int *n, TimestampTz now)
+		   bool apart, int *n, CcrTime now)
 {
 	CcrFlight **flights = palloc(group->n * sizeof(CcrFlight *));
 	CcrHashes	hashes = {NULL, 0};
@@ -692,7 +723,7 @@ take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
  */
 static CcrFlight **
 take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
-			 TimestampTz now)
+			 CcrTime now)
 {
 	int			limit = Min(queue->max_size, queue->nwaiting);
 	CcrFlight **flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
@@ -732,7 +763,7 @@ take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 CcrFlight **
 ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 
 	if (!group_ready(queue, now) || (queue->turn && waiting_due(queue, now)))
 	{
@@ -774,7 +805,7 @@ ccr_group_new(int n)
 
 void
 ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n,
-				  TimestampTz retry_at)
+				  CcrTime retry_at)
 {
 	CcrGroup   *group = ccr_group_new(n);
 
@@ -834,7 +865,7 @@ complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
 }
 
 static void
-finish_ticket(CcrTicket *ticket, TimestampTz now)
+finish_ticket(CcrTicket *ticket, CcrTime now)
 {
 	CcrRequest *request = ticket->request;
 	CcrCounters *counters = ticket->counters;
@@ -930,14 +961,14 @@ settle_ticket(CcrTicket *ticket)
 	ccr_count(counters, CCR_ERRORS, failed);
 	ccr_count(counters, CCR_DISCARDED, failed);
 	ccr_count(counters, CCR_ANSWERED, n - failed);
-	ccr_places_release(counters, places);
+	give_up_room(counters, 0, places);
 	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, n);
 	if (ccr_sender_settle(sender, n))
 		ccr_request_wake_later(sender->procno);
 }
 
 static void
-land_ticket(CcrTicket *ticket, int ncolumns, bool binary, TimestampTz now)
+land_ticket(CcrTicket *ticket, int ncolumns, bool binary, CcrTime now)
 {
 	if (ticket->request->kind == CCR_REQUEST_ENQUEUED)
 		settle_ticket(ticket);
@@ -962,7 +993,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 {
 	MemoryContext old = MemoryContextSwitchTo(landing_context);
 	dlist_head	touched = DLIST_STATIC_INIT(touched);
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 
 	ccr_flights_tear(true);
 	for (int i = 0; i < n; i++)
@@ -1027,6 +1058,7 @@ ccr_flights_abandon(CcrRequest *request, void (*deserted) (struct CcrBatch *))
 		for (uint32 i = 0; i < request->nitems; i++)
 			leave_flight(&ticket->waiters[i], deserted);
 		free_ticket(ticket);
+		give_back_room();
 	}
 	ccr_request_release(request);
 }
@@ -1101,12 +1133,12 @@ give_up(CcrWaiter *waiter, int sqlstate)
 	pg_atomic_fetch_sub_u32(&counters->queued, 1);
 	ccr_count(counters, CCR_ERRORS, 1);
 	ccr_count(counters, CCR_DISCARDED, 1);
-	ccr_places_release(counters, waiter->placed ? 1 : 0);
+	give_up_room(counters, 0, waiter->placed ? 1 : 0);
 	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, 1);
 	if (ccr_sender_settle(sender, 1))
 		ccr_request_wake_later(sender->procno);
 	if (--ticket->remaining == 0)
-		finish_ticket(ticket, GetCurrentTimestamp());
+		finish_ticket(ticket, ccr_now());
 }
 
 /* Its item is a part of a request, and may go with the last waiter. */
@@ -1226,6 +1258,8 @@ ccr_flights_drop_unwarranted(void (*check) (CcrQueue *))
 	if (seen == now)
 		return;
 	seen = now;
+
+	/* who sees the number sees the marks: see ccr_warrants_end() */
 	pg_read_barrier();
 	ccr_flights_tear(true);
 	check_dropped = check;
@@ -1313,32 +1347,38 @@ ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *))
 }
 
 static void
-log_left(CcrQueue *queue)
+log_left(const CcrQueue *queue, uint64 n)
 {
-	ticket_iterator iter;
-	TicketEntry *entry;
-	uint32		n = 0;
-
-	if (!queue->source->enqueued)
-		return;
-	ticket_start_iterate(tickets, &iter);
-	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
-		if (entry->ticket->queue == queue)
-			n += entry->ticket->remaining;
-	if (n > 0)
-		ereport(WARNING,
-				(errmsg("%u enqueued items of lookup %s are lost at shutdown",
-						n, queue->source->function_name),
-				 queue->source->server_name[0] ?
-				 errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
-						   queue->source->server_name) :
-				 errdetail("They could not be run within \"concresce.drain_timeout\".")));
+	ereport(WARNING,
+			(errmsg("%llu enqueued items of lookup %s are lost at shutdown",
+					(unsigned long long) n, queue->source->function_name),
+			 queue->source->server_name[0] ?
+			 errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
+					   queue->source->server_name) :
+			 errdetail("They could not be run within \"concresce.drain_timeout\".")));
 }
 
-void
+uint64
 ccr_flights_log_left(void)
 {
-	visit_queues(log_left);
+	uint64		n = 0;
+	ticket_iterator tickets_iter;
+	TicketEntry *entry;
+	dlist_iter	iter;
+
+	ticket_start_iterate(tickets, &tickets_iter);
+	while ((entry = ticket_iterate(tickets, &tickets_iter)) != NULL)
+		if (entry->ticket->request->kind == CCR_REQUEST_ENQUEUED)
+			entry->ticket->queue->left += entry->ticket->remaining;
+	dlist_foreach(iter, &all_queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, node, iter.cur);
+
+		if (queue->left > 0)
+			log_left(queue, queue->left);
+		n += queue->left;
+	}
+	return n;
 }
 
 /* What has not ended is as it was before this generation took it. */
@@ -1381,6 +1421,7 @@ ccr_flights_fail_all(void)
 	if (tickets == NULL)
 		return;
 	visit_queues(hide_circuit);
+	give_back_room();
 	ticket_start_iterate(tickets, &iter);
 	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
 	{

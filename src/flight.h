@@ -59,6 +59,7 @@ typedef struct CcrQueue
 	CcrFingerprint fingerprint; /* hash key */
 	CcrSource  *source;
 	MemoryContext context;
+	dlist_node	node;			/* in the list of all */
 	uint64		serial;			/* names its prepared statements, */
 	uint32		revision;		/* with this */
 	CcrCounters *counters;		/* of the batches */
@@ -80,7 +81,7 @@ typedef struct CcrQueue
 	uint64		successes;		/* batches */
 	int			failures;		/* since the last of these, for causes that no
 								 * item has */
-	TimestampTz pause_until;	/* nothing takes off before */
+	CcrTime		pause_until;	/* nothing takes off before */
 	int			sqlstate;		/* of the last failure since, */
 	int			alike;			/* how many had it, in a row, */
 	int			fresh;			/* and how many of those were of flights that
@@ -88,6 +89,7 @@ typedef struct CcrQueue
 	bool		open;			/* it is shown that they are */
 	dlist_head	suspects;		/* CcrSuspect, oldest first */
 	int			nsuspects;
+	uint64		left;			/* enqueued items, as the server shuts down */
 
 	/* Kept by batch.c: */
 	CcrShape	shape;
@@ -100,7 +102,7 @@ typedef struct CcrQueue
 	bool		due;
 	dlist_node	due_node;
 	int			flying;			/* batches */
-	TimestampTz used;
+	CcrTime		used;
 	CcrTimer	idle_timer;
 } CcrQueue;
 
@@ -129,8 +131,8 @@ typedef struct CcrFlight
 	CcrItem    *item;
 	dlist_node	waiting_node;
 	pairingheap_node window_node;
-	TimestampTz arrived;
-	TimestampTz window_end;
+	CcrTime		arrived;
+	CcrTime		window_end;
 	int			max_size;
 	int			max_bytes;
 	dlist_head	waiters;
@@ -145,7 +147,7 @@ typedef struct CcrGroup
 {
 	dlist_node	node;
 	pairingheap_node retry_node;
-	TimestampTz retry_at;		/* not before; 0: at once */
+	CcrTime retry_at;		/* not before; 0: at once */
 	bool		waits;			/* for a cause to pass */
 	int64		order;			/* of those that may at the same time */
 	int			n;
@@ -178,8 +180,8 @@ extern void ccr_queue_free(CcrQueue *queue);
 extern void ccr_queue_admit(CcrQueue *queue, CcrRequest *request);
 
 /* Is a batch due, and when will one be at the latest?  0: nobody can tell. */
-extern bool ccr_queue_due(CcrQueue *queue, TimestampTz now);
-extern TimestampTz ccr_queue_next_due(CcrQueue *queue);
+extern bool ccr_queue_due(CcrQueue *queue, CcrTime now);
+extern CcrTime ccr_queue_next_due(CcrQueue *queue);
 
 /* Nothing waits, nor has to fly again. */
 extern bool ccr_queue_empty(CcrQueue *queue);
@@ -203,14 +205,14 @@ extern CcrFlight **ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch,
  * before retry_at, if that is not 0.
  */
 extern void ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n,
-							  TimestampTz retry_at);
+							  CcrTime retry_at);
 
 /* Its parts.  ground: false, and it is freed, if nobody waits for it. */
 extern bool ccr_flight_ground(CcrFlight *flight);
 extern void ccr_flight_take_off(CcrFlight *flight, struct CcrBatch *batch,
-								TimestampTz now);
+								CcrTime now);
 extern CcrGroup *ccr_group_new(int n);
-extern void ccr_group_add(CcrQueue *queue, CcrGroup *group, TimestampTz retry_at);
+extern void ccr_group_add(CcrQueue *queue, CcrGroup *group, CcrTime retry_at);
 extern void ccr_group_remove(CcrQueue *queue, CcrGroup *group);
 
 /* Sessions that flush what is in the queue are to look at it anew. */
@@ -248,8 +250,8 @@ extern void ccr_flights_hurry(void (*check) (CcrQueue *));
  */
 extern void ccr_flights_fail_all(void);
 
-/* Log what is left of enqueued items, as there will be no next generation. */
-extern void ccr_flights_log_left(void);
+/* Log how many enqueued items are left, as there will be no next generation. */
+extern uint64 ccr_flights_log_left(void);
 
 /* Is this request among them? */
 extern bool ccr_flights_hold(CcrRequest *request);

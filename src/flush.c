@@ -25,7 +25,6 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(concresce_flush);
 
@@ -133,7 +132,10 @@ take_counts(OwnSender *s)
 	uint64		ended = pg_atomic_read_u64(&sender->ended);
 	uint64		failed;
 
-	/* each that is counted here is counted there */
+	/*
+	 * Each that is counted here is counted there, before: the partners are the
+	 * two additions in ledger.c.
+	 */
 	pg_read_barrier();
 	failed = pg_atomic_read_u64(&sender->failed);
 	s->ended += ended - s->taken_ended;
@@ -252,39 +254,6 @@ outstanding(const OwnSender *s)
 	return pg_atomic_read_u64(&s->sender->sent) - pg_atomic_read_u64(&s->sender->ended);
 }
 
-/*
- * Have the windows of what is outstanding ended.  A collector that exits before
- * it is told needs not be: the next one waits for nothing more.
- */
-static void
-end_windows(const OwnSender *s)
-{
-	CcrRequest *request = ccr_request_new(CCR_REQUEST_FLUSH, 0, 0, NULL, 0);
-
-	if (request == NULL)
-		ccr_request_no_room(0);
-	request->worker = s->worker;
-	request->function = s->function;
-	request->submitted = GetCurrentTimestamp();
-	ccr_request_submit(request);
-	PG_TRY();
-	{
-		while (pg_atomic_read_u32(&request->state) != CCR_REQUEST_DONE &&
-			   !ccr_request_lost(request))
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1,
-							 wait_event_flush);
-			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
-		}
-	}
-	PG_FINALLY();
-	{
-		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
-	}
-	PG_END_TRY();
-}
-
 static void
 too_late(const OwnSender *s, int64 timeout)
 {
@@ -358,20 +327,27 @@ check_circuit(const OwnSender *s)
 		raise_open_circuit(s, &circuit);
 }
 
+/*
+ * Have the windows of what is outstanding ended.  A collector that exits before
+ * it is told needs not be: the next one waits for nothing more.
+ */
 static void
-wait_for_sender(const OwnSender *s, TimestampTz deadline, int64 timeout)
+end_windows(const OwnSender *s, CcrTime deadline, int64 timeout)
+{
+	if (!ccr_lookup_tell(CCR_REQUEST_FLUSH, s->function, s->worker, deadline, wait_event_flush))
+		too_late(s, timeout);
+}
+
+static void
+wait_for_sender(const OwnSender *s, CcrTime deadline, int64 timeout)
 {
 	while (outstanding(s) > 0)
 	{
-		long		left = -1;
+		long		left = ccr_until(deadline, ccr_now());
 
 		check_circuit(s);
-		if (deadline != 0)
-		{
-			left = Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
-			if (left == 0)
-				too_late(s, timeout);
-		}
+		if (left == 0)
+			too_late(s, timeout);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
 						 left, wait_event_flush);
@@ -381,18 +357,21 @@ wait_for_sender(const OwnSender *s, TimestampTz deadline, int64 timeout)
 }
 
 static void
-wait_for_all(Oid function, TimestampTz deadline, int64 timeout)
+wait_for_all(Oid function, CcrTime deadline, int64 timeout)
 {
 	for (int i = 0; i < nown; i++)
 		if (own[i].sender && concerns(&own[i], function))
 		{
 			note_circuit(&own[i]);
 
-			/* before the count is looked at, lest a wake-up be missed */
+			/*
+			 * Before the count is looked at, lest a wake-up be missed.  The
+			 * partner is the addition in ccr_sender_settle().
+			 */
 			pg_atomic_write_u32(&own[i].sender->waiting, 1);
 			pg_memory_barrier();
 			if (outstanding(&own[i]) > 0)
-				end_windows(&own[i]);
+				end_windows(&own[i], deadline, timeout);
 		}
 	for (int i = 0; i < nown; i++)
 		if (concerns(&own[i], function))
@@ -498,7 +477,7 @@ concresce_flush(PG_FUNCTION_ARGS)
 {
 	Oid			function = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 	int64		timeout = PG_ARGISNULL(1) ? 0 : timeout_of(PG_GETARG_INTERVAL_P(1));
-	TimestampTz deadline = 0;
+	CcrTime		deadline = 0;
 	uint64		n = 0;
 	Failed		failed = {0};
 
@@ -507,7 +486,7 @@ concresce_flush(PG_FUNCTION_ARGS)
 	if (OidIsValid(function))
 		ccr_arguments_check_lookup(function);
 	if (!PG_ARGISNULL(1))
-		deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+		deadline = ccr_after(ccr_now(), timeout);
 	if (count_of(ccr_seat_party()) > 0)
 		ereport(NOTICE,
 				(errmsg("%llu enqueued items of this transaction will leave when it commits",

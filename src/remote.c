@@ -20,12 +20,12 @@
 #include "reader.h"
 #include "remote.h"
 #include "script.h"
+#include "sockets.h"
 #include "storage/fd.h"
 #include "timer.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #define CCR_ERROR_LENGTH		4096	/* bytes of each part of an error */
 #define CCR_CONNECT_TIMEOUT		10	/* s, without connect_timeout */
@@ -60,14 +60,17 @@ typedef struct CcrRemote
 	void	   *owner;
 	MemoryContext context;
 	PGconn	   *conn;
-	int			fd;				/* PQsocket(), or -1 */
+	CcrSocket	socket;			/* of conn */
+	CcrSocket	cancel_socket;	/* of cancel */
 	bool		wants_write;
 	bool		read_only;		/* EXECUTE: what it does is not kept */
 	bool		skip_rows;		/* the owner wants no more of this result */
 	int			skip_hosts;		/* entries that did not answer in time */
 	CcrCancel  *cancel;			/* while CANCELLING, until it has ended */
 	bool		drained;		/* while CANCELLING: the query has ended */
-	TimestampTz give_up_at;		/* while CANCELLING */
+	CcrTime		give_up_at;		/* while CANCELLING, or while it: */
+	bool		lacking;		/* waits for a descriptor */
+	dlist_node	lacking_node;
 	CcrTimer	deadline;		/* of CONNECTING or CANCELLING, or of BUSY once
 								 * the outcome was told */
 	MemoryContext op_context;	/* reset with every op: */
@@ -90,10 +93,11 @@ typedef struct CcrRemote
 	int		   *lengths;
 } CcrRemote;
 
-bool		ccr_sockets_changed = false;
+static dlist_head lacking = DLIST_STATIC_INIT(lacking);	/* longest first */
 
 static const CcrCarrierOps remote_ops;
 
+static void seek_and_connect(CcrRemote *remote);
 static void start_connecting(CcrRemote *remote);
 static void flush(CcrRemote *remote);
 static void cancel_ended(CcrRemote *remote);
@@ -279,28 +283,64 @@ lost_error(CcrRemote *remote)
 
 /* ------------------------------------------------------- opening, closing */
 
+/* renewed: it may be another socket now, even under the same number. */
 static void
-set_socket(CcrRemote *remote, int fd)
+watch_socket(CcrRemote *remote, bool renewed)
 {
-	/* even the same number may be another socket now */
-	remote->fd = fd;
-	ccr_sockets_changed = true;
+	int			events = WL_SOCKET_READABLE;
+
+	if (remote->wants_write && remote->state == CCR_CARRIER_CONNECTING)
+		events = WL_SOCKET_WRITEABLE;
+	else if (remote->wants_write)
+		events |= WL_SOCKET_WRITEABLE;
+	ccr_socket_watch(&remote->socket, PQsocket(remote->conn), events, renewed);
+}
+
+static void
+watch_cancel(CcrRemote *remote)
+{
+	ccr_socket_watch(&remote->cancel_socket, ccr_cancel_socket(remote->cancel),
+					 ccr_cancel_events(remote->cancel), true);
+}
+
+static void
+end_cancel(CcrRemote *remote)
+{
+	ccr_socket_forget(&remote->cancel_socket);
+	if (remote->cancel)
+		ccr_cancel_free(remote->cancel);
+	remote->cancel = NULL;
+}
+
+static void
+stop_lacking(CcrRemote *remote)
+{
+	if (remote->lacking)
+		dlist_delete(&remote->lacking_node);
+	remote->lacking = false;
+}
+
+/* There may be a descriptor for the one that has waited longest. */
+static void
+wake_lacking(void)
+{
+	if (!dlist_is_empty(&lacking))
+		ccr_timer_set(&dlist_head_element(CcrRemote, lacking_node, &lacking)->deadline,
+					  ccr_now());
 }
 
 static void
 close_connection(CcrRemote *remote)
 {
 	ccr_timer_clear(&remote->deadline);
-	if (remote->cancel)
-		ccr_cancel_free(remote->cancel);
-	remote->cancel = NULL;
-	if (remote->conn)
-	{
-		PQfinish(remote->conn);
-		ReleaseExternalFD();
-	}
+	end_cancel(remote);
+	ccr_socket_forget(&remote->socket);
+	if (remote->conn == NULL)
+		return;
+	PQfinish(remote->conn);
 	remote->conn = NULL;
-	set_socket(remote, -1);
+	ReleaseExternalFD();
+	wake_lacking();
 }
 
 static void
@@ -310,6 +350,7 @@ close_remote(CcrRemote *remote, const CcrError *error)
 
 	if (remote->state == CCR_CARRIER_DEAD)
 		return;
+	stop_lacking(remote);
 	close_connection(remote);
 	remote->state = CCR_CARRIER_DEAD;
 	remote->op = CCR_OP_NONE;
@@ -455,7 +496,7 @@ connecting_timed_out(CcrRemote *remote)
 		{
 			remote->skip_hosts = next;
 			close_connection(remote);
-			start_connecting(remote);
+			seek_and_connect(remote);
 			return;
 		}
 	}
@@ -466,12 +507,42 @@ connecting_timed_out(CcrRemote *remote)
 	close_remote(remote, error);
 }
 
+/*
+ * The limit of descriptors is reached: an idle connection makes room, whosever
+ * it is, or else this one waits.
+ */
+static void
+seek_descriptor(CcrRemote *remote)
+{
+	CcrError   *error;
+
+	if (AcquireExternalFD() ||
+		(remote->calls->spare(remote->owner) && AcquireExternalFD()))
+	{
+		stop_lacking(remote);
+		start_connecting(remote);
+		wake_lacking();
+	}
+	else if (ccr_now() < remote->give_up_at)
+		ccr_timer_set(&remote->deadline, remote->give_up_at);
+	else
+	{
+		error = new_error(remote, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+						  "could not open a connection to a foreign server",
+						  "There are too many open files on the local server.");
+		error->hint = "You may need to increase \"max_files_per_process\".";
+		close_remote(remote, error);
+	}
+}
+
 static void
 deadline_passed(void *arg)
 {
 	CcrRemote  *remote = arg;
 
-	if (remote->state == CCR_CARRIER_CONNECTING && remote->conn == NULL)
+	if (remote->lacking)
+		seek_descriptor(remote);
+	else if (remote->state == CCR_CARRIER_CONNECTING && remote->conn == NULL)
 		close_remote(remote, remote->error);
 	else if (remote->state == CCR_CARRIER_CONNECTING)
 		connecting_timed_out(remote);
@@ -482,18 +553,29 @@ deadline_passed(void *arg)
 }
 
 static void
-start_connecting(CcrRemote *remote)
+seek_and_connect(CcrRemote *remote)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 
-	if (!AcquireExternalFD())
+	if (dlist_is_empty(&lacking) && AcquireExternalFD())
 	{
-		remote->error = new_error(remote, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-								  "could not open a connection to a foreign server",
-								  "There are too many open files on the local server.");
-		ccr_timer_set(&remote->deadline, now);
+		start_connecting(remote);
 		return;
 	}
+
+	/* not at once, as somebody may be going through the links just now */
+	remote->lacking = true;
+	dlist_push_tail(&lacking, &remote->lacking_node);
+	remote->give_up_at = ccr_after(now, 1000L * connect_timeout(remote->reach));
+	ccr_timer_set(&remote->deadline, now);
+}
+
+/* A descriptor has been acquired for it. */
+static void
+start_connecting(CcrRemote *remote)
+{
+	CcrTime		now = ccr_now();
+
 	remote->conn = start_connection(remote);
 	if (remote->conn == NULL || PQstatus(remote->conn) == CONNECTION_BAD)
 	{
@@ -502,15 +584,16 @@ start_connecting(CcrRemote *remote)
 			PQfinish(remote->conn);
 		remote->conn = NULL;
 		ReleaseExternalFD();
+		wake_lacking();
 		ccr_timer_set(&remote->deadline, now);
 		return;
 	}
 	PQsetErrorVerbosity(remote->conn, PQERRORS_VERBOSE);
 	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
-	set_socket(remote, PQsocket(remote->conn));
 	remote->wants_write = true;
+	watch_socket(remote, true);
 	ccr_timer_set(&remote->deadline,
-				  TimestampTzPlusMilliseconds(now, 1000L * connect_timeout(remote->reach)));
+				  ccr_after(now, 1000L * connect_timeout(remote->reach)));
 }
 
 CcrCarrier *
@@ -533,11 +616,12 @@ ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 											   ALLOCSET_SMALL_SIZES);
 	remote->row_context = AllocSetContextCreate(context, "concresce row",
 												ALLOCSET_SMALL_SIZES);
-	remote->fd = -1;
+	ccr_socket_init(&remote->socket, remote);
+	ccr_socket_init(&remote->cancel_socket, remote);
 	remote->statements = hash_create("concresce statements", 32, &ctl,
 									 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	ccr_timer_init(&remote->deadline, deadline_passed, remote);
-	start_connecting(remote);
+	seek_and_connect(remote);
 	return &remote->carrier;
 }
 
@@ -637,6 +721,7 @@ connected(CcrRemote *remote)
 	remember_session(remote);
 	remote->wants_write = false;
 	remote->state = CCR_CARRIER_IDLE;
+	watch_socket(remote, true);
 	remote->calls->ready(remote->owner);
 }
 
@@ -645,18 +730,14 @@ step_connecting(CcrRemote *remote)
 {
 	PostgresPollingStatusType wants = PQconnectPoll(remote->conn);
 
-	/*
-	 * The next host or address, or another attempt without TLS, has a socket
-	 * of its own, be it under the same number.  It starts with a wish to write.
-	 */
-	if (PQsocket(remote->conn) != remote->fd || wants == PGRES_POLLING_WRITING)
-		set_socket(remote, PQsocket(remote->conn));
-
 	remote->wants_write = (wants == PGRES_POLLING_WRITING);
 	if (wants == PGRES_POLLING_OK)
 		connected(remote);
 	else if (wants == PGRES_POLLING_FAILED)
 		close_remote(remote, connect_error(remote));
+	else
+		/* the next host, or address, or attempt without TLS, has its own */
+		watch_socket(remote, true);
 }
 
 /* -------------------------------------------------------------- operations */
@@ -842,7 +923,7 @@ tell_outcome(CcrRemote *remote)
 	remote->op = CCR_OP_NONE;
 	if (remote->state == CCR_CARRIER_BUSY)
 		ccr_timer_set(&remote->deadline,
-					  TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_TIDYING_GRACE));
+					  ccr_after(ccr_now(), CCR_TIDYING_GRACE));
 	remote->calls->done(remote->owner, op, remote->error);
 }
 
@@ -1133,6 +1214,7 @@ flush(CcrRemote *remote)
 		return;
 	}
 	remote->wants_write = (rc > 0);
+	watch_socket(remote, false);
 }
 
 static void
@@ -1165,19 +1247,17 @@ step_cancel(CcrRemote *remote)
 {
 	if (!ccr_cancel_step(remote->cancel))
 	{
-		ccr_sockets_changed = true;
+		watch_cancel(remote);
 		return;
 	}
-	ccr_cancel_free(remote->cancel);
-	remote->cancel = NULL;
-	ccr_sockets_changed = true;
+	end_cancel(remote);
 	cancel_ended(remote);
 }
 
 static void
 wait_for_cancel(CcrRemote *remote)
 {
-	TimestampTz again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_CANCEL_PAUSE);
+	CcrTime		again = ccr_after(ccr_now(), CCR_CANCEL_PAUSE);
 
 	ccr_timer_set(&remote->deadline, Min(again, remote->give_up_at));
 }
@@ -1196,8 +1276,8 @@ remote_cancel(CcrCarrier *carrier)
 		close_remote(remote, lost_error(remote));
 		return;
 	}
-	ccr_sockets_changed = true;
-	remote->give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_CANCEL_GRACE);
+	watch_cancel(remote);
+	remote->give_up_at = ccr_after(ccr_now(), CCR_CANCEL_GRACE);
 	wait_for_cancel(remote);
 }
 
@@ -1208,7 +1288,7 @@ remote_cancel(CcrCarrier *carrier)
 static void
 cancel_again(CcrRemote *remote)
 {
-	if (GetCurrentTimestamp() >= remote->give_up_at)
+	if (ccr_now() >= remote->give_up_at)
 	{
 		close_remote(remote, lost_error(remote));
 		return;
@@ -1216,35 +1296,10 @@ cancel_again(CcrRemote *remote)
 	if (remote->cancel == NULL && !remote->drained && !remote->cleaning)
 	{
 		remote->cancel = ccr_cancel_start(remote->conn);
-		ccr_sockets_changed = true;
+		if (remote->cancel)
+			watch_cancel(remote);
 	}
 	wait_for_cancel(remote);
-}
-
-static int
-remote_watch(CcrCarrier *carrier, CcrWatch watch[2])
-{
-	CcrRemote  *remote = (CcrRemote *) carrier;
-	int			n = 0;
-
-	if (remote->fd >= 0)
-	{
-		watch[n].fd = remote->fd;
-		if (remote->state == CCR_CARRIER_CONNECTING)
-			watch[n].events = remote->wants_write ?
-				WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE;
-		else
-			watch[n].events = WL_SOCKET_READABLE |
-				(remote->wants_write ? WL_SOCKET_WRITEABLE : 0);
-		n++;
-	}
-	if (remote->cancel)
-	{
-		watch[n].fd = ccr_cancel_socket(remote->cancel);
-		watch[n].events = ccr_cancel_events(remote->cancel);
-		n++;
-	}
-	return n;
 }
 
 static void
@@ -1252,7 +1307,7 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 {
 	CcrRemote  *remote = (CcrRemote *) carrier;
 
-	if (fd != remote->fd)
+	if (fd != remote->socket.fd)
 	{
 		if (remote->cancel)
 			step_cancel(remote);
@@ -1278,6 +1333,12 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 	}
 }
 
+bool
+ccr_remotes_lack(void)
+{
+	return !dlist_is_empty(&lacking);
+}
+
 static const CcrCarrierOps remote_ops = {
 	.state = remote_state,
 	.adopt = remote_adopt,
@@ -1289,6 +1350,5 @@ static const CcrCarrierOps remote_ops = {
 	.free = remote_free,
 	.knows = remote_knows,
 	.statements = remote_statements,
-	.watch = remote_watch,
 	.step = remote_step
 };

@@ -345,7 +345,7 @@ typedef struct InFlight
 	Oid			dbid;
 	Oid			function;
 	uint32		nitems;
-	TimestampTz submitted;
+	CcrTime		submitted;
 	uint32		phase;
 	uint32		state;
 } InFlight;
@@ -408,7 +408,8 @@ concresce_in_flight(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	bool		all = sees_all();
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz today = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 	int			size = 100000;
 	InFlight   *rows = palloc_extended(size * sizeof(InFlight), MCXT_ALLOC_HUGE);
 
@@ -433,7 +434,7 @@ concresce_in_flight(PG_FUNCTION_ARGS)
 			values[1] = Int32GetDatum(rows[i].pid);
 			values[2] = ObjectIdGetDatum(rows[i].function);
 			values[3] = Int32GetDatum(rows[i].nitems);
-			values[4] = TimestampTzGetDatum(rows[i].submitted);
+			values[4] = TimestampTzGetDatum(today - (now - rows[i].submitted));
 			values[5] = Float8GetDatum((now - rows[i].submitted) / 1000000.0);
 			put_text(values, nulls, 6, shown_state(&rows[i]));
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
