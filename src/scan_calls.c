@@ -354,6 +354,18 @@ ccr_infallible(Node *node)
 	return !infallible_walker(node, NULL);
 }
 
+static bool
+may_fail_or_be_lookup(Oid function, void *context)
+{
+	return may_fail(function, context) || ccr_is_lookup(function);
+}
+
+bool
+ccr_may_fail_by_itself(Node *node)
+{
+	return check_functions_in_node(node, may_fail_or_be_lookup, NULL);
+}
+
 /* -------------------------------------------------------------- with guards */
 
 /*

@@ -200,6 +200,7 @@ ccr_put_above(CcrPlanning *planning, Plan **link, CcrCalls *calls, List *moved,
 		plan->targetlist = targetlist;
 		return false;
 	}
+	calls->first = ccr_ahead_first(planning, moved ? moved : targetlist);
 	if (moved == NIL)
 		plan->total_cost = Max(plan->startup_cost, cost - cost_of_calls(calls, plan->plan_rows));
 	ccr_node_number(calls, plan);

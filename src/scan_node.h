@@ -56,6 +56,8 @@ typedef struct CcrPlanning
 	List	   *init_plans;		/* SubPlan, all of the statement's */
 	List	   *refusals;		/* CcrRefusal */
 	CcrReaders	readers;
+	List	   *relied_on;		/* OIDs of functions and types that the plan
+								 * was made to depend on */
 	List	   *passed;			/* CcrCall; sub-plans read their cells from
 								 * parameters */
 } CcrPlanning;
@@ -89,6 +91,7 @@ typedef struct CcrNodeCall
 
 extern int	ccr_node_columns(CustomScan *node); /* of the child */
 extern List *ccr_node_calls(CustomScan *node);	/* of CcrNodeCall */
+extern Bitmapset *ccr_node_first(CustomScan *node);	/* see CcrCalls */
 extern CcrReach ccr_node_reach(CustomScan *node);
 
 /* Defined by scan_exec.c. */
