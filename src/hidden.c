@@ -16,6 +16,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/transam.h"
+#include "callable.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_cast.h"
 #include "catalog/pg_proc.h"
@@ -26,6 +27,7 @@
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
@@ -115,31 +117,62 @@ casts_to_json(Node *node)
 	}
 }
 
-/*
- * The types within a record are known only as it comes, so all casts to JSON are
- * asked about.  PostgreSQL has no functions for its own.
- */
-static bool
-check_casts_to_json(check_function_callback checker, void *context)
+/* The functions of casts to JSON; PostgreSQL has none for its own. */
+static List *
+find_casts_to_json(void)
 {
 	Relation	rel = table_open(CastRelationId, AccessShareLock);
+	List	   *functions = NIL;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		found = false;
 
 	ScanKeyInit(&key, Anum_pg_cast_casttarget, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(JSONOID));
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Oid			function = ((Form_pg_cast) GETSTRUCT(tuple))->castfunc;
 
-		found = OidIsValid(function) && checker(function, context);
+		if (OidIsValid(function))
+			functions = lappend_oid(functions, function);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return found;
+	return functions;
+}
+
+static const List *
+casts_to_json_known(void)
+{
+	static List *known = NIL;
+	static uint64 known_as_of = 0;
+	uint64		as_of = ccr_callables_changed();
+
+	if (known_as_of != as_of)
+	{
+		List	   *found = find_casts_to_json();
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		found = list_copy(found);
+		MemoryContextSwitchTo(old);
+		list_free(known);
+		known = found;
+		known_as_of = as_of;
+	}
+	return known;
+}
+
+/* The types within a record are known only as it comes: so all are asked about. */
+static bool
+check_casts_to_json(check_function_callback checker, void *context)
+{
+	ListCell   *lc;
+
+	foreach(lc, casts_to_json_known())
+		if (checker(lfirst_oid(lc), context))
+			return true;
+	return false;
 }
 
 bool

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "barrier.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -1029,6 +1030,10 @@ ccr_calls_find_in_hash_keys(CcrCalls *calls, List *keys)
 	}
 }
 
+/*
+ * What a function calls, and the statement calls too, are two calls: not the
+ * same settings may count for them.
+ */
 CcrCall *
 ccr_calls_member(const CcrCalls *calls, FuncExpr *expr)
 {
@@ -1038,7 +1043,8 @@ ccr_calls_member(const CcrCalls *calls, FuncExpr *expr)
 	{
 		CcrCall    *call = lfirst(lc);
 
-		if (equal(call->call, expr))
+		if (equal(call->call, expr) &&
+			ccr_barrier_is_own((Node *) call->call) == ccr_barrier_is_own((Node *) expr))
 			return call;
 	}
 	return NULL;
