@@ -297,10 +297,22 @@ ccr_domain_checks_of_type(Oid type, List **types)
 	return hidden.checks;
 }
 
+/*
+ * Also what changes within a statement as others of its functions write, though
+ * PostgreSQL has it as STABLE.
+ */
+bool
+ccr_function_is_volatile(Oid function)
+{
+	return func_volatile(function) == PROVOLATILE_VOLATILE ||
+		function == F_PG_CURRENT_XACT_ID_IF_ASSIGNED ||
+		function == F_TXID_CURRENT_IF_ASSIGNED;
+}
+
 static bool
 function_is_volatile(Oid function, void *context)
 {
-	return func_volatile(function) == PROVOLATILE_VOLATILE;
+	return ccr_function_is_volatile(function);
 }
 
 static bool

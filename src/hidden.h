@@ -26,6 +26,8 @@ extern bool ccr_check_functions(Node *node, check_function_callback checker,
 extern List *ccr_domain_checks(Node *node, List **types);
 extern List *ccr_domain_checks_of_type(Oid type, List **types);
 
+extern bool ccr_function_is_volatile(Oid function);
+
 /* As contain_volatile_functions(), but with all that is hidden. */
 extern bool ccr_is_volatile(Node *node);
 

@@ -140,12 +140,11 @@ static bool
 function_checker(Oid function, void *context)
 {
 	Search	   *search = context;
-	char		volatility = func_volatile(function);
 
 	rely_on_function(search->planning, function);
-	if (volatility == PROVOLATILE_VOLATILE)
+	if (ccr_function_is_volatile(function))
 		refuse(context, "a volatile function is evaluated below it");
-	else if (volatility == PROVOLATILE_STABLE)
+	else if (func_volatile(function) == PROVOLATILE_STABLE)
 		look_at_stable(context, function);
 	return false;
 }

@@ -193,6 +193,11 @@ DROP TYPE mood, quiet_pair;
 DROP DOMAIN quiet;
 DROP AGGREGATE quiet_sum (int);
 DROP FUNCTION add_quietly;
+-- in what tells whether something was written
+CREATE FUNCTION write(i int) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM pg_current_xact_id(); RETURN i; END';
+SELECT id, x, write(id), score(k) FROM (SELECT id, k, pg_current_xact_id_if_assigned() IS NULL AS x FROM few OFFSET 0) q WHERE id < 4;
+SELECT id, write(id), score(CASE WHEN txid_current_if_assigned() IS NULL THEN 1 ELSE 2 END) FROM few WHERE id < 4;
+DROP FUNCTION write;
 -- in a sequence that is read as a table
 SET enable_material = off;
 SELECT effects('SELECT id, nextval(''s'') AS n, q.last_value, score(k) FROM few LEFT JOIN s q ON q.last_value > few.id - 100');
