@@ -4,13 +4,15 @@
  *	  For whom something was looked up ahead.
  *
  * Between two rows of a cursor the session may have taken on another role, or
- * other settings.  What was looked up ahead for one must not be given to the
- * other, who would be asked for rights of its own and may see other rows.
+ * other settings, or has lost a right.  What was looked up ahead for one must not
+ * be given to the other, who would be asked for rights of its own and may see
+ * other rows.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "caller.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
@@ -18,6 +20,7 @@
 #include "common/hashfn.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "route.h"
 #include "settings.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -129,6 +132,9 @@ ccr_caller_get(CcrCaller *caller, uint32 terms)
 	caller->sec_context = sec_context;
 	caller->terms = terms;
 	caller->settings = hash_of_settings(terms);
+	if (!IsInParallelMode())
+		caller->settings = hash_combine(caller->settings,
+										murmurhash32((uint32) ccr_route_changes()));
 }
 
 bool

@@ -58,6 +58,13 @@ watch_catalogs(void)
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalogs_changed, (Datum) 0);
 }
 
+uint64
+ccr_route_changes(void)
+{
+	watch_catalogs();
+	return changes;
+}
+
 bool
 ccr_route_steered(const CcrDefinition *definition, bool barred)
 {
