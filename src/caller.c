@@ -123,6 +123,27 @@ hash_of_settings(uint32 terms)
 	return hash;
 }
 
+/*
+ * As of the beginning of the present run.  Within it nothing changes: a hash
+ * table may be full of cells.
+ */
+static uint64 rights = 0;
+
+uint64
+ccr_caller_begin_run(void)
+{
+	uint64		before = rights;
+
+	rights = ccr_route_changes();
+	return before;
+}
+
+void
+ccr_caller_end_run(uint64 before)
+{
+	rights = before;
+}
+
 void
 ccr_caller_get(CcrCaller *caller, uint32 terms)
 {
@@ -132,9 +153,9 @@ ccr_caller_get(CcrCaller *caller, uint32 terms)
 	caller->sec_context = sec_context;
 	caller->terms = terms;
 	caller->settings = hash_of_settings(terms);
+	ccr_route_watch();
 	if (!IsInParallelMode())
-		caller->settings = hash_combine(caller->settings,
-										murmurhash32((uint32) ccr_route_changes()));
+		caller->settings = hash_combine(caller->settings, murmurhash32((uint32) rights));
 }
 
 bool

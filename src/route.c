@@ -43,8 +43,8 @@ catalogs_changed(Datum arg, int cacheid, uint32 hash)
 	changes++;
 }
 
-static void
-watch_catalogs(void)
+void
+ccr_route_watch(void)
 {
 	static bool watching = false;
 
@@ -61,7 +61,6 @@ watch_catalogs(void)
 uint64
 ccr_route_changes(void)
 {
-	watch_catalogs();
 	return changes;
 }
 
@@ -424,7 +423,7 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result, bool barred)
 	CcrRoute   *route;
 	MemoryContext old;
 
-	watch_catalogs();
+	ccr_route_watch();
 	check_server(definition, barred);
 	if (barred && ccr_route_server(definition)[0] == '\0')
 		check_path(definition);

@@ -189,8 +189,8 @@ END $$;
 SELECT fetched('SELECT id, score(k) FROM few', 'SET ROLE regress_three', '2', 'RESET ROLE', 'REVOKE USAGE ON FOREIGN SERVER far FROM regress_three',
                'SET ROLE regress_three', '2');
 GRANT USAGE ON FOREIGN SERVER far TO regress_three;
-SELECT fetched('SELECT id, score(k) FROM few', 'SET ROLE regress_three', '2', 'RESET ROLE', 'DROP USER MAPPING FOR regress_three SERVER far',
-               'SET ROLE regress_three', '2');
+SELECT regexp_replace(fetched('SELECT id, score(k) FROM few', 'SET ROLE regress_three', '2', 'RESET ROLE',
+                              'DROP USER MAPPING FOR regress_three SERVER far', 'SET ROLE regress_three', '2'), 'not found for.*', 'not found');
 SELECT fetched('SELECT id, label(k) FROM few', '2', 'ALTER SERVER far OPTIONS (SET options ''-csearch_path=pg_catalog'')', '2');
 DROP OWNED BY regress_three;
 DROP ROLE regress_three;
