@@ -58,13 +58,13 @@ refuse(Search *search, const char *obstacle)
 /* ------------------------------------------------------------ dependencies */
 
 static void
-depend_on(CcrPlanning *planning, int cache, Oid id)
+depend_on(CcrPlanning *planning, List **before, int cache, Oid id)
 {
 	PlanInvalItem *item;
 
-	if (list_member_oid(planning->relied_on, id))
+	if (list_member_oid(*before, id))
 		return;
-	planning->relied_on = lappend_oid(planning->relied_on, id);
+	*before = lappend_oid(*before, id);
 	item = makeNode(PlanInvalItem);
 	item->cacheId = cache;
 	item->hashValue = GetSysCacheHashValue1(cache, ObjectIdGetDatum(id));
@@ -85,7 +85,7 @@ rely_on_types(CcrPlanning *planning, List *types)
 	{
 		Oid			relid = get_typ_typrelid(lfirst_oid(lc));
 
-		depend_on(planning, TYPEOID, lfirst_oid(lc));
+		depend_on(planning, &planning->types, TYPEOID, lfirst_oid(lc));
 		if (OidIsValid(relid))
 			planning->stmt->relationOids = list_append_unique_oid(planning->stmt->relationOids,
 																  relid);
@@ -96,7 +96,7 @@ static void
 rely_on_function(CcrPlanning *planning, Oid function)
 {
 	if (function >= FirstNormalObjectId)
-		depend_on(planning, PROCOID, function);
+		depend_on(planning, &planning->functions, PROCOID, function);
 }
 
 /* ------------------------------------------------------------- expressions */

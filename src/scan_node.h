@@ -56,8 +56,9 @@ typedef struct CcrPlanning
 	List	   *init_plans;		/* SubPlan, all of the statement's */
 	List	   *refusals;		/* CcrRefusal */
 	CcrReaders	readers;
-	List	   *relied_on;		/* OIDs of functions and types that the plan
-								 * was made to depend on */
+	List	   *functions;		/* OIDs of those that the plan was made to
+								 * depend on */
+	List	   *types;			/* the same */
 	List	   *passed;			/* CcrCall; sub-plans read their cells from
 								 * parameters */
 } CcrPlanning;

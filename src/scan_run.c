@@ -57,7 +57,10 @@ run(CCR_EXECUTOR_RUN_PARAMS(desc))
 	{
 		running = running_before;
 		row_limit = limit_before;
-		ccr_caller_end_run(caller_before);
+
+		/* what of WITH nobody has read to its end is run after this */
+		if (running_before)
+			ccr_caller_end_run(caller_before);
 	}
 	PG_END_TRY();
 }
