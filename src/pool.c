@@ -969,6 +969,21 @@ to_be_stopped(const CcrQueue *queue)
 		(!OidIsValid(stop_function) || queue->source->function == stop_function);
 }
 
+static CcrLink *
+link_to_stop(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (link->batch && to_be_stopped(ccr_batch_queue(link->batch)))
+			return link;
+	}
+	return NULL;
+}
+
 static void
 stop_pool(CcrPool *pool)
 {
@@ -979,7 +994,7 @@ stop_pool(CcrPool *pool)
 		.detail = "concresce.stop() was called with \"force\"."
 	};
 	dlist_iter	iter;
-	dlist_mutable_iter links;
+	CcrLink    *link;
 
 	dlist_foreach(iter, &pool->queues)
 	{
@@ -996,14 +1011,12 @@ stop_pool(CcrPool *pool)
 		ccr_batch_fail_waiting(queue, &error);
 		ccr_pool_check(queue);
 	}
-	dlist_foreach_modify(links, &pool->links)
-	{
-		CcrLink    *link = dlist_container(CcrLink, node, links.cur);
-		CcrCounters *counters;
 
-		if (link->batch == NULL || !to_be_stopped(ccr_batch_queue(link->batch)))
-			continue;
-		counters = ccr_batch_queue(link->batch)->counters;
+	/* looked for anew: one that dies lets another call have any of them closed */
+	while ((link = link_to_stop(pool)) != NULL)
+	{
+		CcrCounters *counters = ccr_batch_queue(link->batch)->counters;
+
 		ccr_batch_stop(link->batch, &error);
 		cancel_link(link, counters);
 	}
