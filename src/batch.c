@@ -47,6 +47,7 @@ struct CcrBatch
 	int			live;			/* flights that someone waits for */
 	CcrTime		sent;
 	bool		apart;			/* no item is equal to another */
+	CcrParty	party;			/* that the carrier was told */
 	CcrShape	shape;			/* when it was executed */
 	CcrParams	params;
 	bool		checked;		/* the first row has been looked at */
@@ -147,6 +148,25 @@ party_of(const CcrBatch *batch)
 	return first;
 }
 
+static bool
+is_of_several(const CcrBatch *batch)
+{
+	CcrParty	party = party_of(batch);
+
+	return !ccr_party_same(party, party);
+}
+
+/*
+ * Have others come since an executor was told whose items they are?  It has
+ * made calls for that one party, whose errors may quote what only she has sent.
+ */
+static bool
+joined_by_others(const CcrBatch *batch)
+{
+	return ccr_source_is_local(batch->queue->source) && is_of_several(batch) &&
+		ccr_party_same(batch->party, batch->party);
+}
+
 /*
  * May its error quote what is not of all who wait for it?  Not if there is
  * one item only, which they all have sent: so the key must be all of it.
@@ -154,10 +174,9 @@ party_of(const CcrBatch *batch)
 static bool
 tells_of_others(const CcrBatch *batch)
 {
-	CcrParty	party = party_of(batch);
-
-	return !ccr_party_same(party, party) &&
-		(batch->n > 1 || batch->flights[0]->item->key_offset != 0);
+	return is_of_several(batch) &&
+		(batch->n > 1 || batch->flights[0]->item->key_offset != 0 ||
+		 joined_by_others(batch));
 }
 
 /* What several parties are told; the log has the rest. */
@@ -381,8 +400,9 @@ next_step(CcrBatch *batch)
 		snprintf(prefix, NAMEDATALEN, "ccr_%s_", batch->nonce);
 	name_settings(batch, prepare, settings_statement);
 
+	batch->party = party_of(batch);
 	query.source = queue->source;
-	query.party = party_of(batch);
+	query.party = batch->party;
 	query.statement = statement;
 	query.prefix = prefix;
 	query.sql = variant_sql(batch, variant);
@@ -1002,10 +1022,8 @@ outdated(CcrBatch *batch, const CcrError *error)
 static bool
 is_divided(const CcrBatch *batch)
 {
-	CcrParty	party = party_of(batch);
-
 	return batch->queue->source->isolate_errors || batch->flights[0]->divided ||
-		(!ccr_party_same(party, party) && !batch->queue->source->undivided);
+		(is_of_several(batch) && !batch->queue->source->undivided);
 }
 
 static void
@@ -1070,6 +1088,9 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		enqueued_ended_badly(batch, error);
 	else if (batch->n > 1 && kind_of(batch, error) == CCR_KIND_DATA && is_divided(batch))
 		divide(batch);
+	else if (kind_of(batch, error) == CCR_KIND_DATA && joined_by_others(batch) &&
+			 queue->source->resend)
+		fly_again(batch, batch->n);
 	else
 	{
 		/* ask anew what the columns are, if they may be what is wrong */

@@ -232,6 +232,9 @@ start(void)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, handle_sigterm);
 
+	/* a cancel is for queries; as an error it would fail what all wait for */
+	pqsignal(SIGINT, SIG_IGN);
+
 	/* a reload in the moment since the fork found no handler */
 	ConfigReloadPending = true;
 	BackgroundWorkerUnblockSignals();

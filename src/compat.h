@@ -112,6 +112,15 @@ ccr_report_session_user(void)
 #define CCR_IS_JSON_EXPR(node)	((void) (node), false)
 #endif
 
+/* Those that make JSON have nodes of their own since 16. */
+#if PG_VERSION_NUM >= 160000
+#define CCR_IS_JSON_CONSTRUCTOR(node)	IsA(node, JsonConstructorExpr)
+#define CCR_JSON_CONSTRUCTOR_ARGS(node)	(((JsonConstructorExpr *) (node))->args)
+#else
+#define CCR_IS_JSON_CONSTRUCTOR(node)	((void) (node), false)
+#define CCR_JSON_CONSTRUCTOR_ARGS(node)	((void) (node), NIL)
+#endif
+
 /* Since 18 a query with groups has an entry more in its range table. */
 static inline int
 ccr_explain_rtable_size(const ExplainState *es)

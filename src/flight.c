@@ -309,7 +309,6 @@ stop_waiting(CcrFlight *flight)
 	dlist_delete(&flight->waiting_node);
 	pairingheap_remove(queue->windows, &flight->window_node);
 	queue->nwaiting--;
-	queue->hurry = Max(queue->hurry - 1, 0);
 	queue->waiting_bytes -= flight->item->length;
 }
 
@@ -346,10 +345,32 @@ start_waiting(CcrFlight *flight)
 	if (queue->nwaiting == 0 || queue->nwaiting < queue->max_size)
 		lower_limits(queue, flight, queue->nwaiting == 0);
 	flight->state = CCR_FLIGHT_WAITING;
+	flight->number = ++queue->last_number;
 	dlist_push_tail(&queue->waiting, &flight->waiting_node);
 	pairingheap_add(queue->windows, &flight->window_node);
 	queue->nwaiting++;
 	queue->waiting_bytes += flight->item->length;
+}
+
+/*
+ * One leaves from anywhere in the queue.  To look at all that stay takes time,
+ * which is spared where one beside it has the same limits, as most have.
+ */
+static void
+leave_queue(CcrFlight *flight)
+{
+	CcrQueue   *queue = flight->queue;
+	dlist_node *node = &flight->waiting_node;
+	dlist_node *beside = dlist_has_next(&queue->waiting, node) ?
+		dlist_next_node(&queue->waiting, node) :
+		dlist_has_prev(&queue->waiting, node) ?
+		dlist_prev_node(&queue->waiting, node) : NULL;
+	CcrFlight  *other = beside ? dlist_container(CcrFlight, waiting_node, beside) : NULL;
+
+	stop_waiting(flight);
+	if (other == NULL || other->max_size != flight->max_size ||
+		other->max_bytes != flight->max_bytes)
+		reset_limits(queue);
 }
 
 static CcrFlight *
@@ -588,12 +609,13 @@ window_end(CcrQueue *queue)
 								 pairingheap_first(queue->windows))->window_end;
 }
 
-/* Enough of them wait, or the windows were ended. */
+/* Enough of them wait, or the window of the first was ended. */
 static bool
 full(CcrQueue *queue)
 {
-	return queue->hurry > 0 || queue->nwaiting >= queue->max_size ||
-		queue->waiting_bytes >= (Size) queue->max_bytes;
+	return queue->nwaiting >= queue->max_size ||
+		queue->waiting_bytes >= (Size) queue->max_bytes ||
+		dlist_head_element(CcrFlight, waiting_node, &queue->waiting)->number <= queue->hurry_until;
 }
 
 /* After a failure one batch at a time tries whether its cause has passed. */
@@ -644,7 +666,7 @@ ccr_queue_hurry(CcrQueue *queue, bool rashly)
 {
 	dlist_iter	iter;
 
-	queue->hurry = queue->nwaiting;
+	queue->hurry_until = queue->last_number;
 	queue->pause_until = 0;
 	if (rashly)
 		queue->failures = 0;
@@ -746,6 +768,7 @@ take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 		if (apart && !ccr_hashes_add(&hashes, flight->item->equality))
 		{
 			passed_over++;
+			queue->hurry_until = Max(queue->hurry_until, flight->number);
 			continue;
 		}
 		bytes += flight->item->length;
@@ -754,7 +777,6 @@ take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 		ccr_flight_take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
-	queue->hurry = Max(queue->hurry, passed_over);
 	reset_limits(queue);
 	return flights;
 }
@@ -1039,7 +1061,7 @@ leave_flight(CcrWaiter *waiter, void (*deserted) (struct CcrBatch *))
 	unlist(flight);
 	if (flight->state == CCR_FLIGHT_WAITING)
 	{
-		stop_waiting(flight);
+		leave_queue(flight);
 		free_flight(flight);
 	}
 	else if (flight->state == CCR_FLIGHT_FLYING)

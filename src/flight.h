@@ -72,7 +72,8 @@ typedef struct CcrQueue
 	int			max_bytes;
 	pairingheap *windows;		/* of the waiting ones, by window_end */
 	CcrTimer	window_timer;
-	int			hurry;			/* of the waiting ones, how many are due */
+	uint64		last_number;	/* given to one that waits */
+	uint64		hurry_until;	/* those up to this number are due */
 	dlist_head	groups;			/* CcrGroup, to fly again: all of them, */
 	pairingheap *retries;		/* and by the time when they may */
 	bool		turn;			/* a group has flown: now what waits */
@@ -130,6 +131,7 @@ typedef struct CcrFlight
 	const char *key;			/* within item */
 	CcrItem    *item;
 	dlist_node	waiting_node;
+	uint64		number;			/* while it waits; those of a queue ascend */
 	pairingheap_node window_node;
 	CcrTime		arrived;
 	CcrTime		window_end;
