@@ -68,6 +68,7 @@ typedef struct CcrPool
 	dlist_head	links;
 	int			nlinks;
 	int			nconnecting;
+	int			nlacking;		/* of these */
 	dlist_head	queues;
 	int			nqueues;
 	dlist_head	line;			/* queues with a batch due */
@@ -92,6 +93,7 @@ typedef struct CcrLink
 	CcrTime		connected_at;
 	CcrCounters *cancelling;	/* of the query that was given up, or NULL */
 	CcrTime		idle_since;
+	bool		lacking;		/* was told that there is no descriptor */
 	bool		spare;			/* is in spare_links */
 	dlist_node	spare_node;
 	CcrTimer	idle_timer;
@@ -109,6 +111,7 @@ static dlist_head spare_links = DLIST_STATIC_INIT(spare_links); /* idle connecti
 																 * longest first */
 static dlist_head unused_pools = DLIST_STATIC_INIT(unused_pools);
 static int	in_flight = 0;		/* batches */
+static int	nlacking = 0;		/* links, of all pools */
 
 static void link_ready(void *owner);
 static void link_described(void *owner, const CcrRow *row);
@@ -461,6 +464,23 @@ useful_links(CcrPool *pool)
 	return n;
 }
 
+/* Those of them that are there. */
+static int
+live_links(CcrPool *pool)
+{
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (link->connected && state_of(link) != CCR_CARRIER_CANCELLING)
+			n++;
+	}
+	return n;
+}
+
 /* Does some other role in this database wait for a first executor? */
 static bool
 others_starve(const CcrPool *pool)
@@ -521,6 +541,16 @@ set_spare(CcrLink *link, bool spare)
 		dlist_push_tail(&spare_links, &link->spare_node);
 }
 
+static void
+set_lacking(CcrLink *link, bool lacking)
+{
+	int			change = (int) lacking - (int) link->lacking;
+
+	link->lacking = lacking;
+	link->pool->nlacking += change;
+	nlacking += change;
+}
+
 /* Its row goes on showing why it failed, until another link takes it over. */
 static void
 bury(CcrLink *link, bool failed)
@@ -532,6 +562,7 @@ bury(CcrLink *link, bool failed)
 	pool->nlinks--;
 	end_cancelling(link);
 	set_spare(link, false);
+	set_lacking(link, false);
 	ccr_timer_clear(&link->idle_timer);
 	dlist_delete(&link->node);
 	dlist_push_tail(&dead_links, &link->node);
@@ -555,8 +586,13 @@ close_link(CcrLink *link)
 static bool
 link_spare(void *owner)
 {
+	CcrLink    *link = owner;
+
 	if (dlist_is_empty(&spare_links))
+	{
+		set_lacking(link, true);
 		return false;
+	}
 	close_link(dlist_head_element(CcrLink, spare_node, &spare_links));
 	return true;
 }
@@ -598,7 +634,7 @@ open_link(CcrPool *pool)
 
 /*
  * Others wait for a first executor, or for a descriptor; there, a link makes
- * room as soon as it is not needed, or is one of several.
+ * room at once if it is not needed, or is one of several.
  */
 static bool
 had_its_turn(const CcrLink *link)
@@ -608,8 +644,8 @@ had_its_turn(const CcrLink *link)
 	if (pool->local)
 		return others_starve(pool) &&
 			ccr_now() >= ccr_after(link->connected_at, CCR_TURN);
-	return ccr_remotes_lack() &&
-		(dlist_is_empty(&pool->line) || useful_links(pool) > 1 ||
+	return ccr_remotes_lack() && nlacking > pool->nlacking &&
+		(dlist_is_empty(&pool->line) || live_links(pool) > 1 ||
 		 ccr_now() >= ccr_after(link->connected_at, CCR_TURN));
 }
 
@@ -653,6 +689,7 @@ link_ready(void *owner)
 	if (!link->connected)
 	{
 		link->connected = true;
+		set_lacking(link, false);
 		link->connected_at = ccr_now();
 		link->pool->nconnecting--;
 		link->pool->failures = 0;
@@ -701,16 +738,7 @@ link_done(void *owner, CcrOp op, const CcrError *error)
 static bool
 has_live_link(CcrPool *pool)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &pool->links)
-	{
-		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
-
-		if (link->connected && state_of(link) != CCR_CARRIER_CANCELLING)
-			return true;
-	}
-	return false;
+	return live_links(pool) > 0;
 }
 
 /*

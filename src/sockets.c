@@ -187,6 +187,7 @@ make_wait_set(int nsockets)
 #ifdef CCR_EPOLL
 
 static int	epoll_fd = -1;
+static int	blind = 0;			/* waits since sockets were looked at */
 
 void
 ccr_sockets_init(int timer, uint32 event)
@@ -259,6 +260,7 @@ look_at_sockets(CcrSocketReady ready)
 	struct epoll_event events[CCR_MAX_EVENTS];
 	int			n = epoll_wait(epoll_fd, events, CCR_MAX_EVENTS, 0);
 
+	blind = 0;
 	for (int i = 0; i < n; i++)
 	{
 		uint32		e = events[i].events;
@@ -274,7 +276,6 @@ look_at_sockets(CcrSocketReady ready)
 void
 ccr_sockets_wait(long timeout, CcrSocketReady ready)
 {
-	static int	blind = 0;
 	WaitEvent	events[3];
 	int			n;
 	bool		look = ++blind >= CCR_BLIND_WAITS;
@@ -291,10 +292,8 @@ ccr_sockets_wait(long timeout, CcrSocketReady ready)
 		else
 			look = true;
 	}
-	if (!look)
-		return;
-	blind = 0;
-	(void) look_at_sockets(ready);
+	if (look)
+		(void) look_at_sockets(ready);
 }
 
 bool
