@@ -23,6 +23,24 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop';
 CREATE OR REPLACE FUNCTION concresce.start(function regproc DEFAULT '-') RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start';
 
+-- Enqueued items that wait, since all that is sent fails alike
+
+CREATE FUNCTION concresce.circuits(
+	OUT function regprocedure,
+	OUT server text,
+	OUT since timestamptz,
+	OUT failures bigint,
+	OUT retry_at timestamptz,
+	OUT last_error text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_circuits';
+
+CREATE VIEW concresce.circuits AS
+SELECT function, server, since, failures, retry_at, last_error
+FROM concresce.circuits();
+
+GRANT SELECT ON concresce.circuits TO PUBLIC;
+
 -- What the collectors hold
 
 CREATE FUNCTION concresce.collectors(

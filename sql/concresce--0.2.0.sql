@@ -177,6 +177,20 @@ CREATE VIEW concresce.connections AS
 SELECT server, "user", state, batches, last_error
 FROM concresce.connections();
 
+CREATE FUNCTION concresce.circuits(
+	OUT function regprocedure,
+	OUT server text,
+	OUT since timestamptz,
+	OUT failures bigint,
+	OUT retry_at timestamptz,
+	OUT last_error text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_circuits';
+
+CREATE VIEW concresce.circuits AS
+SELECT function, server, since, failures, retry_at, last_error
+FROM concresce.circuits();
+
 CREATE FUNCTION concresce.in_flight(
 	OUT request bigint,
 	OUT pid int,
@@ -218,5 +232,5 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_reset_stats';
 REVOKE ALL ON FUNCTION concresce.reset_stats(regproc) FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA concresce TO PUBLIC;
-GRANT SELECT ON concresce.stats, concresce.connections, concresce.in_flight TO PUBLIC;
+GRANT SELECT ON concresce.stats, concresce.connections, concresce.circuits, concresce.in_flight TO PUBLIC;
 GRANT SELECT ON concresce.collectors TO PUBLIC;

@@ -212,14 +212,14 @@ concresce_await(PG_FUNCTION_ARGS)
 }
 
 static void
-report_progress(int done, int n, TimestampTz *next)
+report_progress(int done, int n, CcrTime *next)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 
 	if (now < *next)
 		return;
 	ereport(NOTICE, (errmsg("%d of %d requests completed", done, n)));
-	*next = TimestampTzPlusMilliseconds(now, CCR_PROGRESS);
+	*next = ccr_after(now, CCR_PROGRESS);
 }
 
 /* Wait for them and settle them, in order; the first error is raised. */
@@ -227,7 +227,7 @@ static void
 settle_all(const int64 *ids, int n, Oid asked, bool progress)
 {
 	uint64		number = watch_all(ids, n, asked);
-	TimestampTz next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_PROGRESS);
+	CcrTime		next = ccr_after(ccr_now(), CCR_PROGRESS);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -628,11 +628,22 @@ id_array(const int64 *ids, int n, bool arrived)
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
+/* A day may have 23 hours: the calendar says how long an interval is today. */
+static CcrTime
+time_after(Datum interval)
+{
+	TimestampTz today = GetCurrentTimestamp();
+	Datum		end = DirectFunctionCall2(timestamptz_pl_interval,
+										  TimestampTzGetDatum(today), interval);
+
+	return ccr_now() + (DatumGetTimestampTz(end) - today);
+}
+
 Datum
 concresce_wait(PG_FUNCTION_ARGS)
 {
 	ReturnWhen	when = ALL_COMPLETED;
-	TimestampTz until = 0;
+	CcrTime		until = 0;
 	int64	   *ids = NULL;
 	int			n = 0;
 	uint64		watch;
@@ -648,9 +659,7 @@ concresce_wait(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		when = return_when(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	if (!PG_ARGISNULL(2))
-		until = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-														TimestampTzGetDatum(GetCurrentTimestamp()),
-														PG_GETARG_DATUM(2)));
+		until = time_after(PG_GETARG_DATUM(2));
 	watch = watch_all(ids, n, InvalidOid);
 	for (;;)
 	{
@@ -658,7 +667,7 @@ concresce_wait(PG_FUNCTION_ARGS)
 			break;
 		if (!ccr_watch_current(watch))
 			watch = watch_all(ids, n, InvalidOid);
-		else if (until != 0 && GetCurrentTimestamp() >= until)
+		else if (until != 0 && ccr_now() >= until)
 			break;
 		else
 			ccr_watch_wait(until);

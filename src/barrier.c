@@ -57,8 +57,8 @@ ccr_barrier_mark_call(Node *expr)
 		*location = CCR_LOCATION_OWN;
 }
 
-static bool
-is_own(Node *expr)
+bool
+ccr_barrier_is_own(Node *expr)
 {
 	int		   *location = expr ? location_of(expr) : NULL;
 
@@ -109,7 +109,7 @@ ccr_barrier_holds(Node *expr, char volatility)
 	if (outer_barrier(barrier))
 		return true;
 	if (barrier->state == CCR_BARRIER_RUN)
-		return !is_own(expr);
+		return !ccr_barrier_is_own(expr);
 	called = error_context_stack != barrier->context ||
 		volatility == PROVOLATILE_IMMUTABLE;
 	if (barrier->state == CCR_BARRIER_PLANNED)

@@ -28,6 +28,7 @@ extern bool ccr_barrier_holds(Node *expr, char volatility);
 
 /* The statement's own calls, in a statement that keeps rows back. */
 extern void ccr_barrier_mark_call(Node *expr);
+extern bool ccr_barrier_is_own(Node *expr);
 
 /* Such a statement, once it is planned. */
 extern void ccr_barrier_mark_statement(PlannedStmt *stmt);

@@ -24,16 +24,17 @@
 #include "alike.h"
 #include "budget.h"
 #include "catalog/pg_type.h"
+#include "circuit.h"
 #include "common/hashfn.h"
 #include "discard.h"
 #include "equality.h"
+#include "kind.h"
 #include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
 #include "reader.h"
 #include "settings.h"
 #include "textform.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 struct CcrBatch
 {
@@ -45,8 +46,9 @@ struct CcrBatch
 	int			n;
 	CcrFlight **flights;
 	int			live;			/* flights that someone waits for */
-	TimestampTz sent;
+	CcrTime		sent;
 	bool		apart;			/* no item is equal to another */
+	CcrParty	party;			/* that the carrier was told */
 	CcrShape	shape;			/* when it was executed */
 	CcrParams	params;
 	bool		checked;		/* the first row has been looked at */
@@ -148,6 +150,25 @@ party_of(const CcrBatch *batch)
 	return first;
 }
 
+static bool
+is_of_several(const CcrBatch *batch)
+{
+	CcrParty	party = party_of(batch);
+
+	return !ccr_party_same(party, party);
+}
+
+/*
+ * Have others come since an executor was told whose items they are?  It has
+ * made calls for that one party, whose errors may quote what only she has sent.
+ */
+static bool
+joined_by_others(const CcrBatch *batch)
+{
+	return ccr_source_is_local(batch->queue->source) && is_of_several(batch) &&
+		ccr_party_same(batch->party, batch->party);
+}
+
 /*
  * May its error quote what is not of all who wait for it?  Not if there is
  * one item only, which they all have sent: so the key must be all of it.
@@ -155,10 +176,9 @@ party_of(const CcrBatch *batch)
 static bool
 tells_of_others(const CcrBatch *batch)
 {
-	CcrParty	party = party_of(batch);
-
-	return !ccr_party_same(party, party) &&
-		(batch->n > 1 || batch->flights[0]->item->key_offset != 0);
+	return is_of_several(batch) &&
+		(batch->n > 1 || batch->flights[0]->item->key_offset != 0 ||
+		 joined_by_others(batch));
 }
 
 /* What several parties are told; the log has the rest. */
@@ -202,23 +222,10 @@ note_error(const CcrBatch *batch, const CcrError *error)
 	ccr_counters_error(batch->queue->counters, &last);
 }
 
-static bool
-is_data_error(int sqlstate)
+static CcrKind
+kind_of(const CcrBatch *batch, const CcrError *error)
 {
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case MAKE_SQLSTATE('2', '0', '0', '0', '0'):
-		case MAKE_SQLSTATE('2', '1', '0', '0', '0'):
-		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):
-		case MAKE_SQLSTATE('2', '3', '0', '0', '0'):
-		case MAKE_SQLSTATE('3', '8', '0', '0', '0'):
-		case MAKE_SQLSTATE('3', '9', '0', '0', '0'):
-		case MAKE_SQLSTATE('4', '4', '0', '0', '0'):
-		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):
-			return true;
-		default:
-			return false;
-	}
+	return ccr_kind_of(error->sqlstate, !batch->queue->source->resend);
 }
 
 /* -------------------------------------------------------------- parameters */
@@ -395,8 +402,9 @@ next_step(CcrBatch *batch)
 		snprintf(prefix, NAMEDATALEN, "ccr_%s_", batch->nonce);
 	name_settings(batch, prepare, settings_statement);
 
+	batch->party = party_of(batch);
 	query.source = queue->source;
-	query.party = party_of(batch);
+	query.party = batch->party;
 	query.statement = statement;
 	query.prefix = prefix;
 	query.sql = variant_sql(batch, variant);
@@ -462,7 +470,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 	MemoryContextSwitchTo(old);
 
 	queue->flying++;
-	batch->sent = GetCurrentTimestamp();
+	batch->sent = ccr_now();
 	queue->used = batch->sent;
 	ccr_counters_touch(counters, batch->sent);
 	ccr_count(counters, CCR_BATCHES, 1);
@@ -827,7 +835,7 @@ static void
 count_end(CcrBatch *batch)
 {
 	CcrCounters *counters = batch->queue->counters;
-	int64		us = Max(GetCurrentTimestamp() - batch->sent, 0);
+	int64		us = Max(ccr_now() - batch->sent, 0);
 
 	if (batch->sent == 0)
 		return;
@@ -889,9 +897,9 @@ ccr_batch_deserted(CcrBatch *batch)
 static void
 fly_again(CcrBatch *batch, int n)
 {
-	ccr_queue_regroup(batch->queue, batch->flights, n);
+	ccr_queue_regroup(batch->queue, batch->flights, n, 0);
 	if (n < batch->n)
-		ccr_queue_regroup(batch->queue, batch->flights + n, batch->n - n);
+		ccr_queue_regroup(batch->queue, batch->flights + n, batch->n - n, 0);
 	count_end(batch);
 	free_batch(batch);
 }
@@ -928,7 +936,7 @@ part_companions(CcrBatch *batch, const int *places)
 			batch->flights[nothers++] = batch->flights[i];
 	for (int place = 0, from = 0; place < batch->n && ends[place] > from; place++)
 	{
-		ccr_queue_regroup(batch->queue, flights + from, ends[place] - from);
+		ccr_queue_regroup(batch->queue, flights + from, ends[place] - from, 0);
 		from = ends[place];
 	}
 	batch->n = nothers;
@@ -1020,15 +1028,6 @@ outdated(CcrBatch *batch, const CcrError *error)
 	return !batch->flights[0]->resent && (queue->source->resend || error->unexecuted);
 }
 
-static void
-retry(CcrBatch *batch, const CcrError *error)
-{
-	note_error(batch, error);
-	ccr_queue_retry(batch->queue, batch->flights, batch->n);
-	count_end(batch);
-	free_batch(batch);
-}
-
 /*
  * Is each of its items to be told of itself only?  What was begun for several
  * parties goes on for each, so that it does not matter who of them shares the
@@ -1037,10 +1036,8 @@ retry(CcrBatch *batch, const CcrError *error)
 static bool
 is_divided(const CcrBatch *batch)
 {
-	CcrParty	party = party_of(batch);
-
 	return batch->queue->source->isolate_errors || batch->flights[0]->divided ||
-		(!ccr_party_same(party, party) && !batch->queue->source->undivided);
+		(is_of_several(batch) && !batch->queue->source->undivided);
 }
 
 static void
@@ -1051,25 +1048,47 @@ divide(CcrBatch *batch)
 	fly_again(batch, batch->n / 2);
 }
 
+static void
+discard(CcrBatch *batch, const CcrError *error)
+{
+	for (int i = 0; i < batch->n; i++)
+		ccr_discard_log(batch->queue->source, batch->flights[i]->item, error);
+	fail(batch, error);
+}
+
 /* Nobody waits for enqueued items: they fly until they land or are bad. */
 static void
 enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
+	CcrKind		kind = error->unexecuted ? CCR_KIND_PASSING : kind_of(batch, error);
+	CcrLastError last;
 
-	if (ccr_discard_is_passing(error->sqlstate) || error->unexecuted)
+	ccr_batch_last_error(batch, error, &last);
+	switch (ccr_circuit_failed(queue, batch->flights, batch->n, kind, &last))
 	{
-		retry(batch, error);
-		return;
+		case CCR_VERDICT_WAIT:
+			ccr_circuit_retry(queue, batch->flights, batch->n);
+			break;
+		case CCR_VERDICT_DIVIDE:
+			if (kind == CCR_KIND_DATA || kind == CCR_KIND_OTHER)
+			{
+				fly_again(batch, batch->n / 2);
+				return;
+			}
+			ccr_circuit_retry(queue, batch->flights, batch->n / 2);
+			ccr_circuit_retry(queue, batch->flights + batch->n / 2, batch->n - batch->n / 2);
+			break;
+		case CCR_VERDICT_SUSPECT:
+			ccr_circuit_suspect(queue, batch->flights[0], error);
+			break;
+		case CCR_VERDICT_DISCARD:
+			discard(batch, error);
+			return;
 	}
-	ccr_queue_succeeded(queue);
-	if (batch->n > 1)
-	{
-		fly_again(batch, batch->n / 2);
-		return;
-	}
-	ccr_discard_log(queue->source, batch->flights[0]->item, error);
-	fail(batch, error);
+	ccr_counters_error(queue->counters, &last);
+	count_end(batch);
+	free_batch(batch);
 }
 
 static void
@@ -1081,12 +1100,15 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		resend(batch);
 	else if (queue->source->enqueued)
 		enqueued_ended_badly(batch, error);
-	else if (batch->n > 1 && is_data_error(error->sqlstate) && is_divided(batch))
+	else if (batch->n > 1 && kind_of(batch, error) == CCR_KIND_DATA && is_divided(batch))
 		divide(batch);
+	else if (kind_of(batch, error) == CCR_KIND_DATA && joined_by_others(batch) &&
+			 queue->source->resend)
+		fly_again(batch, batch->n);
 	else
 	{
 		/* ask anew what the columns are, if they may be what is wrong */
-		if (queue->shape.keyed && !is_data_error(error->sqlstate))
+		if (queue->shape.keyed && kind_of(batch, error) != CCR_KIND_DATA)
 			forget_shape(queue);
 		fail(batch, error);
 	}
@@ -1141,7 +1163,7 @@ ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 	else
 	{
 		batch->queue->stubborn = false;
-		ccr_queue_succeeded(batch->queue);
+		ccr_circuit_succeeded(batch->queue);
 		settle(batch);
 	}
 	return true;
@@ -1156,12 +1178,10 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 
 	if (op == CCR_OP_NONE)
 		fly_again(batch, batch->n);
-	else if (too_much && batch->queue->source->enqueued)
-		enqueued_ended_badly(batch, error);
 	else if (harmless && !too_much && !batch->flights[0]->resent)
 		resend(batch);
 	else if (batch->queue->source->enqueued)
-		retry(batch, error);
+		enqueued_ended_badly(batch, error);
 	else if (harmless)
 		fail(batch, error);
 	else
@@ -1177,7 +1197,7 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 	}
 }
 
-TimestampTz
+CcrTime
 ccr_batch_sent(const CcrBatch *batch)
 {
 	return batch->sent;
@@ -1186,7 +1206,7 @@ ccr_batch_sent(const CcrBatch *batch)
 void
 ccr_batch_late(CcrBatch *batch, const CcrError *error)
 {
-	retry(batch, error);
+	enqueued_ended_badly(batch, error);
 }
 
 void
@@ -1195,49 +1215,78 @@ ccr_batch_stop(CcrBatch *batch, const CcrError *error)
 	fail(batch, error);
 }
 
-/* What waits, or some of it, as a batch that is not sent. */
+/* A batch that is not sent, of nothing yet. */
 static CcrBatch *
-take_waiting(CcrQueue *queue)
+new_unsent(CcrQueue *queue)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "concresce batch",
 												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	CcrBatch   *batch = palloc0(sizeof(CcrBatch));
+	CcrBatch   *batch = MemoryContextAllocZero(context, sizeof(CcrBatch));
 
 	batch->context = context;
 	batch->queue = queue;
-	batch->flights = ccr_queue_take(queue, batch, false, &batch->n);
-	MemoryContextSwitchTo(old);
 	queue->flying++;
 	return batch;
+}
+
+/* What waits, or some of it; NULL: nothing does. */
+static CcrBatch *
+take_waiting(CcrQueue *queue)
+{
+	while (!ccr_queue_empty(queue))
+	{
+		CcrBatch   *batch = new_unsent(queue);
+		CcrSuspect *suspect = ccr_circuit_take_suspect(queue, batch);
+		MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+		if (suspect)
+		{
+			batch->flights = palloc(sizeof(CcrFlight *));
+			batch->flights[batch->n++] = suspect->flight;
+			MemoryContextDelete(suspect->context);
+		}
+		else
+			batch->flights = ccr_queue_take(queue, batch, false, &batch->n);
+		MemoryContextSwitchTo(old);
+		if (batch->n > 0)
+			return batch;
+		free_batch(batch);
+	}
+	return NULL;
 }
 
 void
 ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error)
 {
-	while (!ccr_queue_empty(queue))
-	{
-		CcrBatch   *batch = take_waiting(queue);
+	CcrBatch   *batch;
 
-		if (batch->n > 0)
-			fail(batch, error);
-		else
-			free_batch(batch);
-	}
+	while ((batch = take_waiting(queue)) != NULL)
+		fail(batch, error);
 }
 
 void
 ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error)
 {
+	CcrBatch   *batch;
+
 	/* no group is to be waited for */
 	ccr_queue_hurry(queue, true);
-	while (!ccr_queue_empty(queue))
-	{
-		CcrBatch   *batch = take_waiting(queue);
+	while ((batch = take_waiting(queue)) != NULL)
+		discard(batch, error);
+}
 
-		for (int i = 0; i < batch->n; i++)
-			ccr_discard_log(queue->source, batch->flights[i]->item, error);
-		fail(batch, error);
+void
+ccr_batch_discard_suspects(CcrQueue *queue)
+{
+	while (queue->nsuspects > 0)
+	{
+		CcrBatch   *batch = new_unsent(queue);
+		CcrSuspect *suspect = ccr_circuit_take_suspect(queue, batch);
+
+		batch->flights = &suspect->flight;
+		batch->n = 1;
+		discard(batch, suspect->error);
+		MemoryContextDelete(suspect->context);
 	}
 }

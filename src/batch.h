@@ -54,7 +54,7 @@ extern void ccr_batch_drop(CcrBatch *batch);
  * When it was sent; and that a batch of enqueued items has taken too long since:
  * they are tried again, and whoever runs it is to cancel it.
  */
-extern TimestampTz ccr_batch_sent(const CcrBatch *batch);
+extern CcrTime ccr_batch_sent(const CcrBatch *batch);
 extern void ccr_batch_late(CcrBatch *batch, const CcrError *error);
 
 /*
@@ -71,5 +71,8 @@ extern void ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error);
 
 /* The same for enqueued items, each of which the log is told of. */
 extern void ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error);
+
+/* The same for those that have failed alone, for the errors that they met. */
+extern void ccr_batch_discard_suspects(CcrQueue *queue);
 
 #endif							/* CCR_BATCH_H */

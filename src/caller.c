@@ -4,13 +4,15 @@
  *	  For whom something was looked up ahead.
  *
  * Between two rows of a cursor the session may have taken on another role, or
- * other settings.  What was looked up ahead for one must not be given to the
- * other, who would be asked for rights of its own and may see other rows.
+ * other settings, or has lost a right.  What was looked up ahead for one must not
+ * be given to the other, who would be asked for rights of its own and may see
+ * other rows.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "caller.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
@@ -18,6 +20,7 @@
 #include "common/hashfn.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "route.h"
 #include "settings.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -120,6 +123,27 @@ hash_of_settings(uint32 terms)
 	return hash;
 }
 
+/*
+ * As of the beginning of the present run.  Within it nothing changes: a hash
+ * table may be full of cells.
+ */
+static uint64 rights = 0;
+
+uint64
+ccr_caller_begin_run(void)
+{
+	uint64		before = rights;
+
+	rights = ccr_route_changes();
+	return before;
+}
+
+void
+ccr_caller_end_run(uint64 before)
+{
+	rights = before;
+}
+
 void
 ccr_caller_get(CcrCaller *caller, uint32 terms)
 {
@@ -129,6 +153,9 @@ ccr_caller_get(CcrCaller *caller, uint32 terms)
 	caller->sec_context = sec_context;
 	caller->terms = terms;
 	caller->settings = hash_of_settings(terms);
+	ccr_route_watch();
+	if (!IsInParallelMode())
+		caller->settings = hash_combine(caller->settings, murmurhash32((uint32) rights));
 }
 
 bool

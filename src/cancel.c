@@ -15,6 +15,7 @@
 
 #include "cancel.h"
 #include "compat.h"
+#include "storage/fd.h"
 
 #ifdef LIBPQ_HAS_ASYNC_CANCEL
 
@@ -27,12 +28,16 @@ struct CcrCancel
 CcrCancel *
 ccr_cancel_start(PGconn *conn)
 {
-	PGcancelConn *cc = PQcancelCreate(conn);
+	PGcancelConn *cc;
 	CcrCancel  *cancel;
 
+	if (!AcquireExternalFD())
+		return NULL;
+	cc = PQcancelCreate(conn);
 	if (cc == NULL || !PQcancelStart(cc))
 	{
 		PQcancelFinish(cc);
+		ReleaseExternalFD();
 		return NULL;
 	}
 	cancel = MemoryContextAlloc(TopMemoryContext, sizeof(CcrCancel));
@@ -66,6 +71,7 @@ void
 ccr_cancel_free(CcrCancel *cancel)
 {
 	PQcancelFinish(cancel->conn);
+	ReleaseExternalFD();
 	pfree(cancel);
 }
 

@@ -4,9 +4,9 @@
  *	  What carries a batch: a connection to a foreign server, or a local
  *	  executor.
  *
- * Both are state machines that never block.  Their owner waits for the
- * descriptors that a carrier names (a local executor has none: it sets the
- * latch), steps it, and is called back.  A carrier knows nothing of batches.
+ * Both are state machines that never block.  A carrier says which sockets it
+ * waits for (a local executor has none: it sets the latch), is stepped when one
+ * is ready, and calls its owner back.  It knows nothing of batches.
  *
  *-------------------------------------------------------------------------
  */
@@ -71,16 +71,15 @@ typedef struct CcrCarrierCalls
 	 * what was to be done had not been begun.
 	 */
 	void		(*dead) (void *owner, CcrOp op, const CcrError *error);
+
+	/*
+	 * It lacks a descriptor for a socket: close another one that is idle.
+	 * False: there is none.
+	 */
+	bool		(*spare) (void *owner);
 } CcrCarrierCalls;
 
 typedef struct CcrCarrier CcrCarrier;
-
-/* A descriptor to wait for, with the events wanted. */
-typedef struct CcrWatch
-{
-	int			fd;
-	int			events;
-} CcrWatch;
 
 typedef struct CcrCarrierOps
 {
@@ -115,8 +114,7 @@ typedef struct CcrCarrierOps
 	/* Is an idle one to be closed, as it has come to hold too much? */
 	bool		(*is_worn) (const CcrCarrier *carrier);
 
-	/* Descriptors to wait for, at most 2; what to do when one is ready. */
-	int			(*watch) (CcrCarrier *carrier, CcrWatch watch[2]);
+	/* What to do when a socket of it is ready. */
 	void		(*step) (CcrCarrier *carrier, int fd, int events);
 } CcrCarrierOps;
 
@@ -125,11 +123,5 @@ struct CcrCarrier
 {
 	const CcrCarrierOps *ops;
 };
-
-/*
- * Set, and stays set, when a wait event set made before no longer holds the
- * descriptors to wait for.
- */
-extern bool ccr_sockets_changed;
 
 #endif							/* CCR_CARRIER_H */

@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "hidden.h"
 #include "miscadmin.h"
 #include "receive.h"
 #include "route.h"
@@ -280,6 +281,16 @@ remember_value(CellSite *site, MemoryContext context, const CcrCell *cell, Datum
 	site->caller = cell->caller;
 }
 
+/* Is the value of a type with checks that have effects, for each time it is made? */
+static bool
+counts_each_time(const CellSite *site)
+{
+	List	   *types;
+
+	return ccr_is_volatile((Node *) ccr_domain_checks_of_type(site->definition->result->type,
+															  &types));
+}
+
 /* Once for its row, however many it is joined to. */
 static Datum
 call_unasked(FunctionCallInfo fcinfo, CellSite *site, int leading, const CcrCell *cell)
@@ -294,7 +305,7 @@ call_unasked(FunctionCallInfo fcinfo, CellSite *site, int leading, const CcrCell
 	}
 	tell_maker(cell);
 	value = call_plainly(fcinfo, site, leading);
-	if (!site->lookup.fn_retset)
+	if (!site->lookup.fn_retset && !counts_each_time(site))
 		remember_value(site, fcinfo->flinfo->fn_mcxt, cell, value, fcinfo->isnull);
 	return value;
 }

@@ -36,43 +36,28 @@
 #include "lockfile.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "portability/instr_time.h"
 #include "pool.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "settings.h"
 #include "shutdown.h"
+#include "sockets.h"
 #include "stopped.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
-#define CCR_MAX_EVENTS		64	/* taken in one wait */
 #define CCR_FINE_WAIT		20	/* ms; shorter waits are timed in us */
 #define CCR_SPIN			50	/* us to look for news before sleeping */
 #define CCR_CROWD		4	/* calls waiting: then there is no hurry */
-#define CCR_RETRY_PAUSE		100 /* ms, when there can be no wait event set */
 #define CCR_RESTART_PAUSE	1000	/* ms between two starts, at least */
-
-/* A connection's descriptor in the wait event set. */
-typedef struct Watched
-{
-	CcrCarrier *carrier;
-	int			fd;
-	int			events;
-	int			position;
-} Watched;
 
 #define CCR_ROUND_ITEMS	4096	/* taken before the connections get their turn */
 #define CCR_ADMIT_PAUSE	1000	/* ms until an admission that failed is repeated */
 
 static int	worker_index;
 static CcrWorker *worker;
-static WaitEventSet *wait_set = NULL;
-static Watched *watched = NULL;
-static int	nwatched = 0;
 static int	fine_timer = -1;	/* timerfd: epoll counts in ms only */
 static MemoryContext loop_context;
 static uint32 wait_event_idle;
@@ -84,7 +69,7 @@ static CcrRequest *taken_abandoned = NULL;
 
 static volatile sig_atomic_t terminated = false;
 static bool draining = false;	/* the server shuts down */
-static TimestampTz drain_until;
+static CcrTime drain_until;
 static CcrTimer drain_timer;
 static CcrTimer admit_timer;	/* some of what is held was not admitted */
 
@@ -110,6 +95,8 @@ ccr_collector_register(void)
 		else
 			snprintf(bgw.bgw_name, BGW_MAXLEN, "concresce collector %d", i);
 		RegisterBackgroundWorker(&bgw);
+		if (IsPostmasterEnvironment && ccr_worker_is_registered(&bgw))
+			ccr_shmem_registered(i);
 	}
 }
 
@@ -118,7 +105,7 @@ refuse(CcrRequest *request, CcrFailure failure)
 {
 	/* it is held, and comes again */
 	if (request->kind == CCR_REQUEST_ENQUEUED)
-		ccr_timer_set(&admit_timer, TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+		ccr_timer_set(&admit_timer, ccr_after(ccr_now(),
 																CCR_ADMIT_PAUSE));
 	else if (request->kind == CCR_REQUEST_LOOKUP)
 		ccr_flights_refuse(request, failure);
@@ -179,9 +166,8 @@ pause_before_restart(void)
 
 	if (pg_atomic_read_u32(&worker->generation) == 0)
 		return;
-	left = CCR_RESTART_PAUSE -
-		TimestampDifferenceMilliseconds(worker->started, GetCurrentTimestamp());
-	if (left <= 0)
+	left = ccr_until(ccr_after(worker->started, CCR_RESTART_PAUSE), ccr_now());
+	if (left == 0)
 		return;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 left, wait_event_idle);
@@ -247,6 +233,9 @@ start(void)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, handle_sigterm);
 
+	/* a cancel is for queries; as an error it would fail what all wait for */
+	pqsignal(SIGINT, SIG_IGN);
+
 	/* a reload in the moment since the fork found no handler */
 	ConfigReloadPending = true;
 	BackgroundWorkerUnblockSignals();
@@ -266,20 +255,27 @@ start(void)
 	fine_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (fine_timer < 0)
 		elog(ERROR, "timerfd_create failed: %m");
+	ccr_sockets_init(fine_timer, wait_event_idle);
 
 	ccr_timer_init(&drain_timer, wake_up, NULL);
 	ccr_timer_init(&admit_timer, admit_held, NULL);
 	before_shmem_exit(fail_what_is_held, 0);
 	pg_atomic_fetch_add_u32(&worker->generation, 1);
-	worker->started = GetCurrentTimestamp();
+	worker->started = ccr_now();
 
 	/* ended during a smart shutdown, and started again, as there are clients */
 	pg_atomic_write_u32(&worker->closed, 0);
 	pg_atomic_write_u32(&worker->proc, ccr_my_procno() + 1);
+
+	/*
+	 * Who pushes from now on wakes us; what was pushed before, we find.  The
+	 * partner is the compare-and-swap in push().  So it is for wake_waiters(): who
+	 * is not yet in his slot as we look sees the generation before he sleeps.
+	 */
 	pg_memory_barrier();
 	wake_waiters();
 	if (ccr_request_held(worker))
-		ccr_timer_set(&admit_timer, GetCurrentTimestamp());
+		ccr_timer_set(&admit_timer, ccr_now());
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
@@ -430,7 +426,7 @@ admit_held(void *arg)
 	/* what is in the mail is held, too, and will be admitted from there */
 	if (taken)
 	{
-		ccr_timer_set(&admit_timer, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1));
+		ccr_timer_set(&admit_timer, ccr_after(ccr_now(), 1));
 		return;
 	}
 	requests = palloc(size * sizeof(CcrRequest *));
@@ -523,109 +519,6 @@ take_mail(void)
 /* ----------------------------------------------------------------- waiting */
 
 static void
-count_watched(CcrCarrier *carrier)
-{
-	CcrWatch	watch[2];
-
-	nwatched += carrier->ops->watch(carrier, watch);
-}
-
-static void
-add_watched(CcrCarrier *carrier)
-{
-	CcrWatch	watch[2];
-	int			n = carrier->ops->watch(carrier, watch);
-
-	for (int i = 0; i < n; i++)
-	{
-		Watched    *w = &watched[nwatched];
-
-		w->carrier = carrier;
-		w->fd = watch[i].fd;
-		w->events = watch[i].events;
-		w->position = AddWaitEventToSet(wait_set, watch[i].events, watch[i].fd, NULL, w);
-		nwatched++;
-	}
-}
-
-/*
- * A wait event set can't give up a descriptor, and one that is closed and
- * opened anew under the same number is forgotten by the kernel, so the set is
- * made anew with every change.
- */
-static void
-rebuild_wait_set(void)
-{
-	if (wait_set)
-		FreeWaitEventSet(wait_set);
-	wait_set = NULL;
-	nwatched = 0;
-	ccr_pools_watch(count_watched);
-	if (watched)
-		pfree(watched);
-	watched = MemoryContextAlloc(TopMemoryContext, Max(nwatched, 1) * sizeof(Watched));
-	wait_set = ccr_create_wait_event_set(nwatched + 3);
-	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, fine_timer, NULL, &fine_timer);
-	nwatched = 0;
-	ccr_pools_watch(add_watched);
-	ccr_sockets_changed = false;
-}
-
-/* Whether a connection wants to write changes more often. */
-static void
-update_wait_set(void)
-{
-	if (ccr_sockets_changed || wait_set == NULL)
-	{
-		rebuild_wait_set();
-		return;
-	}
-	for (int i = 0; i < nwatched; i++)
-	{
-		CcrWatch	watch[2];
-		int			n = watched[i].carrier->ops->watch(watched[i].carrier, watch);
-
-		for (int j = 0; j < n; j++)
-			if (watch[j].fd == watched[i].fd && watch[j].events != watched[i].events)
-			{
-				ModifyWaitEvent(wait_set, watched[i].position, watch[j].events, NULL);
-				watched[i].events = watch[j].events;
-			}
-	}
-}
-
-/*
- * The kernel may be short of something: that is no reason to give up, nor to
- * go round in circles.
- */
-static bool
-prepare_to_wait(void)
-{
-	volatile bool ok = false;
-
-	PG_TRY();
-	{
-		update_wait_set();
-		ok = true;
-	}
-	PG_CATCH();
-	{
-		(void) caught_error();
-		ccr_sockets_changed = true;
-	}
-	PG_END_TRY();
-	if (!ok)
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 CCR_RETRY_PAUSE, wait_event_idle);
-		ResetLatch(MyLatch);
-	}
-	return ok;
-}
-
-static void
 step(CcrCarrier *carrier, int fd, int events)
 {
 	PG_TRY();
@@ -647,25 +540,9 @@ step_local(CcrCarrier *carrier)
 }
 
 static void
-handle_events(WaitEvent *events, int n)
+step_socket(CcrSocket *socket, int events)
 {
-	for (int i = 0; i < n; i++)
-	{
-		if (events[i].events & WL_LATCH_SET)
-			ResetLatch(MyLatch);
-		else if (events[i].user_data == &fine_timer)
-		{
-			uint64		expirations;
-
-			(void) !read(fine_timer, &expirations, sizeof(expirations));
-		}
-		else if (events[i].user_data)
-		{
-			Watched    *w = events[i].user_data;
-
-			step(w->carrier, w->fd, events[i].events);
-		}
-	}
+	step(socket->owner, socket->fd, events);
 }
 
 /*
@@ -675,10 +552,10 @@ handle_events(WaitEvent *events, int n)
 static long
 sleep_time(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 	long		ms = ccr_timers_wait(now);
 	struct itimerspec spec = {{0, 0}, {0, 0}};
-	TimestampTz when;
+	CcrTime		when;
 
 	if (ms <= 0 || ms > CCR_FINE_WAIT)
 		return ms;
@@ -694,32 +571,23 @@ sleep_time(void)
  * spares: an idle core takes long to wake up.  In a crowd there is always
  * something to do, and the processor is better left to others.
  */
-static int
-wait_for_events(WaitEvent *events, bool all_taken)
+static void
+wait_for_events(bool all_taken)
 {
-	uint32		sleepers = pg_atomic_read_u32(&worker->sleepers);
 	long		timeout = all_taken ? sleep_time() : 0;
 
-	if (timeout != 0 && ccr_pools_flying() > 0 && sleepers < CCR_CROWD)
+	if (timeout != 0 && ccr_pools_flying() > 0 &&
+		pg_atomic_read_u32(&worker->sleepers) < CCR_CROWD)
 	{
-		instr_time	begin;
+		CcrTime		end = ccr_now() + CCR_SPIN;
 
-		INSTR_TIME_SET_CURRENT(begin);
-		for (;;)
+		do
 		{
-			instr_time	now;
-			int			n = WaitEventSetWait(wait_set, 0, events, CCR_MAX_EVENTS,
-											 wait_event_idle);
-
-			if (n > 0)
-				return n;
-			INSTR_TIME_SET_CURRENT(now);
-			INSTR_TIME_SUBTRACT(now, begin);
-			if (INSTR_TIME_GET_MICROSEC(now) > CCR_SPIN)
-				break;
-		}
+			if (ccr_sockets_look(step_socket))
+				return;
+		} while (ccr_now() < end);
 	}
-	return WaitEventSetWait(wait_set, timeout, events, CCR_MAX_EVENTS, wait_event_idle);
+	ccr_sockets_wait(timeout, step_socket);
 }
 
 /*
@@ -751,14 +619,14 @@ leave(void)
 static void
 end_or_drain(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 
 	if (!draining)
 	{
 		if (!ccr_lockfile_stopping())
 			leave();
 		draining = true;
-		drain_until = TimestampTzPlusMilliseconds(now, ccr_drain_timeout);
+		drain_until = ccr_after(now, ccr_drain_timeout);
 		ccr_timer_set(&drain_timer, drain_until);
 	}
 	ccr_flights_hurry(ccr_pool_check);
@@ -768,14 +636,17 @@ end_or_drain(void)
 		 ccr_request_held(worker) == NULL || ccr_pools_hope()))
 		return;
 
-	/* whoever commits from now on is told that it is too late */
+	/*
+	 * Whoever commits from now on is told that it is too late, or has been
+	 * counted: the partner is the addition in take_place().
+	 */
 	pg_atomic_write_u32(&worker->closed, 1);
 	pg_memory_barrier();
 	if (pg_atomic_read_u64(&worker->unsettled) > 0)
 	{
 		while (!take_mail())
 			;
-		ccr_flights_log_left();
+		pg_atomic_write_u64(&worker->logged, ccr_flights_log_left());
 	}
 	leave();
 }
@@ -783,8 +654,6 @@ end_or_drain(void)
 static void
 loop_once(void)
 {
-	WaitEvent	events[CCR_MAX_EVENTS];
-	int			n;
 	bool		all_taken;
 
 	CHECK_FOR_INTERRUPTS();
@@ -798,19 +667,15 @@ loop_once(void)
 	all_taken = take_mail();
 	ccr_flights_drop_unwarranted(ccr_pool_check);
 	ccr_locals_visit(step_local);
-	ccr_timers_run(GetCurrentTimestamp());
+	ccr_timers_run(ccr_now());
 	ccr_pools_dispatch();
 	ccr_requests_wake();
 	ccr_stopped_recount();
 	ccr_pools_sweep();
 	if (terminated)
 		end_or_drain();
-	if (prepare_to_wait())
-	{
-		n = wait_for_events(events, all_taken);
-		handle_events(events, n);
-		ccr_requests_wake();
-	}
+	wait_for_events(all_taken);
+	ccr_requests_wake();
 	MemoryContextReset(loop_context);
 }
 

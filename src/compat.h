@@ -21,6 +21,7 @@
 #include "catalog/pg_proc.h"
 #include "commands/explain.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/bgworker_internals.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -109,6 +110,15 @@ ccr_report_session_user(void)
 #define CCR_IS_JSON_EXPR(node)	IsA(node, JsonExpr)
 #else
 #define CCR_IS_JSON_EXPR(node)	((void) (node), false)
+#endif
+
+/* Those that make JSON have nodes of their own since 16. */
+#if PG_VERSION_NUM >= 160000
+#define CCR_IS_JSON_CONSTRUCTOR(node)	IsA(node, JsonConstructorExpr)
+#define CCR_JSON_CONSTRUCTOR_ARGS(node)	(((JsonConstructorExpr *) (node))->args)
+#else
+#define CCR_IS_JSON_CONSTRUCTOR(node)	((void) (node), false)
+#define CCR_JSON_CONSTRUCTOR_ARGS(node)	((void) (node), NIL)
 #endif
 
 /* Since 18 a query with groups has an entry more in its range table. */
@@ -232,6 +242,35 @@ ccr_create_wait_event_set(int nevents)
 #else
 	return CreateWaitEventSet(TopMemoryContext, nevents);
 #endif
+}
+
+/* The list that the postmaster starts workers from has two ends since 18. */
+#if PG_VERSION_NUM >= 180000
+#define CCR_FOREACH_REGISTERED(iter)	dlist_foreach(iter, &BackgroundWorkerList)
+#define CCR_REGISTERED(iter)	dlist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+typedef dlist_iter CcrRegisteredIter;
+#else
+#define CCR_FOREACH_REGISTERED(iter)	slist_foreach(iter, &BackgroundWorkerList)
+#define CCR_REGISTERED(iter)	slist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+typedef slist_iter CcrRegisteredIter;
+#endif
+
+/* RegisterBackgroundWorker() keeps to itself whether it has found a slot. */
+static inline bool
+ccr_worker_is_registered(const BackgroundWorker *worker)
+{
+	CcrRegisteredIter iter;
+
+	CCR_FOREACH_REGISTERED(iter)
+	{
+		const BackgroundWorker *other = &CCR_REGISTERED(iter)->rw_worker;
+
+		if (strcmp(other->bgw_library_name, worker->bgw_library_name) == 0 &&
+			strcmp(other->bgw_function_name, worker->bgw_function_name) == 0 &&
+			other->bgw_main_arg == worker->bgw_main_arg)
+			return true;
+	}
+	return false;
 }
 
 /* Wait events have names of their own from 17 on. */

@@ -55,6 +55,7 @@ int			ccr_enqueue_timeout = 10 * 60 * 1000;
 int			ccr_log_min_duration = -1;
 int			ccr_max_local_workers = 2;
 int			ccr_drain_timeout = 30 * 1000;
+int			ccr_max_attempts = 20;
 
 static const struct config_enum_entry on_full_options[] = {
 	{"wait", CCR_FULL_WAIT, false},
@@ -191,6 +192,11 @@ define_batch_settings(void)
 							"0: it does not wait.",
 							&ccr_drain_timeout, 30 * 1000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_attempts",
+							"Number of failures for causes that pass after which an enqueued item is given up that fails alone, while others succeed.",
+							"0: none is given up for them.",
+							&ccr_max_attempts, 20, 0, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 /* Only possible, and only of use, when preloaded. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * discard.c
- *	  When an enqueued item is given up, and what is said of it.
+ *	  What is said of enqueued items that are given up.
  *
  * The arguments are shown as they would be written in SQL.  They travel in
  * binary; the collector is connected to no database, so it has no catalogs to
@@ -22,26 +22,6 @@
 #include "utils/memutils.h"
 
 #define CCR_SHOWN_BYTES		65536	/* of an argument or a text, at most */
-
-bool
-ccr_discard_is_passing(int sqlstate)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case MAKE_SQLSTATE('0', '8', '0', '0', '0'):
-		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):
-			return true;
-	}
-	switch (sqlstate)
-	{
-		case ERRCODE_T_R_SERIALIZATION_FAILURE:
-		case ERRCODE_T_R_DEADLOCK_DETECTED:
-			return true;
-	}
-	/* 57P01 to 57P05; the class itself is for cancels and the like */
-	return ERRCODE_TO_CATEGORY(sqlstate) == MAKE_SQLSTATE('5', '7', '0', '0', '0') &&
-		((sqlstate >> 12) & 0x3F) == PGSIXBIT('P');
-}
 
 /* --------------------------------------------------------------- arguments */
 
@@ -222,6 +202,16 @@ clip_error(CcrError *error)
 	error->message = clipped(error->message);
 	error->detail = clipped(error->detail);
 	error->hint = clipped(error->hint);
+}
+
+const char *
+ccr_discard_shown(const CcrLastError *error)
+{
+	CcrError	shown = {.sqlstate = error->sqlstate, .message = error->message,
+		.author = error->open ? CCR_TEXTS_OURS : CCR_TEXTS_FOREIGN};
+
+	clip_error(&shown);
+	return psprintf("The last one failed with: %s", shown.message);
 }
 
 void

@@ -33,9 +33,9 @@
 #include "restricted.h"
 #include "settings.h"
 #include "stopped.h"
+#include "turn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "warrant.h"
 
 PG_FUNCTION_INFO_V1(concresce_enqueue);
@@ -70,7 +70,6 @@ static Size parcel_bytes = 0;	/* that they will take on the heap */
 static Share *shares = NULL;
 static int	nshares = 0;
 static bool admitted = false;	/* the transaction is about to commit */
-static CcrTurn *waiting_turn = NULL;	/* that we wait for, or hold */
 static uint32 wait_event_room;
 
 /* ----------------------------------------------------------------- parcels */
@@ -202,12 +201,6 @@ keep(CcrLane *lane, const CcrItems *items)
 
 /* ------------------------------------------------------------- reservation */
 
-static uint32
-me(void)
-{
-	return ccr_my_procno() + 1;
-}
-
 /* Its index. */
 static int
 share_of(CcrLane *lane)
@@ -252,9 +245,9 @@ take_place(Share *share)
 	if (share->taken)
 		return true;
 
-	/* counted first: a collector that closes sees one or the other */
+	/* counted first, a full barrier: see end_or_drain() and check_open() */
 	pg_atomic_fetch_add_u64(&share->worker->unsettled, share->n);
-	share->taken = ccr_places_take(share->counters, share->n, me());
+	share->taken = ccr_places_take(share->counters, share->n);
 	if (!share->taken)
 		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
 	return share->taken;
@@ -275,48 +268,13 @@ take_places(Share *first)
 }
 
 static void
-stop_waiting(void)
-{
-	uint32		holder = me();
-
-	if (waiting_turn == NULL)
-		return;
-	ConditionVariableCancelSleep();
-	pg_atomic_fetch_sub_u32(&waiting_turn->waiting, 1);
-	if (pg_atomic_compare_exchange_u32(&waiting_turn->holder, &holder, 0))
-		ccr_turn_announce(waiting_turn);
-	waiting_turn = NULL;
-}
-
-static void
-start_waiting(CcrTurn *turn)
-{
-	Assert(waiting_turn == NULL);
-	pg_atomic_fetch_add_u32(&turn->waiting, 1);
-	waiting_turn = turn;
-	ConditionVariablePrepareToSleep(&turn->changed);
-}
-
-/* Is it our turn now? */
-static bool
-claim_turn(void)
-{
-	uint32		holder = 0;
-
-	return pg_atomic_compare_exchange_u32(&waiting_turn->holder, &holder, me()) ||
-		holder == me();
-}
-
-static void
-sleep_for(const CcrLane *lane, TimestampTz start, const char *what)
+sleep_for(const CcrLane *lane, CcrTime start, const char *what)
 {
 	long		left = -1;
 
 	if (lane->settings.timeout > 0)
 	{
-		TimestampTz deadline = TimestampTzPlusMilliseconds(start, lane->settings.timeout);
-
-		left = Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
+		left = ccr_until(ccr_after(start, lane->settings.timeout), ccr_now());
 		if (left == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_QUERY_CANCELED),
@@ -325,12 +283,12 @@ sleep_for(const CcrLane *lane, TimestampTz start, const char *what)
 					 errdetail("It waited %d ms for %s.", lane->settings.timeout, what),
 					 errhint("The limit is set by \"concresce.timeout\".")));
 	}
-	(void) ConditionVariableTimedSleep(&waiting_turn->changed, left, wait_event_room);
+	ccr_turn_sleep(left, wait_event_room);
 }
 
 /* Until it has its places, and all have; or another lacks. */
 static Share *
-wait_for_places(Share *share, TimestampTz start)
+wait_for_places(Share *share, CcrTime start)
 {
 	Share	   *lacking;
 
@@ -341,16 +299,11 @@ wait_for_places(Share *share, TimestampTz start)
 				 errdetail("%d enqueued items may wait.", ccr_queue_size),
 				 errhint("Set \"concresce.on_full\" to \"wait\", or increase \"concresce.queue_size\".")));
 
-	start_waiting(&share->counters->place_turn);
-	for (;;)
-	{
-		(void) claim_turn();
-		lacking = take_places(share);
-		if (lacking != share)
-			break;
-		sleep_for(share->lane, start, "room in the queue");
-	}
-	stop_waiting();
+	ccr_turn_begin(&share->counters->place_turn, &share->counters->places);
+	while ((lacking = take_places(share)) == share)
+		if (!ccr_turn_claim())
+			sleep_for(share->lane, start, "room in the queue");
+	ccr_turn_end();
 	return lacking;
 }
 
@@ -485,7 +438,7 @@ make_requests(void)
 }
 
 static void
-make_all_requests(TimestampTz start)
+make_all_requests(CcrTime start)
 {
 	CcrTurn    *turn = &ccr_shared->memory_turn;
 	Parcel	   *lacking;
@@ -493,17 +446,18 @@ make_all_requests(TimestampTz start)
 	if (pg_atomic_read_u32(&turn->holder) == 0 && make_requests() == NULL)
 		return;
 	free_requests();
-	start_waiting(turn);
+	ccr_turn_begin(turn, NULL);
 	for (;;)
 	{
 		Parcel	   *first = dlist_head_element(Parcel, node, &parcels);
 
-		lacking = claim_turn() ? make_requests() : first;
+		(void) ccr_turn_claim();
+		lacking = ccr_turn_is_mine() ? make_requests() : first;
 		if (lacking == NULL)
 			break;
 		sleep_for(lacking->lane, start, "shared memory");
 	}
-	stop_waiting();
+	ccr_turn_end();
 }
 
 /* ------------------------------------------------------- the end of it all */
@@ -512,7 +466,7 @@ make_all_requests(TimestampTz start)
 static void
 give_back_all(void)
 {
-	stop_waiting();
+	ccr_turn_end();
 	free_requests();
 	give_back_places();
 
@@ -547,7 +501,7 @@ check_open(void)
 static void
 admit(void)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	CcrTime		start = ccr_now();
 	Share	   *lacking;
 	dlist_iter	iter;
 
@@ -571,7 +525,7 @@ admit(void)
 static void
 send_all(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &parcels)
@@ -582,7 +536,7 @@ send_all(void)
 
 		request->submitted = now;
 		request->window_end = now +
-			(TimestampTz) (parcel->lane->settings.max_window * 1000.0);
+			(CcrTime) (parcel->lane->settings.max_window * 1000.0);
 		pg_atomic_fetch_add_u64(&sender->sent, request->nitems);
 		ccr_request_push(request);
 	}
@@ -728,6 +682,7 @@ concresce_enqueue(PG_FUNCTION_ARGS)
 	check_transaction();
 	init_backend();
 	lane = ccr_lane_get(fcinfo);
+	ccr_shmem_require_collector(lane->route->worker);
 	if (ccr_stopped(MyDatabaseId, lane->function, false))
 		ccr_stopped_refuse(lane->definition->name);
 	if (ccr_lane_encode(lane, fcinfo, &items))

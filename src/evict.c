@@ -32,7 +32,6 @@
 #include "storage/procarray.h"
 #include "tcop/utility.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 #define CCR_EVICT_WAIT		5000	/* ms; as long as such commands wait */
 #define CCR_EVICT_LOOK		10	/* ms; nothing tells of a process's end */
@@ -137,6 +136,8 @@ tell_to_leave(Oid dbid, int *pids)
 			continue;
 		pids[n++] = pid;
 		pg_atomic_write_u32(&seat->unwanted, 1);
+
+		/* the partner is in begin_job() */
 		pg_memory_barrier();
 		ccr_seat_terminate(seat, true);
 		ccr_wake(seat->procno);
@@ -147,11 +148,11 @@ tell_to_leave(Oid dbid, int *pids)
 static void
 wait_until_gone(const int *pids, int n)
 {
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_EVICT_WAIT);
+	CcrTime		end = ccr_after(ccr_now(), CCR_EVICT_WAIT);
 	uint32		wait_event = ccr_new_wait_event("ConcresceExecutorsLeaving");
 
 	for (int i = 0; i < n; i++)
-		while (BackendPidGetProc(pids[i]) != NULL && GetCurrentTimestamp() < end)
+		while (BackendPidGetProc(pids[i]) != NULL && ccr_now() < end)
 		{
 			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 							 CCR_EVICT_LOOK, wait_event);

@@ -106,6 +106,8 @@ note_error(ErrorData *edata)
 	ccr_my_seat->sqlstate = edata->sqlerrcode == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ?
 		ERRCODE_UNDEFINED_OBJECT : edata->sqlerrcode;
 	strlcpy(ccr_my_seat->message, edata->message ? edata->message : "", CCR_TEXT_LEN);
+
+	/* before an end of a queue is given up; the partner is in lost() */
 	pg_write_barrier();
 }
 
@@ -603,7 +605,8 @@ send_error(ErrorData *edata, const char *sql)
 /*
  * False: there is to be none.  Numbers are compared on both sides after they
  * are written, so that whoever wants a job to end either finds it begun or is
- * seen here.
+ * seen here: the partners are in ccr_seat_cancel(), give_up_seat() and
+ * tell_to_leave().
  */
 static bool
 begin_job(const CcrJob *job)

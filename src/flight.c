@@ -18,11 +18,9 @@
 
 #include "alike.h"
 #include "common/hashfn.h"
-#include "common/pg_prng.h"
 #include "flight.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "warrant.h"
 
 typedef struct CcrWaiter
@@ -42,7 +40,7 @@ struct CcrTicket
 	uint32		admitted;		/* items that have their waiters */
 	uint32		remaining;		/* items not yet landed */
 	uint32		errors;			/* items that landed with one */
-	TimestampTz departed;		/* when the first of them took off, or 0 */
+	CcrTime		departed;		/* when the first of them took off, or 0 */
 	bool		failed;			/* a block of the answer found no room */
 	bool		again;			/* an earlier generation had admitted it */
 	int			nlanded;		/* in this landing: */
@@ -104,11 +102,9 @@ typedef struct TicketEntry
 
 static MemoryContext flight_context;	/* tickets, flights, groups */
 static MemoryContext landing_context;	/* reset with each landing */
-#define CCR_RETRY_MIN		50	/* ms until a failed batch flies again, */
-#define CCR_RETRY_MAX		10000	/* doubled each time, up to this */
-#define CCR_RETRY_TOGETHER	4	/* attempts before it is divided */
 
 static HTAB *queues;
+static dlist_head all_queues = DLIST_STATIC_INIT(all_queues);
 static struct ticket_hash *tickets;
 static int	torn = 0;			/* > 0 while they are being changed */
 
@@ -128,10 +124,43 @@ ccr_flights_init(void)
 	tickets = ticket_create(TopMemoryContext, 256, NULL);
 }
 
+/*
+ * Room that flights and items give up is given back once for all of them, so
+ * that as many are woken as there is room for, and not all for each.
+ */
+static struct
+{
+	CcrCounters *counters;
+	uint32		backlog;
+	uint32		places;
+} given_up;
+
+static void
+give_back_room(void)
+{
+	if (given_up.counters == NULL)
+		return;
+	ccr_counters_release_backlog(given_up.counters, given_up.backlog);
+	ccr_places_release(given_up.counters, given_up.places);
+	memset(&given_up, 0, sizeof(given_up));
+}
+
+static void
+give_up_room(CcrCounters *counters, uint32 backlog, uint32 places)
+{
+	if (given_up.counters != counters)
+		give_back_room();
+	given_up.counters = counters;
+	given_up.backlog += backlog;
+	given_up.places += places;
+}
+
 void
 ccr_flights_tear(bool begin)
 {
 	torn += begin ? 1 : -1;
+	if (torn == 0)
+		give_back_room();
 }
 
 /* ------------------------------------------------------------------ queues */
@@ -145,10 +174,22 @@ typedef struct QueueEntry
 static int
 window_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	TimestampTz wa = pairingheap_const_container(CcrFlight, window_node, a)->window_end;
-	TimestampTz wb = pairingheap_const_container(CcrFlight, window_node, b)->window_end;
+	CcrTime		wa = pairingheap_const_container(CcrFlight, window_node, a)->window_end;
+	CcrTime		wb = pairingheap_const_container(CcrFlight, window_node, b)->window_end;
 
 	return (wa < wb) ? 1 : (wa > wb) ? -1 : 0;
+}
+
+/* Of enqueued items, halves before other halves: so one bad item is found soon. */
+static int
+retry_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const CcrGroup *ga = pairingheap_const_container(CcrGroup, retry_node, a);
+	const CcrGroup *gb = pairingheap_const_container(CcrGroup, retry_node, b);
+
+	if (ga->retry_at != gb->retry_at)
+		return ga->retry_at < gb->retry_at ? 1 : -1;
+	return ga->order < gb->order ? 1 : ga->order > gb->order ? -1 : 0;
 }
 
 CcrQueue *
@@ -179,11 +220,14 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue->windows = pairingheap_allocate(window_later, NULL);
 	dlist_init(&queue->waiting);
 	dlist_init(&queue->groups);
+	queue->retries = pairingheap_allocate(retry_later, NULL);
+	dlist_init(&queue->suspects);
 	ccr_timer_init(&queue->window_timer, window_ended, queue);
 	MemoryContextSwitchTo(old);
 
 	entry = hash_search(queues, fingerprint, HASH_ENTER, NULL);
 	entry->queue = queue;
+	dlist_push_tail(&all_queues, &queue->node);
 	return queue;
 }
 
@@ -193,6 +237,7 @@ ccr_queue_free(CcrQueue *queue)
 	Assert(queue->nwaiting == 0 && queue->flying == 0);
 	ccr_timer_clear(&queue->window_timer);
 	ccr_timer_clear(&queue->idle_timer);
+	dlist_delete(&queue->node);
 	hash_search(queues, &queue->fingerprint, HASH_REMOVE, NULL);
 	MemoryContextDelete(queue->context);
 }
@@ -200,12 +245,10 @@ ccr_queue_free(CcrQueue *queue)
 static void
 visit_queues(void (*visit) (CcrQueue *))
 {
-	HASH_SEQ_STATUS status;
-	QueueEntry *entry;
+	dlist_iter	iter;
 
-	hash_seq_init(&status, queues);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		visit(entry->queue);
+	dlist_foreach(iter, &all_queues)
+		visit(dlist_container(CcrQueue, node, iter.cur));
 }
 
 /* ----------------------------------------------------------------- flights */
@@ -248,7 +291,7 @@ free_flight(CcrFlight *flight)
 	Assert(flight->nwaiters == 0);
 	unlist(flight);
 	if (flight->reserved)
-		ccr_counters_release_backlog(flight->counters, 1);
+		give_up_room(flight->counters, 1, 0);
 	if (flight->slab)
 		release_slab(flight->slab);
 	else
@@ -266,7 +309,6 @@ stop_waiting(CcrFlight *flight)
 	dlist_delete(&flight->waiting_node);
 	pairingheap_remove(queue->windows, &flight->window_node);
 	queue->nwaiting--;
-	queue->hurry = Max(queue->hurry - 1, 0);
 	queue->waiting_bytes -= flight->item->length;
 }
 
@@ -303,10 +345,32 @@ start_waiting(CcrFlight *flight)
 	if (queue->nwaiting == 0 || queue->nwaiting < queue->max_size)
 		lower_limits(queue, flight, queue->nwaiting == 0);
 	flight->state = CCR_FLIGHT_WAITING;
+	flight->number = ++queue->last_number;
 	dlist_push_tail(&queue->waiting, &flight->waiting_node);
 	pairingheap_add(queue->windows, &flight->window_node);
 	queue->nwaiting++;
 	queue->waiting_bytes += flight->item->length;
+}
+
+/*
+ * One leaves from anywhere in the queue.  To look at all that stay takes time,
+ * which is spared where one beside it has the same limits, as most have.
+ */
+static void
+leave_queue(CcrFlight *flight)
+{
+	CcrQueue   *queue = flight->queue;
+	dlist_node *node = &flight->waiting_node;
+	dlist_node *beside = dlist_has_next(&queue->waiting, node) ?
+		dlist_next_node(&queue->waiting, node) :
+		dlist_has_prev(&queue->waiting, node) ?
+		dlist_prev_node(&queue->waiting, node) : NULL;
+	CcrFlight  *other = beside ? dlist_container(CcrFlight, waiting_node, beside) : NULL;
+
+	stop_waiting(flight);
+	if (other == NULL || other->max_size != flight->max_size ||
+		other->max_bytes != flight->max_bytes)
+		reset_limits(queue);
 }
 
 static CcrFlight *
@@ -391,7 +455,7 @@ move_to_active(CcrCounters *counters, int n)
 
 /* The flight of one of its waiters takes off, or has. */
 static void
-depart(CcrTicket *ticket, TimestampTz now)
+depart(CcrTicket *ticket, CcrTime now)
 {
 	move_to_active(ticket->counters, 1);
 	if (ticket->departed != 0)
@@ -417,14 +481,12 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 	if (flight)
 	{
 		join(flight, request);
-		if (request->kind == CCR_REQUEST_ENQUEUED)
-			ccr_places_release(ticket->counters, 1);
+		give_up_room(ticket->counters, request->reserved ? 1 : 0,
+					 request->kind == CCR_REQUEST_ENQUEUED ? 1 : 0);
 		ccr_count(ticket->counters, CCR_HITS, ticket->again ? 0 : 1);
 		request->joined++;
-		if (request->reserved)
-			ccr_counters_release_backlog(ticket->counters, 1);
 		if (flight->state == CCR_FLIGHT_FLYING)
-			depart(ticket, GetCurrentTimestamp());
+			depart(ticket, ccr_now());
 	}
 	else
 	{
@@ -442,7 +504,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 	ticket->admitted++;
 }
 
-static void finish_ticket(CcrTicket *ticket, TimestampTz now);
+static void finish_ticket(CcrTicket *ticket, CcrTime now);
 static void drop_unwarranted(CcrQueue *queue);
 static void drop_from_group(CcrQueue *queue, CcrGroup *group);
 
@@ -495,7 +557,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	if (slab)
 		release_slab(slab);
 	if (ticket->remaining == 0)
-		finish_ticket(ticket, GetCurrentTimestamp());
+		finish_ticket(ticket, ccr_now());
 	if (unwarranted)
 		drop_unwarranted(queue);
 	ccr_flights_tear(false);
@@ -503,77 +565,100 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 
 /* ------------------------------------------------------------------ taking */
 
-/* The oldest group that may fly by now, or else the time when the first may. */
-static CcrGroup *
-ready_group(CcrQueue *queue, TimestampTz now, TimestampTz *first)
+void
+ccr_group_add(CcrQueue *queue, CcrGroup *group, CcrTime retry_at)
 {
-	dlist_iter	iter;
+	static int64 next_order = 1;
 
-	*first = 0;
-	dlist_foreach(iter, &queue->groups)
-	{
-		CcrGroup   *group = dlist_container(CcrGroup, node, iter.cur);
-
-		if (group->retry_at <= now)
-			return group;
-		if (*first == 0 || group->retry_at < *first)
-			*first = group->retry_at;
-	}
-	return NULL;
+	group->retry_at = retry_at;
+	group->waits = retry_at != 0;
+	group->order = queue->source->enqueued ? -next_order++ : next_order++;
+	dlist_push_tail(&queue->groups, &group->node);
+	pairingheap_add(queue->retries, &group->retry_node);
 }
 
-static TimestampTz
+void
+ccr_group_remove(CcrQueue *queue, CcrGroup *group)
+{
+	dlist_delete(&group->node);
+	pairingheap_remove(queue->retries, &group->retry_node);
+}
+
+/* The group that may fly first, or NULL. */
+static CcrGroup *
+first_group(CcrQueue *queue)
+{
+	if (pairingheap_is_empty(queue->retries))
+		return NULL;
+	return pairingheap_container(CcrGroup, retry_node,
+								 pairingheap_first(queue->retries));
+}
+
+static bool
+group_ready(CcrQueue *queue, CcrTime now)
+{
+	CcrGroup   *group = first_group(queue);
+
+	return group && group->retry_at <= now;
+}
+
+static CcrTime
 window_end(CcrQueue *queue)
 {
 	return pairingheap_container(CcrFlight, window_node,
 								 pairingheap_first(queue->windows))->window_end;
 }
 
-/* Enough of them wait, or the windows were ended. */
+/* Enough of them wait, or the window of the first was ended. */
 static bool
 full(CcrQueue *queue)
 {
-	return queue->hurry > 0 || queue->nwaiting >= queue->max_size ||
-		queue->waiting_bytes >= (Size) queue->max_bytes;
+	return queue->nwaiting >= queue->max_size ||
+		queue->waiting_bytes >= (Size) queue->max_bytes ||
+		dlist_head_element(CcrFlight, waiting_node, &queue->waiting)->number <= queue->hurry_until;
 }
 
 /* After a failure one batch at a time tries whether its cause has passed. */
 static bool
 held_back(CcrQueue *queue)
 {
-	return queue->nwaiting == 0 || (queue->failures > 0 && queue->flying > 0);
+	return queue->failures > 0 && queue->flying > 0;
+}
+
+static bool
+waiting_due(CcrQueue *queue, CcrTime now)
+{
+	return queue->nwaiting > 0 && (full(queue) || window_end(queue) <= now);
 }
 
 bool
-ccr_queue_due(CcrQueue *queue, TimestampTz now)
+ccr_queue_due(CcrQueue *queue, CcrTime now)
 {
-	TimestampTz first;
-
-	if (!dlist_is_empty(&queue->groups) && ready_group(queue, now, &first))
-		return true;
 	if (held_back(queue) || queue->pause_until > now)
 		return false;
-	return full(queue) || window_end(queue) <= now;
+	return group_ready(queue, now) || waiting_due(queue, now);
 }
 
-TimestampTz
+CcrTime
 ccr_queue_next_due(CcrQueue *queue)
 {
-	TimestampTz first = 0;
-	TimestampTz next;
+	CcrGroup   *group = first_group(queue);
+	CcrTime		next = 0;
 
-	if (!dlist_is_empty(&queue->groups))
-		(void) ready_group(queue, 0, &first);
-	if (held_back(queue))
-		return first;
-	next = full(queue) ? queue->pause_until : Max(window_end(queue), queue->pause_until);
-	return first == 0 ? next : Min(first, next);
+	if (held_back(queue) || (group == NULL && queue->nwaiting == 0))
+		return 0;
+	if (queue->nwaiting > 0 && !full(queue))
+		next = window_end(queue);
+	if (group && (queue->nwaiting == 0 || group->retry_at < next))
+		next = group->retry_at;
+	return Max(next, queue->pause_until);
 }
 
 bool
 ccr_queue_empty(CcrQueue *queue)
 {
-	return queue->nwaiting == 0 && dlist_is_empty(&queue->groups);
+	return queue->nwaiting == 0 && dlist_is_empty(&queue->groups) &&
+		queue->nsuspects == 0;
 }
 
 void
@@ -581,24 +666,29 @@ ccr_queue_hurry(CcrQueue *queue, bool rashly)
 {
 	dlist_iter	iter;
 
-	queue->hurry = queue->nwaiting;
-	if (!rashly)
-		return;
-	queue->failures = 0;
+	queue->hurry_until = queue->last_number;
 	queue->pause_until = 0;
+	if (rashly)
+		queue->failures = 0;
+	pairingheap_reset(queue->retries);
 	dlist_foreach(iter, &queue->groups)
-		dlist_container(CcrGroup, node, iter.cur)->retry_at = 0;
+	{
+		CcrGroup   *group = dlist_container(CcrGroup, node, iter.cur);
+
+		group->retry_at = 0;
+		pairingheap_add(queue->retries, &group->retry_node);
+	}
 }
 
-static void
-take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
+void
+ccr_flight_take_off(CcrFlight *flight, struct CcrBatch *batch, CcrTime now)
 {
 	dlist_iter	iter;
 
 	flight->state = CCR_FLIGHT_FLYING;
 	flight->batch = batch;
 	if (flight->reserved)
-		ccr_counters_release_backlog(flight->counters, 1);
+		give_up_room(flight->counters, 1, 0);
 	flight->reserved = false;
 	dlist_foreach(iter, &flight->waiters)
 		depart(dlist_container(CcrWaiter, node, iter.cur)->ticket, now);
@@ -610,13 +700,13 @@ take_off(CcrFlight *flight, struct CcrBatch *batch, TimestampTz now)
  */
 static CcrFlight **
 take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
-		   bool apart, int *n, TimestampTz now)
+		   bool apart, int *n, CcrTime now)
 {
 	CcrFlight **flights = palloc(group->n * sizeof(CcrFlight *));
 	CcrHashes	hashes = {NULL, 0};
 	int			left = 0;
 
-	dlist_delete(&group->node);
+	ccr_group_remove(queue, group);
 	if (apart)
 		hashes = ccr_hashes_new(group->n);
 	*n = 0;
@@ -634,12 +724,15 @@ take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
 			group->flights[left++] = flight;
 			continue;
 		}
-		take_off(flight, batch, now);
+		ccr_flight_take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
 	group->n = left;
 	if (left > 0)
+	{
 		dlist_push_head(&queue->groups, &group->node);
+		pairingheap_add(queue->retries, &group->retry_node);
+	}
 	else
 		pfree(group);
 	return flights;
@@ -652,7 +745,7 @@ take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
  */
 static CcrFlight **
 take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
-			 TimestampTz now)
+			 CcrTime now)
 {
 	int			limit = Min(queue->max_size, queue->nwaiting);
 	CcrFlight **flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
@@ -675,103 +768,98 @@ take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 		if (apart && !ccr_hashes_add(&hashes, flight->item->equality))
 		{
 			passed_over++;
+			queue->hurry_until = Max(queue->hurry_until, flight->number);
 			continue;
 		}
 		bytes += flight->item->length;
 		stop_waiting(flight);
 		ccr_count(queue->counters, CCR_WAIT_US, Max(now - flight->arrived, 0));
-		take_off(flight, batch, now);
+		ccr_flight_take_off(flight, batch, now);
 		flights[(*n)++] = flight;
 	}
-	queue->hurry = Max(queue->hurry, passed_over);
 	reset_limits(queue);
 	return flights;
 }
 
+/* What waits has its turns: those that fly again do not keep it back. */
 CcrFlight **
 ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz first;
-	CcrGroup   *group = ready_group(queue, now, &first);
+	CcrTime		now = ccr_now();
 
-	if (group)
-		return take_group(queue, group, batch, apart, n, now);
-	return take_waiting(queue, batch, apart, n, now);
+	if (!group_ready(queue, now) || (queue->turn && waiting_due(queue, now)))
+	{
+		queue->turn = false;
+		return take_waiting(queue, batch, apart, n, now);
+	}
+	queue->turn = true;
+	return take_group(queue, first_group(queue), batch, apart, n, now);
 }
 
-static void
-regroup(CcrQueue *queue, CcrFlight **flights, int n, TimestampTz retry_at)
+/* It is to fly again; false: nobody waits for it. */
+bool
+ccr_flight_ground(CcrFlight *flight)
+{
+	dlist_iter	iter;
+
+	if (flight->nwaiters == 0)
+	{
+		free_flight(flight);
+		return false;
+	}
+	flight->state = CCR_FLIGHT_GROUPED;
+	flight->batch = NULL;
+	memset(&flight->outcome, 0, sizeof(CcrOutcome));
+	dlist_foreach(iter, &flight->waiters)
+		move_to_active(dlist_container(CcrWaiter, node, iter.cur)->ticket->counters, -1);
+	return true;
+}
+
+CcrGroup *
+ccr_group_new(int n)
 {
 	CcrGroup   *group = MemoryContextAlloc(flight_context,
 										   offsetof(CcrGroup, flights) + n * sizeof(CcrFlight *));
 
-	group->retry_at = retry_at;
 	group->n = 0;
-	for (int i = 0; i < n; i++)
-	{
-		CcrFlight  *flight = flights[i];
-		dlist_iter	iter;
+	return group;
+}
 
-		if (flight->nwaiters == 0)
-		{
-			free_flight(flight);
-			continue;
-		}
-		flight->state = CCR_FLIGHT_GROUPED;
-		flight->batch = NULL;
-		memset(&flight->outcome, 0, sizeof(CcrOutcome));
-		dlist_foreach(iter, &flight->waiters)
-			move_to_active(dlist_container(CcrWaiter, node, iter.cur)->ticket->counters, -1);
-		group->flights[group->n++] = flight;
-	}
+void
+ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n,
+				  CcrTime retry_at)
+{
+	CcrGroup   *group = ccr_group_new(n);
+
+	for (int i = 0; i < n; i++)
+		if (ccr_flight_ground(flights[i]))
+			group->flights[group->n++] = flights[i];
 	drop_from_group(queue, group);
 	if (group->n > 0)
-		dlist_push_tail(&queue->groups, &group->node);
+		ccr_group_add(queue, group, retry_at);
 	else
 		pfree(group);
 }
 
-void
-ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n)
-{
-	regroup(queue, flights, n, 0);
-}
-
-/* Half of the delay is random, so that not all come back at once. */
-static TimestampTz
-back_off(int failures)
-{
-	int64		delay = Min(CCR_RETRY_MIN << Min(failures - 1, 20), CCR_RETRY_MAX);
-
-	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
-	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
-}
 
 void
-ccr_queue_retry(CcrQueue *queue, CcrFlight **flights, int n)
+ccr_queue_wake_senders(CcrQueue *queue)
 {
-	int			attempts = 0;
-	int			first = n;
+	ticket_iterator iter;
+	TicketEntry *entry;
 
-	for (int i = 0; i < n; i++)
-		attempts = Max(attempts, ++flights[i]->attempts);
+	ticket_start_iterate(tickets, &iter);
+	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
+	{
+		CcrRequest *request = entry->ticket->request;
+		CcrSender  *sender;
 
-	/* should it be for one of them, the others are to get through */
-	if (attempts >= CCR_RETRY_TOGETHER && n > 1)
-		first = n / 2;
-	regroup(queue, flights, first, back_off(attempts));
-	if (first < n)
-		regroup(queue, flights + first, n - first, back_off(attempts));
-	queue->failures++;
-	queue->pause_until = back_off(queue->failures);
-}
-
-void
-ccr_queue_succeeded(CcrQueue *queue)
-{
-	queue->failures = 0;
-	queue->pause_until = 0;
+		if (entry->ticket->queue != queue || request->kind != CCR_REQUEST_ENQUEUED)
+			continue;
+		sender = ccr_heap_address(request->sender);
+		if (pg_atomic_read_u32(&sender->waiting))
+			ccr_request_wake_later(sender->procno);
+	}
 }
 
 /* ----------------------------------------------------------------- landing */
@@ -799,7 +887,7 @@ complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
 }
 
 static void
-finish_ticket(CcrTicket *ticket, TimestampTz now)
+finish_ticket(CcrTicket *ticket, CcrTime now)
 {
 	CcrRequest *request = ticket->request;
 	CcrCounters *counters = ticket->counters;
@@ -895,14 +983,14 @@ settle_ticket(CcrTicket *ticket)
 	ccr_count(counters, CCR_ERRORS, failed);
 	ccr_count(counters, CCR_DISCARDED, failed);
 	ccr_count(counters, CCR_ANSWERED, n - failed);
-	ccr_places_release(counters, places);
+	give_up_room(counters, 0, places);
 	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, n);
 	if (ccr_sender_settle(sender, n))
 		ccr_request_wake_later(sender->procno);
 }
 
 static void
-land_ticket(CcrTicket *ticket, int ncolumns, bool binary, TimestampTz now)
+land_ticket(CcrTicket *ticket, int ncolumns, bool binary, CcrTime now)
 {
 	if (ticket->request->kind == CCR_REQUEST_ENQUEUED)
 		settle_ticket(ticket);
@@ -927,7 +1015,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 {
 	MemoryContext old = MemoryContextSwitchTo(landing_context);
 	dlist_head	touched = DLIST_STATIC_INIT(touched);
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 
 	ccr_flights_tear(true);
 	for (int i = 0; i < n; i++)
@@ -973,7 +1061,7 @@ leave_flight(CcrWaiter *waiter, void (*deserted) (struct CcrBatch *))
 	unlist(flight);
 	if (flight->state == CCR_FLIGHT_WAITING)
 	{
-		stop_waiting(flight);
+		leave_queue(flight);
 		free_flight(flight);
 	}
 	else if (flight->state == CCR_FLIGHT_FLYING)
@@ -992,6 +1080,7 @@ ccr_flights_abandon(CcrRequest *request, void (*deserted) (struct CcrBatch *))
 		for (uint32 i = 0; i < request->nitems; i++)
 			leave_flight(&ticket->waiters[i], deserted);
 		free_ticket(ticket);
+		give_back_room();
 	}
 	ccr_request_release(request);
 }
@@ -1066,12 +1155,12 @@ give_up(CcrWaiter *waiter, int sqlstate)
 	pg_atomic_fetch_sub_u32(&counters->queued, 1);
 	ccr_count(counters, CCR_ERRORS, 1);
 	ccr_count(counters, CCR_DISCARDED, 1);
-	ccr_places_release(counters, waiter->placed ? 1 : 0);
+	give_up_room(counters, 0, waiter->placed ? 1 : 0);
 	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, 1);
 	if (ccr_sender_settle(sender, 1))
 		ccr_request_wake_later(sender->procno);
 	if (--ticket->remaining == 0)
-		finish_ticket(ticket, GetCurrentTimestamp());
+		finish_ticket(ticket, ccr_now());
 }
 
 /* Its item is a part of a request, and may go with the last waiter. */
@@ -1151,8 +1240,21 @@ drop_unwarranted(CcrQueue *queue)
 		drop_from_group(queue, group);
 		if (group->n > 0)
 			continue;
-		dlist_delete(&group->node);
+		ccr_group_remove(queue, group);
 		pfree(group);
+	}
+	dlist_foreach_modify(iter, &queue->suspects)
+	{
+		CcrSuspect *suspect = dlist_container(CcrSuspect, node, iter.cur);
+		int			sqlstate = why_unwarranted(suspect->flight);
+
+		if (sqlstate == 0)
+			continue;
+		why = sqlstate;
+		dlist_delete(&suspect->node);
+		queue->nsuspects--;
+		dropped += drop_flight(suspect->flight, sqlstate);
+		MemoryContextDelete(suspect->context);
 	}
 	reset_limits(queue);
 	log_dropped(queue, dropped, why);
@@ -1178,6 +1280,8 @@ ccr_flights_drop_unwarranted(void (*check) (CcrQueue *))
 	if (seen == now)
 		return;
 	seen = now;
+
+	/* who sees the number sees the marks: see ccr_warrants_end() */
 	pg_read_barrier();
 	ccr_flights_tear(true);
 	check_dropped = check;
@@ -1265,32 +1369,38 @@ ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *))
 }
 
 static void
-log_left(CcrQueue *queue)
+log_left(const CcrQueue *queue, uint64 n)
 {
-	ticket_iterator iter;
-	TicketEntry *entry;
-	uint32		n = 0;
-
-	if (!queue->source->enqueued)
-		return;
-	ticket_start_iterate(tickets, &iter);
-	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
-		if (entry->ticket->queue == queue)
-			n += entry->ticket->remaining;
-	if (n > 0)
-		ereport(WARNING,
-				(errmsg("%u enqueued items of lookup %s are lost at shutdown",
-						n, queue->source->function_name),
-				 queue->source->server_name[0] ?
-				 errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
-						   queue->source->server_name) :
-				 errdetail("They could not be run within \"concresce.drain_timeout\".")));
+	ereport(WARNING,
+			(errmsg("%llu enqueued items of lookup %s are lost at shutdown",
+					(unsigned long long) n, queue->source->function_name),
+			 queue->source->server_name[0] ?
+			 errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
+					   queue->source->server_name) :
+			 errdetail("They could not be run within \"concresce.drain_timeout\".")));
 }
 
-void
+uint64
 ccr_flights_log_left(void)
 {
-	visit_queues(log_left);
+	uint64		n = 0;
+	ticket_iterator tickets_iter;
+	TicketEntry *entry;
+	dlist_iter	iter;
+
+	ticket_start_iterate(tickets, &tickets_iter);
+	while ((entry = ticket_iterate(tickets, &tickets_iter)) != NULL)
+		if (entry->ticket->request->kind == CCR_REQUEST_ENQUEUED)
+			entry->ticket->queue->left += entry->ticket->remaining;
+	dlist_foreach(iter, &all_queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, node, iter.cur);
+
+		if (queue->left > 0)
+			log_left(queue, queue->left);
+		n += queue->left;
+	}
+	return n;
 }
 
 /* What has not ended is as it was before this generation took it. */
@@ -1312,6 +1422,14 @@ leave_to_next(CcrTicket *ticket)
 	}
 }
 
+static void
+hide_circuit(CcrQueue *queue)
+{
+	if (queue->open)
+		ccr_counters_close_circuit(queue->counters);
+	queue->open = false;
+}
+
 /*
  * The flights themselves go with the process.  A write that was sent may have
  * had its effect; whoever asked must be told that nobody knows.
@@ -1324,6 +1442,8 @@ ccr_flights_fail_all(void)
 
 	if (tickets == NULL)
 		return;
+	visit_queues(hide_circuit);
+	give_back_room();
 	ticket_start_iterate(tickets, &iter);
 	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
 	{

@@ -22,6 +22,7 @@
 
 #include "answer.h"
 #include "lib/ilist.h"
+#include "lib/pairingheap.h"
 #include "request.h"
 #include "settings.h"
 #include "source.h"
@@ -58,6 +59,7 @@ typedef struct CcrQueue
 	CcrFingerprint fingerprint; /* hash key */
 	CcrSource  *source;
 	MemoryContext context;
+	dlist_node	node;			/* in the list of all */
 	uint64		serial;			/* names its prepared statements, */
 	uint32		revision;		/* with this */
 	CcrCounters *counters;		/* of the batches */
@@ -70,11 +72,25 @@ typedef struct CcrQueue
 	int			max_bytes;
 	pairingheap *windows;		/* of the waiting ones, by window_end */
 	CcrTimer	window_timer;
-	int			hurry;			/* of the waiting ones, how many are due */
-	dlist_head	groups;			/* CcrGroup, to fly first */
-	int			failures;		/* batches of it, in a row, for a cause that
-								 * passes; enqueued items only */
-	TimestampTz pause_until;	/* no waiting flight takes off before */
+	uint64		last_number;	/* given to one that waits */
+	uint64		hurry_until;	/* those up to this number are due */
+	dlist_head	groups;			/* CcrGroup, to fly again: all of them, */
+	pairingheap *retries;		/* and by the time when they may */
+	bool		turn;			/* a group has flown: now what waits */
+
+	/* The circuit; enqueued items only: */
+	uint64		successes;		/* batches */
+	int			failures;		/* since the last of these, for causes that no
+								 * item has */
+	CcrTime		pause_until;	/* nothing takes off before */
+	int			sqlstate;		/* of the last failure since, */
+	int			alike;			/* how many had it, in a row, */
+	int			fresh;			/* and how many of those were of flights that
+								 * had not failed before */
+	bool		open;			/* it is shown that they are */
+	dlist_head	suspects;		/* CcrSuspect, oldest first */
+	int			nsuspects;
+	uint64		left;			/* enqueued items, as the server shuts down */
 
 	/* Kept by batch.c: */
 	CcrShape	shape;
@@ -87,7 +103,7 @@ typedef struct CcrQueue
 	bool		due;
 	dlist_node	due_node;
 	int			flying;			/* batches */
-	TimestampTz used;
+	CcrTime		used;
 	CcrTimer	idle_timer;
 } CcrQueue;
 
@@ -105,15 +121,20 @@ typedef struct CcrFlight
 	bool		several;		/* others wait for it, too, or did */
 	struct FlightSlab *slab;	/* that it is part of, with an item that is
 								 * the request's; or NULL */
-	int			attempts;		/* that failed for a cause that passes */
+	int			failures;		/* of enqueued items only, as are these: */
+	uint64		seen;			/* successes of the queue at the last */
+	int			attempts;		/* of these, but for those since which nothing
+								 * else had succeeded */
+	int			alone;			/* of these, how often it was alone */
 	uint32		hash;
 	uint32		key_length;
 	const char *key;			/* within item */
 	CcrItem    *item;
 	dlist_node	waiting_node;
+	uint64		number;			/* while it waits; those of a queue ascend */
 	pairingheap_node window_node;
-	TimestampTz arrived;
-	TimestampTz window_end;
+	CcrTime		arrived;
+	CcrTime		window_end;
 	int			max_size;
 	int			max_bytes;
 	dlist_head	waiters;
@@ -127,10 +148,25 @@ typedef struct CcrFlight
 typedef struct CcrGroup
 {
 	dlist_node	node;
-	TimestampTz retry_at;		/* not before; 0: at once */
+	pairingheap_node retry_node;
+	CcrTime retry_at;		/* not before; 0: at once */
+	bool		waits;			/* for a cause to pass */
+	int64		order;			/* of those that may at the same time */
 	int			n;
 	CcrFlight  *flights[FLEXIBLE_ARRAY_MEMBER];
 } CcrGroup;
+
+/*
+ * A flight that has failed alone, and nothing else has succeeded since: its
+ * item may be bad, or all are.
+ */
+typedef struct CcrSuspect
+{
+	dlist_node	node;
+	CcrFlight  *flight;
+	MemoryContext context;		/* of this, and of */
+	CcrError   *error;
+} CcrSuspect;
 
 typedef struct CcrTicket CcrTicket;
 
@@ -146,13 +182,16 @@ extern void ccr_queue_free(CcrQueue *queue);
 extern void ccr_queue_admit(CcrQueue *queue, CcrRequest *request);
 
 /* Is a batch due, and when will one be at the latest?  0: nobody can tell. */
-extern bool ccr_queue_due(CcrQueue *queue, TimestampTz now);
-extern TimestampTz ccr_queue_next_due(CcrQueue *queue);
+extern bool ccr_queue_due(CcrQueue *queue, CcrTime now);
+extern CcrTime ccr_queue_next_due(CcrQueue *queue);
 
 /* Nothing waits, nor has to fly again. */
 extern bool ccr_queue_empty(CcrQueue *queue);
 
-/* End the windows of what waits; rashly: and what it waits for to try again. */
+/*
+ * End the windows of what waits, and what it waits for to be tried again;
+ * rashly: by all at once.
+ */
 extern void ccr_queue_hurry(CcrQueue *queue, bool rashly);
 
 /*
@@ -163,15 +202,23 @@ extern void ccr_queue_hurry(CcrQueue *queue, bool rashly);
 extern CcrFlight **ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch,
 								  bool apart, int *n);
 
-/* Let flights that were FLYING wait for another batch, as one group. */
-extern void ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n);
-
 /*
- * The same for enqueued items, after a while, as they failed for a cause that
- * passes.  succeeded: such a cause has passed.
+ * Let flights that were FLYING wait for another batch, as one group; not
+ * before retry_at, if that is not 0.
  */
-extern void ccr_queue_retry(CcrQueue *queue, CcrFlight **flights, int n);
-extern void ccr_queue_succeeded(CcrQueue *queue);
+extern void ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n,
+							  CcrTime retry_at);
+
+/* Its parts.  ground: false, and it is freed, if nobody waits for it. */
+extern bool ccr_flight_ground(CcrFlight *flight);
+extern void ccr_flight_take_off(CcrFlight *flight, struct CcrBatch *batch,
+								CcrTime now);
+extern CcrGroup *ccr_group_new(int n);
+extern void ccr_group_add(CcrQueue *queue, CcrGroup *group, CcrTime retry_at);
+extern void ccr_group_remove(CcrQueue *queue, CcrGroup *group);
+
+/* Sessions that flush what is in the queue are to look at it anew. */
+extern void ccr_queue_wake_senders(CcrQueue *queue);
 
 /*
  * Hand the outcomes of flights to those who wait for them, and free the
@@ -205,8 +252,8 @@ extern void ccr_flights_hurry(void (*check) (CcrQueue *));
  */
 extern void ccr_flights_fail_all(void);
 
-/* Log what is left of enqueued items, as there will be no next generation. */
-extern void ccr_flights_log_left(void);
+/* Log how many enqueued items are left, as there will be no next generation. */
+extern uint64 ccr_flights_log_left(void);
 
 /* Is this request among them? */
 extern bool ccr_flights_hold(CcrRequest *request);

@@ -21,10 +21,10 @@
 #include "request.h"
 #include "seat.h"
 #include "storage/ipc.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(concresce_flush);
 
@@ -37,6 +37,8 @@ typedef struct OwnSender
 	CcrSender  *sender;			/* NULL: of what was enqueued, all has ended */
 	uint64		taken_ended;	/* of its counts, taken over: */
 	uint64		taken_failed;
+	TimestampTz known_since;	/* of a circuit that was open as the flush began, */
+	int			known_failures; /* 0: it was not */
 
 	/* What is to be told by the next flush. */
 	uint64		ended;
@@ -130,7 +132,10 @@ take_counts(OwnSender *s)
 	uint64		ended = pg_atomic_read_u64(&sender->ended);
 	uint64		failed;
 
-	/* each that is counted here is counted there */
+	/*
+	 * Each that is counted here is counted there, before: the partners are the
+	 * two additions in ledger.c.
+	 */
 	pg_read_barrier();
 	failed = pg_atomic_read_u64(&sender->failed);
 	s->ended += ended - s->taken_ended;
@@ -249,39 +254,6 @@ outstanding(const OwnSender *s)
 	return pg_atomic_read_u64(&s->sender->sent) - pg_atomic_read_u64(&s->sender->ended);
 }
 
-/*
- * Have the windows of what is outstanding ended.  A collector that exits before
- * it is told needs not be: the next one waits for nothing more.
- */
-static void
-end_windows(const OwnSender *s)
-{
-	CcrRequest *request = ccr_request_new(CCR_REQUEST_FLUSH, 0, 0, NULL, 0);
-
-	if (request == NULL)
-		ccr_request_no_room(0);
-	request->worker = s->worker;
-	request->function = s->function;
-	request->submitted = GetCurrentTimestamp();
-	ccr_request_submit(request);
-	PG_TRY();
-	{
-		while (pg_atomic_read_u32(&request->state) != CCR_REQUEST_DONE &&
-			   !ccr_request_lost(request))
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1,
-							 wait_event_flush);
-			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
-		}
-	}
-	PG_FINALLY();
-	{
-		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
-	}
-	PG_END_TRY();
-}
-
 static void
 too_late(const OwnSender *s, int64 timeout)
 {
@@ -292,19 +264,90 @@ too_late(const OwnSender *s, int64 timeout)
 					   (long long) timeout, (unsigned long long) outstanding(s), s->name)));
 }
 
+/*
+ * All of the lookup that is sent fails, for a cause that does not pass by
+ * itself.  Who waits is to hear of it.
+ */
 static void
-wait_for_sender(const OwnSender *s, TimestampTz deadline, int64 timeout)
+raise_open_circuit(const OwnSender *s, const CcrCircuit *circuit)
+{
+	const CcrLastError *error = &circuit->error;
+	bool		told = error->open || (OidIsValid(error->roleid) &&
+									   has_privs_of_role(s->party.outer, error->roleid));
+
+	ereport(ERROR,
+			(errcode(error->sqlstate),
+			 errmsg("%llu enqueued items of lookup %s wait, as batch after batch has failed alike",
+					(unsigned long long) outstanding(s), s->name),
+			 told ? errdetail("The last one failed with: %s", ccr_error_legible(error->message)) :
+			 errdetail("The last one failed with SQLSTATE %s.", unpack_sql_state(error->sqlstate)),
+			 errdetail_log("The last one failed with SQLSTATE %s.", unpack_sql_state(error->sqlstate)),
+			 errhint("They are tried again until some succeed.")));
+}
+
+/*
+ * The circuit of what a sender has sent, if it is open for a cause that does
+ * not pass by itself.
+ */
+static bool
+open_circuit(const OwnSender *s, CcrCircuit *circuit)
+{
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	{
+		if (ccr_counters[i].key.function != s->function ||
+			ccr_counters[i].key.dbid != MyDatabaseId)
+			continue;
+		*circuit = ccr_counters_circuit(&ccr_counters[i]);
+		if (circuit->open > 0 && !circuit->passing)
+			return true;
+	}
+	return false;
+}
+
+/* Was it open before?  Then the flush has it tried once more. */
+static void
+note_circuit(OwnSender *s)
+{
+	CcrCircuit	circuit;
+
+	s->known_failures = 0;
+	if (!open_circuit(s, &circuit))
+		return;
+	s->known_failures = circuit.failures;
+	s->known_since = circuit.since;
+}
+
+static void
+check_circuit(const OwnSender *s)
+{
+	CcrCircuit	circuit;
+
+	if (open_circuit(s, &circuit) &&
+		(circuit.since != s->known_since || circuit.failures > s->known_failures))
+		raise_open_circuit(s, &circuit);
+}
+
+/*
+ * Have the windows of what is outstanding ended.  A collector that exits before
+ * it is told needs not be: the next one waits for nothing more.
+ */
+static void
+end_windows(const OwnSender *s, CcrTime deadline, int64 timeout)
+{
+	if (!ccr_lookup_tell(CCR_REQUEST_FLUSH, s->function, s->worker, deadline, wait_event_flush))
+		too_late(s, timeout);
+}
+
+static void
+wait_for_sender(const OwnSender *s, CcrTime deadline, int64 timeout)
 {
 	while (outstanding(s) > 0)
 	{
-		long		left = -1;
+		long		left = ccr_until(deadline, ccr_now());
 
-		if (deadline != 0)
-		{
-			left = Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
-			if (left == 0)
-				too_late(s, timeout);
-		}
+		check_circuit(s);
+		if (left == 0)
+			too_late(s, timeout);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
 						 left, wait_event_flush);
@@ -314,16 +357,21 @@ wait_for_sender(const OwnSender *s, TimestampTz deadline, int64 timeout)
 }
 
 static void
-wait_for_all(Oid function, TimestampTz deadline, int64 timeout)
+wait_for_all(Oid function, CcrTime deadline, int64 timeout)
 {
 	for (int i = 0; i < nown; i++)
 		if (own[i].sender && concerns(&own[i], function))
 		{
-			/* before the count is looked at, lest a wake-up be missed */
+			note_circuit(&own[i]);
+
+			/*
+			 * Before the count is looked at, lest a wake-up be missed.  The
+			 * partner is the addition in ccr_sender_settle().
+			 */
 			pg_atomic_write_u32(&own[i].sender->waiting, 1);
 			pg_memory_barrier();
 			if (outstanding(&own[i]) > 0)
-				end_windows(&own[i]);
+				end_windows(&own[i], deadline, timeout);
 		}
 	for (int i = 0; i < nown; i++)
 		if (concerns(&own[i], function))
@@ -429,7 +477,7 @@ concresce_flush(PG_FUNCTION_ARGS)
 {
 	Oid			function = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 	int64		timeout = PG_ARGISNULL(1) ? 0 : timeout_of(PG_GETARG_INTERVAL_P(1));
-	TimestampTz deadline = 0;
+	CcrTime		deadline = 0;
 	uint64		n = 0;
 	Failed		failed = {0};
 
@@ -438,7 +486,7 @@ concresce_flush(PG_FUNCTION_ARGS)
 	if (OidIsValid(function))
 		ccr_arguments_check_lookup(function);
 	if (!PG_ARGISNULL(1))
-		deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+		deadline = ccr_after(ccr_now(), timeout);
 	if (count_of(ccr_seat_party()) > 0)
 		ereport(NOTICE,
 				(errmsg("%llu enqueued items of this transaction will leave when it commits",

@@ -33,7 +33,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #define CCR_MAX_ENDED	100000	/* ids remembered after their end */
@@ -76,7 +75,7 @@ static struct
 	uint64		number;			/* of the current one */
 	dlist_head	fresh;			/* arrived and not yet returned */
 	int			outstanding;	/* not arrived */
-	TimestampTz deadline;		/* the earliest of those, or before it; 0: none */
+	CcrTime		deadline;		/* the earliest of those, or before it; 0: none */
 	int			worker;			/* a collector that has some of them */
 } watch = {.number = 1};
 
@@ -764,7 +763,7 @@ ccr_watch_notice(void)
 
 /* End those under the watch whose time is over. */
 static void
-expire(TimestampTz now)
+expire(CcrTime now)
 {
 	int64	   *expired = palloc(watch.outstanding * sizeof(int64));
 	int			nexpired = 0;
@@ -796,30 +795,28 @@ expire(TimestampTz now)
 }
 
 /* Push what is held back, and sleep until something may have arrived. */
-static TimestampTz
-sleep_until(int worker, TimestampTz limit)
+static CcrTime
+sleep_until(int worker, CcrTime limit)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	long		left = -1;
+	CcrTime		now = ccr_now();
+	long		left = ccr_until(limit, now);
 
 	ccr_outbox_push();
 	if (take_announced() || take_lost())
 		return 0;
-	if (limit != 0)
-		left = Max(TimestampDifferenceMilliseconds(now, limit), 0);
 	if (left == 0)
 		return now;
 	ccr_lookup_sleep(worker, left);
 	(void) take_announced();
 	(void) take_lost();
-	return GetCurrentTimestamp();
+	return ccr_now();
 }
 
 void
-ccr_watch_wait(TimestampTz until)
+ccr_watch_wait(CcrTime until)
 {
-	TimestampTz limit = until;
-	TimestampTz now;
+	CcrTime		limit = until;
+	CcrTime		now;
 
 	if (watch.deadline != 0 && (limit == 0 || watch.deadline < limit))
 		limit = watch.deadline;
@@ -840,8 +837,8 @@ ccr_future_wait(int64 id)
 	ccr_watch_notice();
 	while (!(future = ccr_future_get(id))->arrived)
 	{
-		TimestampTz deadline = future->pending->deadline;
-		TimestampTz now = sleep_until(future->pending->request->worker, deadline);
+		CcrTime		deadline = future->pending->deadline;
+		CcrTime		now = sleep_until(future->pending->request->worker, deadline);
 
 		if (deadline != 0 && deadline <= now)
 		{

@@ -102,6 +102,6 @@ extern CcrFuture *ccr_watch_next(void);
  * back, and sleep until something arrives or until a time, 0: none.
  */
 extern void ccr_watch_notice(void);
-extern void ccr_watch_wait(TimestampTz until);
+extern void ccr_watch_wait(CcrTime until);
 
 #endif							/* CCR_FUTURE_H */

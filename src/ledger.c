@@ -8,32 +8,19 @@
 #include "postgres.h"
 
 #include "ledger.h"
-#include "settings.h"
 
 /* ------------------------------------------------------------------ places */
 
 bool
-ccr_places_take(CcrCounters *counters, uint32 n, uint32 me)
+ccr_places_take(CcrCounters *counters, uint32 n)
 {
-	uint32		holder = pg_atomic_read_u32(&counters->place_turn.holder);
-	uint32		taken = pg_atomic_read_u32(&counters->places);
-
-	if (holder != 0 && holder != me)
-		return false;
-	/* more than the queue has go in when it is empty */
-	while (taken == 0 || (uint64) taken + n <= (uint64) ccr_queue_size)
-		if (pg_atomic_compare_exchange_u32(&counters->places, &taken, taken + n))
-			return true;
-	return false;
+	return ccr_room_take(&counters->places, &counters->place_turn, n);
 }
 
 void
 ccr_places_release(CcrCounters *counters, uint32 n)
 {
-	if (n == 0)
-		return;
-	pg_atomic_fetch_sub_u32(&counters->places, n);
-	ccr_turn_announce(&counters->place_turn);
+	ccr_room_release(&counters->places, &counters->place_turn, n);
 }
 
 /* ------------------------------------------------------------ kept sources */
@@ -172,6 +159,7 @@ ccr_sender_release(CcrSender *sender)
 bool
 ccr_sender_settle(CcrSender *sender, uint32 n)
 {
+	/* a full barrier, whose partner is in wait_for_all() */
 	uint64		ended = pg_atomic_add_fetch_u64(&sender->ended, n);
 
 	return pg_atomic_read_u32(&sender->waiting) > 0 &&

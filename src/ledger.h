@@ -22,11 +22,8 @@
 
 /* Places. */
 
-/*
- * Take places for n items, if there is room for them or if none is taken.
- * me: 1 + proc number, who may have the turn.
- */
-extern bool ccr_places_take(CcrCounters *counters, uint32 n, uint32 me);
+/* Take places for n items, if there is room for them or if none is taken. */
+extern bool ccr_places_take(CcrCounters *counters, uint32 n);
 extern void ccr_places_release(CcrCounters *counters, uint32 n);
 
 /* Kept sources. */

@@ -25,7 +25,6 @@
 #include "timer.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #define CCR_CANCEL_GRACE	5000	/* ms from a cancel to the end */
 #define CCR_MANY_REPLIES	64	/* taken before others have their turn */
@@ -83,7 +82,7 @@ give_up_seat(CcrLocal *local)
 	if (local->seat == NULL)
 		return;
 
-	/* not even a body that catches a cancel goes on for nobody */
+	/* not even a body that catches a cancel goes on for nobody: see begin_job() */
 	if (local->op != CCR_OP_NONE)
 	{
 		pg_atomic_write_u32(&local->seat->unwanted, 1);
@@ -158,11 +157,13 @@ lost(CcrLocal *local)
 	};
 	CcrOp		op = local->op;
 
+	/*
+	 * What follows was written before it gave up its end of the queue, for which
+	 * shm_mq has barriers; the message, in note_error().
+	 */
+	pg_read_barrier();
 	if (op != CCR_OP_NONE && pg_atomic_read_u64(&seat->begun) != local->job)
 		op = CCR_OP_NONE;
-
-	/* written before it gave up its end of the queue */
-	pg_read_barrier();
 	if (seat->message[0])
 	{
 		strlcpy(detail, seat->message, sizeof(detail));
@@ -240,7 +241,7 @@ ccr_local_open(Oid dbid, Oid roleid, const CcrCarrierCalls *calls, void *owner)
 	ccr_timer_init(&local->deadline, deadline_passed, local);
 	dlist_push_tail(&locals, &local->node);
 	if (!start_executor(local, dbid, roleid))
-		ccr_timer_set(&local->deadline, GetCurrentTimestamp());
+		ccr_timer_set(&local->deadline, ccr_now());
 	MemoryContextSwitchTo(old);
 	return &local->carrier;
 }
@@ -331,7 +332,7 @@ local_cancel(CcrCarrier *carrier)
 	local->state = CCR_CARRIER_CANCELLING;
 	ccr_seat_cancel(local->seat, local->job);
 	ccr_timer_set(&local->deadline,
-				  TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_CANCEL_GRACE));
+				  ccr_after(ccr_now(), CCR_CANCEL_GRACE));
 }
 
 static bool
@@ -351,12 +352,6 @@ static bool
 local_is_worn(const CcrCarrier *carrier)
 {
 	return false;
-}
-
-static int
-local_watch(CcrCarrier *carrier, CcrWatch watch[2])
-{
-	return 0;
 }
 
 /* ----------------------------------------------------------------- replies */
@@ -528,6 +523,5 @@ static const CcrCarrierOps local_ops = {
 	.knows = local_knows,
 	.statements = local_statements,
 	.is_worn = local_is_worn,
-	.watch = local_watch,
 	.step = local_step
 };

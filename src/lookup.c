@@ -30,9 +30,9 @@
 #include "settings.h"
 #include "stopped.h"
 #include "storage/ipc.h"
+#include "turn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #define CCR_MAX_ITEM	(512 * 1024 * 1024) /* bytes: batches must stay below 1 GB */
@@ -89,6 +89,7 @@ exit_backend(int code, Datum arg)
 
 	/* the transaction is yet to be aborted */
 	lower_gauge();
+	ccr_turn_end();
 	dlist_foreach(iter, &under_way)
 		dlist_container(CcrPending, node, iter.cur)->request = NULL;
 	dlist_foreach(iter, &unowned)
@@ -214,30 +215,16 @@ ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
 
 /* --------------------------------------------------------------- admission */
 
-static long
-milliseconds_left(TimestampTz deadline)
+static CcrTime
+deadline_from(CcrTime start, int timeout)
 {
-	if (deadline == 0)
-		return -1;
-	return Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline), 0);
-}
-
-static TimestampTz
-deadline_from(TimestampTz start, int timeout)
-{
-	return timeout > 0 ? TimestampTzPlusMilliseconds(start, timeout) : 0;
+	return timeout > 0 ? ccr_after(start, timeout) : 0;
 }
 
 static bool
-try_reserve(CcrCounters *counters, uint32 n)
+reserve(CcrCounters *counters, uint32 n)
 {
-	uint32		backlog = pg_atomic_read_u32(&counters->backlog);
-
-	/* a request larger than the queue goes in when the queue is empty */
-	while (backlog == 0 || backlog + n <= (uint32) ccr_queue_size)
-		if (pg_atomic_compare_exchange_u32(&counters->backlog, &backlog, backlog + n))
-			return true;
-	return false;
+	return ccr_room_take(&counters->backlog, &counters->room_turn, n);
 }
 
 static void
@@ -263,30 +250,29 @@ timed_out(const char *name, int timeout, const char *waited_for)
 /* Wait for room in the queue: backpressure. */
 static void
 wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
-			  TimestampTz deadline)
+			  CcrTime deadline)
 {
 	/* what is held back takes up room, too */
 	ccr_outbox_push();
 	if (ccr_on_full == CCR_FULL_ERROR)
 		queue_full(definition);
 
-	raise_gauge(&counters->waiting);
+	ccr_turn_begin(&counters->room_turn, &counters->backlog);
 	PG_TRY();
 	{
-		ConditionVariablePrepareToSleep(&counters->room);
-		while (!try_reserve(counters, n))
+		while (!reserve(counters, n))
 		{
-			long		left = milliseconds_left(deadline);
+			long		left = ccr_until(deadline, ccr_now());
 
 			if (left == 0)
 				timed_out(definition->name, ccr_timeout, "room in its queue");
-			(void) ConditionVariableTimedSleep(&counters->room, left, wait_event_room);
+			if (!ccr_turn_claim())
+				ccr_turn_sleep(left, wait_event_room);
 		}
 	}
 	PG_FINALLY();
 	{
-		ConditionVariableCancelSleep();
-		lower_gauge();
+		ccr_turn_end();
 	}
 	PG_END_TRY();
 }
@@ -321,7 +307,7 @@ hand_over(CcrPending *pending, CcrRequest *request)
 
 /* A request for items, as the present role and settings have it. */
 static CcrRequest *
-submit(CcrPending *pending, TimestampTz now)
+submit(CcrPending *pending, CcrTime now)
 {
 	CcrDefinition *definition = pending->definition;
 	const CcrResult *result = pending->result;
@@ -335,13 +321,15 @@ submit(CcrPending *pending, TimestampTz now)
 	route = ccr_route_get(definition, result, items->barred);
 	counters = ccr_route_counters(route);
 	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
+	if (generation == 0)
+		ccr_shmem_require_collector(route->worker);
 	if (route->described != generation || generation == 0)
 		ccr_route_describe(route, &source, false);
-	if (!try_reserve(counters, items->n))
+	if (!reserve(counters, items->n))
 		wait_for_room(definition, counters, items->n, deadline_from(now, ccr_timeout));
 	if (ccr_stopped(MyDatabaseId, definition->function, false))
 	{
-		pg_atomic_fetch_sub_u32(&counters->backlog, items->n);
+		ccr_counters_release_backlog(counters, items->n);
 		wipe_source(&source);
 		ccr_stopped_recount();
 		ccr_stopped_refuse(definition->name);
@@ -352,7 +340,7 @@ submit(CcrPending *pending, TimestampTz now)
 	wipe_source(&source);
 	if (request == NULL)
 	{
-		pg_atomic_fetch_sub_u32(&counters->backlog, items->n);
+		ccr_counters_release_backlog(counters, items->n);
 		ccr_stopped_recount();
 		ccr_request_no_room(items->buf.len);
 	}
@@ -363,7 +351,7 @@ submit(CcrPending *pending, TimestampTz now)
 	request->counters = route->counters;
 	request->reserved = true;
 	request->submitted = now;
-	request->window_end = now + (TimestampTz) (ccr_max_window * 1000.0);
+	request->window_end = now + (CcrTime) (ccr_max_window * 1000.0);
 	request->max_size = ccr_max_size;
 	request->max_bytes = ccr_max_bytes;
 	request->coalesce = ccr_clauses_coalesce(&definition->clauses);
@@ -396,7 +384,7 @@ static CcrPending *
 start(CcrDefinition *definition, const CcrResult *result,
 	  const CcrItems *items, ResourceOwner owner, bool announce)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 	CcrPending *pending;
 
 	ccr_lookup_init();
@@ -492,7 +480,7 @@ typedef struct Wait
 	const char *name;
 	bool		effects;
 	CcrRequest *request;
-	TimestampTz deadline;
+	CcrTime		deadline;
 	int			timeout;		/* ms */
 	bool		no_error;		/* return what ended the wait */
 } Wait;
@@ -504,7 +492,7 @@ sleep_until_done(const Wait *wait)
 
 	while (!is_done(request))
 	{
-		long		left = milliseconds_left(wait->deadline);
+		long		left = ccr_until(wait->deadline, ccr_now());
 
 		if (left == 0 && wait->no_error)
 			return CCR_FAILURE_TIMEOUT;
@@ -540,7 +528,7 @@ wait_until_done(const Wait *wait, CcrPending *pending)
 	PG_CATCH();
 	{
 		bool		late = wait->deadline != 0 && geterrcode() == ERRCODE_QUERY_CANCELED &&
-			GetCurrentTimestamp() >= wait->deadline;
+			ccr_now() >= wait->deadline;
 
 		lower_gauge();
 		ccr_request_abandon(wait->request, late ? CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
@@ -550,6 +538,8 @@ wait_until_done(const Wait *wait, CcrPending *pending)
 	}
 	PG_END_TRY();
 	lower_gauge();
+
+	/* what the request brought: the partner is in become_done() */
 	pg_read_barrier();
 	return failure;
 }
@@ -578,7 +568,7 @@ static bool
 submit_again(CcrPending *pending)
 {
 	CcrRequest *request = pending->request;
-	TimestampTz begun = request->submitted;
+	CcrTime		begun = request->submitted;
 	ResourceOwner owner = pending->owner;
 	CcrEntered	entered;
 	bool		same;
@@ -605,7 +595,7 @@ submit_again(CcrPending *pending)
 void
 ccr_lookup_restart_timeout(CcrPending *pending)
 {
-	pending->deadline = deadline_from(GetCurrentTimestamp(), pending->timeout);
+	pending->deadline = deadline_from(ccr_now(), pending->timeout);
 }
 
 bool
@@ -613,6 +603,8 @@ ccr_lookup_ready(CcrPending *pending)
 {
 	if (!is_done(pending->request))
 		return ccr_request_lost(pending->request);
+
+	/* the partner is in become_done() */
 	pg_read_barrier();
 	if (pending->request->failure != CCR_FAILURE_UNKNOWN_SOURCE)
 		return true;
@@ -966,7 +958,48 @@ ccr_lookup_raised(const ErrorData *error)
 		 strcmp(error->funcname, "timed_out") == 0);
 }
 
-/* ------------------------------------------------------------------ forget */
+/* --------------------------------------------------- telling the collector */
+
+bool
+ccr_lookup_tell(CcrRequestKind kind, Oid function, int worker, CcrTime deadline,
+				uint32 wait_event)
+{
+	CcrRequest *request;
+	volatile bool heard = true;
+
+	/* there is nothing that it could be told of */
+	if (!ccr_shmem_has_collector(worker))
+		return true;
+	request = ccr_request_new(kind, 0, 0, NULL, 0);
+	if (request == NULL)
+		ccr_request_no_room(0);
+	request->worker = worker;
+	request->function = function;
+	request->submitted = ccr_now();
+	ccr_request_submit(request);
+	PG_TRY();
+	{
+		while (heard && !is_done(request) && !ccr_request_lost(request))
+		{
+			long		left = ccr_until(deadline, ccr_now());
+
+			heard = left != 0;
+			if (!heard)
+				break;
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
+							 left, wait_event);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	PG_FINALLY();
+	{
+		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
+	}
+	PG_END_TRY();
+	return heard;
+}
 
 void
 ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
@@ -975,19 +1008,21 @@ ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 
 	ccr_lookup_init();
 	wait.timeout = ccr_timeout;
-	wait.deadline = deadline_from(GetCurrentTimestamp(), ccr_timeout);
+	wait.deadline = deadline_from(ccr_now(), ccr_timeout);
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
-		CcrRequest *request = ccr_request_new(CCR_REQUEST_FORGET, items->n,
-											  items->buf.len, NULL, 0);
+		CcrRequest *request;
 
+		if (!ccr_shmem_has_collector(i))
+			continue;
+		request = ccr_request_new(CCR_REQUEST_FORGET, items->n, items->buf.len, NULL, 0);
 		if (request == NULL)
 			ccr_request_no_room(items->buf.len);
 		if (items->n > 0)
 			memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
 		request->worker = i;
 		request->function = definition ? definition->function : InvalidOid;
-		request->submitted = GetCurrentTimestamp();
+		request->submitted = ccr_now();
 		ccr_request_submit(request);
 		wait.request = request;
 		(void) wait_until_done(&wait, NULL);

@@ -35,7 +35,7 @@ typedef struct CcrPending
 	const CcrItems *items;		/* last until it is taken or dropped */
 	ResourceOwner owner;		/* drops it when released; NULL: the caller
 								 * sees to that */
-	TimestampTz deadline;		/* 0: none */
+	CcrTime		deadline;		/* 0: none */
 	int			timeout;		/* ms, as it was when submitted */
 	int			on_missing;		/* CcrOnMissing, then */
 	Oid			roleid;			/* with whose rights; to submit it again */
@@ -122,6 +122,13 @@ extern void ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
  * interrupt of this session.
  */
 extern bool ccr_lookup_raised(const ErrorData *error);
+
+/*
+ * Tell a collector something that has no items, and wait until it has heard.
+ * False: it has not by then.
+ */
+extern bool ccr_lookup_tell(CcrRequestKind kind, Oid function, int worker,
+							CcrTime deadline, uint32 wait_event);
 
 /*
  * Let later identical calls start flights of their own: those like the one

@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "batch.h"
+#include "circuit.h"
 #include "common/pg_prng.h"
 #include "local.h"
 #include "miscadmin.h"
@@ -33,10 +34,11 @@
 #include "shutdown.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #define CCR_BACKOFF_MIN		50	/* ms */
 #define CCR_BACKOFF_MAX		1000	/* ms */
+#define CCR_UNREACHABLE		3	/* failures to connect, in a row, that are shown
+								 * of what is enqueued */
 #define CCR_MAX_STATEMENTS	500 /* prepared on a link before it is renewed */
 #define CCR_TIDYING			20	/* ms that a link has for what is left of a script
 								 * before another is opened */
@@ -52,21 +54,26 @@
 typedef struct CcrPool
 {
 	CcrFingerprint key;			/* hash key */
+	uint64		serial;			/* in the order in which they were made */
+	uint64		options_of;		/* the pool that they were taken over from */
 	MemoryContext context;
 	MemoryContext hosts_context;	/* of the address list */
+	MemoryContext options_context;	/* of the options */
 	CcrReach	reach;
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
 	bool		starved;		/* waits for a seat of another pool */
 	dlist_node	starved_node;
+	dlist_node	node;			/* in all_pools */
 	dlist_head	links;
 	int			nlinks;
 	int			nconnecting;
+	int			nlacking;		/* of these */
 	dlist_head	queues;
 	int			nqueues;
 	dlist_head	line;			/* queues with a batch due */
 	int			failures;		/* to connect, in a row */
-	TimestampTz retry_at;
+	CcrTime		retry_at;
 	CcrTimer	retry_timer;
 	CcrConnection *closed_row;	/* shown of the link that failed last */
 	bool		pending;		/* to be dispatched */
@@ -81,11 +88,14 @@ typedef struct CcrLink
 	CcrCarrier *carrier;
 	CcrBatch   *batch;			/* under way, or NULL */
 	Oid			owner;			/* of the lookups that it served last */
-	TimestampTz ended_at;		/* its last batch */
+	CcrTime		ended_at;		/* its last batch */
 	bool		connected;
-	TimestampTz connected_at;
+	CcrTime		connected_at;
 	CcrCounters *cancelling;	/* of the query that was given up, or NULL */
-	TimestampTz idle_since;
+	CcrTime		idle_since;
+	bool		lacking;		/* was told that there is no descriptor */
+	bool		spare;			/* is in spare_links */
+	dlist_node	spare_node;
 	CcrTimer	idle_timer;
 	CcrTimer	late_timer;		/* of a batch that nobody waits for */
 	CcrConnection *shown;		/* its row in concresce.connections, or NULL */
@@ -93,26 +103,33 @@ typedef struct CcrLink
 } CcrLink;
 
 static HTAB *pools;
+static dlist_head all_pools = DLIST_STATIC_INIT(all_pools);	/* local ones first */
 static char nonce[24];			/* of this collector */
 static dlist_head pending_pools = DLIST_STATIC_INIT(pending_pools);
 static dlist_head starved_pools = DLIST_STATIC_INIT(starved_pools);
 static dlist_head dead_links = DLIST_STATIC_INIT(dead_links);
+static dlist_head spare_links = DLIST_STATIC_INIT(spare_links); /* idle connections,
+																 * longest first */
 static dlist_head unused_pools = DLIST_STATIC_INIT(unused_pools);
 static int	in_flight = 0;		/* batches */
+static int	nlacking = 0;		/* links, of all pools */
 
 static void link_ready(void *owner);
 static void link_described(void *owner, const CcrRow *row);
 static bool link_row(void *owner, const CcrRow *row);
 static void link_done(void *owner, CcrOp op, const CcrError *error);
 static void link_dead(void *owner, CcrOp op, const CcrError *error);
+static bool link_spare(void *owner);
 static void dispatch(CcrPool *pool);
+static bool has_live_link(CcrPool *pool);
 
 static const CcrCarrierCalls link_calls = {
 	.ready = link_ready,
 	.described = link_described,
 	.row = link_row,
 	.done = link_done,
-	.dead = link_dead
+	.dead = link_dead,
+	.spare = link_spare
 };
 
 typedef struct PoolEntry
@@ -157,12 +174,17 @@ show_link(CcrLink *link, const char *state, const CcrError *error)
 	SpinLockRelease(&c->mutex);
 }
 
+/* NULL: none is left.  Where the last one was free, the next one may be, too. */
 static CcrConnection *
 allot_row(const CcrSource *source)
 {
+	static uint32 last = 0;
+
+	if (pg_atomic_read_u32(&ccr_shared->nconnections) >= CCR_MAX_CONNECTIONS)
+		return NULL;
 	for (int i = 0; i < CCR_MAX_CONNECTIONS; i++)
 	{
-		CcrConnection *c = &ccr_connections[i];
+		CcrConnection *c = &ccr_connections[last++ % CCR_MAX_CONNECTIONS];
 		bool		mine = false;
 
 		SpinLockAcquire(&c->mutex);
@@ -180,7 +202,10 @@ allot_row(const CcrSource *source)
 		}
 		SpinLockRelease(&c->mutex);
 		if (mine)
+		{
+			pg_atomic_fetch_add_u32(&ccr_shared->nconnections, 1);
 			return c;
+		}
 	}
 	return NULL;
 }
@@ -193,6 +218,7 @@ release_row(CcrConnection *c)
 	SpinLockAcquire(&c->mutex);
 	c->used = false;
 	SpinLockRelease(&c->mutex);
+	pg_atomic_fetch_sub_u32(&ccr_shared->nconnections, 1);
 }
 
 /* ------------------------------------------------------------------- pools */
@@ -210,24 +236,27 @@ retry_now(void *arg)
 	dispatch(arg);
 }
 
-/* The addresses most lately looked up are the ones to use. */
+static void
+copy_hosts(CcrPool *pool, const char *hosts, const char *hostaddrs, const char *ports)
+{
+	MemoryContext old = MemoryContextSwitchTo(pool->hosts_context);
+
+	MemoryContextReset(pool->hosts_context);
+	pool->reach.hosts = hosts ? pstrdup(hosts) : NULL;
+	pool->reach.hostaddrs = hosts ? pstrdup(hostaddrs) : NULL;
+	pool->reach.ports = hosts ? pstrdup(ports) : NULL;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The addresses most lately looked up are the ones to use; but links that are
+ * connecting hold on to the old ones.
+ */
 static void
 set_hosts(CcrPool *pool, const CcrSource *source)
 {
-	MemoryContext old;
-
-	if (source->hosts == NULL)
-		return;
-
-	/* links that are connecting hold on to the old ones */
-	if (pool->nconnecting > 0)
-		return;
-	old = MemoryContextSwitchTo(pool->hosts_context);
-	MemoryContextReset(pool->hosts_context);
-	pool->reach.hosts = pstrdup(source->hosts);
-	pool->reach.hostaddrs = pstrdup(source->hostaddrs);
-	pool->reach.ports = pstrdup(source->ports);
-	MemoryContextSwitchTo(old);
+	if (source->hosts && pool->nconnecting == 0)
+		copy_hosts(pool, source->hosts, source->hostaddrs, source->ports);
 }
 
 static const char **
@@ -240,9 +269,23 @@ copied_strings(const char **strings, int n)
 	return copy;
 }
 
+static void
+set_options(CcrPool *pool, bool password_required, int n,
+			const char **keywords, const char **values)
+{
+	MemoryContext old = MemoryContextSwitchTo(pool->options_context);
+
+	pool->reach.password_required = password_required;
+	pool->reach.noptions = n;
+	pool->reach.keywords = copied_strings(keywords, n);
+	pool->reach.values = copied_strings(values, n);
+	MemoryContextSwitchTo(old);
+}
+
 static CcrPool *
 new_pool(const CcrFingerprint *key, const CcrSource *source)
 {
+	static uint64 next_serial = 1;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "concresce pool",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -262,17 +305,70 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	pool->local = ccr_source_is_local(source);
 	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
 												ALLOCSET_SMALL_SIZES);
+	pool->options_context = AllocSetContextCreate(context, "concresce options",
+												  ALLOCSET_SMALL_SIZES);
+	pool->serial = next_serial++;
 	pool->reach.server = own->server_name;
-	pool->reach.password_required = source->password_required;
-	pool->reach.noptions = source->noptions;
-	pool->reach.keywords = copied_strings(source->keywords, source->noptions);
-	pool->reach.values = copied_strings(source->values, source->noptions);
+	set_options(pool, source->password_required, source->noptions,
+				source->keywords, source->values);
 	dlist_init(&pool->links);
 	dlist_init(&pool->queues);
 	dlist_init(&pool->line);
 	ccr_timer_init(&pool->retry_timer, retry_now, pool);
 	MemoryContextSwitchTo(old);
 	return pool;
+}
+
+static void
+visit_pools(void (*visit) (CcrPool *))
+{
+	HASH_SEQ_STATUS status;
+	PoolEntry  *entry;
+
+	hash_seq_init(&status, pools);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		if (entry->pool)
+			visit(entry->pool);
+}
+
+static CcrPool *renewed;		/* argument and result of compare_pools() */
+static CcrPool *newest;
+
+static void
+compare_pools(CcrPool *pool)
+{
+	if (pool->source->dbid == renewed->source->dbid &&
+		pool->source->serverid == renewed->source->serverid &&
+		pool->source->umid == renewed->source->umid &&
+		pool->source->roleid == renewed->source->roleid &&
+		pool->serial > newest->serial)
+		newest = pool;
+}
+
+/*
+ * What is enqueued names the options of its time.  If nothing can be reached
+ * with them any more, those that its server and user mapping have by now are
+ * the ones to use, once somebody has brought them.
+ */
+static void
+renew_options(CcrPool *pool)
+{
+	const CcrReach *reach;
+
+	if (pool->local || pool->failures == 0 || pool->nconnecting > 0 || has_live_link(pool))
+		return;
+	renewed = newest = pool;
+	visit_pools(compare_pools);
+	if (newest == pool || newest->serial == pool->options_of)
+		return;
+	pool->options_of = newest->serial;
+	reach = &newest->reach;
+	MemoryContextReset(pool->options_context);
+	set_options(pool, reach->password_required, reach->noptions,
+				reach->keywords, reach->values);
+	copy_hosts(pool, reach->hosts, reach->hostaddrs, reach->ports);
+	pool->retry_at = 0;
+	dispatch(pool);
 }
 
 static void
@@ -286,13 +382,13 @@ unused_too_long(void *arg)
 {
 	CcrQueue   *queue = arg;
 	CcrPool    *pool = queue->pool;
-	TimestampTz end = TimestampTzPlusMilliseconds(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000));
+	CcrTime		end = ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000));
 
 	if (queue->flying > 0 || !ccr_queue_empty(queue) || queue->due ||
-		end > GetCurrentTimestamp())
+		end > ccr_now())
 	{
 		ccr_timer_set(&queue->idle_timer,
-					  Max(end, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000)));
+					  Max(end, ccr_after(ccr_now(), 1000)));
 		return;
 	}
 	dlist_delete(&queue->pool_node);
@@ -315,9 +411,18 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	entry = hash_search(pools, &key, HASH_ENTER, &found);
 	if (!found)
 		entry->pool = NULL;		/* should making it fail */
-	if (entry->pool == NULL)
+	found = entry->pool != NULL;
+	if (!found)
+	{
 		entry->pool = new_pool(&key, source);
+		if (entry->pool->local)
+			dlist_push_head(&all_pools, &entry->pool->node);
+		else
+			dlist_push_tail(&all_pools, &entry->pool->node);
+	}
 	set_hosts(entry->pool, source);
+	if (!found)
+		visit_pools(renew_options);
 	if (queue)
 	{
 		MemoryContextDelete(context);
@@ -326,25 +431,13 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue = ccr_queue_create(fingerprint, source, context, window_ended);
 	MemoryContextSetParent(context, TopMemoryContext);
 	queue->pool = entry->pool;
-	queue->used = GetCurrentTimestamp();
+	queue->used = ccr_now();
 	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);
 	ccr_timer_set(&queue->idle_timer,
-				  TimestampTzPlusMilliseconds(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000)));
+				  ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000)));
 	dlist_push_tail(&entry->pool->queues, &queue->pool_node);
 	entry->pool->nqueues++;
 	return queue;
-}
-
-static void
-visit_pools(void (*visit) (CcrPool *))
-{
-	HASH_SEQ_STATUS status;
-	PoolEntry  *entry;
-
-	hash_seq_init(&status, pools);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		if (entry->pool)
-			visit(entry->pool);
 }
 
 /* ------------------------------------------------------------------- links */
@@ -367,6 +460,23 @@ useful_links(CcrPool *pool)
 		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
 
 		if (state_of(link) != CCR_CARRIER_CANCELLING)
+			n++;
+	}
+	return n;
+}
+
+/* Those of them that are there. */
+static int
+live_links(CcrPool *pool)
+{
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (link->connected && state_of(link) != CCR_CARRIER_CANCELLING)
 			n++;
 	}
 	return n;
@@ -421,6 +531,27 @@ end_cancelling(CcrLink *link)
 	link->cancelling = NULL;
 }
 
+/* May it be closed to make room for another? */
+static void
+set_spare(CcrLink *link, bool spare)
+{
+	if (link->spare)
+		dlist_delete(&link->spare_node);
+	link->spare = spare && !link->pool->local;
+	if (link->spare)
+		dlist_push_tail(&spare_links, &link->spare_node);
+}
+
+static void
+set_lacking(CcrLink *link, bool lacking)
+{
+	int			change = (int) lacking - (int) link->lacking;
+
+	link->lacking = lacking;
+	link->pool->nlacking += change;
+	nlacking += change;
+}
+
 /* Its row goes on showing why it failed, until another link takes it over. */
 static void
 bury(CcrLink *link, bool failed)
@@ -431,6 +562,8 @@ bury(CcrLink *link, bool failed)
 		pool->nconnecting--;
 	pool->nlinks--;
 	end_cancelling(link);
+	set_spare(link, false);
+	set_lacking(link, false);
 	ccr_timer_clear(&link->idle_timer);
 	ccr_timer_clear(&link->late_timer);
 	dlist_delete(&link->node);
@@ -452,18 +585,32 @@ close_link(CcrLink *link)
 	bury(link, false);
 }
 
+static bool
+link_spare(void *owner)
+{
+	CcrLink    *link = owner;
+
+	if (dlist_is_empty(&spare_links))
+	{
+		set_lacking(link, true);
+		return false;
+	}
+	close_link(dlist_head_element(CcrLink, spare_node, &spare_links));
+	return true;
+}
+
 static void
 idle_too_long(void *arg)
 {
 	CcrLink    *link = arg;
-	TimestampTz end;
+	CcrTime		end;
 
 	/* looked at again when it is time, rather than moved with every use */
 	if (link->batch || state_of(link) != CCR_CARRIER_IDLE ||
 		idle_limit(link->pool) == 0)
 		return;
-	end = TimestampTzPlusMilliseconds(link->idle_since, idle_limit(link->pool));
-	if (end > GetCurrentTimestamp())
+	end = ccr_after(link->idle_since, idle_limit(link->pool));
+	if (end > ccr_now())
 		ccr_timer_set(&link->idle_timer, end);
 	else
 		close_link(link);
@@ -477,10 +624,10 @@ has_deadline(const CcrLink *link)
 		ccr_batch_queue(link->batch)->source->enqueued;
 }
 
-static TimestampTz
+static CcrTime
 deadline_of(const CcrLink *link)
 {
-	return TimestampTzPlusMilliseconds(ccr_batch_sent(link->batch), ccr_enqueue_timeout);
+	return ccr_after(ccr_batch_sent(link->batch), ccr_enqueue_timeout);
 }
 
 /* Looked at again when it is time, rather than moved with every batch. */
@@ -499,7 +646,7 @@ batch_is_late(void *arg)
 
 	if (!has_deadline(link))
 		return;
-	if (deadline_of(link) > GetCurrentTimestamp())
+	if (deadline_of(link) > ccr_now())
 	{
 		ccr_timer_set(&link->late_timer, deadline_of(link));
 		return;
@@ -532,11 +679,21 @@ open_link(CcrPool *pool)
 	pool->nconnecting++;
 }
 
+/*
+ * Others wait for a first executor, or for a descriptor; there, a link makes
+ * room at once if it is not needed, or is one of several.
+ */
 static bool
 had_its_turn(const CcrLink *link)
 {
-	return others_starve(link->pool) &&
-		TimestampDifferenceExceeds(link->connected_at, GetCurrentTimestamp(), CCR_TURN);
+	CcrPool    *pool = link->pool;
+
+	if (pool->local)
+		return others_starve(pool) &&
+			ccr_now() >= ccr_after(link->connected_at, CCR_TURN);
+	return ccr_remotes_lack() && nlacking > pool->nlacking &&
+		(dlist_is_empty(&pool->line) || live_links(pool) > 1 ||
+		 ccr_now() >= ccr_after(link->connected_at, CCR_TURN));
 }
 
 /* The settings that ALTER ROLE has made since are those of a new session. */
@@ -544,8 +701,7 @@ static bool
 is_outworn(const CcrLink *link)
 {
 	return link->pool->local &&
-		TimestampDifferenceExceeds(link->connected_at, GetCurrentTimestamp(),
-								   CCR_EXECUTOR_LIFE);
+		ccr_now() >= ccr_after(link->connected_at, CCR_EXECUTOR_LIFE);
 }
 
 static void
@@ -560,12 +716,13 @@ become_idle(CcrLink *link)
 	else
 	{
 		show_link(link, "idle", NULL);
-		link->idle_since = GetCurrentTimestamp();
+		link->idle_since = ccr_now();
+		set_spare(link, true);
 		dlist_delete(&link->node);
 		dlist_push_head(&pool->links, &link->node);
 		if ((!link->idle_timer.armed || others_starve(pool)) && idle_limit(pool) > 0)
 			ccr_timer_set(&link->idle_timer,
-						  TimestampTzPlusMilliseconds(link->idle_since, idle_limit(pool)));
+						  ccr_after(link->idle_since, idle_limit(pool)));
 	}
 	dispatch(pool);
 }
@@ -579,7 +736,8 @@ link_ready(void *owner)
 	if (!link->connected)
 	{
 		link->connected = true;
-		link->connected_at = GetCurrentTimestamp();
+		set_lacking(link, false);
+		link->connected_at = ccr_now();
 		link->pool->nconnecting--;
 		link->pool->failures = 0;
 	}
@@ -614,7 +772,7 @@ link_done(void *owner, CcrOp op, const CcrError *error)
 	if (ccr_batch_done(link->batch, op, error))
 	{
 		link->batch = NULL;
-		link->ended_at = GetCurrentTimestamp();
+		link->ended_at = ccr_now();
 		in_flight--;
 		ccr_pool_check(queue);
 		if (state_of(link) == CCR_CARRIER_IDLE)
@@ -627,16 +785,7 @@ link_done(void *owner, CcrOp op, const CcrError *error)
 static bool
 has_live_link(CcrPool *pool)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &pool->links)
-	{
-		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
-
-		if (link->connected && state_of(link) != CCR_CARRIER_CANCELLING)
-			return true;
-	}
-	return false;
+	return live_links(pool) > 0;
 }
 
 /*
@@ -653,6 +802,9 @@ mark_unreachable(CcrQueue *queue, const CcrError *error)
 		return;
 	ccr_batch_last_error(NULL, error, &last);
 	ccr_counters_error(queue->counters, &last);
+	if (queue->pool->failures >= CCR_UNREACHABLE)
+		ccr_circuit_open(queue, CCR_KIND_PASSING, queue->pool->failures,
+						 queue->pool->retry_at, &last);
 	kept = ccr_kept_find(&queue->fingerprint);
 	if (kept == NULL)
 		return;
@@ -681,7 +833,8 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	/* spread, so that many pools do not knock all at once */
 	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
 	pool->failures++;
-	pool->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	pool->retry_at = ccr_after(ccr_now(), delay);
+	renew_options(pool);
 	if (has_live_link(pool) || pool->nconnecting > 0)
 		return;
 	dlist_foreach(iter, &pool->queues)
@@ -769,9 +922,11 @@ leave_line(CcrQueue *queue)
 void
 ccr_pool_check(CcrQueue *queue)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz next;
+	CcrTime		now = ccr_now();
+	CcrTime		next;
 
+	if (queue->source->enqueued && ccr_circuit_at_end(queue))
+		ccr_batch_discard_suspects(queue);
 	if (ccr_queue_due(queue, now))
 	{
 		ccr_timer_clear(&queue->window_timer);
@@ -847,18 +1002,23 @@ drop_cancelling(CcrPool *pool)
 	}
 }
 
-static Oid	starved_database;
-
-/* Have the idle ones looked at anew, as the limit is another one now. */
+/* Have the idle ones of a database looked at anew, as their limit is lower now. */
 static void
-hurry_idle(CcrPool *pool)
+hurry_idle(Oid dbid)
 {
-	dlist_mutable_iter iter;
+	dlist_iter	iter;
 
-	if (!pool->local || pool->source->dbid != starved_database)
-		return;
-	dlist_foreach_modify(iter, &pool->links)
-		idle_too_long(dlist_container(CcrLink, node, iter.cur));
+	dlist_foreach(iter, &all_pools)
+	{
+		CcrPool    *pool = dlist_container(CcrPool, node, iter.cur);
+		dlist_mutable_iter links;
+
+		if (!pool->local)
+			break;
+		if (pool->source->dbid == dbid)
+			dlist_foreach_modify(links, &pool->links)
+				idle_too_long(dlist_container(CcrLink, node, links.cur));
+	}
 }
 
 static void
@@ -883,10 +1043,7 @@ has_seat(CcrPool *pool)
 	if (!full)
 		return true;
 	if (useful_links(pool) == 0)
-	{
-		starved_database = pool->source->dbid;
-		visit_pools(hurry_idle);
-	}
+		hurry_idle(pool->source->dbid);
 	return false;
 }
 
@@ -894,10 +1051,10 @@ has_seat(CcrPool *pool)
  * Until when it is worth while to wait for one that has done its work and is
  * about to be idle; 0: there is none.
  */
-static TimestampTz
+static CcrTime
 idle_soon(CcrPool *pool)
 {
-	TimestampTz until = 0;
+	CcrTime		until = 0;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &pool->links)
@@ -905,7 +1062,7 @@ idle_soon(CcrPool *pool)
 		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
 
 		if (link->batch == NULL && state_of(link) == CCR_CARRIER_BUSY)
-			until = Max(until, TimestampTzPlusMilliseconds(link->ended_at, CCR_TIDYING));
+			until = Max(until, ccr_after(link->ended_at, CCR_TIDYING));
 	}
 	return until;
 }
@@ -914,19 +1071,19 @@ idle_soon(CcrPool *pool)
 static void
 want_link(CcrPool *pool)
 {
-	TimestampTz soon;
+	CcrTime		soon;
 
 	if (pool->nconnecting > 0 || useful_links(pool) >= link_limit(pool))
 		return;
 	soon = idle_soon(pool);
-	if (soon > GetCurrentTimestamp())
+	if (soon > ccr_now())
 	{
 		ccr_timer_set(&pool->retry_timer, soon);
 		return;
 	}
 	if (pool->local && !has_seat(pool))
 		return;
-	if (pool->failures > 0 && pool->retry_at > GetCurrentTimestamp())
+	if (pool->failures > 0 && pool->retry_at > ccr_now())
 	{
 		ccr_timer_set(&pool->retry_timer, pool->retry_at);
 		return;
@@ -951,13 +1108,17 @@ want_link_of_own(CcrLink *link, Oid owner)
 static void
 start_batch(CcrLink *link, CcrQueue *queue)
 {
+	set_spare(link, false);
 	want_link_of_own(link, queue->source->owner);
 	ccr_flights_tear(true);
 	link->batch = ccr_batch_new(queue, link->carrier, nonce, link);
 	ccr_flights_tear(false);
 	ccr_pool_check(queue);
 	if (link->batch == NULL)
+	{
+		set_spare(link, true);
 		return;
+	}
 	in_flight++;
 	link->owner = queue->source->owner;
 	link->batches++;
@@ -976,7 +1137,7 @@ dispatch(CcrPool *pool)
 		CcrLink    *link = free_link(pool, queue->source->owner);
 
 		/* its callers may have left since it took its place */
-		if (!ccr_queue_due(queue, GetCurrentTimestamp()))
+		if (!ccr_queue_due(queue, ccr_now()))
 		{
 			ccr_pool_check(queue);
 			continue;
@@ -1028,33 +1189,29 @@ ccr_pool_deserted(struct CcrBatch *batch)
 
 /* ---------------------------------------------------------- stop, shutdown */
 
-static Oid	stop_dbid;			/* arguments of stop_pool() */
-static Oid	stop_function;
+typedef struct Stopping
+{
+	Oid			dbid;
+	Oid			function;		/* InvalidOid: all */
+} Stopping;
 
 static bool
-to_be_stopped(const CcrQueue *queue)
+to_be_stopped(const CcrQueue *queue, const Stopping *what)
 {
-	return queue->source->dbid == stop_dbid &&
-		(!OidIsValid(stop_function) || queue->source->function == stop_function);
+	return queue->source->dbid == what->dbid &&
+		(!OidIsValid(what->function) || queue->source->function == what->function);
 }
 
 static void
-stop_pool(CcrPool *pool)
+stop_queues(CcrPool *pool, const Stopping *what, const CcrError *error)
 {
-	CcrError	error = {
-		.sqlstate = ERRCODE_QUERY_CANCELED,
-		.author = CCR_TEXTS_OURS,
-		.message = "canceling lookup, as it is being stopped",
-		.detail = "concresce.stop() was called with \"force\"."
-	};
 	dlist_iter	iter;
-	dlist_mutable_iter links;
 
 	dlist_foreach(iter, &pool->queues)
 	{
 		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
 
-		if (!to_be_stopped(queue))
+		if (!to_be_stopped(queue, what))
 			continue;
 		if (queue->source->enqueued && (queue->flying > 0 || !ccr_queue_empty(queue)))
 			ereport(WARNING,
@@ -1062,17 +1219,44 @@ stop_pool(CcrPool *pool)
 					 errmsg("discarding all enqueued items of lookup %s, as it is being stopped",
 							queue->source->function_name)));
 		ccr_queue_hurry(queue, true);
-		ccr_batch_fail_waiting(queue, &error);
+		ccr_batch_fail_waiting(queue, error);
 		ccr_pool_check(queue);
 	}
-	dlist_foreach_modify(links, &pool->links)
-	{
-		CcrLink    *link = dlist_container(CcrLink, node, links.cur);
-		CcrCounters *counters;
+}
 
-		if (link->batch == NULL || !to_be_stopped(ccr_batch_queue(link->batch)))
-			continue;
-		counters = ccr_batch_queue(link->batch)->counters;
+static CcrLink *
+link_to_be_stopped(CcrPool *pool, const Stopping *what)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (link->batch && to_be_stopped(ccr_batch_queue(link->batch), what))
+			return link;
+	}
+	return NULL;
+}
+
+static void
+stop_pool(CcrPool *pool, const Stopping *what)
+{
+	CcrError	error = {
+		.sqlstate = ERRCODE_QUERY_CANCELED,
+		.author = CCR_TEXTS_OURS,
+		.message = "canceling lookup, as it is being stopped",
+		.detail = "concresce.stop() was called with \"force\"."
+	};
+	CcrLink    *link;
+
+	stop_queues(pool, what, &error);
+
+	/* from the start each time: a cancel that fails may take others along */
+	while ((link = link_to_be_stopped(pool, what)) != NULL)
+	{
+		CcrCounters *counters = ccr_batch_queue(link->batch)->counters;
+
 		ccr_batch_stop(link->batch, &error);
 		cancel_link(link, counters);
 	}
@@ -1081,59 +1265,45 @@ stop_pool(CcrPool *pool)
 void
 ccr_pools_stop(Oid dbid, Oid function)
 {
-	stop_dbid = dbid;
-	stop_function = function;
+	Stopping	what = {dbid, function};
+	dlist_iter	iter;
+
 	ccr_flights_tear(true);
-	visit_pools(stop_pool);
+	dlist_foreach(iter, &all_pools)
+		stop_pool(dlist_container(CcrPool, node, iter.cur), &what);
 	ccr_flights_tear(false);
 }
 
-static bool hope;				/* result of look_for_hope() */
-
-static void
-look_for_hope(CcrPool *pool)
+static bool
+has_hope(CcrPool *pool)
 {
 	dlist_iter	iter;
 
 	if (pool->failures > 0 && !has_live_link(pool) &&
 		(pool->local || ccr_shutdown_is_own_server(&pool->reach)))
-		return;
+		return false;
 	dlist_foreach(iter, &pool->queues)
 	{
 		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
 
 		if (queue->source->enqueued && (queue->flying > 0 || !ccr_queue_empty(queue)))
-			hope = true;
+			return true;
 	}
+	return false;
 }
 
 bool
 ccr_pools_hope(void)
 {
-	hope = false;
-	visit_pools(look_for_hope);
-	return hope;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &all_pools)
+		if (has_hope(dlist_container(CcrPool, node, iter.cur)))
+			return true;
+	return false;
 }
 
 /* ------------------------------------------------------------- maintenance */
-
-static void (*watch_visit) (CcrCarrier *);
-
-static void
-watch_pool(CcrPool *pool)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &pool->links)
-		watch_visit(dlist_container(CcrLink, node, iter.cur)->carrier);
-}
-
-void
-ccr_pools_watch(void (*visit) (CcrCarrier *))
-{
-	watch_visit = visit;
-	visit_pools(watch_pool);
-}
 
 static void
 free_pool(CcrPool *pool)
@@ -1145,6 +1315,7 @@ free_pool(CcrPool *pool)
 	starve(pool, false);
 	ccr_timer_clear(&pool->retry_timer);
 	release_row(pool->closed_row);
+	dlist_delete(&pool->node);
 	hash_search(pools, &pool->key, HASH_REMOVE, NULL);
 }
 
@@ -1201,6 +1372,8 @@ hide_pool(CcrPool *pool)
 void
 ccr_pools_hide(void)
 {
-	if (pools)
-		visit_pools(hide_pool);
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &all_pools)
+		hide_pool(dlist_container(CcrPool, node, iter.cur));
 }

@@ -31,9 +31,6 @@ extern void ccr_pools_stop(Oid dbid, Oid function);
 /* As the server shuts down: can what is enqueued still be sent? */
 extern bool ccr_pools_hope(void);
 
-/* Every connection, for the wait event set. */
-extern void ccr_pools_watch(void (*visit) (CcrCarrier *));
-
 /* An error was raised while this connection was stepped: give it up. */
 extern void ccr_pool_broken(CcrCarrier *carrier, const CcrError *error);
 

@@ -34,12 +34,12 @@
 #include "received.h"
 #include "remote.h"
 #include "script.h"
+#include "sockets.h"
 #include "storage/fd.h"
 #include "timer.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #define CCR_ERROR_LENGTH		4096	/* bytes of each part of an error */
 #define CCR_CONNECT_TIMEOUT		10	/* s, without connect_timeout */
@@ -87,6 +87,9 @@ typedef struct CcrRemote
 	MemoryContext context;
 	PGconn	   *conn;
 	int			fd;				/* PQsocket(), or -1 */
+	CcrSocket	socket;			/* it, unless a handshake has it */
+	CcrSocket	handshake_socket;	/* of handshake */
+	CcrSocket	cancel_socket;	/* of cancel */
 	bool		wants_write;
 	bool		read_only;		/* EXECUTE: what it does is not kept */
 	bool		skip_rows;		/* the owner wants no more of this result */
@@ -97,7 +100,9 @@ typedef struct CcrRemote
 	dlist_node	queue_node;
 	CcrCancel  *cancel;			/* while CANCELLING, until it has ended */
 	bool		drained;		/* while CANCELLING: the query has ended */
-	TimestampTz give_up_at;		/* while CANCELLING */
+	CcrTime		give_up_at;		/* while CANCELLING, or while it: */
+	bool		lacking;		/* waits for a descriptor */
+	dlist_node	lacking_node;
 	CcrTimer	deadline;		/* of CONNECTING or CANCELLING, or of BUSY once
 								 * the outcome was told */
 	MemoryContext op_context;	/* reset with every op: */
@@ -137,13 +142,14 @@ typedef struct CcrRemote
 	int		   *lengths;
 } CcrRemote;
 
-bool		ccr_sockets_changed = false;
+static dlist_head lacking = DLIST_STATIC_INIT(lacking);	/* longest first */
 
 static dlist_head remotes = DLIST_STATIC_INIT(remotes);
 static dlist_head handshake_queue = DLIST_STATIC_INIT(handshake_queue);
 
 static const CcrCarrierOps remote_ops;
 
+static void seek_and_connect(CcrRemote *remote);
 static void start_connecting(CcrRemote *remote);
 static void next_in_handshake_queue(void);
 static void close_remote(CcrRemote *remote, const CcrError *error);
@@ -504,40 +510,79 @@ field_length(const PGresult *result, int code)
 
 /* ------------------------------------------------------- opening, closing */
 
+/* renewed: it may be another socket now, even under the same number. */
 static void
-set_socket(CcrRemote *remote, int fd)
+watch_socket(CcrRemote *remote, bool renewed)
 {
-	/* even the same number may be another socket now */
-	remote->fd = fd;
-	ccr_sockets_changed = true;
+	int			events = WL_SOCKET_READABLE;
+
+	if (remote->wants_write && remote->state == CCR_CARRIER_CONNECTING)
+		events = WL_SOCKET_WRITEABLE;
+	else if (remote->wants_write)
+		events |= WL_SOCKET_WRITEABLE;
+	remote->fd = PQsocket(remote->conn);
+	ccr_socket_watch(&remote->socket, remote->fd, events, renewed);
+}
+
+static void
+watch_cancel(CcrRemote *remote)
+{
+	ccr_socket_watch(&remote->cancel_socket, ccr_cancel_socket(remote->cancel),
+					 ccr_cancel_events(remote->cancel), true);
+}
+
+static void
+end_cancel(CcrRemote *remote)
+{
+	ccr_socket_forget(&remote->cancel_socket);
+	if (remote->cancel)
+		ccr_cancel_free(remote->cancel);
+	remote->cancel = NULL;
+}
+
+static void
+stop_lacking(CcrRemote *remote)
+{
+	if (remote->lacking)
+		dlist_delete(&remote->lacking_node);
+	remote->lacking = false;
+}
+
+/* There may be a descriptor for the one that has waited longest. */
+static void
+wake_lacking(void)
+{
+	if (!dlist_is_empty(&lacking))
+		ccr_timer_set(&dlist_head_element(CcrRemote, lacking_node, &lacking)->deadline,
+					  ccr_now());
 }
 
 static void
 close_connection(CcrRemote *remote)
 {
 	ccr_timer_clear(&remote->deadline);
-	if (remote->cancel)
-		ccr_cancel_free(remote->cancel);
-	remote->cancel = NULL;
+	end_cancel(remote);
+	ccr_socket_forget(&remote->socket);
+	ccr_socket_forget(&remote->handshake_socket);
+	remote->fd = -1;
 	if (remote->queued)
 		dlist_delete(&remote->queue_node);
 	remote->queued = false;
-	if (remote->conn)
-	{
-		remote->kept = 0;
-		set_held(remote, 0);
-		dlist_delete(&remote->node);
-	}
+	if (remote->conn == NULL)
+		return;
+	remote->kept = 0;
+	set_held(remote, 0);
+	dlist_delete(&remote->node);
 	if (remote->handshake)
 		ccr_handshake_abandon(remote->handshake);
-	else if (remote->conn)
+	else
 	{
 		PQfinish(remote->conn);
 		ReleaseExternalFD();
 	}
 	remote->handshake = NULL;
 	remote->conn = NULL;
-	set_socket(remote, -1);
+	wake_lacking();
 }
 
 static void
@@ -547,6 +592,7 @@ close_remote(CcrRemote *remote, const CcrError *error)
 
 	if (remote->state == CCR_CARRIER_DEAD)
 		return;
+	stop_lacking(remote);
 	close_connection(remote);
 	remote->state = CCR_CARRIER_DEAD;
 	remote->op = CCR_OP_NONE;
@@ -759,11 +805,39 @@ connecting_timed_out(CcrRemote *remote)
 	if (remote->reach->hosts && any_entry_left(remote))
 	{
 		close_connection(remote);
-		start_connecting(remote);
+		seek_and_connect(remote);
 		return;
 	}
 	refuse_connection(remote, "The server did not answer in time.");
 	next_in_handshake_queue();
+}
+
+/*
+ * The limit of descriptors is reached: an idle connection makes room, whosever
+ * it is, or else this one waits.
+ */
+static void
+seek_descriptor(CcrRemote *remote)
+{
+	CcrError   *error;
+
+	if (AcquireExternalFD() ||
+		(remote->calls->spare(remote->owner) && AcquireExternalFD()))
+	{
+		stop_lacking(remote);
+		start_connecting(remote);
+		wake_lacking();
+	}
+	else if (ccr_now() < remote->give_up_at)
+		ccr_timer_set(&remote->deadline, remote->give_up_at);
+	else
+	{
+		error = new_error(remote, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+						  "could not open a connection to a foreign server",
+						  "There are too many open files on the local server.");
+		error->hint = "You may need to increase \"max_files_per_process\".";
+		close_remote(remote, error);
+	}
 }
 
 static void
@@ -771,7 +845,9 @@ deadline_passed(void *arg)
 {
 	CcrRemote  *remote = arg;
 
-	if (remote->state == CCR_CARRIER_CONNECTING && remote->conn == NULL)
+	if (remote->lacking)
+		seek_descriptor(remote);
+	else if (remote->state == CCR_CARRIER_CONNECTING && remote->conn == NULL)
 		close_remote(remote, remote->error);
 	else if (remote->state == CCR_CARRIER_CONNECTING)
 		connecting_timed_out(remote);
@@ -782,18 +858,29 @@ deadline_passed(void *arg)
 }
 
 static void
-start_connecting(CcrRemote *remote)
+seek_and_connect(CcrRemote *remote)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 
-	if (!AcquireExternalFD())
+	if (dlist_is_empty(&lacking) && AcquireExternalFD())
 	{
-		remote->error = new_error(remote, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-								  "could not open a connection to a foreign server",
-								  "There are too many open files on the local server.");
-		ccr_timer_set(&remote->deadline, now);
+		start_connecting(remote);
 		return;
 	}
+
+	/* not at once, as somebody may be going through the links just now */
+	remote->lacking = true;
+	dlist_push_tail(&lacking, &remote->lacking_node);
+	remote->give_up_at = ccr_after(now, 1000L * connect_timeout(remote->reach));
+	ccr_timer_set(&remote->deadline, now);
+}
+
+/* A descriptor has been acquired for it. */
+static void
+start_connecting(CcrRemote *remote)
+{
+	CcrTime		now = ccr_now();
+
 	remote->conn = start_connection(remote);
 	if (remote->conn == NULL || PQstatus(remote->conn) == CONNECTION_BAD)
 	{
@@ -802,6 +889,7 @@ start_connecting(CcrRemote *remote)
 			PQfinish(remote->conn);
 		remote->conn = NULL;
 		ReleaseExternalFD();
+		wake_lacking();
 		ccr_timer_set(&remote->deadline, now);
 		return;
 	}
@@ -809,10 +897,10 @@ start_connecting(CcrRemote *remote)
 	PQsetNoticeReceiver(remote->conn, ignore_notice, NULL);
 	dlist_push_tail(&remotes, &remote->node);
 	remote->entry = current_entry(remote);
-	set_socket(remote, PQsocket(remote->conn));
 	remote->wants_write = true;
+	watch_socket(remote, true);
 	ccr_timer_set(&remote->deadline,
-				  TimestampTzPlusMilliseconds(now, 1000L * connect_timeout(remote->reach)));
+				  ccr_after(now, 1000L * connect_timeout(remote->reach)));
 }
 
 CcrCarrier *
@@ -835,11 +923,14 @@ ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 											   ALLOCSET_SMALL_SIZES);
 	remote->row_context = AllocSetContextCreate(context, "concresce row",
 												ALLOCSET_SMALL_SIZES);
+	ccr_socket_init(&remote->socket, remote);
+	ccr_socket_init(&remote->cancel_socket, remote);
+	ccr_socket_init(&remote->handshake_socket, remote);
 	remote->fd = -1;
 	remote->statements = hash_create("concresce statements", 32, &ctl,
 									 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	ccr_timer_init(&remote->deadline, deadline_passed, remote);
-	start_connecting(remote);
+	seek_and_connect(remote);
 	return &remote->carrier;
 }
 
@@ -947,8 +1038,9 @@ connected(CcrRemote *remote)
 	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
 	remember_session(remote);
 	remote->wants_write = false;
-	remote->counted = ccr_socket_received(remote->fd) > 0;
 	set_idle(remote);
+	watch_socket(remote, true);
+	remote->counted = ccr_socket_received(remote->fd) > 0;
 	remote->calls->ready(remote->owner);
 }
 
@@ -976,9 +1068,15 @@ static void
 take_step(CcrRemote *remote)
 {
 	remote->entry = current_entry(remote);
+
+	/* libpq may close it, and open another one */
+	ccr_socket_forget(&remote->socket);
 	switch (ccr_handshake_start(remote->conn, peer_of(remote), &remote->handshake))
 	{
 		case CCR_HANDSHAKE_STARTED:
+			ccr_socket_watch(&remote->handshake_socket,
+							 ccr_handshake_socket(remote->handshake),
+							 WL_SOCKET_READABLE, true);
 			break;
 		case CCR_HANDSHAKE_LATER:
 			dlist_push_tail(&handshake_queue, &remote->queue_node);
@@ -991,7 +1089,6 @@ take_step(CcrRemote *remote)
 			refuse_connection(remote, "No thread could be started.");
 			return;
 	}
-	ccr_sockets_changed = true;
 }
 
 static void
@@ -1022,19 +1119,18 @@ step_handshake(CcrRemote *remote)
 
 	if (!ccr_handshake_ended(remote->handshake, &wants))
 		return;
+	ccr_socket_forget(&remote->handshake_socket);
 	remote->handshake = NULL;
 	next_in_handshake_queue();
 
-	/*
-	 * The next host or address, or another attempt without TLS, has a socket
-	 * of its own, be it under the same number.
-	 */
-	set_socket(remote, PQsocket(remote->conn));
 	remote->wants_write = (wants == PGRES_POLLING_WRITING);
 	if (wants == PGRES_POLLING_OK)
 		connected(remote);
 	else if (wants == PGRES_POLLING_FAILED)
 		close_remote(remote, connect_error(remote));
+	else
+		/* the next host, or address, or attempt without TLS, has its own */
+		watch_socket(remote, true);
 }
 
 /* -------------------------------------------------------------- operations */
@@ -1256,7 +1352,7 @@ tell_outcome(CcrRemote *remote)
 	remote->op = CCR_OP_NONE;
 	if (remote->state == CCR_CARRIER_BUSY)
 		ccr_timer_set(&remote->deadline,
-					  TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_TIDYING_GRACE));
+					  ccr_after(ccr_now(), CCR_TIDYING_GRACE));
 	remote->calls->done(remote->owner, op, remote->error);
 }
 
@@ -1432,6 +1528,10 @@ take_error(CcrRemote *remote, const PGresult *result)
 		step == CCR_STEP_COMMIT || step == CCR_STEP_ROLLBACK ||
 		step == CCR_STEP_RESET || step == CCR_STEP_DISCARD)
 		remote->unclean = true;
+
+	/* a primary no more: the next connection tries the hosts again */
+	if (remote->error->sqlstate == ERRCODE_READ_ONLY_SQL_TRANSACTION && !remote->read_only)
+		remote->unclean = true;
 }
 
 /* False: this was the last result there will be for now. */
@@ -1594,6 +1694,7 @@ flush(CcrRemote *remote)
 		return;
 	}
 	remote->wants_write = (rc > 0);
+	watch_socket(remote, false);
 }
 
 /*
@@ -1701,19 +1802,17 @@ step_cancel(CcrRemote *remote)
 {
 	if (!ccr_cancel_step(remote->cancel))
 	{
-		ccr_sockets_changed = true;
+		watch_cancel(remote);
 		return;
 	}
-	ccr_cancel_free(remote->cancel);
-	remote->cancel = NULL;
-	ccr_sockets_changed = true;
+	end_cancel(remote);
 	cancel_ended(remote);
 }
 
 static void
 wait_for_cancel(CcrRemote *remote)
 {
-	TimestampTz again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_CANCEL_PAUSE);
+	CcrTime		again = ccr_after(ccr_now(), CCR_CANCEL_PAUSE);
 
 	ccr_timer_set(&remote->deadline, Min(again, remote->give_up_at));
 }
@@ -1732,8 +1831,8 @@ remote_cancel(CcrCarrier *carrier)
 		close_remote(remote, lost_error(remote));
 		return;
 	}
-	ccr_sockets_changed = true;
-	remote->give_up_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CCR_CANCEL_GRACE);
+	watch_cancel(remote);
+	remote->give_up_at = ccr_after(ccr_now(), CCR_CANCEL_GRACE);
 	wait_for_cancel(remote);
 }
 
@@ -1744,7 +1843,7 @@ remote_cancel(CcrCarrier *carrier)
 static void
 cancel_again(CcrRemote *remote)
 {
-	if (GetCurrentTimestamp() >= remote->give_up_at)
+	if (ccr_now() >= remote->give_up_at)
 	{
 		close_remote(remote, lost_error(remote));
 		return;
@@ -1752,43 +1851,10 @@ cancel_again(CcrRemote *remote)
 	if (remote->cancel == NULL && !remote->drained && !remote->cleaning)
 	{
 		remote->cancel = ccr_cancel_start(remote->conn);
-		ccr_sockets_changed = true;
+		if (remote->cancel)
+			watch_cancel(remote);
 	}
 	wait_for_cancel(remote);
-}
-
-static int
-remote_watch(CcrCarrier *carrier, CcrWatch watch[2])
-{
-	CcrRemote  *remote = (CcrRemote *) carrier;
-	int			n = 0;
-
-	if (remote->handshake)
-	{
-		watch[n].fd = ccr_handshake_socket(remote->handshake);
-		watch[n].events = WL_SOCKET_READABLE;
-		return 1;
-	}
-	if (remote->queued)
-		return 0;
-	if (remote->fd >= 0)
-	{
-		watch[n].fd = remote->fd;
-		if (remote->state == CCR_CARRIER_CONNECTING)
-			watch[n].events = remote->wants_write ?
-				WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE;
-		else
-			watch[n].events = WL_SOCKET_READABLE |
-				(remote->wants_write ? WL_SOCKET_WRITEABLE : 0);
-		n++;
-	}
-	if (remote->cancel)
-	{
-		watch[n].fd = ccr_cancel_socket(remote->cancel);
-		watch[n].events = ccr_cancel_events(remote->cancel);
-		n++;
-	}
-	return n;
 }
 
 static void
@@ -1803,7 +1869,7 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 		step_handshake(remote);
 		return;
 	}
-	if (fd != remote->fd)
+	if (fd != remote->socket.fd)
 	{
 		if (remote->cancel)
 			step_cancel(remote);
@@ -1829,6 +1895,12 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 	}
 }
 
+bool
+ccr_remotes_lack(void)
+{
+	return !dlist_is_empty(&lacking);
+}
+
 static const CcrCarrierOps remote_ops = {
 	.state = remote_state,
 	.adopt = remote_adopt,
@@ -1841,6 +1913,5 @@ static const CcrCarrierOps remote_ops = {
 	.knows = remote_knows,
 	.statements = remote_statements,
 	.is_worn = remote_is_worn,
-	.watch = remote_watch,
 	.step = remote_step
 };

@@ -13,7 +13,6 @@
 #include "request.h"
 #include "seat.h"
 #include "stopped.h"
-#include "utils/timestamp.h"
 #include "warrant.h"
 
 static int	sleepers[1024];		/* proc numbers of those to be woken */
@@ -101,7 +100,12 @@ destroy(CcrRequest *request)
 	ccr_heap_free(request->self, request->size);
 }
 
-/* Push a chain, whose oldest member's link is next. */
+/*
+ * Push a chain, whose oldest member's link is next.  The compare-and-swap is a
+ * full barrier: whoever takes the list sees what is on it (the exchanges in
+ * ccr_request_take() and ccr_request_take_abandoned() are its partners), and
+ * what follows is behind it: see wake_collector().
+ */
 static void
 push(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer newest)
 {
@@ -117,7 +121,10 @@ wake_collector(CcrWorker *worker)
 {
 	uint32		proc = pg_atomic_read_u32(&worker->proc);
 
-	/* if there is none, the next one looks at its mailbox as it starts */
+	/*
+	 * If there is none, the next one looks at its mailbox as it starts: behind a
+	 * barrier in start(), the partner of the one in push().
+	 */
 	if (proc != 0)
 		ccr_wake(proc - 1);
 }
@@ -288,11 +295,22 @@ ccr_request_lost(CcrRequest *request)
 {
 	uint32		taken = pg_atomic_read_u32(&request->taken);
 
-	if (taken == 0 ||
-		taken == pg_atomic_read_u32(&ccr_mailboxes[request->worker].generation))
+	if (taken == 0)
 		return false;
 
-	/* what it completed, it completed before the next one began */
+	/*
+	 * A generation is counted before it takes anything: the exchange in
+	 * ccr_request_take(), between the two, is the partner.  The other way round
+	 * the present one could seem to be another than that which took it.
+	 */
+	pg_read_barrier();
+	if (taken == pg_atomic_read_u32(&ccr_mailboxes[request->worker].generation))
+		return false;
+
+	/*
+	 * What it completed, it completed before the next one was counted, which is
+	 * a full barrier in start().
+	 */
 	pg_read_barrier();
 	return pg_atomic_read_u32(&request->state) == CCR_REQUEST_PENDING;
 }
@@ -505,7 +523,10 @@ ccr_requests_wake(void)
 	nsleepers = 0;
 }
 
-/* A full barrier: what was written before is seen by whoever sees DONE. */
+/*
+ * A full barrier: what was written before is seen by whoever sees DONE and has a
+ * read barrier behind that, as lookup.c has.
+ */
 static bool
 become_done(CcrRequest *request)
 {

@@ -32,7 +32,7 @@
 
 #include "compat.h"
 #include "answer.h"
-#include "datatype/timestamp.h"
+#include "clock.h"
 #include "ledger.h"
 #include "party.h"
 #include "port/atomics.h"
@@ -145,8 +145,8 @@ typedef struct CcrRequest
 	dsa_pointer sender;			/* these three of an ENQUEUED one only */
 	dsa_pointer kept;			/* source */
 	dsa_pointer warrant;
-	TimestampTz submitted;
-	TimestampTz window_end;
+	CcrTime		submitted;
+	CcrTime		window_end;
 	int			max_size;		/* items in a batch */
 	int			max_bytes;
 	int			coalesce;		/* CcrCoalesce, resolved */

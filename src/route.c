@@ -43,8 +43,8 @@ catalogs_changed(Datum arg, int cacheid, uint32 hash)
 	changes++;
 }
 
-static void
-watch_catalogs(void)
+void
+ccr_route_watch(void)
 {
 	static bool watching = false;
 
@@ -56,6 +56,12 @@ watch_catalogs(void)
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalogs_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, catalogs_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalogs_changed, (Datum) 0);
+}
+
+uint64
+ccr_route_changes(void)
+{
+	return changes;
 }
 
 bool
@@ -417,7 +423,7 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result, bool barred)
 	CcrRoute   *route;
 	MemoryContext old;
 
-	watch_catalogs();
+	ccr_route_watch();
 	check_server(definition, barred);
 	if (barred && ccr_route_server(definition)[0] == '\0')
 		check_path(definition);

@@ -44,6 +44,13 @@ typedef struct CcrRoute
 extern CcrRoute *ccr_route_get(CcrDefinition *definition,
 							   const CcrResult *result, bool barred);
 
+/*
+ * Grows with each change of a server, a user mapping or the rights to them, once
+ * they are watched.
+ */
+extern void ccr_route_watch(void);
+extern uint64 ccr_route_changes(void);
+
 /* May it still be used?  A route that is to be kept must be pinned. */
 extern bool ccr_route_valid(const CcrRoute *route);
 

@@ -34,10 +34,11 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 typedef struct Search
 {
-	const CcrPlanning *planning;
+	CcrPlanning *planning;
 	bool		at_once;
 	bool		in_call;		/* in what is evaluated for a lookup */
 	Bitmapset  *seen;			/* sub-plans that were looked at all through */
@@ -52,6 +53,50 @@ refuse(Search *search, const char *obstacle)
 {
 	if (search->found.obstacle == NULL)
 		search->found.obstacle = obstacle;
+}
+
+/* ------------------------------------------------------------ dependencies */
+
+static void
+depend_on(CcrPlanning *planning, List **before, int cache, Oid id)
+{
+	PlanInvalItem *item;
+
+	if (list_member_oid(*before, id))
+		return;
+	*before = lappend_oid(*before, id);
+	item = makeNode(PlanInvalItem);
+	item->cacheId = cache;
+	item->hashValue = GetSysCacheHashValue1(cache, ObjectIdGetDatum(id));
+	planning->stmt->invalItems = lappend(planning->stmt->invalItems, item);
+}
+
+/*
+ * A plan that is kept must not outlive what it was made by.  Of types that are
+ * no part of its expressions, and of functions that these do not name, the
+ * planner notes nothing.
+ */
+static void
+rely_on_types(CcrPlanning *planning, List *types)
+{
+	ListCell   *lc;
+
+	foreach(lc, types)
+	{
+		Oid			relid = get_typ_typrelid(lfirst_oid(lc));
+
+		depend_on(planning, &planning->types, TYPEOID, lfirst_oid(lc));
+		if (OidIsValid(relid))
+			planning->stmt->relationOids = list_append_unique_oid(planning->stmt->relationOids,
+																  relid);
+	}
+}
+
+static void
+rely_on_function(CcrPlanning *planning, Oid function)
+{
+	if (function >= FirstNormalObjectId)
+		depend_on(planning, &planning->functions, PROCOID, function);
 }
 
 /* ------------------------------------------------------------- expressions */
@@ -94,13 +139,21 @@ look_at_stable(Search *search, Oid function)
 static bool
 function_checker(Oid function, void *context)
 {
-	char		volatility = func_volatile(function);
+	Search	   *search = context;
 
-	if (volatility == PROVOLATILE_VOLATILE)
+	rely_on_function(search->planning, function);
+	if (ccr_function_is_volatile(function))
 		refuse(context, "a volatile function is evaluated below it");
-	else if (volatility == PROVOLATILE_STABLE)
+	else if (func_volatile(function) == PROVOLATILE_STABLE)
 		look_at_stable(context, function);
 	return false;
+}
+
+static void
+look_at_checks(Search *search, List *checks, List *types)
+{
+	rely_on_types(search->planning, types);
+	(void) expression_walker((Node *) checks, search);
 }
 
 static void
@@ -155,11 +208,14 @@ static bool
 expression_walker(Node *node, void *context)
 {
 	Search	   *search = context;
+	List	   *checks;
+	List	   *types;
 
 	if (node == NULL)
 		return false;
 	(void) ccr_check_functions(node, function_checker, search);
-	(void) expression_walker((Node *) ccr_domain_checks(node), search);
+	checks = ccr_domain_checks(node, &types);
+	look_at_checks(search, checks, types);
 	if (IsA(node, NextValueExpr))
 		refuse(search, "a volatile function is evaluated below it");
 	else if (IsA(node, SQLValueFunction))
@@ -181,7 +237,7 @@ look_at_field(Node *node, void *context)
 }
 
 bool
-ccr_ahead_is_volatile(const CcrPlanning *planning, Node *node)
+ccr_ahead_is_volatile(CcrPlanning *planning, Node *node)
 {
 	Search		search = {.planning = planning};
 
@@ -190,13 +246,100 @@ ccr_ahead_is_volatile(const CcrPlanning *planning, Node *node)
 }
 
 CcrAhead
-ccr_ahead_look_at_call(const CcrPlanning *planning, const CcrCall *call)
+ccr_ahead_look_at_call(CcrPlanning *planning, const CcrCall *call)
 {
 	Search		search = {.planning = planning, .in_call = true};
 
 	(void) expression_walker((Node *) call->call->args, &search);
 	(void) expression_walker((Node *) call->guard, &search);
 	return search.found;
+}
+
+/* -------------------------------------------------------------- init plans */
+
+typedef struct First
+{
+	CcrPlanning *planning;
+	Bitmapset  *params;
+} First;
+
+static bool
+is_init_param(const CcrPlanning *planning, int paramid)
+{
+	ListCell   *lc;
+
+	foreach(lc, planning->init_plans)
+		if (list_member_int(lfirst_node(SubPlan, lc)->setParam, paramid))
+			return true;
+	return false;
+}
+
+static bool
+holds_init_param(const CcrPlanning *planning, Node *node)
+{
+	Bitmapset  *params = ccr_params_of(node);
+	int			i = -1;
+
+	while ((i = bms_next_member(params, i)) >= 0)
+		if (is_init_param(planning, i))
+			return true;
+	return false;
+}
+
+/*
+ * In the order of evaluation; true where it ends.  An init plan may fail itself,
+ * so there is only one.
+ */
+static bool
+first_walker(Node *node, void *context)
+{
+	First	   *first = context;
+	Param	   *param = (Param *) node;
+
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Param:
+			if (param->paramkind != PARAM_EXEC ||
+				!is_init_param(first->planning, param->paramid))
+				return false;
+			if (!ccr_ahead_is_volatile(first->planning, node))
+				first->params = bms_add_member(first->params, param->paramid);
+			return true;
+		case T_Var:
+		case T_Const:
+		case T_Aggref:
+		case T_WindowFunc:
+		case T_GroupingFunc:
+			return false;		/* computed before */
+		case T_List:
+		case T_TargetEntry:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_RelabelType:
+		case T_CollateExpr:
+		case T_RowExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+			return expression_tree_walker(node, first_walker, context) ||
+				ccr_may_fail_by_itself(node);
+		default:
+			return !ccr_infallible(node) || ccr_holds_lookup(node) ||
+				holds_init_param(first->planning, node);
+	}
+}
+
+Bitmapset *
+ccr_ahead_first(CcrPlanning *planning, List *exprs)
+{
+	First		first = {.planning = planning};
+
+	if (planning->init_plans)
+		(void) first_walker((Node *) exprs, &first);
+	return first.params;
 }
 
 /* ------------------------------------------------------------------ writes */
@@ -317,6 +460,25 @@ locks_foreign_rows(Search *search, ForeignScan *scan)
 	return false;
 }
 
+/* What comes from elsewhere is made a value of its column's type as it is read. */
+static void
+look_at_foreign_types(Search *search, ForeignScan *scan)
+{
+	int			rti = -1;
+
+	while ((rti = bms_next_member(scan->fs_relids, rti)) >= 0)
+	{
+		RangeTblEntry *rte = rt_fetch(rti, search->planning->stmt->rtable);
+		List	   *checks;
+		List	   *types;
+
+		if (rte->rtekind != RTE_RELATION)
+			continue;
+		checks = ccr_domain_checks_of_type(get_rel_type_id(rte->relid), &types);
+		look_at_checks(search, checks, types);
+	}
+}
+
 /* Whoever counts it up is seen by all others at once. */
 static bool
 reads_sequence(Search *search, Plan *plan)
@@ -368,6 +530,8 @@ look_at_node(Search *search, Plan *plan, bool settled)
 		refuse(search, "rows are written below it");
 	else if (IsA(plan, ModifyTable))
 		look_at_write(search, (ModifyTable *) plan);
+	if (IsA(plan, ForeignScan))
+		look_at_foreign_types(search, (ForeignScan *) plan);
 
 	if (settled)
 	{
@@ -454,7 +618,7 @@ look_at(Search *search, Plan *plan, bool first)
 }
 
 CcrAhead
-ccr_ahead_look(const CcrPlanning *planning, Plan *plan, bool at_once)
+ccr_ahead_look(CcrPlanning *planning, Plan *plan, bool at_once)
 {
 	Search		search = {.planning = planning, .at_once = at_once};
 

@@ -25,11 +25,11 @@ typedef struct CcrAhead
  * anybody noticing?  at_once: all of them are read in any case, before
  * anything else is done.
  */
-extern CcrAhead ccr_ahead_look(const CcrPlanning *planning, Plan *plan,
+extern CcrAhead ccr_ahead_look(CcrPlanning *planning, Plan *plan,
 							   bool at_once);
 
 /* The same for an expression: would evaluating it too often be noticed? */
-extern bool ccr_ahead_is_volatile(const CcrPlanning *planning, Node *node);
+extern bool ccr_ahead_is_volatile(CcrPlanning *planning, Node *node);
 
 /*
  * A VOLATILE function can look at the tables, and see how far a WITH query that
@@ -38,8 +38,15 @@ extern bool ccr_ahead_is_volatile(const CcrPlanning *planning, Node *node);
 extern bool ccr_ahead_is_watched(PlannedStmt *stmt);
 
 /* The same for the arguments and the guard of a call. */
-extern CcrAhead ccr_ahead_look_at_call(const CcrPlanning *planning,
+extern CcrAhead ccr_ahead_look_at_call(CcrPlanning *planning,
 									   const CcrCall *call);
+
+/*
+ * The init plans, by the numbers of their parameters, that can be run ahead of
+ * expressions which are evaluated in this order: nothing is evaluated before
+ * them that could fail or have effects, and they have none.
+ */
+extern Bitmapset *ccr_ahead_first(CcrPlanning *planning, List *exprs);
 
 /* Does the statement itself change settings, by set_config()? */
 extern bool ccr_ahead_sets(PlannedStmt *stmt);

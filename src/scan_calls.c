@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "barrier.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -352,6 +353,18 @@ bool
 ccr_infallible(Node *node)
 {
 	return !infallible_walker(node, NULL);
+}
+
+static bool
+may_fail_or_be_lookup(Oid function, void *context)
+{
+	return may_fail(function, context) || ccr_is_lookup(function);
+}
+
+bool
+ccr_may_fail_by_itself(Node *node)
+{
+	return check_functions_in_node(node, may_fail_or_be_lookup, NULL);
 }
 
 /* -------------------------------------------------------------- with guards */
@@ -1017,6 +1030,10 @@ ccr_calls_find_in_hash_keys(CcrCalls *calls, List *keys)
 	}
 }
 
+/*
+ * What a function calls, and the statement calls too, are two calls: not the
+ * same settings may count for them.
+ */
 CcrCall *
 ccr_calls_member(const CcrCalls *calls, FuncExpr *expr)
 {
@@ -1026,7 +1043,8 @@ ccr_calls_member(const CcrCalls *calls, FuncExpr *expr)
 	{
 		CcrCall    *call = lfirst(lc);
 
-		if (equal(call->call, expr))
+		if (equal(call->call, expr) &&
+			ccr_barrier_is_own((Node *) call->call) == ccr_barrier_is_own((Node *) expr))
 			return call;
 	}
 	return NULL;

@@ -56,6 +56,8 @@ typedef struct CcrCalls
 								 * search */
 	Node	   *unmeasured;		/* is to add to that, once it matters */
 	List	   *calls;			/* CcrCall; no two are equal */
+	const Bitmapset *first;		/* parameters whose init plans may be run ahead
+								 * of the calls; see ccr_ahead_first() */
 } CcrCalls;
 
 /* Which rows a window's aggregates look at. */
@@ -104,6 +106,9 @@ extern FuncExpr *ccr_call_of_wanted(Node *node);
 
 /* Can it be evaluated once too often, since no value makes it fail? */
 extern bool ccr_infallible(Node *node);
+
+/* The same of a node by itself, whatever is in it; a lookup may fail. */
+extern bool ccr_may_fail_by_itself(Node *node);
 
 /* The numbers of the PARAM_EXEC parameters in an expression. */
 extern Bitmapset *ccr_params_of(Node *node);

@@ -182,7 +182,8 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	call->params = bms_union(ccr_params_of((Node *) plan->args),
 							 ccr_params_of((Node *) plan->guard));
 	if (plan->guard == NIL && !call->unsure)
-		call->sure_params = ccr_params_for_certain((Node *) plan->args);
+		call->sure_params = bms_intersect(ccr_params_for_certain((Node *) plan->args),
+										  ccr_node_first((CustomScan *) parent->plan));
 	(void) uses_walker((Node *) plan->args, &columns);
 	(void) uses_walker((Node *) plan->guard, &columns);
 	for (int i = 0; i < state->scan.ncalls; i++)

@@ -197,7 +197,7 @@ pass_cell(NestLoop *loop, Hoist *hoist, CcrCall *inner, int column)
 
 typedef struct Memory
 {
-	const CcrPlanning *planning;
+	CcrPlanning *planning;
 	bool		kept;			/* what is not to be evaluated more often */
 } Memory;
 
@@ -233,7 +233,7 @@ look_for_memory(Plan **plan, void *context)
 
 /* Memoize is taken out on the way of a cell.  Would anybody notice? */
 static bool
-may_forget(const CcrPlanning *planning, Plan *plan)
+may_forget(CcrPlanning *planning, Plan *plan)
 {
 	Memory		memory = {.planning = planning};
 

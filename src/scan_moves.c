@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -28,6 +29,14 @@ note_refusal(CcrPlanning *planning, Plan *plan, const char *obstacle)
 	planning->refusals = lappend(planning->refusals, refusal);
 }
 
+/* Rows may be stored with their cells and, for a cursor, their places. */
+static bool
+has_too_many_columns(Plan *plan, const CcrCalls *calls)
+{
+	return list_length(plan->targetlist) + list_length(calls->calls) + 2 >
+		MaxTupleAttributeNumber;
+}
+
 /* May its rows be read ahead?  If so, reach says what was found out of them. */
 static bool
 may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
@@ -45,6 +54,8 @@ may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
 	}
 	if (ahead.obstacle == NULL && planning->sets && (ahead.wavers || ahead.may_waver))
 		ahead.obstacle = "the statement changes settings by which it may go";
+	if (ahead.obstacle == NULL && has_too_many_columns(plan, calls))
+		ahead.obstacle = "its rows would have too many columns";
 	if (ahead.obstacle == NULL && reach->current && ccr_ahead_scans(plan) > 1)
 		ahead.obstacle = "WHERE CURRENT OF could not find the scan that a row comes from";
 	if (ahead.obstacle)
@@ -200,6 +211,7 @@ ccr_put_above(CcrPlanning *planning, Plan **link, CcrCalls *calls, List *moved,
 		plan->targetlist = targetlist;
 		return false;
 	}
+	calls->first = ccr_ahead_first(planning, moved ? moved : targetlist);
 	if (moved == NIL)
 		plan->total_cost = Max(plan->startup_cost, cost - cost_of_calls(calls, plan->plan_rows));
 	ccr_node_number(calls, plan);

@@ -6,7 +6,8 @@
  * custom_exprs holds, for each call, a list of its arguments and one of its
  * guard, and at the end the two expressions of a limit.  custom_private holds
  * the number of the child's columns, what else is known of the rows that will
- * be asked for, the OIDs of the lookups, and how sure their calls are.
+ * be asked for, the OIDs of the lookups, how sure their calls are, and which
+ * init plans may be run ahead of them.
  *
  *-------------------------------------------------------------------------
  */
@@ -79,7 +80,9 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	List	   *functions = NIL;
 	List	   *certainties = NIL;
 	List	   *infallible = NIL;
+	List	   *first = NIL;
 	Bitmapset  *params = NULL;
+	int			param = -1;
 	ListCell   *lc;
 
 	foreach(lc, calls->calls)
@@ -99,6 +102,9 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	node->custom_private = list_make5(makeInteger(list_length(child->targetlist)),
 									  makeInteger(reach_flags(reach)), functions,
 									  certainties, infallible);
+	while ((param = bms_next_member(calls->first, param)) >= 0)
+		first = lappend_int(first, param);
+	node->custom_private = lappend(node->custom_private, first);
 	if (planning->keeps_rows)
 		node->flags |= CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
 	node->custom_scan_tlist = scan_tuple(child, calls, shown);
@@ -156,11 +162,22 @@ ccr_node_calls(CustomScan *node)
 		call->args = linitial(exprs);
 		call->guard = lsecond(exprs);
 		call->certainty = list_nth_int(lfourth(node->custom_private), n);
-		call->infallible = list_nth_int(llast(node->custom_private), n);
+		call->infallible = list_nth_int(list_nth(node->custom_private, 4), n);
 		call->shown = tle->expr;
 		calls = lappend(calls, call);
 	}
 	return calls;
+}
+
+Bitmapset *
+ccr_node_first(CustomScan *node)
+{
+	Bitmapset  *first = NULL;
+	ListCell   *lc;
+
+	foreach(lc, (List *) list_nth(node->custom_private, 5))
+		first = bms_add_member(first, lfirst_int(lc));
+	return first;
 }
 
 CcrReach

@@ -56,6 +56,9 @@ typedef struct CcrPlanning
 	List	   *init_plans;		/* SubPlan, all of the statement's */
 	List	   *refusals;		/* CcrRefusal */
 	CcrReaders	readers;
+	List	   *functions;		/* OIDs of those that the plan was made to
+								 * depend on */
+	List	   *types;			/* the same */
 	List	   *passed;			/* CcrCall; sub-plans read their cells from
 								 * parameters */
 } CcrPlanning;
@@ -89,6 +92,7 @@ typedef struct CcrNodeCall
 
 extern int	ccr_node_columns(CustomScan *node); /* of the child */
 extern List *ccr_node_calls(CustomScan *node);	/* of CcrNodeCall */
+extern Bitmapset *ccr_node_first(CustomScan *node);	/* see CcrCalls */
 extern CcrReach ccr_node_reach(CustomScan *node);
 
 /* Defined by scan_exec.c. */

@@ -183,6 +183,38 @@ frame_of(Plan *plan)
 	return frame;
 }
 
+/*
+ * What the aggregates of a row are computed of.  A window function has more to
+ * look at before.
+ */
+static bool
+inputs_walker(Node *node, void *context)
+{
+	List	  **inputs = context;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Aggref))
+		return expression_tree_walker(node, inputs_walker, context);
+	if (((Aggref *) node)->args)
+		*inputs = list_append_unique(*inputs, list_make2(((Aggref *) node)->aggfilter,
+														 ((Aggref *) node)->args));
+	return false;
+}
+
+/* Of several aggregates nobody knows which one is the first to be computed. */
+static Bitmapset *
+first_of_aggregates(CcrPlanning *planning, Plan *plan)
+{
+	List	   *inputs = NIL;
+
+	if (planning->init_plans == NIL || !IsA(plan, Agg))
+		return NULL;
+	(void) inputs_walker((Node *) plan->targetlist, &inputs);
+	(void) inputs_walker((Node *) plan->qual, &inputs);
+	return list_length(inputs) == 1 ? ccr_ahead_first(planning, inputs) : NULL;
+}
+
 /* The arguments of aggregates and window functions. */
 static void
 below_aggregates(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
@@ -193,6 +225,7 @@ below_aggregates(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 
 	ccr_calls_find_in_aggregates(&calls, (Node *) plan->targetlist, &frame);
 	ccr_calls_find_in_aggregates(&calls, (Node *) plan->qual, &frame);
+	calls.first = first_of_aggregates(planning, plan);
 	if (calls.calls == NIL ||
 		!ccr_put_below(planning, &plan->lefttree, &calls, reach))
 		return;
@@ -211,6 +244,7 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	calls.unset = params_set_by_list(planning, plan);
 	ccr_calls_find_in_quals(&calls, plan->qual, NIL);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
+	calls.first = ccr_ahead_first(planning, list_concat_copy(plan->qual, plan->targetlist));
 	if (calls.calls == NIL ||
 		!ccr_put_below(planning, &plan->lefttree, &calls, reach))
 		return;
@@ -280,6 +314,7 @@ below_inner_keys(CcrPlanning *planning, HashJoin *join)
 	ListCell   *lc;
 
 	ccr_calls_find_in_hash_keys(&calls, hash->hashkeys);
+	calls.first = ccr_ahead_first(planning, hash->hashkeys);
 	if (calls.calls == NIL ||
 		!ccr_put_below(planning, &hash->plan.lefttree, &calls, &reach))
 		return;

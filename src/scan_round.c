@@ -348,13 +348,15 @@ evaluate_and_submit(CcrScan *scan, CcrRound *round, CcrScanCall *call,
 		submit(scan, call, &arguments, asked, round->context, owner);
 }
 
-/* Not an error of what is asked for, but of a session that is to stop. */
+/*
+ * Not an error of what is asked for, but of a session that is to stop (others of
+ * these are FATAL).  Any other one, internal errors included, may be an
+ * argument's, of a row that is not wanted.
+ */
 static bool
 concerns_session(int sqlstate)
 {
-	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_OPERATOR_INTERVENTION ||
-		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INTERNAL_ERROR ||
-		sqlstate == ERRCODE_ASSERT_FAILURE;
+	return sqlstate == ERRCODE_QUERY_CANCELED;
 }
 
 /*

@@ -32,7 +32,8 @@ typedef struct CcrScanCall
 	ExprState  *guard;			/* NULL: none */
 	int			stage;
 	Bitmapset  *params;			/* PARAM_EXEC parameters that they refer to */
-	Bitmapset  *sure_params;	/* of them, those that SQL needs for any row */
+	Bitmapset  *sure_params;	/* of them, those that SQL needs for any row,
+								 * before anything that may fail */
 	bool		unsure;			/* it is asked for once it was needed */
 	bool		infallible;		/* its arguments and guard cannot fail */
 	CcrCellMaker maker;

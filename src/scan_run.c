@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan_run.c
- *	  How many rows a run of the executor is to bring.
+ *	  The runs of the executor: how many rows one is to bring, and by which rights.
  *
  * A plan node is not told.  What depends on the role, say, must not be read
  * beyond the rows of one FETCH.
@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "caller.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "scan_run.h"
@@ -44,6 +45,7 @@ run(CCR_EXECUTOR_RUN_PARAMS(desc))
 	ExecutorRun_hook_type next = prev_run ? prev_run : standard_ExecutorRun;
 	const EState *running_before = running;
 	uint64		limit_before = row_limit;
+	uint64		caller_before = ccr_caller_begin_run();
 
 	running = desc->estate;
 	row_limit = count;
@@ -55,6 +57,10 @@ run(CCR_EXECUTOR_RUN_PARAMS(desc))
 	{
 		running = running_before;
 		row_limit = limit_before;
+
+		/* what of WITH nobody has read to its end is run after this */
+		if (running_before)
+			ccr_caller_end_run(caller_before);
 	}
 	PG_END_TRY();
 }

@@ -221,7 +221,7 @@ send_signal(CcrSeat *seat, int signal, bool busy_only)
 void
 ccr_seat_cancel(CcrSeat *seat, uint64 job)
 {
-	/* seen by an executor that begins it later, too */
+	/* seen by an executor that begins it later, too: see begin_job() */
 	pg_atomic_write_u64(&seat->cancelled, job);
 	pg_memory_barrier();
 	send_signal(seat, SIGUSR2, true);

@@ -50,6 +50,7 @@ extern int	ccr_workers;		/* processes */
 extern int	ccr_collector_memory;	/* MB; -1: by shared_memory */
 extern int	ccr_enqueue_timeout;	/* ms; 0: none */
 extern int	ccr_log_min_duration;	/* ms; -1: off */
+extern int	ccr_max_attempts;	/* 0: any number */
 extern int	ccr_drain_timeout;	/* ms; 0: shutdowns wait for nothing */
 
 #endif							/* CCR_SETTINGS_H */

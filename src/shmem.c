@@ -30,6 +30,7 @@ CcrCounters *ccr_counters = NULL;
 CcrConnection *ccr_connections = NULL;
 CcrStop    *ccr_stops = NULL;
 
+static bool registered[CCR_MAX_WORKERS];	/* in the postmaster */
 static void *heap_place = NULL;
 static dsa_area *heap = NULL;	/* this process's view of it */
 
@@ -97,8 +98,7 @@ init_counters(CcrCounters *counters)
 	pg_atomic_init_u32(&counters->queued, 0);
 	pg_atomic_init_u32(&counters->active, 0);
 	pg_atomic_init_u32(&counters->backlog, 0);
-	pg_atomic_init_u32(&counters->waiting, 0);
-	ConditionVariableInit(&counters->room);
+	init_turn(&counters->room_turn);
 	pg_atomic_init_u32(&counters->places, 0);
 	init_turn(&counters->place_turn);
 	pg_atomic_init_u32(&counters->cancelling, 0);
@@ -119,6 +119,7 @@ init_shared(int tranche)
 	pg_atomic_init_u32(&ccr_shared->nwarrants, 0);
 	pg_atomic_init_u32(&ccr_shared->warrants_ended, 0);
 	pg_atomic_init_u32(&ccr_shared->nstops, 0);
+	pg_atomic_init_u32(&ccr_shared->nconnections, 0);
 	pg_atomic_init_u32(&ccr_shared->draining, 0);
 	ConditionVariableInit(&ccr_shared->drained);
 	init_turn(&ccr_shared->memory_turn);
@@ -137,6 +138,8 @@ init_shared(int tranche)
 		ccr_mailboxes[i].held = InvalidDsaPointer;
 		pg_atomic_init_u64(&ccr_mailboxes[i].unsettled, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].closed, 0);
+		pg_atomic_init_u64(&ccr_mailboxes[i].logged, 0);
+		ccr_mailboxes[i].registered = registered[i];
 		pg_atomic_init_u64(&ccr_mailboxes[i].memory_used, 0);
 		pg_atomic_init_u64(&ccr_mailboxes[i].memory_peak, 0);
 		pg_atomic_init_u64(&ccr_mailboxes[i].memory_limit, 0);
@@ -159,6 +162,53 @@ init_shared(int tranche)
 	dsa_set_size_limit(heap, area_size());
 	dsa_detach(heap);
 	heap = NULL;
+}
+
+/*
+ * In the postmaster, as shared memory goes away.  What is in it then has no
+ * other who could tell of it: the collector had just exited as the server was
+ * shut down, or all processes have ended because one of them crashed.
+ */
+static void
+log_lost(int code, Datum arg)
+{
+	uint64		n = 0;
+
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+		n += pg_atomic_read_u64(&ccr_mailboxes[i].unsettled) -
+			pg_atomic_read_u64(&ccr_mailboxes[i].logged);
+	if (n > 0)
+		ereport(WARNING,
+				(errmsg("%llu enqueued items are lost", (unsigned long long) n),
+				 errdetail("The collector had exited, and there will be no other to send them.")));
+}
+
+void
+ccr_shmem_registered(int worker)
+{
+	registered[worker] = true;
+}
+
+bool
+ccr_shmem_has_collector(int worker)
+{
+	return ccr_mailboxes[worker].registered;
+}
+
+void
+ccr_shmem_require_collector(int worker)
+{
+	if (ccr_mailboxes[worker].registered)
+		return;
+	if (!IsUnderPostmaster)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("there is no concresce collector in single-user mode")));
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("there is no concresce collector"),
+			 errdetail("When the server started, there was no free slot for a background worker."),
+			 errhint("Increase \"max_worker_processes\" and restart the server.")));
 }
 
 void
@@ -189,6 +239,8 @@ ccr_shmem_startup(void)
 	if (!found)
 		init_shared(GetNamedLWLockTranche(CCR_TRANCHE)->lock.tranche);
 	LWLockRelease(AddinShmemInitLock);
+	if (!IsUnderPostmaster)
+		on_shmem_exit(log_lost, (Datum) 0);
 }
 
 void
@@ -235,7 +287,7 @@ ccr_heap_free(dsa_pointer dp, Size size)
 {
 	dsa_free(attached_heap(), dp);
 	pg_atomic_fetch_sub_u64(&ccr_shared->heap_used, size);
-	ccr_turn_announce(&ccr_shared->memory_turn);
+	ccr_turn_announce(&ccr_shared->memory_turn, 1);
 }
 
 void *
@@ -249,6 +301,60 @@ void
 ccr_wake(int procno)
 {
 	SetLatch(ccr_proc_latch(procno));
+}
+
+void
+ccr_turn_announce(CcrTurn *turn, uint32 n)
+{
+	uint32		waiting = pg_atomic_read_u32(&turn->waiting);
+	uint32		holder;
+
+	if (waiting == 0)
+		return;
+	holder = pg_atomic_read_u32(&turn->holder);
+	if (holder == 0)
+	{
+		for (n = Min(n, waiting); n > 0; n--)
+			ConditionVariableSignal(&turn->changed);
+	}
+
+	/* what we give back ourselves was not enough for us */
+	else if (holder != (uint32) ccr_my_procno() + 1)
+		ccr_wake(holder - 1);
+}
+
+bool
+ccr_room_take(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n)
+{
+	uint32		holder = pg_atomic_read_u32(&turn->holder);
+	uint32		taken = pg_atomic_read_u32(used);
+
+	if (holder != 0 && holder != (uint32) ccr_my_procno() + 1)
+		return false;
+	while (taken == 0 || (uint64) taken + n <= (uint64) ccr_queue_size)
+		if (pg_atomic_compare_exchange_u32(used, &taken, taken + n))
+			return true;
+	return false;
+}
+
+void
+ccr_room_release(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n)
+{
+	if (n == 0)
+		return;
+
+	/* a full barrier; its partners are in turn.c */
+	pg_atomic_fetch_sub_u32(used, n);
+	ccr_turn_announce(turn, n);
+}
+
+uint32
+ccr_room_left(pg_atomic_uint32 *used)
+{
+	uint32		taken = pg_atomic_read_u32(used);
+
+	return taken == 0 ? Max(ccr_queue_size, 1) :
+		taken < (uint32) ccr_queue_size ? ccr_queue_size - taken : 0;
 }
 
 static bool
@@ -267,8 +373,6 @@ static CcrCounters *
 allot_counters(const CcrCountersKey *key)
 {
 	CcrCounters *victim = NULL;
-	TimestampTz now = GetCurrentTimestamp();
-
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
 		CcrCounters *c = &ccr_counters[i];
@@ -281,7 +385,7 @@ allot_counters(const CcrCountersKey *key)
 		if (pg_atomic_read_u32(&c->queued) == 0 &&
 			pg_atomic_read_u32(&c->active) == 0 &&
 			pg_atomic_read_u32(&c->backlog) == 0 &&
-			pg_atomic_read_u32(&c->waiting) == 0 &&
+			pg_atomic_read_u32(&c->room_turn.waiting) == 0 &&
 			pg_atomic_read_u32(&c->places) == 0 &&
 			pg_atomic_read_u32(&c->place_turn.waiting) == 0 &&
 			pg_atomic_read_u32(&c->cancelling) == 0 &&
@@ -300,8 +404,8 @@ allot_counters(const CcrCountersKey *key)
 		pg_atomic_write_u64(&victim->batch_sizes[i], 0);
 
 	SpinLockAcquire(&victim->mutex);
-	victim->used = now;
-	victim->reset = now;
+	victim->used = ccr_now();
+	victim->reset = GetCurrentTimestamp();
 	victim->last_error_at = 0;
 	victim->last_error.message[0] = '\0';
 	SpinLockRelease(&victim->mutex);
@@ -326,7 +430,7 @@ ccr_counters_find(const CcrCountersKey *key, uint32 *serial)
 	if (found == NULL)
 		found = allot_counters(key);
 	else
-		ccr_counters_touch(found, GetCurrentTimestamp());
+		ccr_counters_touch(found, ccr_now());
 	*serial = pg_atomic_read_u32(&found->serial);
 	LWLockRelease(&ccr_shared->lock);
 	return found - ccr_counters;
@@ -334,7 +438,7 @@ ccr_counters_find(const CcrCountersKey *key, uint32 *serial)
 
 /* Say that an entry is in use. */
 void
-ccr_counters_touch(CcrCounters *counters, TimestampTz now)
+ccr_counters_touch(CcrCounters *counters, CcrTime now)
 {
 	SpinLockAcquire(&counters->mutex);
 	counters->used = now;
@@ -357,6 +461,44 @@ ccr_counters_error(CcrCounters *counters, const CcrLastError *error)
  * read of it: what is counted meanwhile is not lost, and calls remain the sum
  * of their outcomes and of the calls still open.
  */
+void
+ccr_counters_open_circuit(CcrCounters *counters, bool first, bool passing,
+						  int failures, TimestampTz retry_at,
+						  const CcrLastError *error)
+{
+	CcrCircuit *circuit = &counters->circuit;
+	TimestampTz now = GetCurrentTimestamp();
+
+	SpinLockAcquire(&counters->mutex);
+	if (circuit->open == 0)
+		circuit->since = now;
+	circuit->open += first ? 1 : 0;
+	circuit->passing = passing;
+	circuit->failures = failures;
+	circuit->retry_at = retry_at;
+	circuit->error = *error;
+	SpinLockRelease(&counters->mutex);
+}
+
+void
+ccr_counters_close_circuit(CcrCounters *counters)
+{
+	SpinLockAcquire(&counters->mutex);
+	counters->circuit.open--;
+	SpinLockRelease(&counters->mutex);
+}
+
+CcrCircuit
+ccr_counters_circuit(CcrCounters *counters)
+{
+	CcrCircuit	circuit;
+
+	SpinLockAcquire(&counters->mutex);
+	circuit = counters->circuit;
+	SpinLockRelease(&counters->mutex);
+	return circuit;
+}
+
 void
 ccr_counters_reset(CcrCounters *counters)
 {
@@ -396,9 +538,5 @@ ccr_counters_reset(CcrCounters *counters)
 void
 ccr_counters_release_backlog(CcrCounters *counters, uint32 n)
 {
-	if (n == 0)
-		return;
-	pg_atomic_fetch_sub_u32(&counters->backlog, n);
-	if (pg_atomic_read_u32(&counters->waiting) > 0)
-		ConditionVariableBroadcast(&counters->room);
+	ccr_room_release(&counters->backlog, &counters->room_turn, n);
 }

@@ -23,6 +23,7 @@
 #ifndef CCR_SHMEM_H
 #define CCR_SHMEM_H
 
+#include "clock.h"
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
@@ -32,7 +33,7 @@
 
 #define CCR_MAX_WORKERS			16
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
-#define CCR_MAX_CONNECTIONS		1024	/* shown, not opened */
+#define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
 #define CCR_MAX_STOPS			256 /* stopped lookups */
 #define CCR_HISTOGRAM_BINS		24	/* of powers of two */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
@@ -50,14 +51,28 @@ typedef struct CcrLastError
 } CcrLastError;
 
 /*
- * For what committing backends wait for.  While one of them has the turn, no
- * other takes any, lest the one with the greatest need wait for ever.
+ * Enqueued items of a function wait, since batch after batch has failed alike.
+ */
+typedef struct CcrCircuit
+{
+	int			open;			/* queues that do; 0: none */
+	bool		passing;		/* by the kind of the error */
+	int			failures;		/* in a row */
+	TimestampTz since;
+	TimestampTz retry_at;
+	CcrLastError error;
+} CcrCircuit;
+
+/*
+ * For what backends wait for.  While one of them has the turn, no other takes
+ * any, lest the one with the greatest need wait for ever.  See turn.h.
  */
 typedef struct CcrTurn
 {
-	pg_atomic_uint32 holder;	/* 1 + proc number, 0: none */
-	pg_atomic_uint32 waiting;	/* backends */
-	ConditionVariable changed;	/* there is more of it, or nobody's turn */
+	pg_atomic_uint32 holder;	/* 1 + proc number, 0: none; sleeps on its
+								 * latch */
+	pg_atomic_uint32 waiting;	/* backends, the holder among them */
+	ConditionVariable changed;	/* the others sleep on it */
 } CcrTurn;
 
 /* The mailbox of one collector. */
@@ -82,7 +97,7 @@ typedef struct CcrWorker
 	 */
 	pg_atomic_uint32 sleepers;
 
-	TimestampTz started;		/* of this generation; collector only */
+	CcrTime		started;		/* of this generation; collector only */
 
 	/*
 	 * Enqueued requests that were taken and have not ended.  Collector only,
@@ -95,6 +110,11 @@ typedef struct CcrWorker
 
 	/* A shutdown ended it: it will not come back. */
 	pg_atomic_uint32 closed;
+
+	/* Of those unsettled then, it has logged so many to be lost. */
+	pg_atomic_uint64 logged;
+
+	bool		registered;		/* will be started by the postmaster */
 
 	/*
 	 * Bytes that it holds of what far sides have sent, the most so far, and
@@ -162,8 +182,7 @@ typedef struct CcrCounters
 
 	/* Items admitted and not yet sent, after coalescing: the queue. */
 	pg_atomic_uint32 backlog;
-	pg_atomic_uint32 waiting;	/* backends that wait for room in it */
-	ConditionVariable room;
+	CcrTurn		room_turn;
 
 	/*
 	 * The queue of enqueued items: places taken, from the admission of a
@@ -176,10 +195,11 @@ typedef struct CcrCounters
 	pg_atomic_uint32 cancelling;
 
 	slock_t		mutex;			/* protects following fields only: */
-	TimestampTz used;			/* when an entry was last looked up */
+	CcrTime		used;			/* when an entry was last looked up */
 	TimestampTz reset;
 	TimestampTz last_error_at;
 	CcrLastError last_error;
+	CcrCircuit	circuit;
 } CcrCounters;
 
 /* A row of concresce.connections. */
@@ -217,6 +237,7 @@ typedef struct CcrShared
 	pg_atomic_uint32 nwarrants;
 	pg_atomic_uint32 warrants_ended;	/* how often some were marked */
 	pg_atomic_uint32 nstops;	/* entries in use */
+	pg_atomic_uint32 nconnections;	/* the same, of connections */
 
 	/* concresce.stop() waits for the end of calls. */
 	pg_atomic_uint32 draining;
@@ -247,6 +268,13 @@ extern void ccr_shmem_startup(void);
 /* Raises 55000 unless the library was preloaded. */
 extern void ccr_shmem_require(void);
 
+/* The postmaster has found a slot for this collector; before startup. */
+extern void ccr_shmem_registered(int worker);
+
+/* Is there to be such a collector?  require: raises 53400 if not. */
+extern bool ccr_shmem_has_collector(int worker);
+extern void ccr_shmem_require_collector(int worker);
+
 /*
  * The heap.  allocate returns InvalidDsaPointer if there is no room; it never
  * raises an error.  size is needed to account for what is given back.
@@ -257,13 +285,19 @@ extern void *ccr_heap_address(dsa_pointer dp);
 
 extern void ccr_wake(int procno);
 
-/* Tell those who wait. */
-static inline void
-ccr_turn_announce(CcrTurn *turn)
-{
-	if (pg_atomic_read_u32(&turn->waiting) > 0)
-		ConditionVariableBroadcast(&turn->changed);
-}
+/*
+ * Wake whoever has the turn; or else, of those who wait, as many as there is
+ * room for.  After a full barrier, behind what was given back.
+ */
+extern void ccr_turn_announce(CcrTurn *turn, uint32 n);
+
+/*
+ * Room in a queue of concresce.queue_size items.  take: what has more goes in
+ * when it is empty.
+ */
+extern bool ccr_room_take(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n);
+extern void ccr_room_release(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n);
+extern uint32 ccr_room_left(pg_atomic_uint32 *used);
 
 /*
  * Counters.  find returns the index of an entry, allotting one at need: the
@@ -271,9 +305,17 @@ ccr_turn_announce(CcrTurn *turn)
  * long as the entry's serial is the one that find returned.
  */
 extern int	ccr_counters_find(const CcrCountersKey *key, uint32 *serial);
-extern void ccr_counters_touch(CcrCounters *counters, TimestampTz now);
+extern void ccr_counters_touch(CcrCounters *counters, CcrTime now);
 extern void ccr_counters_error(CcrCounters *counters, const CcrLastError *error);
 extern void ccr_counters_reset(CcrCounters *counters);
+
+/* first: of this queue; else it has failed again. */
+extern void ccr_counters_open_circuit(CcrCounters *counters, bool first,
+									  bool passing, int failures,
+									  TimestampTz retry_at,
+									  const CcrLastError *error);
+extern void ccr_counters_close_circuit(CcrCounters *counters);
+extern CcrCircuit ccr_counters_circuit(CcrCounters *counters);
 
 /* Items have left the queue: there is room for others. */
 extern void ccr_counters_release_backlog(CcrCounters *counters, uint32 n);

@@ -30,6 +30,7 @@
 PG_FUNCTION_INFO_V1(concresce_stats);
 PG_FUNCTION_INFO_V1(concresce_batch_sizes);
 PG_FUNCTION_INFO_V1(concresce_connections);
+PG_FUNCTION_INFO_V1(concresce_circuits);
 PG_FUNCTION_INFO_V1(concresce_in_flight);
 PG_FUNCTION_INFO_V1(concresce_memory);
 PG_FUNCTION_INFO_V1(concresce_collectors);
@@ -38,6 +39,7 @@ PG_FUNCTION_INFO_V1(concresce_reset_stats);
 #define CCR_STATS_COLUMNS		22
 #define CCR_IN_FLIGHT_COLUMNS	7
 #define CCR_CONNECTION_COLUMNS	5
+#define CCR_CIRCUIT_COLUMNS		6
 #define CCR_COLLECTOR_COLUMNS	5
 
 static bool
@@ -91,6 +93,16 @@ put_ratio(Datum *values, bool *nulls, int i, double n, double d)
 {
 	nulls[i] = d == 0;
 	values[i] = nulls[i] ? (Datum) 0 : Float8GetDatum(n / d);
+}
+
+/* Its name, or NULL: there is none, or none any more. */
+static void
+put_server(Datum *values, bool *nulls, int i, Oid serverid)
+{
+	ForeignServer *server = OidIsValid(serverid) ?
+		GetForeignServerExtended(serverid, FSV_MISSING_OK) : NULL;
+
+	put_text(values, nulls, i, server ? server->servername : NULL);
 }
 
 /* ------------------------------------------------------------------- stats */
@@ -167,17 +179,49 @@ concresce_stats(PG_FUNCTION_ARGS)
 	{
 		Datum		values[CCR_STATS_COLUMNS] = {0};
 		bool		nulls[CCR_STATS_COLUMNS] = {0};
-		ForeignServer *server;
 
 		if (serials[i] == 0 || keys[i].dbid != MyDatabaseId ||
 			!(all || owns(keys[i].function)))
 			continue;
 		values[0] = ObjectIdGetDatum(keys[i].function);
-		server = OidIsValid(keys[i].serverid) ?
-			GetForeignServerExtended(keys[i].serverid, FSV_MISSING_OK) : NULL;
-		put_text(values, nulls, 1, server ? server->servername : NULL);
+		put_server(values, nulls, 1, keys[i].serverid);
 		put_counters(&ccr_counters[i], values, nulls);
 		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(keys[i].serverid);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+Datum
+concresce_circuits(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
+	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
+	bool		all = sees_all();
+
+	ccr_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	copy_keys(keys, serials);
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	{
+		Datum		values[CCR_CIRCUIT_COLUMNS] = {0};
+		bool		nulls[CCR_CIRCUIT_COLUMNS] = {0};
+		CcrCircuit	circuit;
+
+		if (serials[i] == 0 || keys[i].dbid != MyDatabaseId ||
+			!(all || owns(keys[i].function)))
+			continue;
+		circuit = ccr_counters_circuit(&ccr_counters[i]);
+		if (circuit.open == 0)
+			continue;
+		values[0] = ObjectIdGetDatum(keys[i].function);
+		put_server(values, nulls, 1, keys[i].serverid);
+		values[2] = TimestampTzGetDatum(circuit.since);
+		values[3] = Int64GetDatum(circuit.failures);
+		values[4] = TimestampTzGetDatum(circuit.retry_at);
+		nulls[4] = circuit.retry_at == 0;
+		put_last_error(values, nulls, 5, &circuit.error);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -303,7 +347,7 @@ typedef struct InFlight
 	Oid			dbid;
 	Oid			function;
 	uint32		nitems;
-	TimestampTz submitted;
+	CcrTime		submitted;
 	uint32		phase;
 	uint32		state;
 } InFlight;
@@ -366,7 +410,8 @@ concresce_in_flight(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	bool		all = sees_all();
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz today = GetCurrentTimestamp();
+	CcrTime		now = ccr_now();
 	int			size = 100000;
 	InFlight   *rows = palloc_extended(size * sizeof(InFlight), MCXT_ALLOC_HUGE);
 
@@ -391,7 +436,7 @@ concresce_in_flight(PG_FUNCTION_ARGS)
 			values[1] = Int32GetDatum(rows[i].pid);
 			values[2] = ObjectIdGetDatum(rows[i].function);
 			values[3] = Int32GetDatum(rows[i].nitems);
-			values[4] = TimestampTzGetDatum(rows[i].submitted);
+			values[4] = TimestampTzGetDatum(today - (now - rows[i].submitted));
 			values[5] = Float8GetDatum((now - rows[i].submitted) / 1000000.0);
 			put_text(values, nulls, 6, shown_state(&rows[i]));
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

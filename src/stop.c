@@ -18,11 +18,11 @@
 #include "lookup.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "settings.h"
 #include "stopped.h"
 #include "storage/ipc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(concresce_stop);
 PG_FUNCTION_INFO_V1(concresce_start);
@@ -74,35 +74,22 @@ wait_until_drained(Oid function)
 	end_waiting(0, (Datum) 0);
 }
 
-/* Have one collector send what it has at once, or fail it. */
+/*
+ * Have one collector send what it has at once, or fail it.  If it exits before,
+ * the next one lets nothing wait, and fails what is to be failed.
+ */
 static void
 tell_collector(CcrRequestKind kind, Oid function, int worker)
 {
-	CcrRequest *request = ccr_request_new(kind, 0, 0, NULL, 0);
+	CcrTime		deadline = ccr_timeout > 0 ? ccr_after(ccr_now(), ccr_timeout) : 0;
 
-	if (request == NULL)
-		ccr_request_no_room(0);
-	request->worker = worker;
-	request->function = function;
-	request->submitted = GetCurrentTimestamp();
-	ccr_request_submit(request);
-	PG_TRY();
-	{
-		/* a new generation lets nothing wait, and fails what is to be failed */
-		while (pg_atomic_read_u32(&request->state) != CCR_REQUEST_DONE &&
-			   !ccr_request_lost(request))
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1,
-							 wait_event_drained);
-			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
-		}
-	}
-	PG_FINALLY();
-	{
-		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
-	}
-	PG_END_TRY();
+	if (!ccr_lookup_tell(kind, function, worker, deadline, wait_event_drained))
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("canceling stop of lookups due to timeout"),
+				 errdetail("It waited %d ms for the collector. No more calls are taken nevertheless.",
+						   ccr_timeout),
+				 errhint("The limit is set by \"concresce.timeout\".")));
 }
 
 static void

@@ -46,6 +46,11 @@ ccr_stopped_set(Oid dbid, Oid function, bool force)
 		pg_atomic_fetch_add_u32(&ccr_shared->nstops, 1);
 	}
 	LWLockRelease(&ccr_shared->stop_lock);
+
+	/*
+	 * Before the gauges are looked at.  The partner is in ccr_stopped(), which is
+	 * asked after a gauge was raised.
+	 */
 	pg_memory_barrier();
 	return stop != NULL;
 }
@@ -88,6 +93,7 @@ ccr_stopped(Oid dbid, Oid function, bool forced)
 	CcrStop    *all;
 	bool		result;
 
+	/* the partner is in ccr_stopped_set() */
 	pg_memory_barrier();
 	if (pg_atomic_read_u32(&ccr_shared->nstops) == 0)
 		return false;

@@ -15,8 +15,8 @@ static pairingheap *timers = NULL;
 static int
 later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	TimestampTz wa = pairingheap_const_container(CcrTimer, node, a)->when;
-	TimestampTz wb = pairingheap_const_container(CcrTimer, node, b)->when;
+	CcrTime		wa = pairingheap_const_container(CcrTimer, node, a)->when;
+	CcrTime		wb = pairingheap_const_container(CcrTimer, node, b)->when;
 
 	/* the root is the greatest: the earliest */
 	return (wa < wb) ? 1 : (wa > wb) ? -1 : 0;
@@ -38,7 +38,7 @@ ccr_timer_init(CcrTimer *timer, void (*fire) (void *), void *arg)
 }
 
 void
-ccr_timer_set(CcrTimer *timer, TimestampTz when)
+ccr_timer_set(CcrTimer *timer, CcrTime when)
 {
 	ccr_timer_clear(timer);
 	timer->when = when;
@@ -63,7 +63,7 @@ earliest(void)
 }
 
 void
-ccr_timers_run(TimestampTz now)
+ccr_timers_run(CcrTime now)
 {
 	CcrTimer   *timer;
 
@@ -74,7 +74,7 @@ ccr_timers_run(TimestampTz now)
 	}
 }
 
-TimestampTz
+CcrTime
 ccr_timers_next(void)
 {
 	CcrTimer   *timer = earliest();
@@ -83,13 +83,9 @@ ccr_timers_next(void)
 }
 
 long
-ccr_timers_wait(TimestampTz now)
+ccr_timers_wait(CcrTime now)
 {
 	CcrTimer   *timer = earliest();
 
-	if (timer == NULL)
-		return -1;
-	if (timer->when <= now)
-		return 0;
-	return (long) Min((timer->when - now + 999) / 1000, 3600 * 1000);
+	return timer ? ccr_until(timer->when, now) : -1;
 }

@@ -156,7 +156,7 @@ ccr_warrants_end(const CcrEndedTitle *titles, int n)
 	}
 	LWLockRelease(&ccr_shared->kept_lock);
 
-	/* a barrier: who sees the number sees the marks */
+	/* a full barrier; its partner is in ccr_flights_drop_unwarranted() */
 	pg_atomic_fetch_add_u32(&ccr_shared->warrants_ended, 1);
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{

@@ -45,6 +45,7 @@ read_replies(const char *data, Size size)
 
 	local->calls = &calls;
 	local->context = CurrentMemoryContext;
+	local->row_context = AllocSetContextCreate(CurrentMemoryContext, "row", ALLOCSET_SMALL_SIZES);
 	local->statements = hash_create("statements", 32, &ctl,
 									HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	while (size >= 2)

@@ -90,6 +90,15 @@ RESET concresce.on_missing;
 SELECT id, twice_within(id) FROM docs;
 SELECT twice_within(1);
 RESET ROLE;
+-- nor where one has become part of the statement, and calls just what that calls
+CREATE FUNCTION twice_inlined(n int) RETURNS int LANGUAGE sql STABLE AS 'SELECT twice(n)';
+SET ROLE regress_ccr_reader;
+SELECT id, twice(id), twice_inlined(id) FROM docs;
+SELECT id FROM docs WHERE twice(id) > 0 AND twice_inlined(id) > 0;
+SELECT d.id, t, u FROM docs d, LATERAL twice(d.id) t, LATERAL twice_inlined(d.id) u;
+SELECT sum(twice(id)), max(twice_inlined(id)) FROM docs;
+RESET ROLE;
+DROP FUNCTION twice_inlined;
 -- unless nobody but the owner of the database has said so
 ALTER FUNCTION twice SET concresce.server = 'far';
 SET ROLE regress_ccr_reader;

@@ -138,6 +138,17 @@ BEGIN
 END $$;
 SELECT caught();
 SELECT left_over();
+-- an argument's error of any kind waits for its row; only a cancel does not
+CREATE FUNCTION raises(k int, code text) RETURNS int LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF k = 6 THEN
+    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = 'raised for ' || k;
+  END IF;
+  RETURN k;
+END $$;
+SELECT code, shape(format('SELECT id FROM few WHERE score(raises(id, %L)) > 0 LIMIT 3', code), options => NULL)
+FROM unnest('{22012,40001,40P01,53200,55P03,57P01,P0004,XX000,XX001}'::text[]) code;
+DROP FUNCTION raises;
 -- more than shared memory holds at a time
 CREATE FUNCTION big(key int) RETURNS text LANGUAGE concresce STABLE AS $$ SELECT repeat('x', 600000) || big.key $$;
 SELECT count(*), sum(length(b)) FROM (SELECT big(k) AS b FROM many WHERE id <= 150 OFFSET 0) q;

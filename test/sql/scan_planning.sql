@@ -65,5 +65,20 @@ BEGIN
   RAISE WARNING '%', CASE WHEN on_ = off_ THEN 'the same' ELSE 'not the same' END;
 END $$;
 
+-- so is what would make rows of more columns than can be stored: by a window, by a cursor
+\set ECHO none
+SELECT 'CREATE TABLE wide AS SELECT g AS k, ' || string_agg(format('%s AS c%s', i, i), ', ') || ' FROM generate_series(1, 3) g'
+FROM generate_series(1, 1500) i \gexec
+SELECT string_agg(format('coalesce(score(k + %s), 0)', i), ' + ') AS calls FROM generate_series(1, 199) i \gset
+SELECT string_agg('c' || i, ', ') AS columns FROM generate_series(1, 1500) i \gset
+SELECT x FROM (SELECT :columns, sum(:calls) OVER (ORDER BY c1 ROWS 1 PRECEDING) AS x FROM wide OFFSET 0) q WHERE c1 = 1;
+BEGIN;
+DECLARE c SCROLL CURSOR FOR SELECT :columns, :calls AS x FROM wide;
+\set ECHO all
+MOVE ALL FROM c;
+MOVE BACKWARD ALL FROM c;
+COMMIT;
+DROP TABLE wide;
+
 DROP FUNCTION statement, high_water, more_memory;
 CALL clean_up();

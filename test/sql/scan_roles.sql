@@ -179,6 +179,21 @@ WHERE function IN ('here'::regproc, 'who'::regproc, 'pinned_who'::regproc, 'own_
 SELECT concresce.reset_stats();
 SELECT count(*) FROM fetched('SELECT id, who(k) FROM many', 'SET ROLE regress_one', '20', 'SET ROLE regress_two', '1480') f;
 SELECT batches < 1600 FROM concresce.stats WHERE function = 'who'::regproc AND server = 'far';
+-- when a right or a mapping has gone
+CREATE ROLE regress_three;
+GRANT USAGE ON FOREIGN SERVER far TO regress_three;
+DO $$
+BEGIN
+  EXECUTE format('CREATE USER MAPPING FOR regress_three SERVER far OPTIONS (user %L, password_required ''false'')', current_user);
+END $$;
+SELECT fetched('SELECT id, score(k) FROM few', 'SET ROLE regress_three', '2', 'RESET ROLE', 'REVOKE USAGE ON FOREIGN SERVER far FROM regress_three',
+               'SET ROLE regress_three', '2');
+GRANT USAGE ON FOREIGN SERVER far TO regress_three;
+SELECT regexp_replace(fetched('SELECT id, score(k) FROM few', 'SET ROLE regress_three', '2', 'RESET ROLE',
+                              'DROP USER MAPPING FOR regress_three SERVER far', 'SET ROLE regress_three', '2'), 'not found for.*', 'not found');
+SELECT fetched('SELECT id, label(k) FROM few', '2', 'ALTER SERVER far OPTIONS (SET options ''-csearch_path=pg_catalog'')', '2');
+DROP OWNED BY regress_three;
+DROP ROLE regress_three;
 SELECT left_over();
 
 DROP TABLE guarded;

@@ -113,6 +113,91 @@ SELECT effects('SELECT id, c, score(id) FROM (SELECT id, format(''[%s,]'', id)::
 SELECT effects('SELECT id, c, score(id) FROM (SELECT id, jsonb_populate_record(NULL::holds_counted, jsonb_build_object(''a'', id)) AS c FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2');
 SELECT effects('SELECT id, score((format(''(%s)'', id)::holds_counted).a) FROM few LIMIT 2');
 SELECT effects('SELECT id, score(r.a) FROM few, json_to_record(json_build_object(''a'', id)) AS r(a counted) WHERE score(id) > 0 LIMIT 2');
+-- in a cast to JSON, which functions that make JSON of any value use
+CREATE TYPE mood AS ENUM ('1', '2', '3');
+CREATE FUNCTION mood_to_json(mood) RETURNS json LANGUAGE sql VOLATILE AS 'SELECT to_json(nextval(''s''))';
+CREATE CAST (mood AS json) WITH FUNCTION mood_to_json(mood);
+SELECT effects('SELECT id, j, score(id) FROM (SELECT id, to_jsonb((id % 3 + 1)::text::mood) AS j FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2');
+SELECT effects('SELECT id, j, score(id) FROM (SELECT id, row_to_json(ROW(ARRAY[(id % 3 + 1)::text::mood])) AS j FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2');
+SELECT effects('SELECT id, j, score(id) FROM (SELECT id, (SELECT json_agg(m) FROM unnest(enum_range(NULL::mood)) m WHERE few.id > 0) AS j FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2');
+-- in the columns of a table that is made of XML, or comes from elsewhere
+SELECT effects('SELECT id, x.a, score(x.a) FROM few, xmltable(''/r/v'' PASSING (xmlelement(NAME r, xmlelement(NAME v, id))) COLUMNS a counted PATH ''.'') x WHERE score(x.a + few.id) > 0 LIMIT 2');
+CREATE EXTENSION postgres_fdw;
+DO $$
+BEGIN
+  EXECUTE format('CREATE SERVER there FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L, fetch_size ''1'')',
+                 split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database());
+END $$;
+CREATE USER MAPPING FOR CURRENT_USER SERVER there;
+CREATE FOREIGN TABLE few_there (id int, k counted) SERVER there OPTIONS (table_name 'few');
+SELECT effects('SELECT id, k, score(id) FROM few_there WHERE score(id) > 0 LIMIT 2');
+DROP SERVER there CASCADE;
+DROP EXTENSION postgres_fdw;
+-- in what a lookup returns, for each time that SQL would call it
+CREATE FUNCTION counted_score(key int) RETURNS counted LANGUAGE concresce STABLE AS 'SELECT s.score FROM scores s WHERE id = key';
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SELECT effects('SELECT f.id, g.id FROM few f LEFT JOIN few g ON g.id < 4 AND counted_score(f.k) > g.id * 10 WHERE f.id < 4');
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+DROP FUNCTION counted_score;
+-- in an init plan: it is run where SQL comes to it, behind what SQL evaluates before
+SELECT effects('SELECT nextval(''s'') AS n, score((SELECT nextval(''s'')::int) + k) FROM few WHERE id < 4');
+SELECT effects('SELECT score((SELECT nextval(''s'')::int) + k), nextval(''s'') AS n FROM few WHERE id < 4');
+SELECT effects('SELECT sum(nextval(''s'') * score((SELECT nextval(''s'')::int) + k)) AS n FROM few WHERE id < 4');
+SELECT effects('SELECT f.id, nextval(''s'') AS n, x FROM few f, LATERAL score((SELECT nextval(''s'')::int) + f.k) x WHERE f.id < 4');
+SELECT effects('SELECT (''x'' || id)::int, score((SELECT 1 / (count(*) - 3)::int FROM few WHERE id < 4) + k) FROM few');
+SELECT effects('SELECT picky(k + 12), score((SELECT 1 / (count(*) - 3)::int FROM few WHERE id < 4) + k) FROM few');
+SELECT effects('SELECT score((SELECT (''x'' || count(*))::int FROM few) + k), score((SELECT 1 / (count(*) - 10)::int FROM few) + k) FROM few');
+SELECT effects('SELECT score(k + (SELECT max(id) FROM few)), score((SELECT 1 / (count(*) - 10)::int FROM few) + k) FROM few');
+-- in what becomes volatile once a plan is made that is kept
+CREATE FUNCTION add_quietly(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 + $2; END';
+CREATE AGGREGATE quiet_sum (int) (sfunc = add_quietly, stype = int, initcond = 0);
+CREATE DOMAIN quiet AS int CHECK (VALUE < 1000);
+CREATE TYPE quiet_pair AS (a quiet);
+CREATE OR REPLACE FUNCTION mood_to_json(mood) RETURNS json LANGUAGE sql IMMUTABLE AS 'SELECT ''5''::json';
+CREATE PROCEDURE run_kept() LANGUAGE plpgsql AS $$
+DECLARE
+  name text; r record;
+BEGIN
+  FOREACH name IN ARRAY '{by_aggregate,by_domain,by_column,by_cast}'::text[] LOOP
+    PERFORM setval('s', 1, false);
+    FOR r IN EXECUTE 'EXECUTE ' || name LOOP
+      CONTINUE;
+    END LOOP;
+    RAISE WARNING '% %', name, (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM s);
+  END LOOP;
+END $$;
+SET plan_cache_mode = force_generic_plan;
+PREPARE by_aggregate AS SELECT id, c, score(id) FROM (SELECT id, (SELECT quiet_sum(g) FROM generate_series(1, few.id) g) AS c FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2;
+PREPARE by_domain AS SELECT id, c, score(id) FROM (SELECT id, k::quiet AS c FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2;
+PREPARE by_column AS SELECT id, c, score(id) FROM (SELECT id, format('(%s)', k)::quiet_pair AS c FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2;
+PREPARE by_cast AS SELECT id, c, score(id) FROM (SELECT id, to_json((id % 3 + 1)::text::mood) AS c FROM few OFFSET 0) q WHERE score(id) > 0 LIMIT 2;
+CALL run_kept();
+CREATE OR REPLACE FUNCTION add_quietly(int, int) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM nextval(''s''); RETURN $1 + $2; END';
+ALTER DOMAIN quiet ADD CHECK (VALUE IS NULL OR nextval('s') > 0);
+CREATE OR REPLACE FUNCTION mood_to_json(mood) RETURNS json LANGUAGE sql VOLATILE AS 'SELECT to_json(nextval(''s''))';
+CALL run_kept();
+ALTER TYPE quiet_pair DROP ATTRIBUTE a;
+ALTER TYPE quiet_pair ADD ATTRIBUTE b int;
+CALL run_kept();
+ALTER TYPE quiet_pair DROP ATTRIBUTE b;
+ALTER TYPE quiet_pair ADD ATTRIBUTE c quiet;
+CALL run_kept();
+DEALLOCATE ALL;
+RESET plan_cache_mode;
+DROP PROCEDURE run_kept;
+DROP CAST (mood AS json);
+DROP FUNCTION mood_to_json;
+DROP TYPE mood, quiet_pair;
+DROP DOMAIN quiet;
+DROP AGGREGATE quiet_sum (int);
+DROP FUNCTION add_quietly;
+-- in what tells whether something was written
+CREATE FUNCTION write(i int) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM pg_current_xact_id(); RETURN i; END';
+SELECT id, x, write(id), score(k) FROM (SELECT id, k, pg_current_xact_id_if_assigned() IS NULL AS x FROM few OFFSET 0) q WHERE id < 4;
+SELECT id, write(id), score(CASE WHEN txid_current_if_assigned() IS NULL THEN 1 ELSE 2 END) FROM few WHERE id < 4;
+DROP FUNCTION write;
 -- in a sequence that is read as a table
 SET enable_material = off;
 SELECT effects('SELECT id, nextval(''s'') AS n, q.last_value, score(k) FROM few LEFT JOIN s q ON q.last_value > few.id - 100');

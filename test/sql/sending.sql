@@ -52,6 +52,12 @@ CALL play('a: SET concresce.max_size = 1', 'close', 'b> SELECT gated(1)', '1 run
           'd> SELECT gated(3)', '3 runs', 'e> SELECT gated(4)', '4 runs', 'a> SELECT gated(5)', '1 queued',
           'f> SELECT gated(6)', '2 queued', 'open', 'b', 'c', 'd', 'e', 'a', 'f', 'counters()', 'sizes()');
 
+-- a limit leaves with who has brought it
+CALL play('e: SET concresce.max_size = 1', 'close', 'a> SELECT gated(1)', '1 runs', 'b> SELECT gated(2)', '2 runs',
+          'c> SELECT gated(3)', '3 runs', 'd> SELECT gated(4)', '4 runs', 'f> SELECT gated(5)', '1 queued', 'e> SELECT gated(6)', '2 queued',
+          'g> SELECT gated(7)', '3 queued', 'pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = ''e''', 'e', 'comes(''sum(queued) = 2 FROM concresce.stats'')',
+          'open', 'a', 'b', 'c', 'd', 'f', 'g', 'counters()', 'sizes()');
+
 -- backpressure: with all connections busy, two more items may wait
 ALTER SYSTEM SET concresce.queue_size = 2;
 SELECT pg_reload_conf();

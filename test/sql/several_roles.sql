@@ -107,6 +107,38 @@ ALTER FUNCTION shared SET concresce.key = 'lower(t)';
 CALL play('close', 'a: SET ROLE regress_ccr_ann', 'b: SET ROLE regress_ccr_bob', 'a> SELECT told($$SELECT shared(''Same'')$$)', '1 in flight',
           'b> SELECT told($$SELECT shared(''same'')$$)', '2 in flight', 'open', 'a', 'b');
 
+-- the body of a local lookup makes its calls for those whose item it was as it began; who has come later is not told
+-- of what else they ask for
+CREATE FUNCTION far.judge(t text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  IF t <> 'good' THEN
+    RAISE EXCEPTION 'message: %', t USING ERRCODE = left(t, 5);
+  END IF;
+  RETURN t;
+END $$;
+CREATE FUNCTION judged(t text) RETURNS text LANGUAGE concresce STABLE SET concresce.server = 'far'
+SET concresce.max_size = 2 SET concresce.max_window = '30s' AS $$ SELECT judge(t) $$;
+CREATE FUNCTION judged_alone(t text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN judged(t); END $$;
+CREATE FUNCTION through(t text) RETURNS text LANGUAGE concresce STABLE SECURITY DEFINER SET concresce.server = '' SET search_path = public
+AS $$ SELECT judged_alone(t) $$;
+GRANT USAGE ON FOREIGN SERVER far TO regress_ccr_owner;
+ALTER FUNCTION through OWNER TO regress_ccr_owner;
+CREATE PROCEDURE come_later(VARIADIC steps text[]) LANGUAGE plpgsql AS $body$
+BEGIN
+  CALL play(VARIADIC ARRAY['a: SET ROLE regress_ccr_ann', 'b: SET ROLE regress_ccr_bob', 'c: SET ROLE regress_ccr_ann',
+                           'a> SELECT told($$SELECT through(''good'')$$)', '1 in flight', '1 queued',
+                           'b> SELECT told($$SELECT through(''good'')$$)', '2 in flight']
+                     || steps || ARRAY['a', 'b']);
+END $body$;
+-- an error of the data: their item is run again, for both
+CALL come_later('c> SELECT told($$SELECT judged(''P0001 of ann'')$$)', 'c', '1 queued',
+                'd: SET ROLE regress_ccr_bob', 'd> SELECT told($$SELECT judged(''P0001 of bob'')$$)', 'd');
+-- another
+CALL come_later('c> SELECT told($$SELECT judged(''42501 of ann'')$$)', 'c');
+DROP PROCEDURE come_later;
+DROP FUNCTION through, judged_alone, judged;
+REVOKE USAGE ON FOREIGN SERVER far FROM regress_ccr_owner;
+
 -- what the views tell: the text to who was told it, to others the SQLSTATE
 ALTER FUNCTION part OWNER TO regress_ccr_owner;
 ALTER FUNCTION forbidden OWNER TO regress_ccr_owner;

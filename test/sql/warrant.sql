@@ -186,6 +186,22 @@ SELECT concresce.flush();
 \set VERBOSITY terse
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION note TO regress_ccr_ann;
+-- what a flush has made due stays so when what came after it is discarded
+CREATE PROCEDURE flush_then(what text) LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM far.noted;
+  COMMIT;
+  CALL play('a: SET ROLE regress_ccr_ann', 'b: SET ROLE regress_ccr_ann', 'c: SET ROLE regress_ccr_ann', 'd: SET ROLE regress_ccr_ann',
+            'close', 'a> SELECT busy(1)', '1 runs', 'b> SELECT busy(2)', '2 runs', 'c> SELECT busy(3)', '3 runs', 'd> SELECT busy(4)', '4 runs',
+            'e: SET ROLE regress_ccr_ann', 'e> SELECT concresce.enqueue(''note'', ''ann'', 1)', 'e',
+            'e> SELECT concresce.flush(timeout => ''0 s'')', 'e',
+            'f: SET ROLE regress_ccr_bob', 'f> SELECT concresce.enqueue(''note'', ''bob'', 2)', 'f',
+            'comes(''sum(misses) = 6 FROM concresce.stats'')', 'g: ' || what, 'comes(''sum(discarded) = 1 FROM concresce.stats'')',
+            'open', 'a', 'b', 'c', 'd', 'comes(''count(*) = 1 FROM far.noted'')', 'e> SELECT concresce.flush()', 'e');
+END $$;
+CREATE FUNCTION busy(n int) RETURNS text LANGUAGE concresce STABLE SET concresce.server = 'left' AS $$ SELECT gated(n) $$;
+CALL flush_then('REVOKE EXECUTE ON FUNCTION note FROM regress_ccr_bob');
+GRANT EXECUTE ON FUNCTION note TO regress_ccr_bob;
 -- one item of several: it is run for those who still may
 ALTER FUNCTION note SET concresce.coalesce = 'batch';
 ALTER FUNCTION note SET concresce.key = '1';
@@ -204,7 +220,7 @@ SELECT count(*) FROM far.noted;
 
 SELECT wiped();
 DROP SERVER "left" CASCADE;
-DROP FUNCTION left_over, arrived, wiped;
-DROP PROCEDURE make_server, after;
+DROP FUNCTION left_over, arrived, wiped, busy;
+DROP PROCEDURE make_server, after, flush_then;
 CALL clean_up();
 DROP ROLE regress_ccr_ann, regress_ccr_bob, regress_ccr_group;

@@ -84,6 +84,78 @@ sub DESTROY
 	return;
 }
 
+# ---- a server with a great many connections --------------------------------
+
+# It lets everybody in, and refuses whatever is asked. Asked: open.
+package Throng;
+
+use parent -norequire, 'Peer';
+use IO::Poll qw(POLLIN);
+
+sub new { return $_[0]->spawn }
+
+sub message { return $_[0] . pack('N', 4 + length $_[1]) . $_[1] }
+
+my $greeting = join('',
+	message('R', pack('N', 0)),
+	message('S', "standard_conforming_strings\0on\0"),
+	message('K', pack('NN', 1, 1)), message('Z', 'I'));
+my $refusal = message('E', "SERROR\0VERROR\0C0A000\0Mnot here\0\0") . message('Z', 'I');
+
+# What has come: whole messages are answered, the rest is kept.
+sub take
+{
+	my ($connection) = @_;
+
+	return 0 unless sysread($connection->{socket}, $connection->{in}, 65536, length $connection->{in});
+	while (length $connection->{in} >= 5)
+	{
+		my $head = $connection->{greeted} ? 1 : 0;
+		my $length = $head + unpack('N', substr($connection->{in}, $head, 4));
+		last if length $connection->{in} < $length;
+		my $message = substr($connection->{in}, 0, $length, '');
+		my $answer = !$head ? $greeting : $message =~ /^S/ ? $refusal : '';
+
+		return 0 if $head && $message =~ /^X/;
+		$connection->{greeted} = 1;
+		syswrite($connection->{socket}, $answer) if $answer;
+	}
+	return 1;
+}
+
+sub run
+{
+	my ($self, $listener, $control) = @_;
+	my $poll = IO::Poll->new;
+	my %open;
+
+	$poll->mask($_ => POLLIN) foreach $listener, $control;
+	while ($poll->poll)
+	{
+		foreach my $handle ($poll->handles(POLLIN | IO::Poll::POLLHUP() | IO::Poll::POLLERR()))
+		{
+			if ($handle == $control)
+			{
+				my $line = readline($control) // return;
+				print $control scalar(keys %open) . "\n";
+			}
+			elsif ($handle == $listener)
+			{
+				my $socket = $listener->accept or next;
+				$open{$socket} = { socket => $socket, in => '' };
+				$poll->mask($socket => POLLIN);
+			}
+			elsif (!take($open{$handle}))
+			{
+				$poll->remove($handle);
+				delete $open{$handle};
+				CORE::close($handle);
+			}
+		}
+	}
+	return;
+}
+
 # ---- a proxy ---------------------------------------------------------------
 
 # new(port): to that port of 127.0.0.1. It forwards, until it is told otherwise:

@@ -87,6 +87,17 @@ $node->safe_psql('postgres', 'INSERT INTO stop VALUES (true)');
 is(join(',', map { $_->out } finish_all(@drums)), join(',', ('right') x 8), 'the lookups went on');
 is(collector_pid($node), $pid, 'in the same collector');
 
+# A cancel is for queries, and it runs none: who cancels all there is does not
+# end what others wait for.
+my $closed = close_gate($node);
+my $waiter = call($node, 'SELECT gate(2)');
+$waiter->waiting;
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+attempt($node, 'SELECT v(4)');
+open_gate($closed);
+is($waiter->out, '20', 'pg_cancel_backend() on the collector harms nobody');
+is(collector_pid($node), $pid, 'nor itself');
+
 # ---- stopping --------------------------------------------------------------
 
 # A loopback connection is a client, which a smart shutdown waits for.

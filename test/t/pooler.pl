@@ -103,6 +103,34 @@ is(attempt($node, 'SELECT v(3)')->sqlstate, '08001', 'without the pooler');
 start_pooler();
 ok($node->poll_query_until('postgres', "SELECT v(4) = 'v4'"), 'with a new one');
 
+# ---- its server is down ----------------------------------------------------
+
+# It takes connections, and has nobody to send them to.  A server of its own,
+# as this one is where the calls come from.
+my $far = start_node('other', extension => 0, conf => "listen_addresses = '127.0.0.1'");
+$far->safe_psql('postgres', 'CREATE DATABASE far');
+$far->safe_psql('far', 'CREATE TABLE events (n int)');
+append_to_file("$dir/ini", "server_login_retry = 1\nquery_wait_timeout = 1\n");
+my $ini = slurp_file("$dir/ini");
+$ini =~ s/^\[databases\]/[databases]\nother = host=127.0.0.1 port=@{[$far->port]} dbname=far user=$user/;
+unlink("$dir/ini");
+append_to_file("$dir/ini", $ini);
+$pooler->kill_kill(grace => 5);
+start_pooler();
+$node->safe_psql('postgres', "CREATE SERVER other FOREIGN DATA WRAPPER concresce OPTIONS (host '127.0.0.1', port '$port', dbname 'other'); CREATE USER MAPPING FOR PUBLIC SERVER other OPTIONS (password_required 'false')");
+$node->safe_psql('postgres', define('other', 'other_event(n int)' => 'void VOLATILE' => 'INSERT INTO events SELECT * FROM unnest(collect(n))'));
+my $session = $node->background_psql('postgres');
+$session->query_safe("SELECT concresce.enqueue('other_event', 0); SELECT concresce.flush()") foreach 1 .. 2;
+$far->stop('fast');
+$session->query_safe("SELECT count(concresce.enqueue('other_event', i)) FROM generate_series(1000 * $_ + 1, 1000 * $_ + 1000) i") foreach 1 .. 10;
+ok($node->poll_query_until('postgres', 'SELECT failures >= 6 FROM concresce.circuits'), 'a pooler whose server is down: all waits');
+$node->safe_psql('postgres', 'SELECT concresce.reset_stats()');
+$far->start;
+is($session->query_safe('SELECT concresce.flush()'), 10000, 'when it is back, all arrive');
+is($far->safe_psql('far', 'SELECT count(*), count(DISTINCT n) FROM events WHERE n > 0'), '10000|10000', 'once');
+cmp_ok($node->safe_psql('postgres', "SELECT batches FROM concresce.stats WHERE function = 'other_event(int)'::regprocedure"), '<=', 25, 'in full batches, besides those that find out whether it is back');
+$session->quit;
+
 at_rest($node);
 $pooler->kill_kill(grace => 5);
 done_testing();

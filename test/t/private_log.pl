@@ -27,6 +27,7 @@ $node->safe_psql('postgres', define('far',
 	'number(n text)' => 'void VOLATILE' => 'SELECT unnest(collect(n))::int',
 	'card(n text)' => 'void VOLATILE' => 'INSERT INTO cards SELECT unnest(collect(n))',
 	'speaks(n text)' => 'void VOLATILE' => q{SELECT raises('P0001', collect(n))},
+	'checks(n text)' => 'void VOLATILE' => q{SELECT raises('44000', collect(n))},
 	'forbids(n text)' => 'void VOLATILE' => q{SELECT raises('42501', collect(n))}) . <<'EOF_SQL');
 CREATE ROLE ann LOGIN;
 CREATE ROLE bob LOGIN;
@@ -36,7 +37,7 @@ EOF_SQL
 
 # Enqueue what is bad; keep what flush() tells the session, and what has come
 # to the log.
-my ($told, $logged);
+my ($told, $waiting, $logged);
 
 sub discard
 {
@@ -47,14 +48,19 @@ sub discard
 	my $offset = -s $node->logfile;
 	my $session = $node->background_psql('postgres', on_error_stop => 0);
 	$session->query_safe("SELECT concresce.enqueue('card', '$CARD'); SELECT concresce.flush()");
-	foreach my $lookup (qw(number card speaks forbids))
+	foreach my $lookup (qw(number card speaks checks))
 	{
 		$session->query("SELECT concresce.enqueue('$lookup', '$CARD')");
 		$session->query("SELECT concresce.flush('$lookup')");
 	}
 	$told = $session->{stderr};
 	$session->{stderr} = '';
+	$session->query("SELECT concresce.enqueue('forbids', '$CARD')");
+	$session->query('SELECT concresce.flush()');
+	$waiting = $session->{stderr};
+	$session->{stderr} = '';
 	$session->quit;
+	$node->safe_psql('postgres', "SELECT concresce.stop('forbids', true); SELECT concresce.start('forbids')");
 	$logged = substr(slurp_file($node->logfile), $offset);
 	$far->safe_psql('far', 'TRUNCATE cards');
 	return;
@@ -64,11 +70,14 @@ discard(0);
 unlike($logged, qr/4111/, 'by default, no value is in the log');
 like($logged, qr/WARNING:  discarded an enqueued item of lookup $_/, 'each is logged')
   foreach 'number\(text\): SQLSTATE 22P02', 'card\(text\): SQLSTATE 23505',
-  'speaks\(text\): SQLSTATE P0001', 'forbids\(text\): SQLSTATE 42501';
+  'speaks\(text\): SQLSTATE P0001', 'checks\(text\): SQLSTATE 44000';
 like($logged, qr/HINT:  Set "log_parameter_max_length_on_error"/, 'with what to do about it');
 like($logged, qr/DETAIL:  The first one failed with SQLSTATE 22P02\./, "flush's own error, too");
 like($told, qr/DETAIL:  The first one failed with: invalid input syntax for type integer: "$CARD"/,
 	'the session is told all of it');
+like($logged, qr/WARNING:  enqueued items of lookup forbids\(text\) wait, .*\n.*DETAIL:  The last one failed with: SQLSTATE 42501\n/, 'of what waits, too');
+like($logged, qr/ERROR:  1 enqueued items of lookup forbids\(text\) wait, .*\n.*DETAIL:  The last one failed with SQLSTATE 42501\./, 'and of who waits for it');
+like($waiting, qr/DETAIL:  The last one failed with: message \{$CARD\}/, 'who is told all of it');
 
 discard(4);
 unlike($logged, qr/4111-/, 'no more of a value than is allowed');

@@ -116,6 +116,46 @@ is(attempt($node, 'SELECT v_hole_name(1)')->out, 'v1', 'the same for names');
 is(attempt($node, 'SELECT v_name(1)')->out, 'v1', 'a name is looked up');
 is(attempt($node, 'SELECT v_address(1)')->out, 'v1', 'no name is looked up beside an address');
 
+# ---- more cancels than there may be ----------------------------------------
+
+# While the links of a stopped lookup are cancelled, one that cannot be makes
+# room for another call, which closes a link that stands beside it.
+my $crowd = Proxy->new($node->port);
+$node->safe_psql('postgres', server('crowd', port => $crowd->port)
+	  . define('crowd', 'gate_crowd(n int)' => 'int STABLE SET concresce.max_size = 1' => 'SELECT gate FROM gate(n)'));
+sub limit
+{
+	my ($limit) = @_;
+
+	$node->append_conf('postgresql.conf', "concresce.max_connections = $limit");
+	$node->reload;
+	poll($node, "SELECT current_setting('concresce.max_connections') = '$limit'");
+	return;
+}
+sub crowd_is
+{
+	my ($n, $state) = @_;
+
+	return poll($node, "SELECT count(*) = $n FROM concresce.connections WHERE server = 'crowd' AND state = '$state'");
+}
+limit(40);
+my $gate = close_gate($node);
+my $many = call($node, 'SELECT concresce.gather(array_agg(concresce.submit(\'gate_crowd\', i)), NULL::int) FROM generate_series(1, 32) i');
+crowd_is(32, 'active');
+my $last = call($node, 'SELECT gate_crowd(33)');
+crowd_is(33, 'active');
+$crowd->hole;
+$many->signal('pg_terminate_backend');
+crowd_is(32, 'cancelling');
+limit(1);
+my $next = call($node, 'SELECT v_crowd(1)', timeout => '2s');
+$next->waiting('queued');
+my $stop = call($node, q{SELECT concresce.stop('gate_crowd', true)});
+is($last->sqlstate, '57014', 'a call is stopped whose query cannot be cancelled');
+is($next->sqlstate, '57014', 'the next finds a server that has fallen silent');
+$stop->finish;
+open_gate($gate);
+
 is(collector_pid($node), $pid, 'the collector has lived through all of it');
 at_rest($node);
 done_testing();
