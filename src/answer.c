@@ -34,6 +34,25 @@ ccr_error_flatten(StringInfo buf, const CcrError *error)
 }
 
 /* A palloc'd copy, which the strings belong to. */
+static const char *
+copied(const char *s)
+{
+	return s ? pstrdup(s) : NULL;
+}
+
+CcrError *
+ccr_error_copy(const CcrError *error)
+{
+	CcrError   *copy = palloc(sizeof(CcrError));
+
+	*copy = *error;
+	copy->message = copied(error->message);
+	copy->detail = copied(error->detail);
+	copy->hint = copied(error->hint);
+	copy->context = copied(error->context);
+	return copy;
+}
+
 CcrError *
 ccr_error_restore(const char *data, Size length)
 {

@@ -443,7 +443,7 @@ wants_apart(const CcrQueue *queue)
 
 CcrBatch *
 ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
-			  void *owner)
+			  void *owner, int most, int *n)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "concresce batch",
@@ -458,7 +458,8 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 	batch->owner = owner;
 	batch->nonce = nonce;
 	batch->apart = wants_apart(queue);
-	batch->flights = ccr_queue_take(queue, batch, batch->apart, &batch->n);
+	batch->flights = ccr_queue_take(queue, batch, batch->apart, most, &batch->n);
+	*n = batch->n;
 	batch->live = batch->n;
 	if (batch->n == 0)
 	{
@@ -1247,7 +1248,7 @@ take_waiting(CcrQueue *queue)
 			MemoryContextDelete(suspect->context);
 		}
 		else
-			batch->flights = ccr_queue_take(queue, batch, false, &batch->n);
+			batch->flights = ccr_queue_take(queue, batch, false, PG_INT32_MAX, &batch->n);
 		MemoryContextSwitchTo(old);
 		if (batch->n > 0)
 			return batch;

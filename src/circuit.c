@@ -183,25 +183,6 @@ ccr_circuit_retry(CcrQueue *queue, CcrFlight **flights, int n)
 	ccr_queue_regroup(queue, flights, n, back_off(attempts));
 }
 
-static const char *
-copied(const char *s)
-{
-	return s ? pstrdup(s) : NULL;
-}
-
-static CcrError *
-copied_error(const CcrError *error)
-{
-	CcrError   *copy = palloc(sizeof(CcrError));
-
-	*copy = *error;
-	copy->message = copied(error->message);
-	copy->detail = copied(error->detail);
-	copy->hint = copied(error->hint);
-	copy->context = copied(error->context);
-	return copy;
-}
-
 void
 ccr_circuit_suspect(CcrQueue *queue, CcrFlight *flight, const CcrError *error)
 {
@@ -217,7 +198,7 @@ ccr_circuit_suspect(CcrQueue *queue, CcrFlight *flight, const CcrError *error)
 	suspect = palloc0(sizeof(CcrSuspect));
 	suspect->context = context;
 	suspect->flight = flight;
-	suspect->error = copied_error(error);
+	suspect->error = ccr_error_copy(error);
 	MemoryContextSwitchTo(old);
 	dlist_push_tail(&queue->suspects, &suspect->node);
 	queue->nsuspects++;

@@ -50,6 +50,16 @@ enum_value(const struct config_enum_entry *options, const char *setting,
 	return 0;
 }
 
+static int
+rate_value(const char *setting, const char *value)
+{
+	int			rate;
+
+	if (!parse_int(value, &rate, 0, NULL) || rate < 0 || rate > CCR_MAX_RATE)
+		bad_value(setting, value);
+	return rate;
+}
+
 static void
 read_own(CcrClauses *clauses, const char *setting, char *value)
 {
@@ -69,6 +79,16 @@ read_own(CcrClauses *clauses, const char *setting, char *value)
 			bad_value(setting, value);
 		clauses->isolate_errors = flag;
 	}
+	else if (pg_strcasecmp(setting, "fail_fast") == 0)
+	{
+		if (!parse_bool(value, &flag))
+			bad_value(setting, value);
+		clauses->fail_fast = flag;
+	}
+	else if (pg_strcasecmp(setting, "max_batches_per_second") == 0)
+		clauses->limits.batches = rate_value(setting, value);
+	else if (pg_strcasecmp(setting, "max_items_per_second") == 0)
+		clauses->limits.items = rate_value(setting, value);
 }
 
 static void
@@ -103,6 +123,7 @@ ccr_clauses_read(CcrClauses *clauses, ArrayType *config, const char *lookup,
 			.coalesce = CCR_COALESCE_AUTO,
 			.on_missing = -1,
 			.isolate_errors = -1,
+			.fail_fast = -1,
 			.only_own = true
 	};
 	if (config)
@@ -139,6 +160,22 @@ ccr_clauses_check_key(const CcrClauses *clauses)
 	/* the lookup's own clause is in force, if it has one */
 	if (ccr_key[0] && clauses->key[0] == '\0')
 		not_used(clauses, "concresce.key", ccr_key, &told);
+}
+
+/* They are of all callers, so none of them is to change them. */
+void
+ccr_clauses_check_limits(const CcrClauses *clauses)
+{
+	static bool told = false;
+
+	if (ccr_max_batches_per_second > 0 && clauses->limits.batches == 0)
+		not_used(clauses, "concresce.max_batches_per_second",
+				 psprintf("%d", ccr_max_batches_per_second), &told);
+	if (ccr_max_items_per_second > 0 && clauses->limits.items == 0)
+		not_used(clauses, "concresce.max_items_per_second",
+				 psprintf("%d", ccr_max_items_per_second), &told);
+	if (ccr_fail_fast && clauses->fail_fast < 0)
+		not_used(clauses, "concresce.fail_fast", "on", &told);
 }
 
 /*

@@ -12,6 +12,7 @@
 #ifndef CCR_CLAUSES_H
 #define CCR_CLAUSES_H
 
+#include "source.h"
 #include "utils/array.h"
 #include "utils/guc.h"
 
@@ -24,6 +25,8 @@ typedef struct CcrClauses
 	int			coalesce;		/* CcrCoalesce */
 	int			on_missing;		/* CcrOnMissing; -1: not said */
 	int			isolate_errors; /* true, false; -1: not said */
+	int			fail_fast;		/* true, false; -1: not said */
+	CcrLimits	limits;
 	bool		sets_path;		/* search_path */
 	bool		only_own;		/* no clauses but of concresce.* */
 } CcrClauses;
@@ -39,8 +42,9 @@ extern int	ccr_clauses_coalesce(const CcrClauses *clauses);
 extern int	ccr_clauses_on_missing(const CcrClauses *clauses, bool steered);
 extern bool ccr_clauses_isolate(const CcrClauses *clauses, bool steered);
 
-/* Once a session: a key that does not come from the lookup counts for nothing. */
+/* Once a session: a key, or a limit, that does not come from the lookup counts for nothing. */
 extern void ccr_clauses_check_key(const CcrClauses *clauses);
+extern void ccr_clauses_check_limits(const CcrClauses *clauses);
 
 /* Values of the settings. */
 extern const struct config_enum_entry ccr_coalesce_options[];

@@ -56,6 +56,10 @@ int			ccr_log_min_duration = -1;
 int			ccr_max_local_workers = 2;
 int			ccr_drain_timeout = 30 * 1000;
 int			ccr_max_attempts = 20;
+int			ccr_max_batches_per_second = 0;
+int			ccr_max_items_per_second = 0;
+bool		ccr_fail_fast = false;
+int			ccr_max_lifetime = 3600;
 
 static const struct config_enum_entry on_full_options[] = {
 	{"wait", CCR_FULL_WAIT, false},
@@ -192,6 +196,25 @@ define_batch_settings(void)
 							"0: it does not wait.",
 							&ccr_drain_timeout, 30 * 1000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_batches_per_second",
+							"Batches of a lookup that may be sent in a second; only as a SET clause of the lookup.",
+							"0: any number.",
+							&ccr_max_batches_per_second, 0, 0, CCR_MAX_RATE,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_items_per_second",
+							"Items of a lookup that may be sent in a second; only as a SET clause of the lookup.",
+							"0: any number.",
+							&ccr_max_items_per_second, 0, 0, CCR_MAX_RATE,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("concresce.fail_fast",
+							 "Calls fail at once while the foreign server cannot be reached; only as a SET clause of the lookup.",
+							 NULL, &ccr_fail_fast, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_lifetime",
+							"Time after which a foreign connection is renewed.",
+							"0: never.",
+							&ccr_max_lifetime, 3600, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("concresce.max_attempts",
 							"Number of failures for causes that pass after which an enqueued item is given up that fails alone, while others succeed.",
 							"0: none is given up for them.",

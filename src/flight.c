@@ -700,7 +700,7 @@ ccr_flight_take_off(CcrFlight *flight, struct CcrBatch *batch, CcrTime now)
  */
 static CcrFlight **
 take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
-		   bool apart, int *n, CcrTime now)
+		   bool apart, int most, int *n, CcrTime now)
 {
 	CcrFlight **flights = palloc(group->n * sizeof(CcrFlight *));
 	CcrHashes	hashes = {NULL, 0};
@@ -719,7 +719,8 @@ take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
 			free_flight(flight);
 			continue;
 		}
-		if (apart && !ccr_hashes_add(&hashes, flight->item->equality))
+		if (*n >= most ||
+			(apart && !ccr_hashes_add(&hashes, flight->item->equality)))
 		{
 			group->flights[left++] = flight;
 			continue;
@@ -745,9 +746,9 @@ take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
  */
 static CcrFlight **
 take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
-			 CcrTime now)
+			 int most, CcrTime now)
 {
-	int			limit = Min(queue->max_size, queue->nwaiting);
+	int			limit = Min(Min(queue->max_size, queue->nwaiting), most);
 	CcrFlight **flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
 	CcrHashes	hashes = {NULL, 0};
 	int			passed_over = 0;
@@ -783,17 +784,17 @@ take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 
 /* What waits has its turns: those that fly again do not keep it back. */
 CcrFlight **
-ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n)
+ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int most, int *n)
 {
 	CcrTime		now = ccr_now();
 
 	if (!group_ready(queue, now) || (queue->turn && waiting_due(queue, now)))
 	{
 		queue->turn = false;
-		return take_waiting(queue, batch, apart, n, now);
+		return take_waiting(queue, batch, apart, n, most, now);
 	}
 	queue->turn = true;
-	return take_group(queue, first_group(queue), batch, apart, n, now);
+	return take_group(queue, first_group(queue), batch, apart, most, n, now);
 }
 
 /* It is to fly again; false: nobody waits for it. */

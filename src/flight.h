@@ -23,6 +23,7 @@
 #include "answer.h"
 #include "lib/ilist.h"
 #include "lib/pairingheap.h"
+#include "line.h"
 #include "request.h"
 #include "settings.h"
 #include "source.h"
@@ -100,8 +101,8 @@ typedef struct CcrQueue
 	/* Kept by pool.c: */
 	struct CcrPool *pool;
 	dlist_node	pool_node;
-	bool		due;
-	dlist_node	due_node;
+	CcrLineEntry line;
+	struct CcrRate *rates[2];	/* of the server, and of the lookup at it */
 	int			flying;			/* batches */
 	CcrTime		used;
 	CcrTimer	idle_timer;
@@ -195,12 +196,12 @@ extern bool ccr_queue_empty(CcrQueue *queue);
 extern void ccr_queue_hurry(CcrQueue *queue, bool rashly);
 
 /*
- * Take the flights of the next batch, at most the queue's limits; they are
+ * Take the flights of the next batch, at most the queue's limits and most; they are
  * FLYING from then on.  The array is palloc'd.  May be none.  apart: none of
  * them may be equal to another, identical or not.
  */
 extern CcrFlight **ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch,
-								  bool apart, int *n);
+								  bool apart, int most, int *n);
 
 /*
  * Let flights that were FLYING wait for another batch, as one group; not

@@ -196,6 +196,7 @@ ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
 										 values, nulls);
 
 	ccr_clauses_check_key(&definition->clauses);
+	ccr_clauses_check_limits(&definition->clauses);
 	if (definition->clauses.key[0])
 	{
 		header.key_offset = buf->len - start - offsetof(CcrItem, data);

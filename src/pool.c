@@ -25,9 +25,11 @@
 #include "batch.h"
 #include "circuit.h"
 #include "common/pg_prng.h"
+#include "line.h"
 #include "local.h"
 #include "miscadmin.h"
 #include "pool.h"
+#include "rate.h"
 #include "remote.h"
 #include "seat.h"
 #include "settings.h"
@@ -71,10 +73,13 @@ typedef struct CcrPool
 	int			nlacking;		/* of these */
 	dlist_head	queues;
 	int			nqueues;
-	dlist_head	line;			/* queues with a batch due */
+	CcrLine		line;			/* queues with a batch due */
+	CcrTimer	line_timer;		/* until one of them may be sent */
 	int			failures;		/* to connect, in a row */
 	CcrTime		retry_at;
 	CcrTimer	retry_timer;
+	MemoryContext reason_context;
+	CcrError   *reason;			/* of the last failure */
 	CcrConnection *closed_row;	/* shown of the link that failed last */
 	bool		pending;		/* to be dispatched */
 	dlist_node	pending_node;
@@ -91,6 +96,9 @@ typedef struct CcrLink
 	CcrTime		ended_at;		/* its last batch */
 	bool		connected;
 	CcrTime		connected_at;
+	CcrTime		expires_at;		/* 0: never */
+	CcrLineBatch turn;			/* of the batch, as its line and the rates */
+	uint64		sent[2];		/* know it */
 	CcrCounters *cancelling;	/* of the query that was given up, or NULL */
 	CcrTime		idle_since;
 	bool		lacking;		/* was told that there is no descriptor */
@@ -122,6 +130,8 @@ static void link_dead(void *owner, CcrOp op, const CcrError *error);
 static bool link_spare(void *owner);
 static void dispatch(CcrPool *pool);
 static bool has_live_link(CcrPool *pool);
+static void open_link(CcrPool *pool);
+static void line_moves(void *arg);
 
 static const CcrCarrierCalls link_calls = {
 	.ready = link_ready,
@@ -230,8 +240,36 @@ link_limit(const CcrPool *pool)
 	return pool->local ? ccr_max_local_workers : ccr_max_connections;
 }
 
+/* Calls that fail at once wait for no attempt, so it is the pool that makes it. */
+static bool
+fails_fast(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->queues)
+	{
+		const CcrSource *source = dlist_container(CcrQueue, pool_node, iter.cur)->source;
+
+		if (source->fail_fast && !source->enqueued)
+			return true;
+	}
+	return false;
+}
+
 static void
 retry_now(void *arg)
+{
+	CcrPool    *pool = arg;
+
+	if (pool->failures > 0 && pool->nconnecting == 0 && !pool->local &&
+		!has_live_link(pool) && fails_fast(pool))
+		open_link(pool);
+	else
+		dispatch(pool);
+}
+
+static void
+line_moves(void *arg)
 {
 	dispatch(arg);
 }
@@ -313,7 +351,10 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 				source->keywords, source->values);
 	dlist_init(&pool->links);
 	dlist_init(&pool->queues);
-	dlist_init(&pool->line);
+	ccr_line_init(&pool->line);
+	ccr_timer_init(&pool->line_timer, line_moves, pool);
+	pool->reason_context = AllocSetContextCreate(context, "concresce failure",
+												 ALLOCSET_SMALL_SIZES);
 	ccr_timer_init(&pool->retry_timer, retry_now, pool);
 	MemoryContextSwitchTo(old);
 	return pool;
@@ -384,7 +425,7 @@ unused_too_long(void *arg)
 	CcrPool    *pool = queue->pool;
 	CcrTime		end = ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000));
 
-	if (queue->flying > 0 || !ccr_queue_empty(queue) || queue->due ||
+	if (queue->flying > 0 || !ccr_queue_empty(queue) || queue->line.due ||
 		end > ccr_now())
 	{
 		ccr_timer_set(&queue->idle_timer,
@@ -393,9 +434,23 @@ unused_too_long(void *arg)
 	}
 	dlist_delete(&queue->pool_node);
 	pool->nqueues--;
+	for (int i = 0; i < 2; i++)
+		ccr_rate_release(queue->rates[i]);
 	ccr_queue_free(queue);
 	if (pool->nqueues == 0)
 		dlist_push_tail(&unused_pools, &pool->unused_node);
+}
+
+/* Those of the server as a whole, and of the lookup at it. */
+static void
+set_rates(CcrQueue *queue)
+{
+	const CcrSource *source = queue->source;
+
+	queue->rates[0] = ccr_rate_get(source->dbid, source->serverid, InvalidOid,
+								   source->server_limits);
+	queue->rates[1] = ccr_rate_get(source->dbid, source->serverid, source->function,
+								   source->own_limits);
 }
 
 CcrQueue *
@@ -431,6 +486,7 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue = ccr_queue_create(fingerprint, source, context, window_ended);
 	MemoryContextSetParent(context, TopMemoryContext);
 	queue->pool = entry->pool;
+	set_rates(queue);
 	queue->used = ccr_now();
 	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);
 	ccr_timer_set(&queue->idle_timer,
@@ -510,12 +566,26 @@ idle_limit(const CcrPool *pool)
 	return ccr_idle_timeout * INT64CONST(1000);
 }
 
-/* Give up what it does, since nobody waits for that any more. */
+/* It carries its batch no more, which may be gone. */
 static void
-cancel_link(CcrLink *link, CcrCounters *counters)
+end_batch(CcrLink *link, CcrQueue *queue)
 {
+	CcrTime		now = ccr_now();
+
 	link->batch = NULL;
 	in_flight--;
+	ccr_line_end(&link->pool->line, &queue->line, &link->turn, now);
+	for (int i = 0; i < 2; i++)
+		ccr_rate_end(queue->rates[i], link->sent[i], now);
+}
+
+/* Give up what it does, since nobody waits for that any more. */
+static void
+cancel_link(CcrLink *link, CcrQueue *queue)
+{
+	CcrCounters *counters = queue->counters;
+
+	end_batch(link, queue);
 	link->cancelling = counters;
 	pg_atomic_fetch_add_u32(&counters->cancelling, 1);
 	show_link(link, "cancelling", NULL);
@@ -599,6 +669,34 @@ link_spare(void *owner)
 	return true;
 }
 
+/*
+ * When a link is to be renewed; foreign ones not all at once.  A server may have
+ * another address by then, and its sessions swell.
+ */
+static CcrTime
+expiry(const CcrLink *link)
+{
+	int64		life = ccr_max_lifetime * INT64CONST(1000);
+
+	if (link->pool->local)
+		return ccr_after(link->connected_at, CCR_EXECUTOR_LIFE);
+	if (life == 0)
+		return 0;
+	life = life * 9 / 10 + pg_prng_uint64_range(&pg_global_prng_state, 0, life / 5);
+	return ccr_after(link->connected_at, life);
+}
+
+/* When an idle link is to be looked at again; 0: never. */
+static CcrTime
+idle_end(const CcrLink *link)
+{
+	CcrTime		end = idle_limit(link->pool) > 0 ?
+		ccr_after(link->idle_since, idle_limit(link->pool)) : 0;
+
+	return end == 0 || (link->expires_at != 0 && link->expires_at < end) ?
+		link->expires_at : end;
+}
+
 static void
 idle_too_long(void *arg)
 {
@@ -606,10 +704,11 @@ idle_too_long(void *arg)
 	CcrTime		end;
 
 	/* looked at again when it is time, rather than moved with every use */
-	if (link->batch || state_of(link) != CCR_CARRIER_IDLE ||
-		idle_limit(link->pool) == 0)
+	if (link->batch || state_of(link) != CCR_CARRIER_IDLE)
 		return;
-	end = ccr_after(link->idle_since, idle_limit(link->pool));
+	end = idle_end(link);
+	if (end == 0)
+		return;
 	if (end > ccr_now())
 		ccr_timer_set(&link->idle_timer, end);
 	else
@@ -655,7 +754,7 @@ batch_is_late(void *arg)
 	ccr_flights_tear(true);
 	show_link(link, "active", &error);
 	ccr_batch_late(link->batch, &error);
-	cancel_link(link, queue->counters);
+	cancel_link(link, queue);
 	ccr_pool_check(queue);
 	ccr_flights_tear(false);
 }
@@ -692,7 +791,7 @@ had_its_turn(const CcrLink *link)
 		return others_starve(pool) &&
 			ccr_now() >= ccr_after(link->connected_at, CCR_TURN);
 	return ccr_remotes_lack() && nlacking > pool->nlacking &&
-		(dlist_is_empty(&pool->line) || live_links(pool) > 1 ||
+		(dlist_is_empty(&pool->line.queues) || live_links(pool) > 1 ||
 		 ccr_now() >= ccr_after(link->connected_at, CCR_TURN));
 }
 
@@ -700,9 +799,9 @@ had_its_turn(const CcrLink *link)
 static bool
 is_outworn(const CcrLink *link)
 {
-	return link->pool->local &&
-		ccr_now() >= ccr_after(link->connected_at, CCR_EXECUTOR_LIFE);
+	return link->expires_at != 0 && ccr_now() >= link->expires_at;
 }
+
 
 static void
 become_idle(CcrLink *link)
@@ -720,9 +819,8 @@ become_idle(CcrLink *link)
 		set_spare(link, true);
 		dlist_delete(&link->node);
 		dlist_push_head(&pool->links, &link->node);
-		if ((!link->idle_timer.armed || others_starve(pool)) && idle_limit(pool) > 0)
-			ccr_timer_set(&link->idle_timer,
-						  ccr_after(link->idle_since, idle_limit(pool)));
+		if ((!link->idle_timer.armed || others_starve(pool)) && idle_end(link) != 0)
+			ccr_timer_set(&link->idle_timer, idle_end(link));
 	}
 	dispatch(pool);
 }
@@ -738,6 +836,7 @@ link_ready(void *owner)
 		link->connected = true;
 		set_lacking(link, false);
 		link->connected_at = ccr_now();
+		link->expires_at = expiry(link);
 		link->pool->nconnecting--;
 		link->pool->failures = 0;
 	}
@@ -771,9 +870,8 @@ link_done(void *owner, CcrOp op, const CcrError *error)
 	ccr_flights_tear(true);
 	if (ccr_batch_done(link->batch, op, error))
 	{
-		link->batch = NULL;
+		end_batch(link, queue);
 		link->ended_at = ccr_now();
-		in_flight--;
 		ccr_pool_check(queue);
 		if (state_of(link) == CCR_CARRIER_IDLE)
 			become_idle(link);
@@ -824,6 +922,19 @@ is_gone(const CcrPool *pool, const CcrError *error)
 }
 
 static void
+keep_reason(CcrPool *pool, const CcrError *error)
+{
+	MemoryContext old;
+
+	if (error == pool->reason)
+		return;
+	MemoryContextReset(pool->reason_context);
+	old = MemoryContextSwitchTo(pool->reason_context);
+	pool->reason = ccr_error_copy(error);
+	MemoryContextSwitchTo(old);
+}
+
+static void
 could_not_connect(CcrPool *pool, const CcrError *error)
 {
 	int64		delay = Min(CCR_BACKOFF_MIN << Min(pool->failures, 10), CCR_BACKOFF_MAX);
@@ -834,6 +945,7 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
 	pool->failures++;
 	pool->retry_at = ccr_after(ccr_now(), delay);
+	keep_reason(pool, error);
 	renew_options(pool);
 	if (has_live_link(pool) || pool->nconnecting > 0)
 		return;
@@ -852,6 +964,9 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 			ccr_batch_fail_waiting(queue, error);
 		ccr_pool_check(queue);
 	}
+
+	if (!pool->local && fails_fast(pool))
+		ccr_timer_set(&pool->retry_timer, pool->retry_at);
 
 	/* who is told at once that there can be no executor need not wait first */
 	if (pool->local && !keeps)
@@ -893,8 +1008,7 @@ link_dead(void *owner, CcrOp op, const CcrError *error)
 		if (!pool->local)
 			close_idle(pool);
 		ccr_batch_lost(link->batch, op, error);
-		link->batch = NULL;
-		in_flight--;
+		end_batch(link, queue);
 		ccr_pool_check(queue);
 	}
 	if (!connected)
@@ -911,12 +1025,21 @@ ccr_pool_broken(CcrCarrier *carrier, const CcrError *error)
 
 /* ---------------------------------------------------------------- dispatch */
 
+/* Nobody waits while there is no connection and the last attempt has failed. */
 static void
-leave_line(CcrQueue *queue)
+fail_fast(CcrQueue *queue)
 {
-	if (queue->due)
-		dlist_delete(&queue->due_node);
-	queue->due = false;
+	CcrPool    *pool = queue->pool;
+
+	if (pool->failures == 0 || pool->reason == NULL || has_live_link(pool) ||
+		ccr_queue_empty(queue))
+		return;
+	queue->used = ccr_now();
+	ccr_flights_tear(true);
+	ccr_batch_fail_waiting(queue, pool->reason);
+	ccr_flights_tear(false);
+	if (pool->nconnecting == 0 && !pool->retry_timer.armed)
+		ccr_timer_set(&pool->retry_timer, pool->retry_at);
 }
 
 void
@@ -927,18 +1050,18 @@ ccr_pool_check(CcrQueue *queue)
 
 	if (queue->source->enqueued && ccr_circuit_at_end(queue))
 		ccr_batch_discard_suspects(queue);
+	if (queue->source->fail_fast && !queue->source->enqueued)
+		fail_fast(queue);
 	if (ccr_queue_due(queue, now))
 	{
 		ccr_timer_clear(&queue->window_timer);
-		if (!queue->due)
-			dlist_push_tail(&queue->pool->line, &queue->due_node);
-		queue->due = true;
+		ccr_line_enter(&queue->pool->line, &queue->line);
 		if (!queue->pool->pending)
 			dlist_push_tail(&pending_pools, &queue->pool->pending_node);
 		queue->pool->pending = true;
 		return;
 	}
-	leave_line(queue);
+	ccr_line_leave(&queue->pool->line, &queue->line);
 	next = ccr_queue_next_due(queue);
 	if (next != 0)
 		ccr_timer_set(&queue->window_timer, next);
@@ -1105,20 +1228,50 @@ want_link_of_own(CcrLink *link, Oid owner)
 		want_link(link->pool);
 }
 
-static void
-start_batch(CcrLink *link, CcrQueue *queue)
+static CcrQueue *
+queue_of(CcrLineEntry *entry)
 {
+	return (CcrQueue *) ((char *) entry - offsetof(CcrQueue, line));
+}
+
+/* As many items as the rates have room for. */
+static int
+room_for(CcrQueue *queue, CcrTime now)
+{
+	return Min(ccr_rate_room(queue->rates[0], now), ccr_rate_room(queue->rates[1], now));
+}
+
+static bool
+may_be_sent(CcrLineEntry *entry, CcrTime now, CcrTime *when)
+{
+	CcrQueue   *queue = queue_of(entry);
+	CcrTime		next = Max(ccr_rate_next(queue->rates[0], now),
+						   ccr_rate_next(queue->rates[1], now));
+
+	*when = next;
+	return next <= now;
+}
+
+static void
+start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
+{
+	int			n;
+
 	set_spare(link, false);
 	want_link_of_own(link, queue->source->owner);
 	ccr_flights_tear(true);
-	link->batch = ccr_batch_new(queue, link->carrier, nonce, link);
+	link->batch = ccr_batch_new(queue, link->carrier, nonce, link, room_for(queue, now), &n);
 	ccr_flights_tear(false);
-	ccr_pool_check(queue);
 	if (link->batch == NULL)
 	{
+		ccr_pool_check(queue);
 		set_spare(link, true);
 		return;
 	}
+	ccr_line_begin(&link->pool->line, &queue->line, &link->turn, now);
+	for (int i = 0; i < 2; i++)
+		link->sent[i] = ccr_rate_begin(queue->rates[i], now, n);
+	ccr_pool_check(queue);
 	in_flight++;
 	link->owner = queue->source->owner;
 	link->batches++;
@@ -1128,20 +1281,38 @@ start_batch(CcrLink *link, CcrQueue *queue)
 	ccr_batch_start(link->batch);
 }
 
+/* The callers of some may have left since these took their places. */
+static void
+drop_undue(CcrPool *pool, CcrTime now)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &pool->line.queues)
+	{
+		CcrQueue   *queue = queue_of(dlist_container(CcrLineEntry, node, iter.cur));
+
+		if (!ccr_queue_due(queue, now))
+			ccr_pool_check(queue);
+	}
+}
+
 static void
 dispatch(CcrPool *pool)
 {
-	while (!dlist_is_empty(&pool->line))
+	for (;;)
 	{
-		CcrQueue   *queue = dlist_head_element(CcrQueue, due_node, &pool->line);
-		CcrLink    *link = free_link(pool, queue->source->owner);
+		CcrTime		now = ccr_now();
+		CcrTime		when;
+		CcrLineEntry *entry;
+		CcrLink    *link;
 
-		/* its callers may have left since it took its place */
-		if (!ccr_queue_due(queue, ccr_now()))
-		{
-			ccr_pool_check(queue);
-			continue;
-		}
+		drop_undue(pool, now);
+		entry = ccr_line_first(&pool->line, link_limit(pool), now, may_be_sent, &when);
+		if (entry == NULL && when != 0)
+			ccr_timer_set(&pool->line_timer, when);
+		if (entry == NULL)
+			break;
+		link = free_link(pool, queue_of(entry)->source->owner);
 		if (link == NULL)
 		{
 			want_link(pool);
@@ -1149,8 +1320,8 @@ dispatch(CcrPool *pool)
 		}
 
 		/* to the end of the line, if another batch of it is due */
-		leave_line(queue);
-		start_batch(link, queue);
+		ccr_line_leave(&pool->line, entry);
+		start_batch(link, queue_of(entry), now);
 	}
 	starve(pool, false);
 }
@@ -1177,14 +1348,14 @@ void
 ccr_pool_deserted(struct CcrBatch *batch)
 {
 	CcrLink    *link;
-	CcrCounters *counters;
+	CcrQueue   *queue;
 
 	if (!ccr_batch_deserted(batch))
 		return;
 	link = ccr_batch_owner(batch);
-	counters = ccr_batch_queue(batch)->counters;
+	queue = ccr_batch_queue(batch);
 	ccr_batch_drop(batch);
-	cancel_link(link, counters);
+	cancel_link(link, queue);
 }
 
 /* ---------------------------------------------------------- stop, shutdown */
@@ -1255,10 +1426,10 @@ stop_pool(CcrPool *pool, const Stopping *what)
 	/* from the start each time: a cancel that fails may take others along */
 	while ((link = link_to_be_stopped(pool, what)) != NULL)
 	{
-		CcrCounters *counters = ccr_batch_queue(link->batch)->counters;
+		CcrQueue   *queue = ccr_batch_queue(link->batch);
 
 		ccr_batch_stop(link->batch, &error);
-		cancel_link(link, counters);
+		cancel_link(link, queue);
 	}
 }
 
@@ -1314,6 +1485,7 @@ free_pool(CcrPool *pool)
 		close_link(dlist_container(CcrLink, node, iter.cur));
 	starve(pool, false);
 	ccr_timer_clear(&pool->retry_timer);
+	ccr_timer_clear(&pool->line_timer);
 	release_row(pool->closed_row);
 	dlist_delete(&pool->node);
 	hash_search(pools, &pool->key, HASH_REMOVE, NULL);

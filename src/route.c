@@ -340,6 +340,8 @@ describe_server(CcrSource *source, const CcrServer *server)
 	source->umid = server->umid;
 	source->server_name = server->name;
 	source->user = server->user;
+	source->server_limits = server->limits;
+	source->fail_fast = server->fail_fast;
 	source->password_required = server->password_required;
 	source->noptions = server->noptions;
 	source->keywords = server->keywords;
@@ -362,6 +364,9 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 		describe_server(source, server);
 	else
 		describe_local(source, definition);
+	source->own_limits = definition->clauses.limits;
+	if (definition->clauses.fail_fast >= 0)
+		source->fail_fast = definition->clauses.fail_fast;
 	source->resend = definition->volatility != PROVOLATILE_VOLATILE;
 	source->returns_set = result->returns_set;
 	source->returns_void = result->is_void;

@@ -50,7 +50,8 @@ typedef enum OptionKind
 	OPTION_TEXT,
 	OPTION_NUMBER,				/* 0 or more */
 	OPTION_PORTS,				/* comma-separated port numbers */
-	OPTION_OURS					/* a boolean that libpq does not see */
+	OPTION_OURS,				/* a boolean that libpq does not see */
+	OPTION_RATE					/* a number that it does not see either */
 } OptionKind;
 
 typedef struct OptionRule
@@ -103,6 +104,9 @@ static const OptionRule option_rules[] = {
 	{"sslsni", IN_SERVER, OPTION_TEXT},
 	{"ssl_min_protocol_version", IN_SERVER, OPTION_TEXT},
 	{"ssl_max_protocol_version", IN_SERVER, OPTION_TEXT},
+	{"max_batches_per_second", IN_SERVER, OPTION_RATE},
+	{"max_items_per_second", IN_SERVER, OPTION_RATE},
+	{"fail_fast", IN_SERVER, OPTION_OURS},
 	{"password_required", IN_MAPPING | BY_SUPERUSER, OPTION_OURS}
 };
 
@@ -163,7 +167,8 @@ static bool
 is_allowed(const OptionRule *rule, int where)
 {
 	return (rule->where & where) &&
-		(rule->kind == OPTION_OURS || is_libpq_option(rule->keyword));
+		(rule->kind == OPTION_OURS || rule->kind == OPTION_RATE ||
+		 is_libpq_option(rule->keyword));
 }
 
 /* The rule of an option that may be given somewhere, or NULL. */
@@ -289,6 +294,14 @@ check_option_value(const OptionRule *rule, const char *value)
 						rule->keyword, value),
 				 errhint("The value must be an integer that is not negative.")));
 
+	if (rule->kind == OPTION_RATE && !is_number(value, 0, CCR_MAX_RATE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"",
+						rule->keyword, value),
+				 errhint("The value must be an integer from 0, which is no limit, to %d.",
+						 CCR_MAX_RATE)));
+
 	if (rule->kind == OPTION_PORTS)
 	{
 		ListCell   *lc;
@@ -359,6 +372,8 @@ concresce_fdw_validator(PG_FUNCTION_ARGS)
 					 hint_options(option->defname, rule, where)));
 		if (where == IN_MAPPING && (rule->where & BY_SUPERUSER))
 			check_superuser_option(option, rule);
+		if (rule->kind == OPTION_OURS)
+			(void) defGetBoolean(option);
 		check_option_value(rule, defGetString(option));
 	}
 
@@ -439,6 +454,33 @@ take_options(CcrServer *server, List *options, int where, bool strict)
 					 errhint("Use ALTER USER MAPPING to drop it.") :
 					 errhint("Use ALTER SERVER to drop it.")));
 		set_option(server, option->defname, defGetString(option));
+	}
+}
+
+/*
+ * What the collector goes by.  Where the wrapper is not ours, nobody has looked
+ * at the values.
+ */
+static void
+take_limits(CcrServer *server, List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+		const OptionRule *rule = allowed_option(option->defname);
+
+		if (rule == NULL)
+			continue;
+		if (rule->kind == OPTION_RATE)
+			check_option_value(rule, defGetString(option));
+		if (strcmp(option->defname, "max_batches_per_second") == 0)
+			server->limits.batches = atoi(defGetString(option));
+		else if (strcmp(option->defname, "max_items_per_second") == 0)
+			server->limits.items = atoi(defGetString(option));
+		else if (strcmp(option->defname, "fail_fast") == 0)
+			server->fail_fast = defGetBoolean(option);
 	}
 }
 
@@ -564,6 +606,7 @@ ccr_server_resolve(const char *name, Oid roleid)
 	take_options(server, wrapper->options, IN_SERVER, true);
 	check_files(foreign);
 	take_options(server, foreign->options, IN_SERVER, true);
+	take_limits(server, foreign->options);
 	take_options(server, mapping->options, IN_MAPPING, strict);
 	apply_password_rule(server, roleid, mapping->options, strict);
 	add_defaults(server);

@@ -8,6 +8,8 @@
 #ifndef CCR_SERVER_H
 #define CCR_SERVER_H
 
+#include "source.h"
+
 /* A server as one role may use it; palloc'd in one memory context. */
 typedef struct CcrServer
 {
@@ -22,6 +24,9 @@ typedef struct CcrServer
 	 * 'false'.
 	 */
 	bool		password_required;
+
+	CcrLimits	limits;
+	bool		fail_fast;
 
 	/* libpq keywords and values, with client_encoding and the defaults */
 	int			noptions;

@@ -50,6 +50,11 @@ extern int	ccr_workers;		/* processes */
 extern int	ccr_collector_memory;	/* MB; -1: by shared_memory */
 extern int	ccr_enqueue_timeout;	/* ms; 0: none */
 extern int	ccr_log_min_duration;	/* ms; -1: off */
+extern int	ccr_max_batches_per_second; /* these three count as SET clauses of
+										 * a lookup only */
+extern int	ccr_max_items_per_second;
+extern bool ccr_fail_fast;
+extern int	ccr_max_lifetime;	/* s; 0: any */
 extern int	ccr_max_attempts;	/* 0: any number */
 extern int	ccr_drain_timeout;	/* ms; 0: shutdowns wait for nothing */
 

@@ -151,6 +151,9 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_bytes(buf, source->arg_elements, source->nargs * sizeof(Oid));
 	put_bytes(buf, source->arg_arrays, source->nargs * sizeof(Oid));
 	put_bytes(buf, source->key_types, source->nargs * sizeof(Oid));
+	put_bytes(buf, &source->server_limits, sizeof(CcrLimits));
+	put_bytes(buf, &source->own_limits, sizeof(CcrLimits));
+	put_int(buf, source->fail_fast);
 	put_int(buf, source->ncolumns);
 	put_bytes(buf, source->column_types, source->ncolumns * sizeof(Oid));
 	put_bytes(buf, source->column_enum, source->ncolumns * sizeof(bool));
@@ -200,6 +203,9 @@ ccr_source_restore(const char *data, Size length)
 	source->arg_elements = get_array(&reader, source->nargs, sizeof(Oid));
 	source->arg_arrays = get_array(&reader, source->nargs, sizeof(Oid));
 	source->key_types = get_array(&reader, source->nargs, sizeof(Oid));
+	memcpy(&source->server_limits, ccr_read(&reader, sizeof(CcrLimits)), sizeof(CcrLimits));
+	memcpy(&source->own_limits, ccr_read(&reader, sizeof(CcrLimits)), sizeof(CcrLimits));
+	source->fail_fast = get_int(&reader);
 	source->ncolumns = ccr_read_count(&reader, sizeof(Oid) + 2 * sizeof(bool));
 	source->column_types = get_array(&reader, source->ncolumns, sizeof(Oid));
 	source->column_enum = get_array(&reader, source->ncolumns, sizeof(bool));

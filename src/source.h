@@ -23,6 +23,15 @@ typedef struct CcrFingerprint
 	uint8		bytes[CCR_FINGERPRINT_LEN];
 } CcrFingerprint;
 
+#define CCR_MAX_RATE	1000000
+
+/* What may be sent in any second; 0: there is no limit. */
+typedef struct CcrLimits
+{
+	int			batches;
+	int			items;
+} CcrLimits;
+
 typedef struct CcrSource
 {
 	/* who asks */
@@ -74,6 +83,11 @@ typedef struct CcrSource
 	bool	   *column_enum;
 	bool	   *column_binary;	/* can be read in binary, if the far side
 								 * sends this very type */
+
+	/* how much is sent, and what becomes of calls that cannot be */
+	CcrLimits	server_limits;
+	CcrLimits	own_limits;		/* of the lookup at this server */
+	bool		fail_fast;
 
 	/* how it is reached */
 	bool		password_required;

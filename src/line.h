@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * line.h
+ *	  The queues of a pool that have a batch due, and whose turn it is.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_LINE_H
+#define CCR_LINE_H
+
+#include "clock.h"
+#include "lib/ilist.h"
+
+typedef struct CcrLine
+{
+	dlist_head	queues;			/* that are due, in order of arrival */
+	int64		clock;			/* us of link time: what the queue whose turn
+								 * was last had had */
+	int			slow;			/* batches in flight of slow queues */
+	CcrTime		fast_at;		/* when one of a fast queue last began */
+} CcrLine;
+
+/* What the line keeps of a queue; zeroed at first. */
+typedef struct CcrLineEntry
+{
+	bool		due;			/* is in the line */
+	dlist_node	node;
+	int64		had;			/* us of link time; see line.c */
+	int64		mean;			/* us that a batch takes */
+} CcrLineEntry;
+
+/* What it keeps of a batch. */
+typedef struct CcrLineBatch
+{
+	CcrTime		began;
+	int64		charged;		/* us */
+	bool		slow;
+} CcrLineBatch;
+
+extern void ccr_line_init(CcrLine *line);
+extern void ccr_line_enter(CcrLine *line, CcrLineEntry *entry);
+extern void ccr_line_leave(CcrLine *line, CcrLineEntry *entry);
+
+/*
+ * Whose turn it is, NULL if nobody's; then when it may be somebody's, as far
+ * as that is a matter of time, is in *when.  limit: links that there may be;
+ * ready: may it be sent?  Else it says when, or 0.
+ */
+extern CcrLineEntry *ccr_line_first(CcrLine *line, int limit, CcrTime now,
+									bool (*ready) (CcrLineEntry *entry, CcrTime now, CcrTime *when),
+									CcrTime *when);
+
+/* A batch of it takes a link, and gives it back. */
+extern void ccr_line_begin(CcrLine *line, CcrLineEntry *entry,
+						   CcrLineBatch *batch, CcrTime now);
+extern void ccr_line_end(CcrLine *line, CcrLineEntry *entry,
+						 const CcrLineBatch *batch, CcrTime now);
+
+#endif							/* CCR_LINE_H */

@@ -1,0 +1,140 @@
+# What a server is spared: rates, calls that fail at once while it is down,
+# connections that are renewed, and links that are shared out by time.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Concresce;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $far = start_node('far', extension => 0, conf => "listen_addresses = '127.0.0.1'\nmax_connections = 200");
+my $node = start_node('local', conf => "max_connections = 200");
+make_far($node, $far);
+
+# A far side that refuses the eleventh query, and the forty-first item, within
+# any second.  What it counts outlives the rollback.
+$far->safe_psql('far', <<'EOF_SQL');
+CREATE TABLE seen (at timestamptz, items int);
+CREATE TABLE refused (what text);
+CREATE FUNCTION count_query(n int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	queries int; items int;
+BEGIN
+	LOCK seen;
+	INSERT INTO seen VALUES (clock_timestamp(), n);
+	SELECT count(*), sum(s.items) INTO queries, items FROM seen s WHERE at > clock_timestamp() - interval '1 s';
+	IF queries > 10 THEN
+		INSERT INTO refused VALUES ('query');
+	END IF;
+	IF items > 40 THEN
+		INSERT INTO refused VALUES ('item');
+	END IF;
+END $$;
+CREATE FUNCTION strict_batches(ns int[]) RETURNS SETOF int LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM dblink_exec('dbname=far port=' || current_setting('port')
+		|| ' host=' || split_part(current_setting('unix_socket_directories'), ',', 1),
+		'DO $d$ BEGIN PERFORM count_query(' || cardinality(ns) || '); END $d$');
+	RETURN QUERY SELECT 10 * n FROM unnest(ns) n;
+END $$;
+EOF_SQL
+my $options = far_options($far);
+$node->safe_psql('postgres', join('', map { "CREATE SERVER $_->[0] FOREIGN DATA WRAPPER concresce OPTIONS ($options, $_->[1]); CREATE USER MAPPING FOR PUBLIC SERVER $_->[0];" }
+		[ 'ten', "max_batches_per_second '10'" ], [ 'forty', "max_items_per_second '40'" ], [ 'fast', "fail_fast 'true'" ])
+	. 'CREATE EXTENSION postgres_fdw; CREATE SERVER other FOREIGN DATA WRAPPER postgres_fdw OPTIONS (' . $options . "); CREATE USER MAPPING FOR PUBLIC SERVER other OPTIONS (password_required 'false');"
+	. define('ten', 'ten(n int)' => 'int STABLE' => 'SELECT strict_batches(collect(n))')
+	. define('forty', 'forty(n int)' => 'int STABLE' => 'SELECT strict_batches(collect(n))')
+	. define('other', 'others(n int)' => 'int STABLE' => 'SELECT strict_batches(collect(n))')
+	. define('fast', 'fast(n int)' => 'int STABLE' => 'SELECT n')
+	. 'ALTER FUNCTION others SET concresce.max_batches_per_second = 10;');
+
+sub refused { return $far->safe_psql('far', 'WITH d AS (DELETE FROM refused RETURNING what) SELECT string_agg(DISTINCT what, $$,$$ ORDER BY what) FROM d') }
+
+# ---- rates -----------------------------------------------------------------
+
+foreach my $case ([ 'ten', 50, 0 ], [ 'ten', 100, 7 ], [ 'others', 50, 3 ])
+{
+	my ($lookup, $n, $window) = @$case;
+
+	# other lookups have limits of their own
+	$far->safe_psql('far', 'TRUNCATE seen');
+	my $began = time;
+	my @calls = finish_all(map { call($node, "SELECT sum($lookup(k * $n + $_)) FROM generate_series(1, 3) k", max_window => $window) } 1 .. $n);
+
+	is(join(',', map { $_->sqlstate } @calls), ',' x ($n - 1), "$lookup: none of $n callers fails");
+	my $sent = $far->safe_psql('far', 'SELECT count(*) FROM seen');
+	cmp_ok($sent, '<=', 10 * (2 + int(time - $began)), 'no more batches than that');
+	is(refused(), 'item', 'in no second more than ten');
+}
+foreach my $n (50, 200)
+{
+	$far->safe_psql('far', 'TRUNCATE seen');
+	my @calls = $n == 50 ? finish_all(map { call($node, "SELECT forty($_)") } 1 .. $n)
+	  : (attempt($node, "SELECT count(forty(k)) FROM generate_series(1, $n) k", timeout => '60s'));
+
+	is(join('', map { $_->sqlstate } @calls), '', "forty items a second: none of them fails");
+	unlike(refused(), qr/item/, 'in no second more than forty items');
+}
+is(attempt($node, 'SELECT v(1)', max_batches_per_second => 5)->out, 'v1', 'a session cannot limit what all use');
+like($node->safe_psql('postgres', q{SELECT 1 FROM pg_settings WHERE name = 'concresce.max_batches_per_second'}), qr/1/, 'the setting exists');
+foreach my $bad ("max_batches_per_second 'x'", "max_items_per_second '-1'", "max_items_per_second '1000001'", "fail_fast '7'")
+{
+	isnt(attempt($node, "CREATE SERVER bad FOREIGN DATA WRAPPER concresce OPTIONS ($bad)")->sqlstate, '', "refused: $bad");
+}
+$far->safe_psql('far', 'TRUNCATE seen');
+$node->safe_psql('postgres', "ALTER SERVER ten OPTIONS (DROP max_batches_per_second)");
+attempt($node, "SELECT ten($_)") foreach 901 .. 925;
+is(refused(), 'query', 'without the option there is no limit');
+
+# ---- fail_fast -------------------------------------------------------------
+
+is(attempt($node, 'SELECT fast(1)')->out, 1, 'a server that is there');
+$far->stop('fast');
+is(attempt($node, 'SELECT fast(2)')->sqlstate, '08001', 'it is gone');
+my @down = finish_all(map { call($node, "SELECT fast($_)") } 3 .. 30);
+is(join(',', sort { $a cmp $b } keys %{ { map { $_->sqlstate => 1 } @down } }), '08001', 'calls fail');
+my ($slowest) = $node->safe_psql('postgres', q{DO $$ DECLARE began timestamptz := clock_timestamp(); BEGIN
+	FOR i IN 1 .. 50 LOOP
+		BEGIN PERFORM fast(i); EXCEPTION WHEN OTHERS THEN NULL; END;
+	END LOOP;
+	RAISE NOTICE 'took %', extract(epoch FROM clock_timestamp() - began);
+	IF clock_timestamp() - began > interval '2 s' THEN RAISE 'too slow'; END IF; END $$; SELECT 'quick'});
+is($slowest, 'quick', 'at once: none waits for the attempt');
+like(attempt($node, 'SELECT fast(31)')->err, qr/could not connect to server "fast".*DETAIL:/s, 'and are told why');
+$far->start;
+ok($node->poll_query_until('postgres', q{SELECT state = 'idle' FROM concresce.connections WHERE server = 'fast'}), 'nobody has to call to find out that it is back');
+is(attempt($node, 'SELECT fast(32)')->out, 32, 'then calls are made again');
+
+# ---- max_lifetime ----------------------------------------------------------
+
+$node->append_conf('postgresql.conf', "concresce.max_lifetime = 1\nconcresce.idle_timeout = 0");
+$node->reload;
+attempt($node, 'SELECT fast(33)');
+my $pids = q{SELECT string_agg(pid::text, ',' ORDER BY pid) FROM pg_stat_activity WHERE application_name = 'concresce' AND datname = 'far'};
+$node->restart;
+is(attempt($node, 'SELECT fast(34)')->out, 34, 'a connection');
+my $pid = $far->safe_psql('postgres', $pids);
+ok($far->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ('{$pid}'))"), 'it is renewed after its time, also with no idle_timeout');
+is(attempt($node, 'SELECT fast(35)')->out, 35, 'and a new one is made');
+
+# ---- shares ----------------------------------------------------------------
+
+$node->append_conf('postgresql.conf', "concresce.max_lifetime = 3600");
+$node->reload;
+$node->safe_psql('postgres', define('far', 'slow(n int)' => 'int VOLATILE' => 'SELECT n FROM pg_sleep(0.5)', 'quick(n int)' => 'int VOLATILE' => 'SELECT n'));
+attempt($node, 'SELECT quick(0), slow(0), slow(1)');
+attempt($node, 'SELECT quick(0)');
+my @slow = map { call($node, "SELECT sum(slow($_ + k)) FROM generate_series(1, 4) k", max_size => 1) } 1 .. 8;
+ok($node->poll_query_until('postgres', q{SELECT active >= 3 FROM concresce.stats WHERE function = 'slow(int)'::regprocedure}), 'slow batches hold the connections');
+my $began = time;
+attempt($node, "SELECT quick($_)") foreach 1 .. 20;
+my $took = time - $began;
+my $alone = do { finish_all(@slow); my $b = time; attempt($node, "SELECT quick($_)") foreach 1 .. 20; time - $b };
+cmp_ok($took, '<', 3 * $alone + 0.5, 'a fast lookup does not wait for slow ones');
+
+at_rest($node);
+done_testing();
