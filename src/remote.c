@@ -113,6 +113,7 @@ typedef struct CcrRemote
 								 * handed over */
 	bool		counted;		/* by the kernel: bytes received */
 	uint64		uncounted;		/* bytes read, where it counts none */
+	int64		waiting;		/* there, before a reading */
 	int			nreads;			/* of the op, or while idle */
 	int64		before;			/* bytes received and not handed over, at the
 								 * second of these */
@@ -388,7 +389,18 @@ note_reading(CcrRemote *remote)
 	if (remote->nreads == 2)
 		remote->before = bytes_in(remote, true);
 	if (!remote->counted)
-		remote->uncounted += ccr_socket_unread(remote->fd);
+		remote->waiting = ccr_socket_unread(remote->fd);
+}
+
+/*
+ * To be called after that.  What has come to the socket meanwhile cannot be told
+ * from what was left there: so it may have been more.
+ */
+static void
+note_read(CcrRemote *remote)
+{
+	if (remote->nreads >= 2 && !remote->counted)
+		remote->uncounted += Max(remote->waiting - ccr_socket_unread(remote->fd), 0);
 }
 
 /*
@@ -1409,7 +1421,11 @@ is_all_sent(CcrRemote *remote)
 {
 	if (remote->wants_write && PQflush(remote->conn) != 0)
 		return false;
-	remote->wants_write = false;
+	if (remote->wants_write)
+	{
+		remote->wants_write = false;
+		watch_socket(remote, false);
+	}
 	return true;
 }
 
@@ -1667,6 +1683,7 @@ step_idle(CcrRemote *remote)
 		close_remote(remote, lost_error(remote));
 		return;
 	}
+	note_read(remote);
 	(void) PQisBusy(remote->conn);	/* lets libpq look at what came */
 	take_notifications(remote);
 	if (PQstatus(remote->conn) == CONNECTION_BAD)
@@ -1758,6 +1775,7 @@ read_answer(CcrRemote *remote)
 
 	note_reading(remote);
 	ok = PQconsumeInput(remote->conn);
+	note_read(remote);
 	note_held(remote);
 	drain(remote);
 	if (remote->conn == NULL || remote->state == CCR_CARRIER_IDLE ||
