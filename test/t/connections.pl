@@ -102,13 +102,20 @@ sub cpu
 	return (split ' ', $stat)[0] / 1e6;
 }
 
-# What 3000 calls cost, one at a time; and two seconds of 100 servers that refuse.
+# What 1000 calls cost, one at a time: the least of several, as what the collector
+# does while it waits for an answer depends on how busy the machine is; and two
+# seconds of 100 servers that refuse.
 sub cost
 {
-	my $begin = cpu();
+	my ($begin, $calls);
 
-	$node->safe_psql('postgres', "DO \$\$ BEGIN FOR i IN 1 .. 3000 LOOP PERFORM v(1 + i % 1000); END LOOP; END \$\$");
-	my $calls = cpu() - $begin;
+	foreach (1 .. 5)
+	{
+		$begin = cpu();
+		$node->safe_psql('postgres', "DO \$\$ BEGIN FOR i IN 1 .. 1000 LOOP PERFORM v(1 + i % 1000); END LOOP; END \$\$");
+		my $cost = cpu() - $begin;
+		$calls = $cost if !defined $calls || $cost < $calls;
+	}
 	attempt($node, each_server('n', 1, 100, q{PERFORM concresce.enqueue('write', 1)}));
 	$begin = cpu();
 	select(undef, undef, undef, 2);
@@ -127,10 +134,10 @@ SKIP:
 	attempt($node, each_server('t', 11, $many, 'PERFORM anywhere(1)'));
 	is($throng->ask('open'), $many, "$many connections");
 	my @more = cost();
-	note(sprintf('CPU ms of the collector with 10 and %d connections: 3000 calls %.0f, %.0f; 2 s of 100 servers that refuse %.0f, %.0f',
+	note(sprintf('CPU ms of the collector with 10 and %d connections: 1000 calls %.0f, %.0f; 2 s of 100 servers that refuse %.0f, %.0f',
 		$many, $few[0], $more[0], $few[1], $more[1]));
-	cmp_ok($more[0], '<', 1.5 * $few[0] + 20, 'a call costs the same');
-	cmp_ok($more[1], '<', 1.5 * $few[1] + 20, 'so does an attempt to connect');
+	cmp_ok($more[0], '<', 2 * $few[0] + 20, 'a call costs the same');
+	cmp_ok($more[1], '<', 2 * $few[1] + 50, 'so does an attempt to connect');
 }
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'calls are answered');
 is(collector_pid($node), $pid, 'the collector has lived through it');
