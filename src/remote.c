@@ -1377,7 +1377,9 @@ become_idle(CcrRemote *remote)
 		close_remote(remote, lost_error(remote));
 		return;
 	}
-	if (remote->op == CCR_OP_EXECUTE)
+
+	/* what was refused has an outcome, whatever becomes of the connection */
+	if (remote->op == CCR_OP_EXECUTE || (remote->error && !remote->fatal && !is_as_found(remote)))
 		tell_outcome(remote);
 	ccr_timer_clear(&remote->deadline);
 	if (!is_as_found(remote))
