@@ -77,10 +77,10 @@ ccr_cancel_free(CcrCancel *cancel)
 
 #else							/* !LIBPQ_HAS_ASYNC_CANCEL */
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "thread.h"
 
 #define CCR_CANCEL_STACK	(256 * 1024)	/* bytes */
 
@@ -131,25 +131,13 @@ run(void *arg)
 static bool
 start_thread(CcrCancel *cancel)
 {
-	pthread_attr_t attr;
-	pthread_t	thread;
-	sigset_t	all,
-				old;
-	int			rc;
+	bool		ok;
 
-	/* the thread inherits the mask */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, CCR_CANCEL_STACK);
 	__atomic_add_fetch(&nrunning, 1, __ATOMIC_ACQ_REL);
-	rc = pthread_create(&thread, &attr, run, cancel);
-	if (rc != 0)
+	ok = ccr_thread_start(run, cancel, CCR_CANCEL_STACK);
+	if (!ok)
 		__atomic_sub_fetch(&nrunning, 1, __ATOMIC_ACQ_REL);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return rc == 0;
+	return ok;
 }
 
 CcrCancel *

@@ -58,7 +58,8 @@ ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 	queue->open = true;
 	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_PASSING,
 							  failures, GetCurrentTimestamp() + (retry_at - ccr_now()), error);
-	ccr_queue_wake_senders(queue);
+	if (kind != CCR_KIND_PASSING)
+		ccr_queue_wake_senders(queue);	/* who flushes is to hear of it */
 	if (first)
 		ereport(WARNING,
 				(errcode(error->sqlstate),

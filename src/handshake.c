@@ -21,8 +21,6 @@
 #include "postgres.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -32,6 +30,7 @@
 #include "lib/ilist.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
+#include "thread.h"
 
 #define CCR_HANDSHAKE_STACK		(512 * 1024)	/* bytes */
 #define CCR_MAX_HANDSHAKES		32	/* under way */
@@ -82,27 +81,6 @@ run(void *arg)
 	PQfinish(handshake->conn);
 	__atomic_store_n(&handshake->closed, 1, __ATOMIC_RELEASE);
 	return NULL;
-}
-
-static bool
-start_thread(CcrHandshake *handshake)
-{
-	pthread_attr_t attr;
-	pthread_t	thread;
-	sigset_t	all,
-				old;
-	int			rc;
-
-	/* the thread inherits the mask */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, CCR_HANDSHAKE_STACK);
-	rc = pthread_create(&thread, &attr, run, handshake);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return rc == 0;
 }
 
 static void
@@ -178,7 +156,7 @@ ccr_handshake_start(PGconn *conn, uint64 peer, CcrHandshake **result)
 	handshake->peer = peer;
 	handshake->state = UNDER_WAY;
 	handshake->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (handshake->fd >= 0 && start_thread(handshake))
+	if (handshake->fd >= 0 && ccr_thread_start(run, handshake, CCR_HANDSHAKE_STACK))
 	{
 		nunder_way++;
 		*result = handshake;

@@ -10,6 +10,7 @@
  *
  * That is of no help to a fast lookup while slow batches hold all links.  So
  * where a fast one has been used a moment ago, slow ones leave one link to it.
+ * Which it is shows with its first batch.
  *
  *-------------------------------------------------------------------------
  */
@@ -99,7 +100,7 @@ ccr_line_begin(CcrLine *line, CcrLineEntry *entry, CcrLineBatch *batch, CcrTime 
 	entry->had += batch->charged;
 	if (batch->slow)
 		line->slow++;
-	else
+	else if (entry->mean > 0)
 		line->fast_at = now;
 }
 
@@ -109,9 +110,10 @@ ccr_line_end(CcrLine *line, CcrLineEntry *entry, const CcrLineBatch *batch, CcrT
 	int64		took = now - batch->began;
 
 	entry->had += took - batch->charged;
-	entry->mean += (took - entry->mean) / CCR_MEAN_WEIGHT;
 	if (entry->mean == 0)
-		entry->mean = took;
+		entry->mean = Max(took, 1);
+	else
+		entry->mean += (took - entry->mean) / CCR_MEAN_WEIGHT;
 	if (batch->slow)
 		line->slow--;
 }

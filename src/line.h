@@ -26,7 +26,7 @@ typedef struct CcrLineEntry
 	bool		due;			/* is in the line */
 	dlist_node	node;
 	int64		had;			/* us of link time; see line.c */
-	int64		mean;			/* us that a batch takes */
+	int64		mean;			/* us that a batch takes; 0: nobody knows yet */
 } CcrLineEntry;
 
 /* What it keeps of a batch. */

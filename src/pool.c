@@ -360,30 +360,24 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	return pool;
 }
 
-static void
-visit_pools(void (*visit) (CcrPool *))
+/* The one made last of the same server and user mapping. */
+static CcrPool *
+newest_like(const CcrPool *pool)
 {
-	HASH_SEQ_STATUS status;
-	PoolEntry  *entry;
+	CcrPool    *newest = NULL;
+	dlist_iter	iter;
 
-	hash_seq_init(&status, pools);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		if (entry->pool)
-			visit(entry->pool);
-}
+	dlist_foreach(iter, &all_pools)
+	{
+		CcrPool    *other = dlist_container(CcrPool, node, iter.cur);
 
-static CcrPool *renewed;		/* argument and result of compare_pools() */
-static CcrPool *newest;
-
-static void
-compare_pools(CcrPool *pool)
-{
-	if (pool->source->dbid == renewed->source->dbid &&
-		pool->source->serverid == renewed->source->serverid &&
-		pool->source->umid == renewed->source->umid &&
-		pool->source->roleid == renewed->source->roleid &&
-		pool->serial > newest->serial)
-		newest = pool;
+		if (other->source->dbid == pool->source->dbid &&
+			other->source->serverid == pool->source->serverid &&
+			other->source->umid == pool->source->umid &&
+			(newest == NULL || other->serial > newest->serial))
+			newest = other;
+	}
+	return newest;
 }
 
 /*
@@ -394,22 +388,35 @@ compare_pools(CcrPool *pool)
 static void
 renew_options(CcrPool *pool)
 {
-	const CcrReach *reach;
+	CcrPool    *newest;
 
 	if (pool->local || pool->failures == 0 || pool->nconnecting > 0 || has_live_link(pool))
 		return;
-	renewed = newest = pool;
-	visit_pools(compare_pools);
+	newest = newest_like(pool);
 	if (newest == pool || newest->serial == pool->options_of)
 		return;
 	pool->options_of = newest->serial;
-	reach = &newest->reach;
 	MemoryContextReset(pool->options_context);
-	set_options(pool, reach->password_required, reach->noptions,
-				reach->keywords, reach->values);
-	copy_hosts(pool, reach->hosts, reach->hostaddrs, reach->ports);
+	set_options(pool, newest->reach.password_required, newest->reach.noptions,
+				newest->reach.keywords, newest->reach.values);
+	copy_hosts(pool, newest->reach.hosts, newest->reach.hostaddrs, newest->reach.ports);
 	pool->retry_at = 0;
 	dispatch(pool);
+}
+
+/* Those of before that cannot be reached may go by what a new one has brought. */
+static void
+renew_others(const CcrPool *new)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &all_pools)
+	{
+		CcrPool    *pool = dlist_container(CcrPool, node, iter.cur);
+
+		if (pool != new && pool->source->serverid == new->source->serverid)
+			renew_options(pool);
+	}
 }
 
 static void
@@ -477,7 +484,7 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	}
 	set_hosts(entry->pool, source);
 	if (!found)
-		visit_pools(renew_options);
+		renew_others(entry->pool);
 	if (queue)
 	{
 		MemoryContextDelete(context);
@@ -504,9 +511,9 @@ state_of(const CcrLink *link)
 	return link->carrier->ops->state(link->carrier);
 }
 
-/* Links that carry a batch, or can. */
+/* Links that carry a batch, or can; connected: those that are there. */
 static int
-useful_links(CcrPool *pool)
+count_links(CcrPool *pool, bool connected)
 {
 	int			n = 0;
 	dlist_iter	iter;
@@ -515,27 +522,22 @@ useful_links(CcrPool *pool)
 	{
 		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
 
-		if (state_of(link) != CCR_CARRIER_CANCELLING)
+		if ((link->connected || !connected) && state_of(link) != CCR_CARRIER_CANCELLING)
 			n++;
 	}
 	return n;
 }
 
-/* Those of them that are there. */
+static int
+useful_links(CcrPool *pool)
+{
+	return count_links(pool, false);
+}
+
 static int
 live_links(CcrPool *pool)
 {
-	int			n = 0;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &pool->links)
-	{
-		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
-
-		if (link->connected && state_of(link) != CCR_CARRIER_CANCELLING)
-			n++;
-	}
-	return n;
+	return count_links(pool, true);
 }
 
 /* Does some other role in this database wait for a first executor? */
@@ -670,8 +672,8 @@ link_spare(void *owner)
 }
 
 /*
- * When a link is to be renewed; foreign ones not all at once.  A server may have
- * another address by then, and its sessions swell.
+ * When a link is to be renewed, foreign ones not all at once: a new session has
+ * the settings that ALTER ROLE has made since, and old ones swell.
  */
 static CcrTime
 expiry(const CcrLink *link)
@@ -795,13 +797,11 @@ had_its_turn(const CcrLink *link)
 		 ccr_now() >= ccr_after(link->connected_at, CCR_TURN));
 }
 
-/* The settings that ALTER ROLE has made since are those of a new session. */
 static bool
 is_outworn(const CcrLink *link)
 {
 	return link->expires_at != 0 && ccr_now() >= link->expires_at;
 }
-
 
 static void
 become_idle(CcrLink *link)

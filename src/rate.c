@@ -20,6 +20,8 @@
 #define CCR_RATE_SECOND		INT64CONST(1000000)
 #define CCR_RATE_SLACK		INT64CONST(250000)
 
+#define CCR_RATE_UNCOUNTED	PG_UINT64_MAX	/* a serial that none has */
+
 typedef struct CcrRateKey
 {
 	Oid			dbid;
@@ -100,8 +102,10 @@ ccr_rate_next(CcrRate *rate, CcrTime now)
 	if (rate->limits.batches == 0 && rate->limits.items == 0)
 		return 0;
 	forget_old(rate, now);
-	if (rate->limits.batches > 0 && rate->next - rate->first >= (uint64) rate->limits.batches)
-		when = sent(rate, rate->next - rate->limits.batches)->until;
+	/* more than the last so many count only if the limit was lowered */
+	if (rate->limits.batches > 0)
+		for (uint64 serial = rate->first; serial + rate->limits.batches <= rate->next; serial++)
+			when = Max(when, sent(rate, serial)->until);
 	if (rate->limits.items > 0 && rate->counted >= rate->limits.items)
 		when = Max(when, sent(rate, rate->first)->until);
 	return when;
@@ -137,7 +141,7 @@ uint64
 ccr_rate_begin(CcrRate *rate, CcrTime now, int items)
 {
 	if (rate->limits.batches == 0 && rate->limits.items == 0)
-		return rate->next;
+		return CCR_RATE_UNCOUNTED;
 	forget_old(rate, now);
 	make_room(rate);
 	*sent(rate, rate->next) = (Sent)

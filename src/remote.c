@@ -569,6 +569,25 @@ wake_lacking(void)
 					  ccr_now());
 }
 
+/* Not at once, as somebody may be going through the links just now. */
+static void
+handshake_queue_moves(void *arg)
+{
+	next_in_handshake_queue();
+}
+
+static void
+wake_handshake_queue(void)
+{
+	static CcrTimer timer = {0};
+
+	if (dlist_is_empty(&handshake_queue))
+		return;
+	if (timer.fire == NULL)
+		ccr_timer_init(&timer, handshake_queue_moves, NULL);
+	ccr_timer_set(&timer, ccr_now());
+}
+
 static void
 close_connection(CcrRemote *remote)
 {
@@ -586,7 +605,10 @@ close_connection(CcrRemote *remote)
 	set_held(remote, 0);
 	dlist_delete(&remote->node);
 	if (remote->handshake)
+	{
 		ccr_handshake_abandon(remote->handshake);
+		wake_handshake_queue();
+	}
 	else
 	{
 		PQfinish(remote->conn);
@@ -821,7 +843,6 @@ connecting_timed_out(CcrRemote *remote)
 		return;
 	}
 	refuse_connection(remote, "The server did not answer in time.");
-	next_in_handshake_queue();
 }
 
 /*
@@ -1384,8 +1405,9 @@ become_idle(CcrRemote *remote)
 	ccr_timer_clear(&remote->deadline);
 	if (!is_as_found(remote))
 	{
-		close_remote(remote, new_error(remote, ERRCODE_CONNECTION_EXCEPTION,
-									   "a lookup has left changes in its foreign session", NULL));
+		close_remote(remote, remote->unclean && remote->error ? remote->error :
+					 new_error(remote, ERRCODE_CONNECTION_EXCEPTION,
+							   "a lookup has left changes in its foreign session", NULL));
 		return;
 	}
 	if (remote->nops % CCR_STRAY_OPS == 0)

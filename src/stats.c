@@ -164,29 +164,56 @@ copy_keys(CcrCountersKey *keys, uint32 *serials)
 	return CCR_MAX_COUNTERS;
 }
 
+/* The entries of this database that the role may see, one after another. */
+typedef struct Visible
+{
+	CcrCountersKey *keys;
+	uint32	   *serials;
+	bool		all;
+	int			i;				/* present one */
+} Visible;
+
+static Visible
+first_visible(void)
+{
+	Visible		v = {
+		palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey)),
+		palloc(CCR_MAX_COUNTERS * sizeof(uint32)),
+		sees_all(), -1
+	};
+
+	copy_keys(v.keys, v.serials);
+	return v;
+}
+
+static bool
+next_visible(Visible *v)
+{
+	while (++v->i < CCR_MAX_COUNTERS)
+		if (v->serials[v->i] != 0 && v->keys[v->i].dbid == MyDatabaseId &&
+			(v->all || owns(v->keys[v->i].function)))
+			return true;
+	return false;
+}
+
 Datum
 concresce_stats(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
-	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
-	bool		all = sees_all();
+	Visible		v;
 
 	ccr_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	copy_keys(keys, serials);
-	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	v = first_visible();
+	while (next_visible(&v))
 	{
 		Datum		values[CCR_STATS_COLUMNS] = {0};
 		bool		nulls[CCR_STATS_COLUMNS] = {0};
 
-		if (serials[i] == 0 || keys[i].dbid != MyDatabaseId ||
-			!(all || owns(keys[i].function)))
-			continue;
-		values[0] = ObjectIdGetDatum(keys[i].function);
-		put_server(values, nulls, 1, keys[i].serverid);
-		put_counters(&ccr_counters[i], values, nulls);
-		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(keys[i].serverid);
+		values[0] = ObjectIdGetDatum(v.keys[v.i].function);
+		put_server(values, nulls, 1, v.keys[v.i].serverid);
+		put_counters(&ccr_counters[v.i], values, nulls);
+		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].serverid);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -196,27 +223,21 @@ Datum
 concresce_circuits(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
-	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
-	bool		all = sees_all();
+	Visible		v;
 
 	ccr_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	copy_keys(keys, serials);
-	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	v = first_visible();
+	while (next_visible(&v))
 	{
 		Datum		values[CCR_CIRCUIT_COLUMNS] = {0};
 		bool		nulls[CCR_CIRCUIT_COLUMNS] = {0};
-		CcrCircuit	circuit;
+		CcrCircuit	circuit = ccr_counters_circuit(&ccr_counters[v.i]);
 
-		if (serials[i] == 0 || keys[i].dbid != MyDatabaseId ||
-			!(all || owns(keys[i].function)))
-			continue;
-		circuit = ccr_counters_circuit(&ccr_counters[i]);
 		if (circuit.open == 0)
 			continue;
-		values[0] = ObjectIdGetDatum(keys[i].function);
-		put_server(values, nulls, 1, keys[i].serverid);
+		values[0] = ObjectIdGetDatum(v.keys[v.i].function);
+		put_server(values, nulls, 1, v.keys[v.i].serverid);
 		values[2] = TimestampTzGetDatum(circuit.since);
 		values[3] = Int64GetDatum(circuit.failures);
 		values[4] = TimestampTzGetDatum(circuit.retry_at);

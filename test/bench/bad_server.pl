@@ -56,10 +56,7 @@ my %bad = (
 	scram => {
 		greet => sub {
 			my ($s) = @_;
-			$s->send('R', pack('N', 10) . "SCRAM-SHA-256\0\0");
-			my (undef, $length) = unpack('aN', $s->receive(5));
-			my ($nonce) = $s->receive($length - 4) =~ /r=(.*)/s;
-			$s->send('R', pack('N', 11) . "r=${nonce}x,s=c2FsdHNhbHRzYWx0c2FsdA==,i=2000000000");
+			$s->ask_for_hashing;
 			wait_for_the_end($s);
 		}
 	});

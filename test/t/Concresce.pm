@@ -20,7 +20,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(
-  start_node make_far far_options define
+  start_node make_far far_options make_server define
   call call_all finish_all attempt timed
   poll poll_far open_gate close_gate
   collector_pid used_memory foreign_queries answered at_rest
@@ -95,15 +95,22 @@ CREATE FUNCTION note(n int) RETURNS int LANGUAGE sql AS $$
 $$;
 EOF_SQL
 	$node->safe_psql('postgres',
-		'CREATE SERVER far FOREIGN DATA WRAPPER concresce OPTIONS ('
-		  . far_options($far, %options)
-		  . '); CREATE USER MAPPING FOR PUBLIC SERVER far');
+		make_server('far', far_options($far, %options)));
 	$node->safe_psql('postgres', define('far',
 		'v(n int)' => 'text STABLE' => 'SELECT v FROM items WHERE id = n',
 		'gate(n int)' => 'int STABLE' => 'SELECT gate FROM gate(n)',
 		'vgate(n int)' => 'int VOLATILE' => 'SELECT gate FROM note(n), gate(note)',
 		'div(n int)' => 'int STABLE' => 'SELECT 1000 / n'));
 	return;
+}
+
+# A server of the wrapper, and a mapping for PUBLIC with these options.
+sub make_server
+{
+	my ($name, $options, $mapping) = @_;
+
+	return "CREATE SERVER $name FOREIGN DATA WRAPPER concresce OPTIONS ($options);\n"
+	  . "CREATE USER MAPPING FOR PUBLIC SERVER $name" . ($mapping ? " OPTIONS ($mapping)" : '') . ";\n";
 }
 
 # Lookups on a server: signature => 'result VOLATILITY [SET ...]' => body.

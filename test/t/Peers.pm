@@ -357,6 +357,19 @@ sub send
 	return $self->send_raw($self->message($type, $body));
 }
 
+# Instead of a greeting: a password that is to be hashed for half an hour.
+sub ask_for_hashing
+{
+	my ($self) = @_;
+
+	$self->send('R', pack('N', 10) . "SCRAM-SHA-256\0\0");
+	my (undef, $length) = unpack('aN', $self->receive(5));
+	my ($nonce) = $self->receive($length - 4) =~ /r=(.*)/s;
+	$self->send('R', pack('N', 11) . "r=${nonce}x,s=c2FsdHNhbHRzYWx0c2FsdA==,i=2000000000");
+	return;
+}
+
+
 sub ready { return $_[0]->send('Z', 'I') }
 
 # What comes until the sync is skipped.

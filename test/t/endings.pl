@@ -47,8 +47,7 @@ sub server
 {
 	my ($name, %o) = @_;
 
-	return "CREATE SERVER $name FOREIGN DATA WRAPPER concresce OPTIONS ("
-	  . far_options($node, dbname => $name, %o) . "); CREATE USER MAPPING FOR PUBLIC SERVER $name;\n";
+	return make_server($name, far_options($node, dbname => $name, %o));
 }
 $node->safe_psql('postgres', server('half', port => $fake->port)
 	  . server('mute', port => $fake->port)

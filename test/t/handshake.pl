@@ -14,15 +14,11 @@ use Test::More;
 my $node = start_node('local');
 make_far($node);
 
-# A password that is to be hashed for half an hour.
 my $fake = FakeServer->new(
 	scram => {
 		greet => sub {
 			my ($s) = @_;
-			$s->send('R', pack('N', 10) . "SCRAM-SHA-256\0\0");
-			my (undef, $length) = unpack('aN', $s->receive(5));
-			my ($nonce) = $s->receive($length - 4) =~ /r=(.*)/s;
-			$s->send('R', pack('N', 11) . "r=${nonce}x,s=c2FsdHNhbHRzYWx0c2FsdA==,i=2000000000");
+			$s->ask_for_hashing;
 			$s->receive(1) while 1;
 		}
 	},
@@ -40,11 +36,10 @@ sub server
 {
 	my ($name, $mapping, %o) = @_;
 
-	return "CREATE SERVER $name FOREIGN DATA WRAPPER concresce OPTIONS (" . far_options($node, %o)
-	  . "); CREATE USER MAPPING FOR PUBLIC SERVER $name $mapping;\n"
+	return make_server($name, far_options($node, %o), $mapping)
 	  . define($name, "v_$name(n int)" => 'text STABLE' => 'SELECT v FROM items WHERE id = n');
 }
-$node->safe_psql('postgres', server('scram', "OPTIONS (user 'me', password 'secret')",
+$node->safe_psql('postgres', server('scram', "user 'me', password 'secret'",
 		port => $fake->port, dbname => 'scram', connect_timeout => 1)
 	  . server('gss', '', port => $fake->port, dbname => 'gss', connect_timeout => 2));
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'another server works');

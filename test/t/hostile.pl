@@ -248,9 +248,7 @@ sub server
 {
 	my ($name) = @_;
 
-	return "CREATE SERVER $name FOREIGN DATA WRAPPER concresce OPTIONS ("
-	  . far_options($node, port => $fake->port, dbname => $name)
-	  . "); CREATE USER MAPPING FOR PUBLIC SERVER $name;\n"
+	return make_server($name, far_options($node, port => $fake->port, dbname => $name))
 	  . define($name,
 		"${name}_f(n int)" => 'int STABLE' => 'SELECT n',
 		"${name}_set(n int)" => 'SETOF int STABLE' => 'SELECT n');

@@ -43,7 +43,7 @@ BEGIN
 END $$;
 EOF_SQL
 my $options = far_options($far);
-$node->safe_psql('postgres', join('', map { "CREATE SERVER $_->[0] FOREIGN DATA WRAPPER concresce OPTIONS ($options, $_->[1]); CREATE USER MAPPING FOR PUBLIC SERVER $_->[0];" }
+$node->safe_psql('postgres', join('', map { make_server($_->[0], "$options, $_->[1]") }
 		[ 'ten', "max_batches_per_second '10'" ], [ 'forty', "max_items_per_second '40'" ], [ 'fast', "fail_fast 'true'" ])
 	. 'CREATE EXTENSION postgres_fdw; CREATE SERVER other FOREIGN DATA WRAPPER postgres_fdw OPTIONS (' . $options . "); CREATE USER MAPPING FOR PUBLIC SERVER other OPTIONS (password_required 'false');"
 	. define('ten', 'ten(n int)' => 'int STABLE' => 'SELECT strict_batches(collect(n))')

@@ -117,7 +117,7 @@ unlink("$dir/ini");
 append_to_file("$dir/ini", $ini);
 $pooler->kill_kill(grace => 5);
 start_pooler();
-$node->safe_psql('postgres', "CREATE SERVER other FOREIGN DATA WRAPPER concresce OPTIONS (host '127.0.0.1', port '$port', dbname 'other'); CREATE USER MAPPING FOR PUBLIC SERVER other OPTIONS (password_required 'false')");
+$node->safe_psql('postgres', make_server('other', "host '127.0.0.1', port '$port', dbname 'other'", "password_required 'false'"));
 $node->safe_psql('postgres', define('other', 'other_event(n int)' => 'void VOLATILE' => 'INSERT INTO events SELECT * FROM unnest(collect(n))'));
 my $session = $node->background_psql('postgres');
 $session->query_safe("SELECT concresce.enqueue('other_event', 0); SELECT concresce.flush()") foreach 1 .. 2;

@@ -27,9 +27,7 @@ sub server
 {
 	my ($name, %o) = @_;
 
-	return "CREATE SERVER $name FOREIGN DATA WRAPPER concresce OPTIONS ("
-	  . far_options($node, %o)
-	  . "); CREATE USER MAPPING FOR PUBLIC SERVER $name;\n"
+	return make_server($name, far_options($node, %o))
 	  . define($name,
 		"v_$name(n int)" => 'text STABLE' => 'SELECT v FROM items WHERE id = n',
 		"big_$name(n int)" => 'text STABLE' => "SELECT repeat(n::text, 1000000)");
