@@ -374,6 +374,7 @@ newest_like(const CcrPool *pool)
 		if (other->source->dbid == pool->source->dbid &&
 			other->source->serverid == pool->source->serverid &&
 			other->source->umid == pool->source->umid &&
+			other->reach.password_required == pool->reach.password_required &&
 			(newest == NULL || other->serial > newest->serial))
 			newest = other;
 	}
@@ -383,7 +384,9 @@ newest_like(const CcrPool *pool)
 /*
  * What is enqueued names the options of its time.  If nothing can be reached
  * with them any more, those that its server and user mapping have by now are
- * the ones to use, once somebody has brought them.
+ * the ones to use, once somebody has brought them.  A user mapping for PUBLIC
+ * is of all roles, but who must use a password there does not profit by one who
+ * need not.
  */
 static void
 renew_options(CcrPool *pool)
