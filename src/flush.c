@@ -37,8 +37,8 @@ typedef struct OwnSender
 	CcrSender  *sender;			/* NULL: of what was enqueued, all has ended */
 	uint64		taken_ended;	/* of its counts, taken over: */
 	uint64		taken_failed;
-	TimestampTz known_since;	/* of a circuit that was open as the flush began, */
-	int			known_failures; /* 0: it was not */
+	uint64		known_news;		/* of a circuit that was open as the flush began;
+								 * 0: it was not */
 
 	/* What is to be told by the next flush. */
 	uint64		ended;
@@ -310,11 +310,9 @@ note_circuit(OwnSender *s)
 {
 	CcrCircuit	circuit;
 
-	s->known_failures = 0;
-	if (!open_circuit(s, &circuit))
-		return;
-	s->known_failures = circuit.failures;
-	s->known_since = circuit.since;
+	s->known_news = 0;
+	if (open_circuit(s, &circuit))
+		s->known_news = circuit.news;
 }
 
 static void
@@ -322,8 +320,7 @@ check_circuit(const OwnSender *s)
 {
 	CcrCircuit	circuit;
 
-	if (open_circuit(s, &circuit) &&
-		(circuit.since != s->known_since || circuit.failures > s->known_failures))
+	if (open_circuit(s, &circuit) && circuit.news != s->known_news)
 		raise_open_circuit(s, &circuit);
 }
 

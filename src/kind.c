@@ -6,7 +6,7 @@
  * This is the only place that tells errors apart by what can be done about
  * them.  A function over there may raise any SQLSTATE for any reason, so the
  * kind is a first guess: what others of the same lookup meet decides in the
- * end (see flight.c).  The table is that of doc/reference.md.
+ * end (see circuit.c).  The table is that of doc/reference.md.
  *
  *-------------------------------------------------------------------------
  */

@@ -1433,6 +1433,7 @@ stop_pool(CcrPool *pool, const Stopping *what)
 
 		ccr_batch_stop(link->batch, &error);
 		cancel_link(link, queue);
+		ccr_pool_check(queue);
 	}
 }
 

@@ -373,6 +373,7 @@ static CcrCounters *
 allot_counters(const CcrCountersKey *key)
 {
 	CcrCounters *victim = NULL;
+
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
 		CcrCounters *c = &ccr_counters[i];
@@ -456,11 +457,6 @@ ccr_counters_error(CcrCounters *counters, const CcrLastError *error)
 	SpinLockRelease(&counters->mutex);
 }
 
-/*
- * Calls not yet ended stay counted, and every counter is lowered by what was
- * read of it: what is counted meanwhile is not lost, and calls remain the sum
- * of their outcomes and of the calls still open.
- */
 void
 ccr_counters_open_circuit(CcrCounters *counters, bool first, bool passing,
 						  int failures, TimestampTz retry_at,
@@ -473,6 +469,7 @@ ccr_counters_open_circuit(CcrCounters *counters, bool first, bool passing,
 	if (circuit->open == 0)
 		circuit->since = now;
 	circuit->open += first ? 1 : 0;
+	circuit->news++;
 	circuit->passing = passing;
 	circuit->failures = failures;
 	circuit->retry_at = retry_at;
@@ -499,6 +496,11 @@ ccr_counters_circuit(CcrCounters *counters)
 	return circuit;
 }
 
+/*
+ * Calls not yet ended stay counted, and every counter is lowered by what was
+ * read of it: what is counted meanwhile is not lost, and calls remain the sum
+ * of their outcomes and of the calls still open.
+ */
 void
 ccr_counters_reset(CcrCounters *counters)
 {
