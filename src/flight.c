@@ -842,9 +842,8 @@ ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n,
 		pfree(group);
 }
 
-
 void
-ccr_queue_wake_senders(CcrQueue *queue)
+ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error)
 {
 	ticket_iterator iter;
 	TicketEntry *entry;
@@ -858,7 +857,8 @@ ccr_queue_wake_senders(CcrQueue *queue)
 		if (entry->ticket->queue != queue || request->kind != CCR_REQUEST_ENQUEUED)
 			continue;
 		sender = ccr_heap_address(request->sender);
-		if (pg_atomic_read_u32(&sender->waiting))
+		ccr_sender_waits(sender, error);
+		if (error && pg_atomic_read_u32(&sender->waiting))
 			ccr_request_wake_later(sender->procno);
 	}
 }

@@ -218,8 +218,8 @@ extern CcrGroup *ccr_group_new(int n);
 extern void ccr_group_add(CcrQueue *queue, CcrGroup *group, CcrTime retry_at);
 extern void ccr_group_remove(CcrQueue *queue, CcrGroup *group);
 
-/* Sessions that flush what is in the queue are to look at it anew. */
-extern void ccr_queue_wake_senders(CcrQueue *queue);
+/* Who has sent what is in the queue is to hear why it waits; NULL: it does no more. */
+extern void ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error);
 
 /*
  * Hand the outcomes of flights to those who wait for them, and free the

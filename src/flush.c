@@ -37,8 +37,7 @@ typedef struct OwnSender
 	CcrSender  *sender;			/* NULL: of what was enqueued, all has ended */
 	uint64		taken_ended;	/* of its counts, taken over: */
 	uint64		taken_failed;
-	uint64		known_news;		/* of a circuit that was open as the flush began;
-								 * 0: it was not */
+	uint64		known_failures; /* of its circuit, as the flush began */
 
 	/* What is to be told by the next flush. */
 	uint64		ended;
@@ -269,9 +268,8 @@ too_late(const OwnSender *s, int64 timeout)
  * itself.  Who waits is to hear of it.
  */
 static void
-raise_open_circuit(const OwnSender *s, const CcrCircuit *circuit)
+raise_open_circuit(const OwnSender *s, const CcrLastError *error)
 {
-	const CcrLastError *error = &circuit->error;
 	bool		told = error->open || (OidIsValid(error->roleid) &&
 									   has_privs_of_role(s->party.outer, error->roleid));
 
@@ -286,42 +284,40 @@ raise_open_circuit(const OwnSender *s, const CcrCircuit *circuit)
 }
 
 /*
- * The circuit of what a sender has sent, if it is open for a cause that does
- * not pass by itself.
+ * How often what the sender has sent has failed while its circuit was open.
+ * True: it is, for a cause that does not pass by itself.
  */
 static bool
-open_circuit(const OwnSender *s, CcrCircuit *circuit)
+open_circuit(const OwnSender *s, uint64 *failures, CcrLastError *error)
 {
-	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
-	{
-		if (ccr_counters[i].key.function != s->function ||
-			ccr_counters[i].key.dbid != MyDatabaseId)
-			continue;
-		*circuit = ccr_counters_circuit(&ccr_counters[i]);
-		if (circuit->open > 0 && !circuit->passing)
-			return true;
-	}
-	return false;
+	CcrSender  *sender = s->sender;
+	bool		waits;
+
+	SpinLockAcquire(&sender->mutex);
+	waits = sender->waits;
+	*failures = sender->failures;
+	*error = sender->last;
+	SpinLockRelease(&sender->mutex);
+	return waits;
 }
 
-/* Was it open before?  Then the flush has it tried once more. */
+/* If it was open before, the flush has it tried once more. */
 static void
 note_circuit(OwnSender *s)
 {
-	CcrCircuit	circuit;
+	CcrLastError error;
 
-	s->known_news = 0;
-	if (open_circuit(s, &circuit))
-		s->known_news = circuit.news;
+	(void) open_circuit(s, &s->known_failures, &error);
 }
 
 static void
 check_circuit(const OwnSender *s)
 {
-	CcrCircuit	circuit;
+	uint64		failures;
+	CcrLastError error;
 
-	if (open_circuit(s, &circuit) && circuit.news != s->known_news)
-		raise_open_circuit(s, &circuit);
+	if (open_circuit(s, &failures, &error) && failures != s->known_failures)
+		raise_open_circuit(s, &error);
 }
 
 /*

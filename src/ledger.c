@@ -140,6 +140,9 @@ ccr_sender_new(int procno)
 	SpinLockInit(&sender->mutex);
 	sender->sqlstate = 0;
 	sender->message[0] = '\0';
+	sender->waits = false;
+	sender->failures = 0;
+	memset(&sender->last, 0, sizeof(CcrLastError));
 	return sender;
 }
 
@@ -176,6 +179,19 @@ ccr_sender_failed(CcrSender *sender, int sqlstate, const char *message)
 	{
 		sender->sqlstate = sqlstate;
 		strlcpy(sender->message, message, CCR_TEXT_LEN);
+	}
+	SpinLockRelease(&sender->mutex);
+}
+
+void
+ccr_sender_waits(CcrSender *sender, const CcrLastError *error)
+{
+	SpinLockAcquire(&sender->mutex);
+	sender->waits = error != NULL;
+	if (error)
+	{
+		sender->failures++;
+		sender->last = *error;
 	}
 	SpinLockRelease(&sender->mutex);
 }

@@ -65,6 +65,9 @@ typedef struct CcrSender
 	slock_t		mutex;			/* protects following fields only: */
 	int			sqlstate;		/* of the first that failed, 0: none did */
 	char		message[CCR_TEXT_LEN];
+	bool		waits;			/* its circuit is open, for a lasting cause */
+	uint64		failures;		/* while it was, ever */
+	CcrLastError last;			/* of these */
 } CcrSender;
 
 /* With a reference; NULL if the heap has no room. */
@@ -76,5 +79,8 @@ extern void ccr_sender_release(CcrSender *sender);
 extern bool ccr_sender_settle(CcrSender *sender, uint32 n);
 extern void ccr_sender_failed(CcrSender *sender, int sqlstate,
 							  const char *message);
+
+/* Its items wait, as batch after batch fails for a lasting cause; NULL: no more. */
+extern void ccr_sender_waits(CcrSender *sender, const CcrLastError *error);
 
 #endif							/* CCR_LEDGER_H */

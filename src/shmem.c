@@ -469,7 +469,6 @@ ccr_counters_open_circuit(CcrCounters *counters, bool first, bool passing,
 	if (circuit->open == 0)
 		circuit->since = now;
 	circuit->open += first ? 1 : 0;
-	circuit->news++;
 	circuit->passing = passing;
 	circuit->failures = failures;
 	circuit->retry_at = retry_at;

@@ -58,7 +58,6 @@ typedef struct CcrCircuit
 	int			open;			/* queues that do; 0: none */
 	bool		passing;		/* by the kind of the error */
 	int			failures;		/* in a row */
-	uint64		news;			/* how often it failed while open, ever */
 	TimestampTz since;
 	TimestampTz retry_at;
 	CcrLastError error;

@@ -237,6 +237,26 @@ is(flush('60s'), '10', 'and what was enqueued before goes by it');
 is(arrived(), '20|20', 'all arrive');
 ok(closed(), 'the circuit is closed');
 
+# a mapping of all roles: who must use a password there does not go by what a superuser has brought
+$node->safe_psql('postgres', q{ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS (ADD password 'not asked for'); CREATE ROLE plain LOGIN; GRANT USAGE ON FOREIGN SERVER far TO plain});
+sub as_plain { return ($node->psql('postgres', 'SELECT v(1)', extra_params => [ '-U', 'plain' ]))[2] }
+like(as_plain(), qr/password is required/, 'a role that is no superuser needs a password');
+is($node->safe_psql('postgres', 'SELECT v(1)'), 'v1', 'a superuser does not');
+like(as_plain(), qr/password is required/, 'nor does that help others') for 1 .. 2;
+
+# of one lookup with two user mappings, one fails: the other hears nothing of it
+$node->safe_psql('postgres', "CREATE ROLE other SUPERUSER LOGIN; CREATE USER MAPPING FOR other SERVER far OPTIONS (user 'other')");
+$far->safe_psql('far', "CREATE ROLE other LOGIN; UPDATE state SET error = ''");
+$node->safe_psql('postgres', enqueue('moody', '1, 1'), extra_params => [ '-U', 'other' ]);
+ok(open_circuit('%permission denied%'), 'the right is lacking to the one');
+$session->query_safe('SET concresce.max_size = 1');
+$session->query_safe(enqueue('moody', '301, 320'));
+is(flush('60s'), '20', 'the other waits for its own items');
+like(flush('60s'), qr/^0?$/, 'and no more');
+ok(open_circuit('%permission denied%'), 'though the circuit is open');
+$far->safe_psql('far', 'ALTER ROLE other SUPERUSER');
+ok(closed(), 'until the right is given');
+
 sub poll_until
 {
 	my ($what) = @_;
