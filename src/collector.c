@@ -338,6 +338,7 @@ admit(CcrRequest *request)
 		return;
 	}
 	ccr_queue_admit(queue, request);
+	ccr_pool_named(queue);
 	ccr_pool_check(queue);
 	fail_if_stopped(queue);
 }
@@ -349,6 +350,7 @@ admit(CcrRequest *request)
 static void
 admit_enqueued(CcrRequest *request)
 {
+	bool		new = pg_atomic_read_u32(&request->phase) == CCR_PHASE_SUBMITTED;
 	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
 
 	if (queue == NULL || DsaPointerIsValid(request->source))
@@ -368,6 +370,8 @@ admit_enqueued(CcrRequest *request)
 		queue = ccr_pool_register(&request->fingerprint, source, context);
 	}
 	ccr_queue_admit(queue, request);
+	if (new)
+		ccr_pool_named(queue);
 	ccr_pool_check(queue);
 	fail_if_stopped(queue);
 }

@@ -99,7 +99,9 @@ typedef struct CcrQueue
 	bool		stubborn;		/* preparing anew has not helped */
 
 	/* Kept by pool.c: */
-	struct CcrPool *pool;
+	struct CcrPool *pool;		/* that sends it: its home, or another that has
+								 * the options of now */
+	struct CcrPool *home;		/* that of its source */
 	dlist_node	pool_node;
 	CcrLineEntry line;
 	struct CcrRate *rates[2];	/* of the server, and of the lookup at it */

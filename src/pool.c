@@ -56,11 +56,9 @@
 typedef struct CcrPool
 {
 	CcrFingerprint key;			/* hash key */
-	uint64		serial;			/* in the order in which they were made */
-	uint64		options_of;		/* the pool that they were taken over from */
+	uint64		named;			/* ascends with the requests that have named it */
 	MemoryContext context;
 	MemoryContext hosts_context;	/* of the address list */
-	MemoryContext options_context;	/* of the options */
 	CcrReach	reach;
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
@@ -71,8 +69,8 @@ typedef struct CcrPool
 	int			nlinks;
 	int			nconnecting;
 	int			nlacking;		/* of these */
-	dlist_head	queues;
-	int			nqueues;
+	dlist_head	queues;			/* that it sends */
+	int			nqueues;		/* whose home it is: see CcrQueue */
 	CcrLine		line;			/* queues with a batch due */
 	CcrTimer	line_timer;		/* until one of them may be sent */
 	int			failures;		/* to connect, in a row */
@@ -274,18 +272,6 @@ line_moves(void *arg)
 	dispatch(arg);
 }
 
-static void
-copy_hosts(CcrPool *pool, const char *hosts, const char *hostaddrs, const char *ports)
-{
-	MemoryContext old = MemoryContextSwitchTo(pool->hosts_context);
-
-	MemoryContextReset(pool->hosts_context);
-	pool->reach.hosts = hosts ? pstrdup(hosts) : NULL;
-	pool->reach.hostaddrs = hosts ? pstrdup(hostaddrs) : NULL;
-	pool->reach.ports = hosts ? pstrdup(ports) : NULL;
-	MemoryContextSwitchTo(old);
-}
-
 /*
  * The addresses most lately looked up are the ones to use; but links that are
  * connecting hold on to the old ones.
@@ -293,8 +279,16 @@ copy_hosts(CcrPool *pool, const char *hosts, const char *hostaddrs, const char *
 static void
 set_hosts(CcrPool *pool, const CcrSource *source)
 {
-	if (source->hosts && pool->nconnecting == 0)
-		copy_hosts(pool, source->hosts, source->hostaddrs, source->ports);
+	MemoryContext old;
+
+	if (source->hosts == NULL || pool->nconnecting > 0)
+		return;
+	old = MemoryContextSwitchTo(pool->hosts_context);
+	MemoryContextReset(pool->hosts_context);
+	pool->reach.hosts = pstrdup(source->hosts);
+	pool->reach.hostaddrs = pstrdup(source->hostaddrs);
+	pool->reach.ports = pstrdup(source->ports);
+	MemoryContextSwitchTo(old);
 }
 
 static const char **
@@ -307,23 +301,9 @@ copied_strings(const char **strings, int n)
 	return copy;
 }
 
-static void
-set_options(CcrPool *pool, bool password_required, int n,
-			const char **keywords, const char **values)
-{
-	MemoryContext old = MemoryContextSwitchTo(pool->options_context);
-
-	pool->reach.password_required = password_required;
-	pool->reach.noptions = n;
-	pool->reach.keywords = copied_strings(keywords, n);
-	pool->reach.values = copied_strings(values, n);
-	MemoryContextSwitchTo(old);
-}
-
 static CcrPool *
 new_pool(const CcrFingerprint *key, const CcrSource *source)
 {
-	static uint64 next_serial = 1;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "concresce pool",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -343,12 +323,11 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	pool->local = ccr_source_is_local(source);
 	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
 												ALLOCSET_SMALL_SIZES);
-	pool->options_context = AllocSetContextCreate(context, "concresce options",
-												  ALLOCSET_SMALL_SIZES);
-	pool->serial = next_serial++;
 	pool->reach.server = own->server_name;
-	set_options(pool, source->password_required, source->noptions,
-				source->keywords, source->values);
+	pool->reach.password_required = source->password_required;
+	pool->reach.noptions = source->noptions;
+	pool->reach.keywords = copied_strings(source->keywords, source->noptions);
+	pool->reach.values = copied_strings(source->values, source->noptions);
 	dlist_init(&pool->links);
 	dlist_init(&pool->queues);
 	ccr_line_init(&pool->line);
@@ -360,11 +339,15 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	return pool;
 }
 
-/* The one made last of the same server and user mapping. */
+/*
+ * Of the pools of a server and user mapping, the one whose options these have
+ * now, as far as requests tell.  Who must use a password does not get by with
+ * the options of one who need not.
+ */
 static CcrPool *
-newest_like(const CcrPool *pool)
+named_last(CcrPool *pool)
 {
-	CcrPool    *newest = NULL;
+	CcrPool    *last = pool;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &all_pools)
@@ -375,51 +358,54 @@ newest_like(const CcrPool *pool)
 			other->source->serverid == pool->source->serverid &&
 			other->source->umid == pool->source->umid &&
 			other->reach.password_required == pool->reach.password_required &&
-			(newest == NULL || other->serial > newest->serial))
-			newest = other;
+			other->named > last->named)
+			last = other;
 	}
-	return newest;
+	return last;
+}
+
+static void
+move_queue(CcrQueue *queue, CcrPool *pool)
+{
+	ccr_line_leave(&queue->pool->line, &queue->line);
+	dlist_delete(&queue->pool_node);
+	queue->pool = pool;
+	dlist_push_tail(&pool->queues, &queue->pool_node);
+	ccr_pool_check(queue);
 }
 
 /*
  * What is enqueued names the options of its time.  If nothing can be reached
- * with them any more, those that its server and user mapping have by now are
- * the ones to use, once somebody has brought them.  A user mapping for PUBLIC
- * is of all roles, but who must use a password there does not profit by one who
- * need not.
+ * with them any more, it goes by those that its server and user mapping have by
+ * now.  Calls do not: they are of sessions that know what the options are.
  */
 static void
-renew_options(CcrPool *pool)
+hand_over_enqueued(CcrPool *pool)
 {
-	CcrPool    *newest;
+	CcrPool    *other = pool->local ? pool : named_last(pool);
+	dlist_mutable_iter iter;
 
-	if (pool->local || pool->failures == 0 || pool->nconnecting > 0 || has_live_link(pool))
+	if (other == pool)
 		return;
-	newest = newest_like(pool);
-	if (newest == pool || newest->serial == pool->options_of)
-		return;
-	pool->options_of = newest->serial;
-	MemoryContextReset(pool->options_context);
-	set_options(pool, newest->reach.password_required, newest->reach.noptions,
-				newest->reach.keywords, newest->reach.values);
-	copy_hosts(pool, newest->reach.hosts, newest->reach.hostaddrs, newest->reach.ports);
-	pool->retry_at = 0;
-	dispatch(pool);
+	dlist_foreach_modify(iter, &pool->queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
+
+		if (queue->source->enqueued)
+			move_queue(queue, other);
+	}
 }
 
-/* Those of before that cannot be reached may go by what a new one has brought. */
-static void
-renew_others(const CcrPool *new)
+void
+ccr_pool_named(CcrQueue *queue)
 {
-	dlist_iter	iter;
+	static uint64 last = 0;
 
-	dlist_foreach(iter, &all_pools)
-	{
-		CcrPool    *pool = dlist_container(CcrPool, node, iter.cur);
-
-		if (pool != new && pool->source->serverid == new->source->serverid)
-			renew_options(pool);
-	}
+	queue->home->named = ++last;
+	ccr_rate_limit(queue->rates[0], queue->source->server_limits);
+	ccr_rate_limit(queue->rates[1], queue->source->own_limits);
+	if (queue->pool != queue->home)
+		move_queue(queue, queue->home);
 }
 
 static void
@@ -428,11 +414,18 @@ window_ended(void *arg)
 	ccr_pool_check(arg);
 }
 
+static bool
+is_unused(const CcrPool *pool)
+{
+	return pool->nqueues == 0 && dlist_is_empty(unconstify(dlist_head *, &pool->queues));
+}
+
 static void
 unused_too_long(void *arg)
 {
 	CcrQueue   *queue = arg;
 	CcrPool    *pool = queue->pool;
+	CcrPool    *home = queue->home;
 	CcrTime		end = ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000));
 
 	if (queue->flying > 0 || !ccr_queue_empty(queue) || queue->line.due ||
@@ -443,11 +436,13 @@ unused_too_long(void *arg)
 		return;
 	}
 	dlist_delete(&queue->pool_node);
-	pool->nqueues--;
+	home->nqueues--;
 	for (int i = 0; i < 2; i++)
 		ccr_rate_release(queue->rates[i]);
 	ccr_queue_free(queue);
-	if (pool->nqueues == 0)
+	if (is_unused(home))
+		dlist_push_tail(&unused_pools, &home->unused_node);
+	if (pool != home && is_unused(pool))
 		dlist_push_tail(&unused_pools, &pool->unused_node);
 }
 
@@ -457,10 +452,8 @@ set_rates(CcrQueue *queue)
 {
 	const CcrSource *source = queue->source;
 
-	queue->rates[0] = ccr_rate_get(source->dbid, source->serverid, InvalidOid,
-								   source->server_limits);
-	queue->rates[1] = ccr_rate_get(source->dbid, source->serverid, source->function,
-								   source->own_limits);
+	queue->rates[0] = ccr_rate_get(source->dbid, source->serverid, InvalidOid);
+	queue->rates[1] = ccr_rate_get(source->dbid, source->serverid, source->function);
 }
 
 CcrQueue *
@@ -476,8 +469,7 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	entry = hash_search(pools, &key, HASH_ENTER, &found);
 	if (!found)
 		entry->pool = NULL;		/* should making it fail */
-	found = entry->pool != NULL;
-	if (!found)
+	if (entry->pool == NULL)
 	{
 		entry->pool = new_pool(&key, source);
 		if (entry->pool->local)
@@ -486,8 +478,6 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 			dlist_push_tail(&all_pools, &entry->pool->node);
 	}
 	set_hosts(entry->pool, source);
-	if (!found)
-		renew_others(entry->pool);
 	if (queue)
 	{
 		MemoryContextDelete(context);
@@ -495,7 +485,7 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	}
 	queue = ccr_queue_create(fingerprint, source, context, window_ended);
 	MemoryContextSetParent(context, TopMemoryContext);
-	queue->pool = entry->pool;
+	queue->pool = queue->home = entry->pool;
 	set_rates(queue);
 	queue->used = ccr_now();
 	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);
@@ -949,9 +939,9 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	pool->failures++;
 	pool->retry_at = ccr_after(ccr_now(), delay);
 	keep_reason(pool, error);
-	renew_options(pool);
 	if (has_live_link(pool) || pool->nconnecting > 0)
 		return;
+	hand_over_enqueued(pool);
 	dlist_foreach(iter, &pool->queues)
 	{
 		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
@@ -1506,7 +1496,7 @@ ccr_pools_sweep(void)
 										   dlist_pop_head_node(&unused_pools));
 
 		/* a new queue may have come meanwhile */
-		if (pool->nqueues > 0)
+		if (!is_unused(pool))
 			continue;
 		free_pool(pool);
 		dlist_push_tail(&freed, &pool->unused_node);

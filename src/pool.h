@@ -18,6 +18,12 @@ extern void ccr_pools_init(int worker);
 extern CcrQueue *ccr_pool_register(const CcrFingerprint *fingerprint,
 								   CcrSource *source, MemoryContext context);
 
+/*
+ * A new request has named it, so its source is as its server and user mapping
+ * have it now; of one that an earlier generation had admitted nobody can tell.
+ */
+extern void ccr_pool_named(CcrQueue *queue);
+
 /* Something may have become due: see to it that it is sent. */
 extern void ccr_pool_check(CcrQueue *queue);
 extern void ccr_pools_dispatch(void);

@@ -51,7 +51,7 @@ struct CcrRate
 static HTAB *rates = NULL;
 
 CcrRate *
-ccr_rate_get(Oid dbid, Oid serverid, Oid function, CcrLimits limits)
+ccr_rate_get(Oid dbid, Oid serverid, Oid function)
 {
 	CcrRateKey	key = {dbid, serverid, function};
 	CcrRate    *rate;
@@ -67,8 +67,13 @@ ccr_rate_get(Oid dbid, Oid serverid, Oid function, CcrLimits limits)
 	if (!found)
 		memset((char *) rate + sizeof(key), 0, sizeof(CcrRate) - sizeof(key));
 	rate->references++;
-	rate->limits = limits;
 	return rate;
+}
+
+void
+ccr_rate_limit(CcrRate *rate, CcrLimits limits)
+{
+	rate->limits = limits;
 }
 
 void

@@ -14,12 +14,9 @@
 /* The limit of a server, or of one lookup of it, and what counts for it. */
 typedef struct CcrRate CcrRate;
 
-/*
- * With a reference; function: InvalidOid for all of the server.  The limits
- * most lately given count; 0: none.
- */
-extern CcrRate *ccr_rate_get(Oid dbid, Oid serverid, Oid function,
-							 CcrLimits limits);
+/* With a reference; function: InvalidOid for all of the server. */
+extern CcrRate *ccr_rate_get(Oid dbid, Oid serverid, Oid function);
+extern void ccr_rate_limit(CcrRate *rate, CcrLimits limits);
 extern void ccr_rate_release(CcrRate *rate);
 
 /* When a batch may be sent: 0, if it may at once. */

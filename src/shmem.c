@@ -409,6 +409,7 @@ allot_counters(const CcrCountersKey *key)
 	victim->reset = GetCurrentTimestamp();
 	victim->last_error_at = 0;
 	victim->last_error.message[0] = '\0';
+	memset(&victim->circuit, 0, sizeof(CcrCircuit));
 	SpinLockRelease(&victim->mutex);
 	return victim;
 }

@@ -257,6 +257,21 @@ ok(open_circuit('%permission denied%'), 'though the circuit is open');
 $far->safe_psql('far', 'ALTER ROLE other SUPERUSER');
 ok(closed(), 'until the right is given');
 
+# The mapping is wrong for a moment, and then as it was before: what came in
+# between leaves, and nothing is left of it.
+my $mapping = 'ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS';
+$node->safe_psql('postgres', "$mapping (DROP user)");
+is($node->safe_psql('postgres', enqueue('note', '1, 5') . '; SELECT concresce.flush()'), "5\n5", 'a mapping');
+$node->safe_psql('postgres', "$mapping (ADD user 'nobody_knows')");
+$session->query_safe(enqueue('note', '6, 15'));
+ok(open_circuit('could not connect to server "far"'), 'a wrong one');
+$node->safe_psql('postgres', "$mapping (DROP user)");
+is(attempt($node, 'SELECT v(1)')->out, 'v1', 'the one of before');
+is(flush('60s'), '10', 'what came in between goes by it');
+is(arrived(), '15|15', 'all arrive');
+$far->restart;
+ok($node->poll_query_until('postgres', q{SELECT v(2) = 'v2'}), 'after an outage nobody goes by the wrong one');
+
 sub poll_until
 {
 	my ($what) = @_;

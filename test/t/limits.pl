@@ -89,6 +89,10 @@ $far->safe_psql('far', 'TRUNCATE seen');
 $node->safe_psql('postgres', "ALTER SERVER ten OPTIONS (DROP max_batches_per_second)");
 attempt($node, "SELECT ten($_)") foreach 901 .. 925;
 is(refused(), 'query', 'without the option there is no limit');
+$node->safe_psql('postgres', "ALTER SERVER ten OPTIONS (ADD max_batches_per_second '10')");
+$far->safe_psql('far', 'TRUNCATE seen');
+attempt($node, "SELECT ten($_)") foreach 931 .. 955;
+is(refused(), '', 'with it as before, as before');
 
 # ---- fail_fast -------------------------------------------------------------
 
