@@ -59,6 +59,8 @@
 #define CCR_STRAY_OPS	64		/* operations after which strays are counted */
 #define CCR_VAIN		(250 * 1000)	/* us of reading that bring no row */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
+#define CCR_NEWS		16		/* reads of what an idle one has sent: a far side
+								 * that never stops would hold up all others */
 
 /*
  * Settings that the server reports, and that decide how values are read or who
@@ -1199,7 +1201,8 @@ is_still_open(CcrRemote *remote)
 	INSTR_TIME_SUBTRACT(now, remote->idle_since);
 	if (INSTR_TIME_GET_MICROSEC(now) < CCR_LONG_IDLE)
 		return true;
-	while (remote->state == CCR_CARRIER_IDLE && !ccr_socket_is_silent(remote->fd))
+	for (int i = 0; i < CCR_NEWS && remote->state == CCR_CARRIER_IDLE &&
+		 !ccr_socket_is_silent(remote->fd); i++)
 		step_idle(remote);
 	return remote->state == CCR_CARRIER_IDLE;
 }

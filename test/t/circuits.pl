@@ -224,6 +224,19 @@ ok(poll_until(sub {
 like(flush('60s'), qr/1 of 8 enqueued items of lookup moody\(integer\) were discarded/, 'and told of');
 arrived();
 
+# ---- stopped by force ------------------------------------------------------
+
+far_state('42P01');
+$session->query_safe(enqueue('moody', '1, 10'));
+ok(open_circuit('%'), 'an open circuit');
+$hold->query_safe('BEGIN; LOCK state');
+ok($node->poll_query_until('postgres', "SELECT active = 10 FROM concresce.stats WHERE function = 'moody(int)'::regprocedure"), 'a batch tries it');
+$node->safe_psql('postgres', "SELECT concresce.stop('moody', force => true)");
+$hold->query_safe('ROLLBACK');
+ok(closed(), 'with nothing left, it is closed');
+$node->safe_psql('postgres', "SELECT concresce.start('moody')");
+like(flush('60s'), qr/10 of 10 enqueued items of lookup moody\(integer\) were discarded/, 'who flushes is told');
+
 # ---- a password that is changed --------------------------------------------
 
 far_state('');

@@ -8,6 +8,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use Concresce;
 use Peers;
+use Socket qw(SOL_SOCKET SO_SNDBUF);
 use Test::More;
 
 # An answer of our own to the bulk query: rows, then the end.
@@ -234,12 +235,28 @@ my $endless = {
 		$s->send_raw($rows) while 1;
 	} };
 
+# News without end, once nothing is asked for a while.
+my $flooded = PostgreSQL::Test::Utils::tempdir . '/flooded';
+my $flood = {
+	sync => sub {
+		my ($s) = @_;
+		my $news = msg('A', pack('N', 1) . "c\0\0") x 20000;
+
+		$s->send('Z', $s->{block} ? 'T' : 'I');
+		return if $s->{block} || IO::Select->new($s->{socket})->can_read(0.3);
+		setsockopt($s->{socket}, SOL_SOCKET, SO_SNDBUF, pack('i', 8 << 20));
+		$s->send_raw($news);
+		PostgreSQL::Test::Utils::append_to_file($flooded, 'yes');
+		$s->send_raw($news) while 1;
+	} };
+
 my $node = start_node('local', conf => 'concresce.shared_memory = 8MB');
 make_far($node);
 my $i = 0;
 my %name = map { ("act" . $i++) => $_ } sort keys %acts;
 my $fake = FakeServer->new(
 	endless => $endless,
+	flood => $flood,
 	stall => { execute => $silence },
 	cancel => $silence,
 	map { ($_ => $acts{ $name{$_} }[0]) } keys %name);
@@ -253,7 +270,7 @@ sub server
 		"${name}_f(n int)" => 'int STABLE' => 'SELECT n',
 		"${name}_set(n int)" => 'SETOF int STABLE' => 'SELECT n');
 }
-$node->safe_psql('postgres', join('', map { server($_) } 'endless', 'stall', keys %name));
+$node->safe_psql('postgres', join('', map { server($_) } 'endless', 'flood', 'stall', keys %name));
 
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'another server works');
 my $pid = collector_pid($node);
@@ -311,6 +328,13 @@ is(attempt($node, "SELECT v($_)")->out, "v$_", 'rows without end: another server
   foreach 3 .. 5;
 is($scalar->sqlstate, '57014', 'a scalar lookup times out');
 like($set->sqlstate, qr/^(57014|54000)$/, 'so does a set, or it is too large');
+
+is(attempt($node, 'SELECT flood_f(1)')->out, '42', 'news without end: an answer before them');
+select(undef, undef, undef, 0.05) until -e $flooded;
+my $next = call($node, 'SELECT flood_f(2)', timeout => '5s');
+$next->waiting;
+is(attempt($node, "SELECT v($_)", timeout => '3s')->out, "v$_", 'another server is served') foreach 6 .. 8;
+like($next->finish->sqlstate, qr/^(57014|)$/, 'a call times out at worst');
 cmp_ok($memory->() - $before, '<', 100 * 1024, 'the collector has not grown much (kB)');
 is(collector_pid($node), $pid, 'and is the same');
 at_rest($node);
