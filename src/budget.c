@@ -24,10 +24,14 @@
 #define CCR_BLOCK_OF_ITS_OWN	(4 * 1024 * 1024)	/* bytes, that are given back
 													 * to the kernel when freed */
 #define CCR_BUDGET_STEP		(64 * 1024) /* that is worth showing */
+#define CCR_WALL_STEP		(16 * 1024 * 1024)	/* that is worth moving the wall */
+#define CCR_BYTES_OF_OWN	3	/* that a byte of ours can take: blocks, copies */
 
 static CcrWorker *shown = NULL;
 static int64 held = 0;
 static int64 held_shown = 0;
+static int64 own = 0;			/* what waits, which is no far side's doing */
+static int64 own_walled = 0;	/* for which the wall has been moved */
 
 static Size
 memory_limit(void)
@@ -82,7 +86,9 @@ set_wall(void)
 		base = data_size();
 	if (base == 0 || getrlimit(RLIMIT_DATA, &rlimit) != 0)
 		return;
-	rlimit.rlim_cur = Min(base + memory_limit(), rlimit.rlim_max);
+	own_walled = own + CCR_WALL_STEP;
+	rlimit.rlim_cur = Min(base + memory_limit() + own_walled * CCR_BYTES_OF_OWN,
+						  rlimit.rlim_max);
 	if (setrlimit(RLIMIT_DATA, &rlimit) != 0)
 		elog(LOG, "could not limit the memory of a collector: %m");
 #endif
@@ -107,6 +113,14 @@ ccr_budget_reload(void)
 {
 	pg_atomic_write_u64(&shown->memory_limit, memory_limit());
 	set_wall();
+}
+
+void
+ccr_budget_own(int64 bytes)
+{
+	own += bytes;
+	if (own > own_walled || own < own_walled - 4 * CCR_WALL_STEP)
+		set_wall();
 }
 
 void

@@ -28,6 +28,12 @@ extern void ccr_budget_reload(void);
 /* Bytes that one answer may be: what shared memory can hold of results. */
 extern Size ccr_budget_answer(void);
 
+/*
+ * So many bytes more are about to be taken by what waits, or fewer are.  It is
+ * bounded elsewhere, and comes on top of the limit.
+ */
+extern void ccr_budget_own(int64 bytes);
+
 /* So many bytes more are held, or less. */
 extern void ccr_budget_change(int64 bytes);
 extern bool ccr_budget_exceeded(void);

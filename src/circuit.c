@@ -14,7 +14,7 @@
  * item has lets the batch wait as it is, divided now and then to find out
  * whether it is some item's after all; and what fails alone is a suspect, until
  * something succeeds, whereupon it is tried again, or until there is nothing
- * else left to be tried.  Failures that are alike open the circuit:
+ * else left to be tried.  Failures in a row, or suspects alike, open the circuit:
  * one batch at a time tries whether their cause has passed, more and more
  * seldom, and all that had to wait for that then flies together.
  *
@@ -34,8 +34,8 @@
 #define CCR_TOGETHER		4	/* failures until a batch is divided whose error
 								 * passes, */
 #define CCR_TOGETHER_LONG	8	/* or lasts */
-#define CCR_ALIKE			3	/* failures alike in a row that open a circuit */
-#define CCR_ALIKE_SUSPECTS	5	/* so many suspects do, too, from */
+#define CCR_IN_A_ROW		3	/* failures that no item has open a circuit */
+#define CCR_ALIKE_SUSPECTS	5	/* so many suspects that are alike do, too, from */
 #define CCR_ALIKE_FRESH		2	/* so many batches */
 
 /* Half of the delay is random, so that not all come back at once. */
@@ -63,7 +63,7 @@ ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 	if (first)
 		ereport(WARNING,
 				(errcode(error->sqlstate),
-				 errmsg("enqueued items of lookup %s wait, as batch after batch has failed alike",
+				 errmsg("enqueued items of lookup %s wait, as batch after batch has failed",
 						source->function_name),
 				 errdetail_internal("%s", ccr_discard_shown(error)),
 				 errhint("They are tried again until some succeed. concresce.circuits shows it."),
@@ -168,10 +168,11 @@ ccr_circuit_failed(CcrQueue *queue, CcrFlight **flights, int n, CcrKind kind,
 		queue->pause_until = back_off(queue->failures);
 	}
 	if (queue->open ||
-		(verdict == CCR_VERDICT_WAIT && queue->alike >= CCR_ALIKE) ||
+		(verdict == CCR_VERDICT_WAIT && queue->failures >= CCR_IN_A_ROW) ||
 		(suspect && queue->nsuspects + 1 >= CCR_ALIKE_SUSPECTS &&
 		 queue->alike >= CCR_ALIKE_SUSPECTS && queue->fresh >= CCR_ALIKE_FRESH))
-		ccr_circuit_open(queue, kind, queue->alike, queue->pause_until, error);
+		ccr_circuit_open(queue, kind, Max(queue->failures, queue->alike),
+						 queue->pause_until, error);
 	return verdict;
 }
 

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "alike.h"
+#include "budget.h"
 #include "common/hashfn.h"
 #include "flight.h"
 #include "utils/hsearch.h"
@@ -43,6 +44,7 @@ struct CcrTicket
 	CcrTime		departed;		/* when the first of them took off, or 0 */
 	bool		failed;			/* a block of the answer found no room */
 	bool		again;			/* an earlier generation had admitted it */
+	Size		memory;			/* that it and its flights take */
 	int			nlanded;		/* in this landing: */
 	CcrWaiter **landed;
 	dlist_node	landed_node;
@@ -231,10 +233,19 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 	return queue;
 }
 
+static void
+hide_circuit(CcrQueue *queue)
+{
+	if (queue->open)
+		ccr_counters_close_circuit(queue->counters);
+	queue->open = false;
+}
+
 void
 ccr_queue_free(CcrQueue *queue)
 {
 	Assert(queue->nwaiting == 0 && queue->flying == 0);
+	hide_circuit(queue);
 	ccr_timer_clear(&queue->window_timer);
 	ccr_timer_clear(&queue->idle_timer);
 	dlist_delete(&queue->node);
@@ -512,6 +523,7 @@ void
 ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 {
 	uint32		n = request->nitems;
+	Size		memory;
 	CcrTicket  *ticket;
 	CcrItem    *item = ccr_request_first(request);
 	FlightSlab *slab = NULL;
@@ -524,9 +536,13 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 
 	/* the entry may have been given away while nothing was going on */
 	queue->counters = &ccr_counters[request->counters];
+	memory = MAXALIGN(sizeof(CcrTicket)) + n * (sizeof(CcrWaiter) + sizeof(CcrFlight)) +
+		(request->kind == CCR_REQUEST_ENQUEUED ? 0 : request->nbytes);
+	ccr_budget_own(memory);
 	ticket = MemoryContextAllocZero(flight_context,
 									MAXALIGN(sizeof(CcrTicket)) + n * sizeof(CcrWaiter));
 	ticket->waiters = (CcrWaiter *) ((char *) ticket + MAXALIGN(sizeof(CcrTicket)));
+	ticket->memory = memory;
 	ticket->request = request;
 	ticket->queue = queue;
 	ticket->counters = &ccr_counters[request->counters];
@@ -869,6 +885,7 @@ static void
 free_ticket(CcrTicket *ticket)
 {
 	ticket_delete(tickets, ticket->request);
+	ccr_budget_own(-(int64) ticket->memory);
 	pfree(ticket);
 }
 
@@ -1421,14 +1438,6 @@ leave_to_next(CcrTicket *ticket)
 		if (!waiter->placed)
 			pg_atomic_fetch_add_u32(&counters->places, 1);
 	}
-}
-
-static void
-hide_circuit(CcrQueue *queue)
-{
-	if (queue->open)
-		ccr_counters_close_circuit(queue->counters);
-	queue->open = false;
 }
 
 /*

@@ -275,7 +275,7 @@ raise_open_circuit(const OwnSender *s, const CcrLastError *error)
 
 	ereport(ERROR,
 			(errcode(error->sqlstate),
-			 errmsg("%llu enqueued items of lookup %s wait, as batch after batch has failed alike",
+			 errmsg("%llu enqueued items of lookup %s wait, as batch after batch has failed",
 					(unsigned long long) outstanding(s), s->name),
 			 told ? errdetail("The last one failed with: %s", ccr_error_legible(error->message)) :
 			 errdetail("The last one failed with SQLSTATE %s.", unpack_sql_state(error->sqlstate)),

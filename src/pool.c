@@ -74,6 +74,7 @@ typedef struct CcrPool
 	CcrLine		line;			/* queues with a batch due */
 	CcrTimer	line_timer;		/* until one of them may be sent */
 	int			failures;		/* to connect, in a row */
+	bool		down;			/* the last attempt has failed, with no link left */
 	CcrTime		retry_at;
 	CcrTimer	retry_timer;
 	MemoryContext reason_context;
@@ -94,7 +95,7 @@ typedef struct CcrLink
 	CcrTime		ended_at;		/* its last batch */
 	bool		connected;
 	CcrTime		connected_at;
-	CcrTime		expires_at;		/* 0: never */
+	double		life;			/* its share of what a link may live */
 	CcrLineBatch turn;			/* of the batch, as its line and the rates */
 	uint64		sent[2];		/* know it */
 	CcrCounters *cancelling;	/* of the query that was given up, or NULL */
@@ -259,8 +260,7 @@ retry_now(void *arg)
 {
 	CcrPool    *pool = arg;
 
-	if (pool->failures > 0 && pool->nconnecting == 0 && !pool->local &&
-		!has_live_link(pool) && fails_fast(pool))
+	if (pool->down && pool->nconnecting == 0 && !pool->local && fails_fast(pool))
 		open_link(pool);
 	else
 		dispatch(pool);
@@ -671,14 +671,11 @@ link_spare(void *owner)
 static CcrTime
 expiry(const CcrLink *link)
 {
-	int64		life = ccr_max_lifetime * INT64CONST(1000);
-
 	if (link->pool->local)
 		return ccr_after(link->connected_at, CCR_EXECUTOR_LIFE);
-	if (life == 0)
+	if (ccr_max_lifetime == 0)
 		return 0;
-	life = life * 9 / 10 + pg_prng_uint64_range(&pg_global_prng_state, 0, life / 5);
-	return ccr_after(link->connected_at, life);
+	return ccr_after(link->connected_at, ccr_max_lifetime * 1000.0 * link->life);
 }
 
 /* When an idle link is to be looked at again; 0: never. */
@@ -687,9 +684,9 @@ idle_end(const CcrLink *link)
 {
 	CcrTime		end = idle_limit(link->pool) > 0 ?
 		ccr_after(link->idle_since, idle_limit(link->pool)) : 0;
+	CcrTime		expires = expiry(link);
 
-	return end == 0 || (link->expires_at != 0 && link->expires_at < end) ?
-		link->expires_at : end;
+	return end == 0 || (expires != 0 && expires < end) ? expires : end;
 }
 
 static void
@@ -793,7 +790,9 @@ had_its_turn(const CcrLink *link)
 static bool
 is_outworn(const CcrLink *link)
 {
-	return link->expires_at != 0 && ccr_now() >= link->expires_at;
+	CcrTime		expires = expiry(link);
+
+	return expires != 0 && ccr_now() >= expires;
 }
 
 static void
@@ -829,9 +828,10 @@ link_ready(void *owner)
 		link->connected = true;
 		set_lacking(link, false);
 		link->connected_at = ccr_now();
-		link->expires_at = expiry(link);
+		link->life = 0.9 + 0.2 * pg_prng_double(&pg_global_prng_state);
 		link->pool->nconnecting--;
 		link->pool->failures = 0;
+		link->pool->down = false;
 	}
 	become_idle(link);
 }
@@ -941,6 +941,7 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 	keep_reason(pool, error);
 	if (has_live_link(pool) || pool->nconnecting > 0)
 		return;
+	pool->down = true;
 	hand_over_enqueued(pool);
 	dlist_foreach(iter, &pool->queues)
 	{
@@ -963,7 +964,10 @@ could_not_connect(CcrPool *pool, const CcrError *error)
 
 	/* who is told at once that there can be no executor need not wait first */
 	if (pool->local && !keeps)
+	{
 		pool->failures = 0;
+		pool->down = false;
+	}
 }
 
 /*
@@ -1024,8 +1028,7 @@ fail_fast(CcrQueue *queue)
 {
 	CcrPool    *pool = queue->pool;
 
-	if (pool->failures == 0 || pool->reason == NULL || has_live_link(pool) ||
-		ccr_queue_empty(queue))
+	if (!pool->down || ccr_queue_empty(queue))
 		return;
 	queue->used = ccr_now();
 	ccr_flights_tear(true);

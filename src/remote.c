@@ -71,6 +71,8 @@ static const char *const watched_settings[] = {
 	"standard_conforming_strings", "session_authorization"
 };
 
+#define CCR_MANY_NEWS	1000	/* readings of an idle connection until it is closed */
+
 #define CCR_WATCHED		lengthof(watched_settings)
 
 typedef struct CcrRemote
@@ -116,6 +118,7 @@ typedef struct CcrRemote
 	bool		counted;		/* by the kernel: bytes received */
 	uint64		uncounted;		/* bytes read, where it counts none */
 	int64		waiting;		/* there, before a reading */
+	int			nnews;			/* readings while it is IDLE */
 	int			nreads;			/* of the op, or while idle */
 	int64		before;			/* bytes received and not handed over, at the
 								 * second of these */
@@ -1053,6 +1056,7 @@ set_idle(CcrRemote *remote)
 {
 	remote->state = CCR_CARRIER_IDLE;
 	remote->nreads = 0;
+	remote->nnews = 0;
 	INSTR_TIME_SET_CURRENT(remote->idle_since);
 }
 
@@ -1136,6 +1140,10 @@ next_in_handshake_queue(void)
 	next = dlist_container(CcrRemote, queue_node, dlist_pop_head_node(&handshake_queue));
 	next->queued = false;
 	take_step(next);
+
+	/* one that was refused leaves its turn to the one behind it */
+	if (next->state == CCR_CARRIER_DEAD)
+		wake_handshake_queue();
 }
 
 static void
@@ -1577,6 +1585,17 @@ take_error(CcrRemote *remote, const PGresult *result)
 		remote->unclean = true;
 }
 
+/* What has described the columns of a result, in bytes. */
+static int64
+description_size(const PGresult *result)
+{
+	int64		size = 0;
+
+	for (int i = 0; i < PQnfields(result); i++)
+		size += 19 + strlen(PQfname(result, i));
+	return size;
+}
+
 /* False: this was the last result there will be for now. */
 static bool
 take_result(CcrRemote *remote, PGresult *result)
@@ -1609,6 +1628,8 @@ take_result(CcrRemote *remote, PGresult *result)
 			note_passed(remote, row_size(result));
 		return remote->state != CCR_CARRIER_DEAD;
 	}
+	if (PQnfields(result) > 0)
+		note_passed(remote, description_size(result));
 	remote->answered = true;
 	return remote->state != CCR_CARRIER_DEAD;
 }
@@ -1719,7 +1740,12 @@ step_idle(CcrRemote *remote)
 		return;
 	}
 	note_held(remote);
-	(void) check_held(remote, CCR_SAID_EARLY);
+
+	/* what is never asked anything can keep us busy for nothing */
+	if (++remote->nnews > CCR_MANY_NEWS)
+		close_remote(remote, too_much_error(remote));
+	else
+		(void) check_held(remote, CCR_SAID_EARLY);
 }
 
 static void

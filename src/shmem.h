@@ -51,7 +51,7 @@ typedef struct CcrLastError
 } CcrLastError;
 
 /*
- * Enqueued items of a function wait, since batch after batch has failed alike.
+ * Enqueued items of a function wait, since batch after batch has failed.
  */
 typedef struct CcrCircuit
 {

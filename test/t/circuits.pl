@@ -27,6 +27,8 @@ BEGIN
 		IF 7 = ANY (ns) THEN
 			RAISE EXCEPTION USING ERRCODE = substr(wrong, 5);
 		END IF;
+	ELSIF wrong = 'turns' THEN
+		RAISE EXCEPTION USING ERRCODE = CASE WHEN nextval('queries') % 2 = 0 THEN '42501' ELSE '42P01' END;
 	ELSIF wrong <> '' THEN
 		RAISE EXCEPTION USING ERRCODE = wrong;
 	END IF;
@@ -117,7 +119,7 @@ foreach my $name (sort keys %passing)
 	is(arrived(), '100|100', 'once');
 	ok(closed(), 'the circuit is closed');
 	my $log = substr(slurp_file($node->logfile), $offset);
-	like($log, qr/WARNING:  enqueued items of lookup note\(integer\) wait, as batch after batch has failed alike\n.*DETAIL:  The last one failed with: .*\n.*HINT:.*\n.*CONTEXT:  server "far"/,
+	like($log, qr/WARNING:  enqueued items of lookup note\(integer\) wait, as batch after batch has failed\n.*DETAIL:  The last one failed with: .*\n.*HINT:.*\n.*CONTEXT:  server "far"/,
 		'the log says since when');
 	like($log, qr/LOG:  enqueued items of lookup note\(integer\) wait no more/, 'and until when');
 }
@@ -140,7 +142,7 @@ $session->query_safe(enqueue('note', '1, 100'));
 $session->query_safe(enqueue('note', '101, 200'));
 ok(open_circuit('relation "events" does not exist'), 'a table that is not there: the circuit opens');
 is(counts('note'), '200|0', 'all wait');
-like(flush('60s'), qr/ERROR:  200 enqueued items of lookup note\(integer\) wait, as batch after batch has failed alike/, 'who flushes is told at once');
+like(flush('60s'), qr/ERROR:  200 enqueued items of lookup note\(integer\) wait, as batch after batch has failed/, 'who flushes is told at once');
 my ($seen) = $node->safe_psql('postgres', q{SELECT function, server, since <= now(), failures >= 3, retry_at > since, last_error FROM concresce.circuits});
 is($seen, 'note(integer)|far|t|t|t|relation "events" does not exist', 'the view says what is wrong');
 my $other = $node->safe_psql('postgres', q{CREATE ROLE ann; SET ROLE ann; SELECT count(*) FROM concresce.circuits});
@@ -159,6 +161,15 @@ ok($node->poll_query_until('postgres', 'SELECT failures >= 8 FROM concresce.circ
 $far->safe_psql('far', 'ALTER TABLE elsewhere RENAME TO events');
 is(flush('60s'), '10', 'a flush has it tried');
 is(arrived(), '10|10', 'and they arrive');
+
+# Two causes that take turns.
+far_state('turns');
+$session->query_safe(enqueue('moody', '1, 10'));
+like(flush('60s'), qr/ERROR:  10 enqueued items of lookup moody\(integer\) wait/, 'errors that are not alike: who flushes is told');
+ok(open_circuit('%'), 'and the view');
+far_state('');
+is(flush('60s'), '10', 'they arrive in the end');
+arrived();
 
 # Row security refuses one item with a SQLSTATE that no item has, mostly.
 far_state('one:42501');
@@ -273,6 +284,7 @@ ok(closed(), 'until the right is given');
 # The mapping is wrong for a moment, and then as it was before: what came in
 # between leaves, and nothing is left of it.
 my $mapping = 'ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS';
+arrived();
 $node->safe_psql('postgres', "$mapping (DROP user)");
 is($node->safe_psql('postgres', enqueue('note', '1, 5') . '; SELECT concresce.flush()'), "5\n5", 'a mapping');
 $node->safe_psql('postgres', "$mapping (ADD user 'nobody_knows')");
