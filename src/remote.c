@@ -161,6 +161,8 @@ static void next_in_handshake_queue(void);
 static void close_remote(CcrRemote *remote, const CcrError *error);
 static void step_idle(CcrRemote *remote);
 static void flush(CcrRemote *remote);
+static void drain(CcrRemote *remote);
+static bool is_answering(const CcrRemote *remote);
 static void cancel_ended(CcrRemote *remote);
 static void cancel_again(CcrRemote *remote);
 
@@ -893,6 +895,8 @@ deadline_passed(void *arg)
 		cancel_again(remote);
 	else if (remote->state == CCR_CARRIER_BUSY && remote->op == CCR_OP_NONE)
 		close_remote(remote, lost_error(remote));
+	else if (remote->state == CCR_CARRIER_BUSY)
+		drain(remote);
 }
 
 static void
@@ -1250,6 +1254,13 @@ send_script(CcrRemote *remote, bool ok)
 	if (ok)
 	{
 		flush(remote);
+
+		/*
+		 * When libpq cannot send it reads, also while a script is made, and the
+		 * socket does not tell of what it has read.
+		 */
+		if (remote->conn && is_answering(remote) && !PQisBusy(remote->conn))
+			ccr_timer_set(&remote->deadline, ccr_now());
 		return;
 	}
 	if (remote->op == CCR_OP_EXECUTE &&
