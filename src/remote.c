@@ -56,7 +56,7 @@
 #define CCR_STRAY_OP	1024	/* ... of each operation, without being counted */
 #define CCR_KEPT_SMALL	(64 * 1024) /* what is not looked at */
 
-#define CCR_STRAY_OPS	64		/* operations after which strays are counted */
+#define CCR_STRAY_OPS	8		/* operations after which strays are counted */
 #define CCR_VAIN		(250 * 1000)	/* us of reading that bring no row */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
 #define CCR_NEWS		16		/* reads of what an idle one has sent: a far side
