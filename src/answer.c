@@ -120,6 +120,7 @@ share_rows(const char *data, Size length, uint32 references)
 		return dp;
 	rows = ccr_heap_address(dp);
 	pg_atomic_init_u32(&rows->references, references);
+	rows->waiters = references;
 	rows->size = size;
 	rows->length = length;
 	memcpy(rows->data, data, length);
@@ -138,11 +139,9 @@ release_rows(dsa_pointer dp)
 static dsa_pointer
 allocate_block(Size size, uint32 nentries)
 {
-	dsa_pointer dp;
+	dsa_pointer dp = ccr_heap_allocate(size);
 	CcrAnswer  *block;
 
-	size += MAXALIGN(offsetof(CcrAnswer, entries));
-	dp = ccr_heap_allocate(size);
 	if (DsaPointerIsValid(dp))
 	{
 		block = ccr_heap_address(dp);
@@ -170,18 +169,17 @@ ccr_outcome_share(CcrOutcome *outcome, uint32 waiters)
 		outcome->shared = share_rows(rows->data, rows->len, waiters);
 }
 
-/* What an entry will say, before there is room to say it. */
-typedef struct Draft
+typedef struct CcrEntryDraft
 {
 	CcrEntryKind kind;
 	const char *data;
 	uint32		length;
-} Draft;
+} CcrEntryDraft;
 
-static Draft
+static CcrEntryDraft
 draft_entry(const CcrOutcome *outcome, const CcrError *previous)
 {
-	Draft		draft = {CCR_ENTRY_ROWS, outcome->rows.data,
+	CcrEntryDraft draft = {CCR_ENTRY_ROWS, outcome->rows.data,
 	outcome->rows.data ? outcome->rows.len : 0};
 	StringInfoData buf;
 
@@ -206,40 +204,65 @@ draft_entry(const CcrOutcome *outcome, const CcrError *previous)
 	return draft;
 }
 
-dsa_pointer
-ccr_answer_build(const uint32 *items, CcrOutcome *const *outcomes, int n,
+CcrAnswerDraft
+ccr_answer_draft(const uint32 *items, CcrOutcome *const *outcomes, int n,
 				 int ncolumns, bool binary)
 {
-	Draft	   *drafts = palloc(n * sizeof(Draft));
-	Size		size = 0;
-	dsa_pointer block;
+	CcrAnswerDraft draft = {
+		.items = items,
+		.outcomes = outcomes,
+		.n = n,
+		.ncolumns = ncolumns,
+		.binary = binary,
+		.entries = palloc(n * sizeof(CcrEntryDraft)),
+		.size = MAXALIGN(offsetof(CcrAnswer, entries))
+	};
+
+	for (int i = 0; i < n; i++)
+	{
+		const CcrError *previous = i > 0 ? outcomes[i - 1]->error : NULL;
+
+		draft.entries[i] = draft_entry(outcomes[i], previous);
+		draft.size += CCR_ENTRY_SIZE(draft.entries[i].length);
+		if (draft.entries[i].kind == CCR_ENTRY_SHARED)
+		{
+			const CcrSharedRows *rows = ccr_heap_address(outcomes[i]->shared);
+
+			draft.shared += rows->size / rows->waiters;
+		}
+	}
+	return draft;
+}
+
+void
+ccr_answer_give_up(const CcrAnswerDraft *draft)
+{
+	for (int i = 0; i < draft->n; i++)
+		if (DsaPointerIsValid(draft->outcomes[i]->shared))
+			release_rows(draft->outcomes[i]->shared);
+}
+
+dsa_pointer
+ccr_answer_write(const CcrAnswerDraft *draft)
+{
+	dsa_pointer block = allocate_block(draft->size, draft->n);
 	CcrEntry   *entry;
 
-	for (int i = 0; i < n; i++)
-	{
-		drafts[i] = draft_entry(outcomes[i], i > 0 ? outcomes[i - 1]->error : NULL);
-		size += CCR_ENTRY_SIZE(drafts[i].length);
-	}
-	block = allocate_block(size, n);
 	if (!DsaPointerIsValid(block))
-	{
-		for (int i = 0; i < n; i++)
-			if (DsaPointerIsValid(outcomes[i]->shared))
-				release_rows(outcomes[i]->shared);
 		return block;
-	}
-
 	entry = ccr_answer_first(ccr_answer_block(block));
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < draft->n; i++)
 	{
-		entry->item = items[i];
-		entry->kind = drafts[i].kind;
-		entry->ncolumns = ncolumns;
-		entry->nrows = outcomes[i]->nrows;
-		entry->length = drafts[i].length;
-		entry->binary = binary;
-		if (drafts[i].length > 0)
-			memcpy(entry->data, drafts[i].data, drafts[i].length);
+		const CcrEntryDraft *e = &draft->entries[i];
+
+		entry->item = draft->items[i];
+		entry->kind = e->kind;
+		entry->ncolumns = draft->ncolumns;
+		entry->nrows = draft->outcomes[i]->nrows;
+		entry->length = e->length;
+		entry->binary = draft->binary;
+		if (e->length > 0)
+			memcpy(entry->data, e->data, e->length);
 		entry = ccr_entry_next(entry);
 	}
 	return block;

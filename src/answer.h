@@ -76,6 +76,7 @@ typedef struct CcrAnswer
 typedef struct CcrSharedRows
 {
 	pg_atomic_uint32 references;
+	uint32		waiters;		/* who have been given one */
 	Size		size;			/* bytes of the whole block */
 	Size		length;			/* bytes of data */
 	char		data[FLEXIBLE_ARRAY_MEMBER];
@@ -105,13 +106,29 @@ CCR_NORETURN extern void ccr_error_throw(const CcrError *error);
  */
 extern void ccr_outcome_share(CcrOutcome *outcome, uint32 waiters);
 
+/* A block of an answer, before there is room for it. */
+typedef struct CcrAnswerDraft
+{
+	const uint32 *items;
+	CcrOutcome *const *outcomes;
+	int			n;
+	int			ncolumns;
+	bool		binary;
+	struct CcrEntryDraft *entries;
+	Size		size;			/* bytes of the block */
+	Size		shared;			/* its part of shared rows */
+} CcrAnswerDraft;
+
 /*
- * A block with the outcomes of n items of a request.  InvalidDsaPointer if
- * there is no room, whereupon their share of shared rows has been given back.
+ * A block with the outcomes of n items of a request: its draft, and the block,
+ * or InvalidDsaPointer if the heap has no room.  A draft that comes to nothing
+ * gives back its part of shared rows.
  */
-extern dsa_pointer ccr_answer_build(const uint32 *items,
-									CcrOutcome *const *outcomes, int n,
-									int ncolumns, bool binary);
+extern CcrAnswerDraft ccr_answer_draft(const uint32 *items,
+									   CcrOutcome *const *outcomes, int n,
+									   int ncolumns, bool binary);
+extern dsa_pointer ccr_answer_write(const CcrAnswerDraft *draft);
+extern void ccr_answer_give_up(const CcrAnswerDraft *draft);
 
 /* A block of the chain; first entry of it, and the one after an entry. */
 extern CcrAnswer *ccr_answer_block(dsa_pointer block);

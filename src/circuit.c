@@ -274,19 +274,19 @@ merge_groups(CcrQueue *queue)
 		{
 			CcrFlight  *flight = group->flights[i];
 
-			if (merged && (merged->n >= Min(room, flight->max_size) ||
-						   bytes + flight->item->length > (Size) flight->max_bytes))
+			if (merged && (merged->n >= Min(room, flight->waiting.max_size) ||
+						   bytes + flight->item->length > (Size) flight->waiting.max_bytes))
 			{
 				ccr_group_add(queue, merged, 0);
 				merged = NULL;
 			}
 			if (merged == NULL)
 			{
-				room = flight->max_size;
+				room = flight->waiting.max_size;
 				bytes = 0;
 				merged = ccr_group_new(room);
 			}
-			room = Min(room, flight->max_size);
+			room = Min(room, flight->waiting.max_size);
 			bytes += flight->item->length;
 			merged->flights[merged->n++] = flight;
 		}
@@ -306,13 +306,13 @@ ccr_circuit_succeeded(CcrQueue *queue)
 		merge_groups(queue);
 	close_circuit(queue);
 	while (queue->nsuspects > 0)
-		retry_suspects(queue, Max(queue->max_size, 1));
+		retry_suspects(queue, Max(queue->waiting.max_size, 1));
 }
 
 bool
 ccr_circuit_at_end(CcrQueue *queue)
 {
-	if (queue->flying > 0 || queue->nwaiting > 0 || !dlist_is_empty(&queue->groups))
+	if (queue->flying > 0 || queue->waiting.n > 0 || !dlist_is_empty(&queue->groups))
 		return false;
 	if (queue->nsuspects == 0)
 	{

@@ -249,7 +249,7 @@ start(void)
 
 	loop_context = AllocSetContextCreate(TopMemoryContext, "concresce loop",
 										 ALLOCSET_DEFAULT_SIZES);
-	ccr_flights_init();
+	ccr_flights_init(ccr_pool_deserted);
 	ccr_pools_init(worker_index);
 	ccr_budget_init(worker);
 	fine_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -486,7 +486,7 @@ drop_abandoned(bool (*which) (CcrRequest *))
 
 		rest = ccr_request_following_abandoned(request);
 		if (which(request))
-			ccr_flights_abandon(request, ccr_pool_deserted);
+			ccr_flights_abandon(request);
 		else
 			ccr_request_keep_abandoned(request, &taken_abandoned);
 	}

@@ -49,6 +49,8 @@ bool		ccr_prepare = true;
 bool		ccr_enable_batchscan = true;
 int			ccr_idle_timeout = 300;
 int			ccr_shared_memory = 64;
+int			ccr_max_session_memory = -1;
+int			ccr_max_role_memory = -1;
 int			ccr_workers = 1;
 int			ccr_collector_memory = -1;
 int			ccr_enqueue_timeout = 10 * 60 * 1000;
@@ -181,6 +183,16 @@ define_batch_settings(void)
 							"-1: eight times concresce.shared_memory, at least 512 MB.",
 							&ccr_collector_memory, -1, -1, 1024 * 1024,
 							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_session_memory",
+							"Shared memory that requests and results of a session may take.",
+							"-1: twice what is free.",
+							&ccr_max_session_memory, -1, -1, INT_MAX / 2,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_role_memory",
+							"Shared memory that requests and results of all sessions of a role may take.",
+							"-1: four times what is free.",
+							&ccr_max_role_memory, -1, -1, INT_MAX / 2,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("concresce.enqueue_timeout",
 							"Longest time that a batch of enqueued items may take on a foreign server.",
 							"It is then cancelled and tried again. 0 disables the limit.",

@@ -42,7 +42,8 @@ struct CcrTicket
 	uint32		remaining;		/* items not yet landed */
 	uint32		errors;			/* items that landed with one */
 	CcrTime		departed;		/* when the first of them took off, or 0 */
-	bool		failed;			/* a block of the answer found no room */
+	CcrFailure	failure;		/* a block of the answer found no room */
+	CcrTimer	deadline_timer; /* of a request that nobody need be waiting for */
 	bool		again;			/* an earlier generation had admitted it */
 	Size		memory;			/* that it and its flights take */
 	int			nlanded;		/* in this landing: */
@@ -109,9 +110,10 @@ static HTAB *queues;
 static dlist_head all_queues = DLIST_STATIC_INIT(all_queues);
 static struct ticket_hash *tickets;
 static int	torn = 0;			/* > 0 while they are being changed */
+static void (*batch_deserted) (struct CcrBatch *);
 
 void
-ccr_flights_init(void)
+ccr_flights_init(void (*deserted) (struct CcrBatch *))
 {
 	HASHCTL		ctl = {
 		.keysize = sizeof(CcrFingerprint),
@@ -124,6 +126,7 @@ ccr_flights_init(void)
 											ALLOCSET_DEFAULT_SIZES);
 	queues = hash_create("concresce queues", 64, &ctl, HASH_ELEM | HASH_BLOBS);
 	tickets = ticket_create(TopMemoryContext, 256, NULL);
+	batch_deserted = deserted;
 }
 
 /*
@@ -173,15 +176,6 @@ typedef struct QueueEntry
 	CcrQueue   *queue;
 } QueueEntry;
 
-static int
-window_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
-{
-	CcrTime		wa = pairingheap_const_container(CcrFlight, window_node, a)->window_end;
-	CcrTime		wb = pairingheap_const_container(CcrFlight, window_node, b)->window_end;
-
-	return (wa < wb) ? 1 : (wa > wb) ? -1 : 0;
-}
-
 /* Of enqueued items, halves before other halves: so one bad item is found soon. */
 static int
 retry_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
@@ -219,8 +213,7 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue->serial = next_serial++;
 	queue->counters = &ccr_counters[ccr_counters_find(&key, &serial)];
 	queue->listed = flight_create(context, 64, NULL);
-	queue->windows = pairingheap_allocate(window_later, NULL);
-	dlist_init(&queue->waiting);
+	ccr_waiting_init(&queue->waiting, context);
 	dlist_init(&queue->groups);
 	queue->retries = pairingheap_allocate(retry_later, NULL);
 	dlist_init(&queue->suspects);
@@ -244,7 +237,7 @@ hide_circuit(CcrQueue *queue)
 void
 ccr_queue_free(CcrQueue *queue)
 {
-	Assert(queue->nwaiting == 0 && queue->flying == 0);
+	Assert(queue->waiting.n == 0 && queue->flying == 0);
 	hide_circuit(queue);
 	ccr_timer_clear(&queue->window_timer);
 	ccr_timer_clear(&queue->idle_timer);
@@ -313,75 +306,16 @@ free_flight(CcrFlight *flight)
 }
 
 static void
-stop_waiting(CcrFlight *flight)
-{
-	CcrQueue   *queue = flight->queue;
-
-	dlist_delete(&flight->waiting_node);
-	pairingheap_remove(queue->windows, &flight->window_node);
-	queue->nwaiting--;
-	queue->waiting_bytes -= flight->item->length;
-}
-
-static void
-lower_limits(CcrQueue *queue, const CcrFlight *flight, bool first)
-{
-	if (first || flight->max_size < queue->max_size)
-		queue->max_size = flight->max_size;
-	if (first || flight->max_bytes < queue->max_bytes)
-		queue->max_bytes = flight->max_bytes;
-}
-
-/* The limits of the next batch are those of the flights that would be in it. */
-static void
-reset_limits(CcrQueue *queue)
-{
-	dlist_iter	iter;
-	int			n = 0;
-
-	dlist_foreach(iter, &queue->waiting)
-	{
-		if (n > 0 && n >= queue->max_size)
-			break;
-		lower_limits(queue, dlist_container(CcrFlight, waiting_node, iter.cur), n == 0);
-		n++;
-	}
-}
-
-static void
 start_waiting(CcrFlight *flight)
 {
-	CcrQueue   *queue = flight->queue;
-
-	if (queue->nwaiting == 0 || queue->nwaiting < queue->max_size)
-		lower_limits(queue, flight, queue->nwaiting == 0);
 	flight->state = CCR_FLIGHT_WAITING;
-	flight->number = ++queue->last_number;
-	dlist_push_tail(&queue->waiting, &flight->waiting_node);
-	pairingheap_add(queue->windows, &flight->window_node);
-	queue->nwaiting++;
-	queue->waiting_bytes += flight->item->length;
+	ccr_waiting_add(&flight->queue->waiting, &flight->waiting);
 }
 
-/*
- * One leaves from anywhere in the queue.  To look at all that stay takes time,
- * which is spared where one beside it has the same limits, as most have.
- */
-static void
-leave_queue(CcrFlight *flight)
+static CcrFlight *
+waiting_flight(CcrWaitingEntry *entry)
 {
-	CcrQueue   *queue = flight->queue;
-	dlist_node *node = &flight->waiting_node;
-	dlist_node *beside = dlist_has_next(&queue->waiting, node) ?
-		dlist_next_node(&queue->waiting, node) :
-		dlist_has_prev(&queue->waiting, node) ?
-		dlist_prev_node(&queue->waiting, node) : NULL;
-	CcrFlight  *other = beside ? dlist_container(CcrFlight, waiting_node, beside) : NULL;
-
-	stop_waiting(flight);
-	if (other == NULL || other->max_size != flight->max_size ||
-		other->max_bytes != flight->max_bytes)
-		reset_limits(queue);
+	return (CcrFlight *) ((char *) entry - offsetof(CcrFlight, waiting));
 }
 
 static CcrFlight *
@@ -411,9 +345,11 @@ new_flight(CcrQueue *queue, const CcrRequest *request, const CcrItem *item,
 	flight->counters = &ccr_counters[request->counters];
 	flight->party = request->party;
 	flight->arrived = request->submitted;
-	flight->window_end = request->window_end;
-	flight->max_size = request->max_size;
-	flight->max_bytes = request->max_bytes;
+	flight->waiting.roleid = request->party.outer;
+	flight->waiting.window_end = request->window_end;
+	flight->waiting.bytes = item->length;
+	flight->waiting.max_size = request->max_size;
+	flight->waiting.max_bytes = request->max_bytes;
 	dlist_init(&flight->waiters);
 	return flight;
 }
@@ -424,20 +360,9 @@ join(CcrFlight *flight, const CcrRequest *request)
 {
 	if (!ccr_party_same(flight->party, request->party))
 		flight->several = true;
-	if (flight->state != CCR_FLIGHT_WAITING)
-		return;
-	if (request->window_end < flight->window_end)
-	{
-		pairingheap_remove(flight->queue->windows, &flight->window_node);
-		flight->window_end = request->window_end;
-		pairingheap_add(flight->queue->windows, &flight->window_node);
-	}
-	if (request->max_size < flight->max_size || request->max_bytes < flight->max_bytes)
-	{
-		flight->max_size = Min(flight->max_size, request->max_size);
-		flight->max_bytes = Min(flight->max_bytes, request->max_bytes);
-		reset_limits(flight->queue);
-	}
+	if (flight->state == CCR_FLIGHT_WAITING)
+		ccr_waiting_hasten(&flight->queue->waiting, &flight->waiting, request->window_end,
+						   request->max_size, request->max_bytes);
 }
 
 /* The flight that an item may join, or NULL. */
@@ -516,6 +441,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 }
 
 static void finish_ticket(CcrTicket *ticket, CcrTime now);
+static void end_late(void *arg);
 static void drop_unwarranted(CcrQueue *queue);
 static void drop_from_group(CcrQueue *queue, CcrGroup *group);
 
@@ -548,6 +474,11 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	ticket->counters = &ccr_counters[request->counters];
 	ticket->remaining = n;
 	ticket->again = pg_atomic_read_u32(&request->phase) != CCR_PHASE_SUBMITTED;
+	if (request->deadline != 0)
+	{
+		ccr_timer_init(&ticket->deadline_timer, end_late, ticket);
+		ccr_timer_set(&ticket->deadline_timer, request->deadline);
+	}
 	ticket_insert(tickets, request, &found)->ticket = ticket;
 	Assert(!found);
 	pg_atomic_write_u32(&request->phase, CCR_PHASE_QUEUED);
@@ -618,22 +549,6 @@ group_ready(CcrQueue *queue, CcrTime now)
 	return group && group->retry_at <= now;
 }
 
-static CcrTime
-window_end(CcrQueue *queue)
-{
-	return pairingheap_container(CcrFlight, window_node,
-								 pairingheap_first(queue->windows))->window_end;
-}
-
-/* Enough of them wait, or the window of the first was ended. */
-static bool
-full(CcrQueue *queue)
-{
-	return queue->nwaiting >= queue->max_size ||
-		queue->waiting_bytes >= (Size) queue->max_bytes ||
-		dlist_head_element(CcrFlight, waiting_node, &queue->waiting)->number <= queue->hurry_until;
-}
-
 /* After a failure one batch at a time tries whether its cause has passed. */
 static bool
 held_back(CcrQueue *queue)
@@ -641,31 +556,24 @@ held_back(CcrQueue *queue)
 	return queue->failures > 0 && queue->flying > 0;
 }
 
-static bool
-waiting_due(CcrQueue *queue, CcrTime now)
-{
-	return queue->nwaiting > 0 && (full(queue) || window_end(queue) <= now);
-}
-
 bool
 ccr_queue_due(CcrQueue *queue, CcrTime now)
 {
 	if (held_back(queue) || queue->pause_until > now)
 		return false;
-	return group_ready(queue, now) || waiting_due(queue, now);
+	return group_ready(queue, now) || ccr_waiting_due(&queue->waiting, now);
 }
 
 CcrTime
 ccr_queue_next_due(CcrQueue *queue)
 {
 	CcrGroup   *group = first_group(queue);
-	CcrTime		next = 0;
+	CcrTime		next;
 
-	if (held_back(queue) || (group == NULL && queue->nwaiting == 0))
+	if (held_back(queue) || (group == NULL && queue->waiting.n == 0))
 		return 0;
-	if (queue->nwaiting > 0 && !full(queue))
-		next = window_end(queue);
-	if (group && (queue->nwaiting == 0 || group->retry_at < next))
+	next = ccr_waiting_next_due(&queue->waiting);
+	if (group && (queue->waiting.n == 0 || group->retry_at < next))
 		next = group->retry_at;
 	return Max(next, queue->pause_until);
 }
@@ -673,7 +581,7 @@ ccr_queue_next_due(CcrQueue *queue)
 bool
 ccr_queue_empty(CcrQueue *queue)
 {
-	return queue->nwaiting == 0 && dlist_is_empty(&queue->groups) &&
+	return queue->waiting.n == 0 && dlist_is_empty(&queue->groups) &&
 		queue->nsuspects == 0;
 }
 
@@ -682,7 +590,7 @@ ccr_queue_hurry(CcrQueue *queue, bool rashly)
 {
 	dlist_iter	iter;
 
-	queue->hurry_until = queue->last_number;
+	ccr_waiting_hurry(&queue->waiting);
 	queue->pause_until = 0;
 	if (rashly)
 		queue->failures = 0;
@@ -755,47 +663,49 @@ take_group(CcrQueue *queue, CcrGroup *group, struct CcrBatch *batch,
 	return flights;
 }
 
-/*
- * The flights of a batch from those that wait, oldest first.  One that must be
- * apart from another is passed over, and has the next turn.  No more than a
- * batch of them is, lest a great many be looked at again and again.
- */
+/* A batch that is made of what waits. */
+typedef struct Taking
+{
+	CcrFlight **flights;
+	int			n;
+	struct CcrBatch *batch;
+	bool		apart;
+	CcrHashes	hashes;
+	CcrTime		now;
+} Taking;
+
+/* One that must be apart from another is passed over, and has the next turn. */
+static bool
+take_entry(CcrWaitingEntry *entry, void *arg)
+{
+	Taking	   *taking = arg;
+	CcrFlight  *flight = waiting_flight(entry);
+
+	if (taking->apart && !ccr_hashes_add(&taking->hashes, flight->item->equality))
+		return false;
+	ccr_count(flight->queue->counters, CCR_WAIT_US, Max(taking->now - flight->arrived, 0));
+	ccr_flight_take_off(flight, taking->batch, taking->now);
+	taking->flights[taking->n++] = flight;
+	return true;
+}
+
 static CcrFlight **
 take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 			 int most, CcrTime now)
 {
-	int			limit = Min(Min(queue->max_size, queue->nwaiting), most);
-	CcrFlight **flights = palloc(Max(limit, 1) * sizeof(CcrFlight *));
-	CcrHashes	hashes = {NULL, 0};
-	int			passed_over = 0;
-	Size		bytes = 0;
-	dlist_mutable_iter iter;
+	int			limit = Min(queue->waiting.n, most);
+	Taking		taking = {
+		.flights = palloc(Max(limit, 1) * sizeof(CcrFlight *)),
+		.batch = batch,
+		.apart = apart,
+		.now = now
+	};
 
 	if (apart)
-		hashes = ccr_hashes_new(limit);
-	*n = 0;
-	dlist_foreach_modify(iter, &queue->waiting)
-	{
-		CcrFlight  *flight = dlist_container(CcrFlight, waiting_node, iter.cur);
-
-		/* an item larger than the limit goes alone */
-		if (*n >= limit || passed_over >= limit ||
-			(*n > 0 && bytes + flight->item->length > (Size) queue->max_bytes))
-			break;
-		if (apart && !ccr_hashes_add(&hashes, flight->item->equality))
-		{
-			passed_over++;
-			queue->hurry_until = Max(queue->hurry_until, flight->number);
-			continue;
-		}
-		bytes += flight->item->length;
-		stop_waiting(flight);
-		ccr_count(queue->counters, CCR_WAIT_US, Max(now - flight->arrived, 0));
-		ccr_flight_take_off(flight, batch, now);
-		flights[(*n)++] = flight;
-	}
-	reset_limits(queue);
-	return flights;
+		taking.hashes = ccr_hashes_new(limit);
+	ccr_waiting_take(&queue->waiting, limit, take_entry, &taking);
+	*n = taking.n;
+	return taking.flights;
 }
 
 /* What waits has its turns: those that fly again do not keep it back. */
@@ -804,7 +714,7 @@ ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int most, in
 {
 	CcrTime		now = ccr_now();
 
-	if (!group_ready(queue, now) || (queue->turn && waiting_due(queue, now)))
+	if (!group_ready(queue, now) || (queue->turn && ccr_waiting_due(&queue->waiting, now)))
 	{
 		queue->turn = false;
 		return take_waiting(queue, batch, apart, n, most, now);
@@ -885,6 +795,7 @@ static void
 free_ticket(CcrTicket *ticket)
 {
 	ticket_delete(tickets, ticket->request);
+	ccr_timer_clear(&ticket->deadline_timer);
 	ccr_budget_own(-(int64) ticket->memory);
 	pfree(ticket);
 }
@@ -909,9 +820,8 @@ finish_ticket(CcrTicket *ticket, CcrTime now)
 {
 	CcrRequest *request = ticket->request;
 	CcrCounters *counters = ticket->counters;
-	uint32		errors = ticket->failed ? request->nitems : ticket->errors;
-	CcrFailure	failure = ticket->failed ?
-		CCR_FAILURE_NO_MEMORY : CCR_FAILURE_NONE;
+	CcrFailure	failure = ticket->failure;
+	uint32		errors = failure != CCR_FAILURE_NONE ? request->nitems : ticket->errors;
 
 	if (request->kind == CCR_REQUEST_ENQUEUED)
 	{
@@ -933,7 +843,8 @@ answer_ticket(CcrTicket *ticket, int ncolumns, bool binary)
 	int			n = ticket->nlanded;
 	uint32	   *items = palloc(n * sizeof(uint32));
 	CcrOutcome **outcomes = palloc(n * sizeof(CcrOutcome *));
-	dsa_pointer block;
+	CcrAnswerDraft draft;
+	CcrFailure	failure;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -942,11 +853,15 @@ answer_ticket(CcrTicket *ticket, int ncolumns, bool binary)
 		if (outcomes[i]->error)
 			ticket->errors++;
 	}
-	block = ccr_answer_build(items, outcomes, n, ncolumns, binary);
-	if (DsaPointerIsValid(block))
-		ccr_request_answer(ticket->request, block);
-	else
-		ticket->failed = true;
+	draft = ccr_answer_draft(items, outcomes, n, ncolumns, binary);
+	if (ticket->failure != CCR_FAILURE_NONE)
+	{
+		ccr_answer_give_up(&draft);
+		return;
+	}
+	failure = ccr_request_answer(ticket->request, &draft);
+	if (failure != CCR_FAILURE_NONE)
+		ticket->failure = failure;
 }
 
 /* Gather, for each ticket, its waiters on these flights. */
@@ -1058,7 +973,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 
 /* One waiter has left; a flight without any is of no use to anybody. */
 static void
-leave_flight(CcrWaiter *waiter, void (*deserted) (struct CcrBatch *))
+leave_flight(CcrWaiter *waiter)
 {
 	CcrFlight  *flight = waiter->flight;
 	CcrCounters *counters = waiter->ticket->counters;
@@ -1079,28 +994,45 @@ leave_flight(CcrWaiter *waiter, void (*deserted) (struct CcrBatch *))
 	unlist(flight);
 	if (flight->state == CCR_FLIGHT_WAITING)
 	{
-		leave_queue(flight);
+		ccr_waiting_remove(&flight->queue->waiting, &flight->waiting);
 		free_flight(flight);
 	}
 	else if (flight->state == CCR_FLIGHT_FLYING)
-		deserted(flight->batch);
+		batch_deserted(flight->batch);
+}
+
+static void
+leave_flights(CcrTicket *ticket)
+{
+	for (uint32 i = 0; i < ticket->request->nitems; i++)
+		leave_flight(&ticket->waiters[i]);
+	free_ticket(ticket);
+	give_back_room();
 }
 
 void
-ccr_flights_abandon(CcrRequest *request, void (*deserted) (struct CcrBatch *))
+ccr_flights_abandon(CcrRequest *request)
 {
 	TicketEntry *entry = ticket_lookup(tickets, request);
 
 	if (entry)
-	{
-		CcrTicket  *ticket = entry->ticket;
-
-		for (uint32 i = 0; i < request->nitems; i++)
-			leave_flight(&ticket->waiters[i], deserted);
-		free_ticket(ticket);
-		give_back_room();
-	}
+		leave_flights(entry->ticket);
 	ccr_request_release(request);
+}
+
+/* A future's time is over, and its session may be busy elsewhere, or idle. */
+static void
+end_late(void *arg)
+{
+	CcrTicket  *ticket = arg;
+	CcrRequest *request = ticket->request;
+	CcrCounters *counters = ticket->counters;
+	uint32		n = request->nitems;
+
+	leave_flights(ticket);
+	ccr_count(counters, CCR_TIMEOUTS, n);
+	if (!ccr_request_complete(request, CCR_FAILURE_TIMEOUT))
+		ccr_count(counters, CCR_TIMEOUTS, -(int64) n);
 }
 
 void
@@ -1233,24 +1165,33 @@ drop_from_group(CcrQueue *queue, CcrGroup *group)
 	log_dropped(queue, dropped, why);
 }
 
+typedef struct Dropped
+{
+	uint32		n;
+	int			why;
+} Dropped;
+
+static void
+drop_waiting(CcrWaitingEntry *entry, void *arg)
+{
+	Dropped    *dropped = arg;
+	CcrFlight  *flight = waiting_flight(entry);
+	int			sqlstate = why_unwarranted(flight);
+
+	if (sqlstate == 0)
+		return;
+	dropped->why = sqlstate;
+	ccr_waiting_remove(&flight->queue->waiting, entry);
+	dropped->n += drop_flight(flight, sqlstate);
+}
+
 static void
 drop_unwarranted(CcrQueue *queue)
 {
-	uint32		dropped = 0;
-	int			why = 0;
+	Dropped		dropped = {0};
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &queue->waiting)
-	{
-		CcrFlight  *flight = dlist_container(CcrFlight, waiting_node, iter.cur);
-		int			sqlstate = why_unwarranted(flight);
-
-		if (sqlstate == 0)
-			continue;
-		why = sqlstate;
-		stop_waiting(flight);
-		dropped += drop_flight(flight, sqlstate);
-	}
+	ccr_waiting_visit(&queue->waiting, drop_waiting, &dropped);
 	dlist_foreach_modify(iter, &queue->groups)
 	{
 		CcrGroup   *group = dlist_container(CcrGroup, node, iter.cur);
@@ -1268,14 +1209,13 @@ drop_unwarranted(CcrQueue *queue)
 
 		if (sqlstate == 0)
 			continue;
-		why = sqlstate;
+		dropped.why = sqlstate;
 		dlist_delete(&suspect->node);
 		queue->nsuspects--;
-		dropped += drop_flight(suspect->flight, sqlstate);
+		dropped.n += drop_flight(suspect->flight, sqlstate);
 		MemoryContextDelete(suspect->context);
 	}
-	reset_limits(queue);
-	log_dropped(queue, dropped, why);
+	log_dropped(queue, dropped.n, dropped.why);
 }
 
 static void (*check_dropped) (CcrQueue *);

@@ -28,6 +28,7 @@
 #include "settings.h"
 #include "source.h"
 #include "timer.h"
+#include "waiting.h"
 
 struct CcrBatch;
 struct CcrPool;
@@ -66,15 +67,8 @@ typedef struct CcrQueue
 	CcrCounters *counters;		/* of the batches */
 	struct flight_hash *listed; /* flights that identical items may join */
 
-	dlist_head	waiting;		/* flights, oldest first */
-	int			nwaiting;
-	Size		waiting_bytes;
-	int			max_size;		/* least of those in the next batch */
-	int			max_bytes;
-	pairingheap *windows;		/* of the waiting ones, by window_end */
+	CcrWaiting	waiting;		/* flights */
 	CcrTimer	window_timer;
-	uint64		last_number;	/* given to one that waits */
-	uint64		hurry_until;	/* those up to this number are due */
 	dlist_head	groups;			/* CcrGroup, to fly again: all of them, */
 	pairingheap *retries;		/* and by the time when they may */
 	bool		turn;			/* a group has flown: now what waits */
@@ -133,13 +127,8 @@ typedef struct CcrFlight
 	uint32		key_length;
 	const char *key;			/* within item */
 	CcrItem    *item;
-	dlist_node	waiting_node;
-	uint64		number;			/* while it waits; those of a queue ascend */
-	pairingheap_node window_node;
+	CcrWaitingEntry waiting;
 	CcrTime		arrived;
-	CcrTime		window_end;
-	int			max_size;
-	int			max_bytes;
 	dlist_head	waiters;
 	int			nwaiters;
 	struct CcrBatch *batch;		/* while FLYING */
@@ -173,7 +162,8 @@ typedef struct CcrSuspect
 
 typedef struct CcrTicket CcrTicket;
 
-extern void ccr_flights_init(void);
+/* deserted: nobody waits for any flight of the batch. */
+extern void ccr_flights_init(void (*deserted) (struct CcrBatch *));
 
 extern CcrQueue *ccr_queue_find(const CcrFingerprint *fingerprint);
 extern CcrQueue *ccr_queue_create(const CcrFingerprint *fingerprint,
@@ -230,10 +220,8 @@ extern void ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error);
 extern void ccr_flights_land(CcrFlight **flights, int n, int ncolumns,
 							 bool binary);
 
-/* A request found on the abandoned list; batches left without a waiter are
- * told. */
-extern void ccr_flights_abandon(CcrRequest *request,
-								void (*deserted) (struct CcrBatch *));
+/* A request found on the abandoned list. */
+extern void ccr_flights_abandon(CcrRequest *request);
 
 /* Later identical items of the function start flights of their own. */
 extern void ccr_flights_forget(CcrRequest *request);

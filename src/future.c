@@ -68,6 +68,7 @@ static MemoryContext future_context = NULL; /* emptied with the transaction */
 static struct future_hash *futures = NULL;
 static uint32 nended = 0;
 static Level *innermost = NULL;
+static dlist_head held = DLIST_STATIC_INIT(held);	/* see make_room() */
 static uint32 generations[CCR_MAX_WORKERS]; /* of the collectors, as last seen */
 
 static struct
@@ -83,10 +84,19 @@ static void note_arrival(CcrFuture *future);
 
 /* ------------------------------------------------------------ transactions */
 
+static void
+unhold(CcrFuture *future)
+{
+	if (future->held)
+		dlist_delete(&future->held_node);
+	future->held = false;
+}
+
 /* Free one that is off its level's list. */
 static void
 free_future(CcrFuture *future)
 {
+	unhold(future);
 	if (future->pending)
 		ccr_lookup_drop(future->pending);
 	if (future->byref)
@@ -240,6 +250,8 @@ ccr_future_start(CcrDefinition *definition, const Datum *values, const bool *nul
 				return future;
 			}
 
+	if (ccr_bounds_scarce())
+		ccr_watch_notice();
 	ccr_items_init(&items);
 	items.barred = barred;
 	ccr_override_begin(definition, &override);
@@ -482,6 +494,7 @@ settle(CcrFuture *future)
 	old = MemoryContextSwitchTo(scratch);
 
 	/* it is gone even if taking it raises an error */
+	unhold(future);
 	future->pending = NULL;
 	answered = ccr_lookup_take(pending);
 	note_arrival(future);
@@ -634,7 +647,7 @@ ccr_watch_add(CcrFuture *future)
 		return;
 	}
 	watch.outstanding++;
-	watch.worker = future->pending->request->worker;
+	watch.worker = future->pending->worker;
 	heed_deadline(future->pending);
 }
 
@@ -688,6 +701,7 @@ submit_again(CcrFuture *future)
 	PG_CATCH();
 	{
 		/* with the subtransaction, its resource owner has dropped it */
+		unhold(future);
 		future->pending = NULL;
 		keep_error(future->id);
 	}
@@ -731,6 +745,22 @@ take_lost(void)
 	return any;
 }
 
+/*
+ * What has arrived may lie there for as long as the transaction lasts.  Where
+ * room is scarce, it goes to this process's own memory.
+ */
+static void
+make_room(void)
+{
+	while (!dlist_is_empty(&held) && ccr_bounds_scarce())
+	{
+		CcrFuture  *future = dlist_head_element(CcrFuture, held_node, &held);
+
+		unhold(future);
+		ccr_lookup_read_out(future->pending);
+	}
+}
+
 static bool
 take_announced(void)
 {
@@ -746,9 +776,19 @@ take_announced(void)
 		if (request->failure == CCR_FAILURE_UNKNOWN_SOURCE)
 			submit_again(entry->future);
 		else
-			note_arrival(entry->future);
+		{
+			CcrFuture  *future = entry->future;
+
+			note_arrival(future);
+			if (!future->held && future->pending)
+			{
+				future->held = true;
+				dlist_push_tail(&held, &future->held_node);
+			}
+		}
 		any = true;
 	}
+	make_room();
 	return any;
 }
 
@@ -838,7 +878,7 @@ ccr_future_wait(int64 id)
 	while (!(future = ccr_future_get(id))->arrived)
 	{
 		CcrTime		deadline = future->pending->deadline;
-		CcrTime		now = sleep_until(future->pending->request->worker, deadline);
+		CcrTime		now = sleep_until(future->pending->worker, deadline);
 
 		if (deadline != 0 && deadline <= now)
 		{

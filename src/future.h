@@ -30,6 +30,8 @@ typedef struct CcrFuture
 	CcrDefinition *definition;	/* a reference is held */
 	CcrPending *pending;		/* NULL once it is being settled */
 	bool		arrived;
+	bool		held;			/* arrived, and its answer is in shared memory */
+	dlist_node	held_node;
 	bool		settled;
 	ErrorData  *error;			/* once settled: the error, if not NULL */
 	bool		isnull;			/* or the value */

@@ -69,6 +69,8 @@ end_pending(CcrPending *pending)
 {
 	dlist_delete(&pending->node);
 	ccr_definition_release(pending->definition);
+	if (pending->context)
+		MemoryContextDelete(pending->context);
 	pfree(pending);
 }
 
@@ -296,8 +298,10 @@ hand_over(CcrPending *pending, CcrRequest *request)
 		pending->id = request->id;
 	request->id = pending->id;
 	request->announce = pending->announce;
+	pending->worker = request->worker;
 	if (pending->announce)
 	{
+		request->deadline = pending->deadline;
 		ccr_request_open(request);
 		ccr_outbox_hold(&pending->held, request);
 		return;
@@ -602,6 +606,8 @@ ccr_lookup_restart_timeout(CcrPending *pending)
 bool
 ccr_lookup_ready(CcrPending *pending)
 {
+	if (pending->read)
+		return true;
 	if (!is_done(pending->request))
 		return ccr_request_lost(pending->request);
 
@@ -671,8 +677,10 @@ copy_answer(CcrRequest *request, CcrAnswered *answered)
 }
 
 static void
-raise_failure(const CcrDefinition *definition, CcrFailure failure)
+raise_failure(const CcrDefinition *definition, const CcrAnswered *answered)
 {
+	CcrFailure	failure = answered->failure;
+
 	switch (failure)
 	{
 		case CCR_FAILURE_NO_MEMORY:
@@ -682,6 +690,27 @@ raise_failure(const CcrDefinition *definition, CcrFailure failure)
 							definition->name),
 					 errdetail("Requests and results may take %d MB.", ccr_shared_memory),
 					 errhint("You may need to increase \"concresce.shared_memory\".")));
+			break;
+		case CCR_FAILURE_SESSION_MEMORY:
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("result of lookup %s does not fit into shared memory",
+							definition->name),
+					 errdetail("Requests and results of a session may take twice what is free of %d MB, and no more than \"concresce.max_session_memory\".",
+							   ccr_shared_memory),
+					 errhint("Await what was submitted, ask for less at a time, or increase \"concresce.shared_memory\".")));
+			break;
+		case CCR_FAILURE_ROLE_MEMORY:
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("result of lookup %s does not fit into shared memory",
+							definition->name),
+					 errdetail("Requests and results of the sessions of a role may take four times what is free of %d MB, and no more than \"concresce.max_role_memory\".",
+							   ccr_shared_memory),
+					 errhint("You may need to increase \"concresce.shared_memory\".")));
+			break;
+		case CCR_FAILURE_TIMEOUT:
+			timed_out(definition->name, answered->timeout, answered->waited_for);
 			break;
 		case CCR_FAILURE_COLLECTOR_EXIT:
 			collector_gone(definition->name, false);
@@ -725,34 +754,29 @@ check_connection_errors(CcrDefinition *definition, const CcrFingerprint *fingerp
 	}
 }
 
+/* Of a request that has ended, or that we leave. */
 static CcrAnswered *
-take(CcrPending *pending, bool no_error)
+new_answered(const CcrPending *pending, CcrFailure failure)
 {
-	CcrAnswered *answered;
-	CcrRequest *request;
-	CcrFailure	failure;
+	CcrRequest *request = pending->request;
+	CcrAnswered *answered = palloc0(sizeof(CcrAnswered));
 
-	/* there may be no memory for what it brought */
-	give_to_owner(pending, CurrentResourceOwner);
-	answered = palloc0(sizeof(CcrAnswered));
-	failure = wait_for_pending(pending, no_error);
-	while (failure == CCR_FAILURE_NONE &&
-		   pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE &&
-		   submit_again(pending))
-		failure = wait_for_pending(pending, no_error);
-	request = pending->request;
 	answered->n = request->nitems;
 	answered->counters = &ccr_counters[request->counters];
-	if (failure != CCR_FAILURE_NONE)
-	{
-		answered->failure = failure;
-		ccr_request_abandon(request, failure == CCR_FAILURE_TIMEOUT ?
-							CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
-		end_pending(pending);
-		return answered;
-	}
+	answered->failure = failure;
+	answered->timeout = pending->timeout;
+	answered->waited_for = waits_for(request);
+	return answered;
+}
+
+/* Copy what a request brought that is done, and free it. */
+static CcrAnswered *
+read_out(CcrPending *pending)
+{
+	CcrRequest *request = pending->request;
+	CcrAnswered *answered = new_answered(pending, request->failure);
+
 	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
-	answered->failure = request->failure;
 	answered->on_missing = pending->on_missing;
 	answered->shape = pending->result->shape;
 	answered->joined = request->joined;
@@ -760,7 +784,62 @@ take(CcrPending *pending, bool no_error)
 	if (answered->failure == CCR_FAILURE_NONE)
 		copy_answer(request, answered);
 	check_connection_errors(pending->definition, &request->fingerprint, answered);
+	pending->request = NULL;
 	ccr_request_free(request);
+	return answered;
+}
+
+void
+ccr_lookup_read_out(CcrPending *pending)
+{
+	MemoryContext context;
+	MemoryContext old;
+
+	Assert(is_done(pending->request));
+	context = AllocSetContextCreate(CurrentMemoryContext, "concresce answer",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	pending->read = read_out(pending);
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(context, pending_context);
+	pending->context = context;
+}
+
+static CcrAnswered *
+take_what_was_read(CcrPending *pending)
+{
+	CcrAnswered *answered = pending->read;
+
+	MemoryContextSetParent(pending->context, CurrentMemoryContext);
+	pending->context = NULL;
+	end_pending(pending);
+	return answered;
+}
+
+static CcrAnswered *
+take(CcrPending *pending, bool no_error)
+{
+	CcrAnswered *answered;
+	CcrFailure	failure;
+
+	if (pending->read)
+		return take_what_was_read(pending);
+
+	/* there may be no memory for what it brought */
+	give_to_owner(pending, CurrentResourceOwner);
+	failure = wait_for_pending(pending, no_error);
+	while (failure == CCR_FAILURE_NONE &&
+		   pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE &&
+		   submit_again(pending))
+		failure = wait_for_pending(pending, no_error);
+	if (failure == CCR_FAILURE_NONE)
+		answered = read_out(pending);
+	else
+	{
+		answered = new_answered(pending, failure);
+		ccr_request_abandon(pending->request, failure == CCR_FAILURE_TIMEOUT ?
+							CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
+	}
 	end_pending(pending);
 	return answered;
 }
@@ -924,7 +1003,7 @@ ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
 	ErrorContextCallback callback;
 
 	if (answered->failure != CCR_FAILURE_NONE)
-		raise_failure(definition, answered->failure);
+		raise_failure(definition, answered);
 	if (entry == NULL)
 		elog(ERROR, "item %u has no answer", item);
 	if (entry->kind == CCR_ENTRY_ERROR)

@@ -26,7 +26,10 @@ typedef struct CcrItems
 typedef struct CcrPending
 {
 	dlist_node	node;			/* in the list of this backend's */
-	CcrRequest *request;
+	CcrRequest *request;		/* NULL once it has been read */
+	int			worker;			/* whose it is */
+	struct CcrAnswered *read;	/* what it brought, in the context, until it */
+	MemoryContext context;		/* is taken */
 	uint64		id;				/* of the request, if submitted again, too */
 	bool		announce;		/* hold it back, and announce its end */
 	CcrHeld		held;
@@ -50,6 +53,8 @@ typedef struct CcrAnswered
 	uint32		n;
 	CcrEntry  **entries;		/* by item; rows or an error */
 	CcrFailure	failure;		/* if the request as a whole has no answer */
+	int			timeout;		/* ms, and what it waited for, if that is why */
+	const char *waited_for;
 	uint32		joined;			/* items that shared another's flight */
 	int64		remote_us;		/* from departure to the end */
 	CcrCounters *counters;
@@ -100,6 +105,12 @@ extern CcrAnswered *ccr_lookup_take(CcrPending *pending);
  * request and no error.
  */
 extern CcrAnswered *ccr_lookup_try_to_take(CcrPending *pending);
+
+/*
+ * Move what a request that is ready has brought out of shared memory, to be
+ * taken later.
+ */
+extern void ccr_lookup_read_out(CcrPending *pending);
 
 /* Leave it. */
 extern void ccr_lookup_drop(CcrPending *pending);

@@ -20,9 +20,12 @@ static int	nsleepers = 0;
 
 /* ---------------------------------------------------------------- backend */
 
-CcrRequest *
-ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
-				const char *source, Size length)
+/* Whose bound the last request would have exceeded that there was no room for. */
+static CcrBound refused = CCR_BOUND_NONE;
+
+static CcrRequest *
+allocate(CcrRequestKind kind, uint32 nitems, Size nbytes, const char *source,
+		 Size length)
 {
 	Size		size = MAXALIGN(offsetof(CcrRequest, items)) + nbytes +
 		(kind == CCR_REQUEST_ENQUEUED ? nitems : 0);
@@ -39,6 +42,7 @@ ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 	request->self = dp;
 	request->size = size;
 	request->kind = kind;
+	request->procno = ccr_my_procno();
 	request->nitems = nitems;
 	request->nbytes = nbytes;
 	if (kind == CCR_REQUEST_ENQUEUED)
@@ -59,19 +63,63 @@ ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 	return request;
 }
 
+CcrRequest *
+ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
+				const char *source, Size length)
+{
+	CcrRequest *request;
+
+	refused = CCR_BOUND_NONE;
+	if (kind == CCR_REQUEST_ENQUEUED)
+		return allocate(kind, nitems, nbytes, source, length);
+
+	ccr_bounds_declare(ccr_seat_party().outer);
+	refused = ccr_bounds_check(ccr_my_procno(), sizeof(CcrRequest) + nbytes + length);
+	if (refused != CCR_BOUND_NONE)
+		return NULL;
+	request = allocate(kind, nitems, nbytes, source, length);
+	if (request == NULL)
+		return NULL;
+	request->charged = request->size + request->source_size;
+	ccr_bounds_charge(request->procno, request->charged);
+	return request;
+}
+
+static const char *
+megabytes(uint64 bytes)
+{
+	return psprintf("%.1f", bytes / (1024 * 1024.0));
+}
+
 void
 ccr_request_no_room(Size nbytes)
 {
+	const CcrSlot *slot = &ccr_slots[ccr_my_procno()];
+	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used);
 	bool		never = nbytes >= ccr_shared->heap_size;
 
+	if (!never && refused == CCR_BOUND_SESSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("session holds too much shared memory for lookups"),
+				 errdetail("Its requests and results take %s MB, %zu bytes more were asked for, and %s of %s MB are in use.",
+						   megabytes(pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &slot->bytes))),
+						   nbytes, megabytes(used), megabytes(ccr_shared->heap_size)),
+				 errhint("Await what was submitted, or submit less at a time. The bound is set by \"concresce.max_session_memory\" and \"concresce.shared_memory\".")));
+	if (!never && refused == CCR_BOUND_ROLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("sessions of the role hold too much shared memory for lookups"),
+				 errdetail("Their requests and results take %s MB, %zu bytes more were asked for, and %s of %s MB are in use.",
+						   megabytes(ccr_bounds_role_bytes(ccr_seat_party().outer)),
+						   nbytes, megabytes(used), megabytes(ccr_shared->heap_size)),
+				 errhint("The bound is set by \"concresce.max_role_memory\" and \"concresce.shared_memory\".")));
 	ereport(ERROR,
 			(errcode(never ? ERRCODE_PROGRAM_LIMIT_EXCEEDED :
 					 ERRCODE_OUT_OF_MEMORY),
 			 errmsg("out of shared memory for lookups"),
 			 errdetail("A request needs %zu bytes; %llu of %zu bytes are in use.",
-					   nbytes,
-					   (unsigned long long) pg_atomic_read_u64(&ccr_shared->heap_used),
-					   ccr_shared->heap_size),
+					   nbytes, (unsigned long long) used, ccr_shared->heap_size),
 			 errhint("You may need to increase \"concresce.shared_memory\".")));
 }
 
@@ -90,6 +138,8 @@ static void
 destroy(CcrRequest *request)
 {
 	free_source(request);
+	if (request->kind != CCR_REQUEST_ENQUEUED)
+		ccr_bounds_release(request->procno, request->charged);
 	if (DsaPointerIsValid(request->kept))
 		ccr_kept_release(ccr_heap_address(request->kept));
 	if (DsaPointerIsValid(request->warrant))
@@ -504,11 +554,33 @@ ccr_request_source(CcrRequest *request)
 	return source;
 }
 
-void
-ccr_request_answer(CcrRequest *request, dsa_pointer block)
+CcrFailure
+ccr_request_answer(CcrRequest *request, const CcrAnswerDraft *draft)
 {
+	static const CcrFailure failures[] = {
+		[CCR_BOUND_NONE] = CCR_FAILURE_NO_MEMORY,
+		[CCR_BOUND_SESSION] = CCR_FAILURE_SESSION_MEMORY,
+		[CCR_BOUND_ROLE] = CCR_FAILURE_ROLE_MEMORY
+	};
+	Size		bytes = draft->size + draft->shared;
+	CcrBound	bound = ccr_bounds_check(request->procno, bytes);
+	dsa_pointer block = InvalidDsaPointer;
+
+	if (bound == CCR_BOUND_NONE)
+		block = ccr_answer_write(draft);
+	if (!DsaPointerIsValid(block))
+	{
+		/* nobody will read the others, either */
+		ccr_answer_give_up(draft);
+		ccr_answer_free(request->answer);
+		request->answer = InvalidDsaPointer;
+		return failures[bound];
+	}
+	request->charged += bytes;
+	ccr_bounds_charge(request->procno, bytes);
 	ccr_answer_block(block)->next = request->answer;
 	request->answer = block;
+	return CCR_FAILURE_NONE;
 }
 
 /*

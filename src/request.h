@@ -32,6 +32,7 @@
 
 #include "compat.h"
 #include "answer.h"
+#include "bounds.h"
 #include "clock.h"
 #include "ledger.h"
 #include "party.h"
@@ -71,11 +72,13 @@ typedef enum CcrFailure
 {
 	CCR_FAILURE_NONE,
 	CCR_FAILURE_UNKNOWN_SOURCE, /* describe the source again */
-	CCR_FAILURE_NO_MEMORY,		/* the answer exceeds concresce.shared_memory */
+	CCR_FAILURE_NO_MEMORY,		/* the answer exceeds concresce.shared_memory, */
+	CCR_FAILURE_SESSION_MEMORY, /* or what the session may have of it, */
+	CCR_FAILURE_ROLE_MEMORY,	/* or its role */
 	CCR_FAILURE_COLLECTOR_EXIT, /* before or while the items were looked up */
 	CCR_FAILURE_UNKNOWN_OUTCOME,	/* the same, and they may have had an
 									 * effect */
-	CCR_FAILURE_TIMEOUT,		/* left at its deadline; set by the backend */
+	CCR_FAILURE_TIMEOUT,		/* not done at its deadline */
 	CCR_FAILURE_OTHER_SETTINGS, /* to be submitted again, but the session's
 								 * server or key is another by now; set by the
 								 * backend */
@@ -124,6 +127,7 @@ typedef struct CcrRequest
 	/* Written by the backend before it pushes the request. */
 	dsa_pointer self;
 	Size		size;			/* bytes of this block */
+	Size		charged;		/* bytes, to the session or to the warrant */
 	uint64		id;
 	CcrRequestKind kind;
 	int			worker;			/* index of the mailbox */
@@ -150,6 +154,7 @@ typedef struct CcrRequest
 	int			max_size;		/* items in a batch */
 	int			max_bytes;
 	int			coalesce;		/* CcrCoalesce, resolved */
+	CcrTime		deadline;		/* the collector is to see to it; or 0 */
 
 	/* Written by the collector before it completes the request. */
 	int			failure;		/* CcrFailure */
@@ -193,7 +198,8 @@ ccr_item_key(const CcrItem *item, uint32 *length)
 /*
  * A request with room for items of nbytes in all (each CCR_ITEM_SIZE) and a
  * description of length bytes, not yet visible to anyone.  NULL if the heap
- * has no room; no_room raises 54000 if it can never have, else 53200.
+ * has no room for it; no_room says so: 54000 if it can never have, 53400 if the
+ * session or its role holds too much, else 53200.
  */
 extern CcrRequest *ccr_request_new(CcrRequestKind kind, uint32 nitems,
 								   Size nbytes, const char *source,
@@ -250,8 +256,12 @@ extern void ccr_request_check(CcrRequest *request, int nargs);
 /* Detach the description of the source, wiping it from shared memory. */
 extern CcrSource *ccr_request_source(CcrRequest *request);
 
-/* Append a block to the answer. */
-extern void ccr_request_answer(CcrRequest *request, dsa_pointer block);
+/*
+ * Append a block to the answer.  If there is no room for it, the failure says
+ * whose bound it would exceed.
+ */
+extern CcrFailure ccr_request_answer(CcrRequest *request,
+									 const CcrAnswerDraft *draft);
 
 /*
  * Hand it to its backend.  False: abandoned, and to be released in time.  The

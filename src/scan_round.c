@@ -450,7 +450,9 @@ take(CcrScan *scan, CcrRound *round, int n, CcrAsked *asked)
 	pg_atomic_fetch_add_u64(&counts->keys, answered->n - answered->joined);
 	pg_atomic_fetch_add_u64(&counts->coalesced, answered->joined);
 	pg_atomic_fetch_add_u64(&counts->remote_us, answered->remote_us);
-	if (answered->failure == CCR_FAILURE_NO_MEMORY)
+	if (answered->failure == CCR_FAILURE_NO_MEMORY ||
+		answered->failure == CCR_FAILURE_SESSION_MEMORY ||
+		answered->failure == CCR_FAILURE_ROLE_MEMORY)
 		scan->max_size = Max(scan->max_size / 4, 1);
 	return answered;
 }

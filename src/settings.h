@@ -46,6 +46,8 @@ extern bool ccr_prepare;
 extern bool ccr_enable_batchscan;
 extern int	ccr_idle_timeout;	/* s; 0: never */
 extern int	ccr_shared_memory;	/* MB */
+extern int	ccr_max_session_memory; /* kB; -1: by what is free */
+extern int	ccr_max_role_memory;	/* the same */
 extern int	ccr_workers;		/* processes */
 extern int	ccr_collector_memory;	/* MB; -1: by shared_memory */
 extern int	ccr_enqueue_timeout;	/* ms; 0: none */

@@ -151,6 +151,10 @@ init_shared(int tranche)
 		SpinLockInit(&ccr_slots[i].mutex);
 		ccr_slots[i].first_done = InvalidDsaPointer;
 		ccr_slots[i].last_done = InvalidDsaPointer;
+		pg_atomic_init_u64(&ccr_slots[i].bytes, 0);
+		pg_atomic_init_u32(&ccr_slots[i].roleid, InvalidOid);
+		pg_atomic_init_u32(&ccr_slots[i].max_session_memory, -1);
+		pg_atomic_init_u32(&ccr_slots[i].max_role_memory, -1);
 	}
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 		init_counters(&ccr_counters[i]);

@@ -139,6 +139,16 @@ typedef struct CcrSlot
 	slock_t		mutex;
 	dsa_pointer first_done;
 	dsa_pointer last_done;
+
+	/*
+	 * Bytes of the heap that its requests hold, and those that a backend
+	 * before this one has left behind.  The others are written by the backend:
+	 * see bounds.h.
+	 */
+	pg_atomic_uint64 bytes;
+	pg_atomic_uint32 roleid;
+	pg_atomic_uint32 max_session_memory;	/* kB; -1: any */
+	pg_atomic_uint32 max_role_memory;
 } CcrSlot;
 
 typedef enum CcrCounter

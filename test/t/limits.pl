@@ -68,7 +68,7 @@ foreach my $case ([ 'ten', 50, 0 ], [ 'ten', 100, 7 ], [ 'others', 50, 3 ])
 	is(join(',', map { $_->sqlstate } @calls), ',' x ($n - 1), "$lookup: none of $n callers fails");
 	my $sent = $far->safe_psql('far', 'SELECT count(*) FROM seen');
 	cmp_ok($sent, '<=', 10 * (2 + int(time - $began)), 'no more batches than that');
-	is(refused(), 'item', 'in no second more than ten');
+	unlike(refused(), qr/query/, 'in no second more than ten');
 }
 foreach my $n (50, 200)
 {
@@ -87,11 +87,11 @@ foreach my $bad ("max_batches_per_second 'x'", "max_items_per_second '-1'", "max
 }
 $far->safe_psql('far', 'TRUNCATE seen');
 $node->safe_psql('postgres', "ALTER SERVER ten OPTIONS (DROP max_batches_per_second)");
-attempt($node, "SELECT ten($_)") foreach 901 .. 925;
+attempt($node, 'DO $$ BEGIN FOR i IN 901 .. 925 LOOP PERFORM ten(i); END LOOP; END $$');
 is(refused(), 'query', 'without the option there is no limit');
 $node->safe_psql('postgres', "ALTER SERVER ten OPTIONS (ADD max_batches_per_second '10')");
 $far->safe_psql('far', 'TRUNCATE seen');
-attempt($node, "SELECT ten($_)") foreach 931 .. 955;
+attempt($node, 'DO $$ BEGIN FOR i IN 931 .. 955 LOOP PERFORM ten(i); END LOOP; END $$');
 is(refused(), '', 'with it as before, as before');
 
 # ---- fail_fast -------------------------------------------------------------
