@@ -472,7 +472,6 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 
 	queue->flying++;
 	batch->sent = ccr_now();
-	queue->used = batch->sent;
 	ccr_counters_touch(counters, batch->sent);
 	ccr_count(counters, CCR_BATCHES, 1);
 	ccr_count(counters, CCR_BATCH_ITEMS, batch->n);

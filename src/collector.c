@@ -330,7 +330,13 @@ admit(CcrRequest *request)
 		CcrSource  *source = ccr_request_source(request);
 
 		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(&request->fingerprint, source, context);
+		queue = ccr_pool_register(&request->fingerprint, source, context,
+								  request->party.outer);
+		if (queue == NULL)
+		{
+			ccr_flights_refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
+			return;
+		}
 	}
 	if (queue == NULL)
 	{
@@ -367,7 +373,13 @@ admit_enqueued(CcrRequest *request)
 		source->enqueued = true;
 		source->returns_void = true;	/* nobody looks */
 		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(&request->fingerprint, source, context);
+		queue = ccr_pool_register(&request->fingerprint, source, context,
+								  request->party.outer);
+	}
+	if (queue == NULL)
+	{
+		refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
+		return;
 	}
 	ccr_queue_admit(queue, request);
 	if (new)
@@ -670,6 +682,7 @@ loop_once(void)
 	let_crowd_in();
 	all_taken = take_mail();
 	ccr_flights_drop_unwarranted(ccr_pool_check);
+	ccr_flights_press(worker, ccr_pool_check);
 	ccr_locals_visit(step_local);
 	ccr_timers_run(ccr_now());
 	ccr_pools_dispatch();

@@ -31,6 +31,7 @@
 #include "lane.h"
 #include "miscadmin.h"
 #include "restricted.h"
+#include "seat.h"
 #include "settings.h"
 #include "stopped.h"
 #include "turn.h"
@@ -43,6 +44,8 @@ PG_FUNCTION_INFO_V1(concresce_enqueue);
 #define CCR_PARCEL_ITEMS	1024
 #define CCR_PARCEL_BYTES	(256 * 1024)
 #define CCR_OPEN_PARCELS	64	/* looked at for one to add to */
+#define CCR_ROLE_SHARE		3	/* times what is free */
+#define CCR_LARGE_SOURCE	(16 * 1024) /* is charged to each request */
 
 typedef struct Parcel
 {
@@ -62,6 +65,7 @@ typedef struct Share
 	CcrLane    *lane;			/* one of them, for messages */
 	uint32		n;				/* items */
 	bool		taken;			/* they have their places */
+	bool		bounded;		/* not, as the role has too many already */
 } Share;
 
 static dlist_head parcels = DLIST_STATIC_INIT(parcels);
@@ -70,13 +74,15 @@ static Size parcel_bytes = 0;	/* that they will take on the heap */
 static Share *shares = NULL;
 static int	nshares = 0;
 static bool admitted = false;	/* the transaction is about to commit */
+static bool bounded = false;	/* is counted in CcrShared.nbounded */
 static uint32 wait_event_room;
 
 /* ----------------------------------------------------------------- parcels */
 
 /*
  * Of the heap, what enqueued items may fill, so that there is room for results
- * and for those who wait; and what those of one transaction may.
+ * and for those who wait; and what those of one transaction may, so that a role
+ * which has no others is within its bound.
  */
 static Size
 memory_limit(void)
@@ -87,7 +93,7 @@ memory_limit(void)
 static Size
 transaction_limit(void)
 {
-	return ccr_shared->heap_size / 8 * 6;
+	return ccr_shared->heap_size / 8 * 5;
 }
 
 /* The heap has whole pages for what is large, and a few sizes for the rest. */
@@ -221,6 +227,7 @@ share_of(CcrLane *lane)
 	share->lane = lane;
 	share->n = 0;
 	share->taken = false;
+	share->bounded = false;
 	return nshares++;
 }
 
@@ -239,11 +246,50 @@ give_back_places(void)
 	}
 }
 
+/*
+ * What a role has waiting is measured against what is free: three times as
+ * much, whatever it is.  So one role alone can have three quarters, and there is
+ * room for the next.  Who has nothing there goes by what is free alone.
+ */
+static bool
+is_bounded(uint64 has, uint64 more, uint64 used, uint64 limit)
+{
+	uint64		left = used + more < limit ? limit - used - more : 0;
+
+	return has > 0 && has + more > CCR_ROLE_SHARE * left;
+}
+
+static bool
+may_have_places(const Share *share)
+{
+	uint32		used = pg_atomic_read_u32(&share->counters->places);
+
+	/* it cannot have more than there are */
+	if (!is_bounded(used, share->n, used, ccr_queue_size))
+		return true;
+	return !is_bounded(ccr_warrants_items(ccr_seat_party().outer, &share->counters->key),
+					   share->n, used, ccr_queue_size);
+}
+
+static bool
+may_have_memory(const Share *unused)
+{
+	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used);
+
+	if (!is_bounded(used, parcel_bytes, used, memory_limit()))
+		return true;
+	return !is_bounded(ccr_warrants_bytes(ccr_seat_party().outer), parcel_bytes, used,
+					   memory_limit());
+}
+
 static bool
 take_place(Share *share)
 {
 	if (share->taken)
 		return true;
+	share->bounded = !may_have_places(share);
+	if (share->bounded)
+		return false;
 
 	/* counted first, a full barrier: see end_or_drain() and check_open() */
 	pg_atomic_fetch_add_u64(&share->worker->unsettled, share->n);
@@ -267,8 +313,9 @@ take_places(Share *first)
 	return lacking;
 }
 
-static void
-sleep_for(const CcrLane *lane, CcrTime start, const char *what)
+/* ms that are left to wait; -1: any */
+static long
+time_left(const CcrLane *lane, CcrTime start, const char *what)
 {
 	long		left = -1;
 
@@ -283,7 +330,45 @@ sleep_for(const CcrLane *lane, CcrTime start, const char *what)
 					 errdetail("It waited %d ms for %s.", lane->settings.timeout, what),
 					 errhint("The limit is set by \"concresce.timeout\".")));
 	}
-	ccr_turn_sleep(left, wait_event_room);
+	return left;
+}
+
+static void
+sleep_for(const CcrLane *lane, CcrTime start, const char *what)
+{
+	ccr_turn_sleep(time_left(lane, start, what), wait_event_room);
+}
+
+/* To be called whatever happens; harmless if we do not wait. */
+static void
+end_bounded(void)
+{
+	if (!bounded)
+		return;
+	ConditionVariableCancelSleep();
+	bounded = false;
+	pg_atomic_fetch_sub_u32(&ccr_shared->nbounded, 1);
+}
+
+/*
+ * Until the role has less, or more is free.  Without a turn, lest others wait
+ * for us.
+ */
+static void
+wait_while_bounded(const Share *share, const CcrLane *lane, CcrTime start,
+				   bool (*may) (const Share *), const char *what)
+{
+	if (may(share))
+		return;
+
+	/* a full barrier; its partner is what goes before ccr_bounded_announce() */
+	pg_atomic_fetch_add_u32(&ccr_shared->nbounded, 1);
+	bounded = true;
+	ConditionVariablePrepareToSleep(&ccr_shared->bounded);
+	while (!may(share))
+		(void) ConditionVariableTimedSleep(&ccr_shared->bounded,
+										   time_left(lane, start, what), wait_event_room);
+	end_bounded();
 }
 
 /* Until it has its places, and all have; or another lacks. */
@@ -299,8 +384,15 @@ wait_for_places(Share *share, CcrTime start)
 				 errdetail("%d enqueued items may wait.", ccr_queue_size),
 				 errhint("Set \"concresce.on_full\" to \"wait\", or increase \"concresce.queue_size\".")));
 
+	if (share->bounded)
+	{
+		ccr_worker_press(share->worker);
+		wait_while_bounded(share, share->lane, start, may_have_places,
+						   "room in the queue for more items of its role");
+	}
 	ccr_turn_begin(&share->counters->place_turn, &share->counters->places);
-	while ((lacking = take_places(share)) == share)
+	ccr_worker_press(share->worker);
+	while ((lacking = take_places(share)) == share && !share->bounded)
 		if (!ccr_turn_claim())
 			sleep_for(share->lane, start, "room in the queue");
 	ccr_turn_end();
@@ -346,6 +438,7 @@ warrant_of(const CcrLane *lane)
 	CcrTitle	title = {
 		.dbid = MyDatabaseId,
 		.function = lane->function,
+		.asker = lane->party.outer,
 		.caller = lane->roleid,
 		.roleid = lane->route->roleid,
 		.serverid = source->serverid,
@@ -385,6 +478,9 @@ make_request(Parcel *parcel)
 		return false;
 	}
 	ccr_sender_hold(sender);
+	request->charged = request->size + request->source_size +
+		(parcel->kept->size > CCR_LARGE_SOURCE ? parcel->kept->size : 0);
+	ccr_warrant_charge(warrant, request->nitems, request->charged);
 	request->warrant = warrant->self;
 	request->sender = sender->self;
 	request->kept = parcel->kept->self;
@@ -441,8 +537,11 @@ static void
 make_all_requests(CcrTime start)
 {
 	CcrTurn    *turn = &ccr_shared->memory_turn;
+	const CcrLane *lane = dlist_head_element(Parcel, node, &parcels)->lane;
 	Parcel	   *lacking;
 
+	wait_while_bounded(NULL, lane, start, may_have_memory,
+					   "shared memory for more items of its role");
 	if (pg_atomic_read_u32(&turn->holder) == 0 && make_requests() == NULL)
 		return;
 	free_requests();
@@ -466,6 +565,7 @@ make_all_requests(CcrTime start)
 static void
 give_back_all(void)
 {
+	end_bounded();
 	ccr_turn_end();
 	free_requests();
 	give_back_places();

@@ -211,7 +211,7 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue->source = source;
 	queue->context = context;
 	queue->serial = next_serial++;
-	queue->counters = &ccr_counters[ccr_counters_find(&key, &serial)];
+	queue->counters = &ccr_counters[ccr_counters_find(&key, InvalidOid, &serial)];
 	queue->listed = flight_create(context, 64, NULL);
 	ccr_waiting_init(&queue->waiting, context);
 	dlist_init(&queue->groups);
@@ -556,9 +556,21 @@ held_back(CcrQueue *queue)
 	return queue->failures > 0 && queue->flying > 0;
 }
 
+/* Does somebody wait for room in the queue?  Then no window is kept open. */
+static bool
+pressed(const CcrQueue *queue)
+{
+	CcrTurn    *turn = queue->source->enqueued ? &queue->counters->place_turn :
+		&queue->counters->room_turn;
+
+	return pg_atomic_read_u32(&turn->waiting) > 0;
+}
+
 bool
 ccr_queue_due(CcrQueue *queue, CcrTime now)
 {
+	if (pressed(queue))
+		ccr_waiting_hurry(&queue->waiting);
 	if (held_back(queue) || queue->pause_until > now)
 		return false;
 	return group_ready(queue, now) || ccr_waiting_due(&queue->waiting, now);
@@ -1315,6 +1327,24 @@ ccr_flights_hurry(void (*check) (CcrQueue *))
 {
 	check_flushed = check;
 	visit_queues(hurry_queue);
+}
+
+void
+ccr_flights_press(CcrWorker *worker, void (*check) (CcrQueue *))
+{
+	dlist_iter	iter;
+
+	/* a full barrier; its partner is in ccr_worker_press() */
+	if (pg_atomic_read_u32(&worker->pressed) == 0 ||
+		pg_atomic_exchange_u32(&worker->pressed, 0) == 0)
+		return;
+	dlist_foreach(iter, &all_queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, node, iter.cur);
+
+		if (pressed(queue))
+			check(queue);
+	}
 }
 
 void

@@ -102,6 +102,11 @@ typedef struct CcrQueue
 	int			flying;			/* batches */
 	CcrTime		used;
 	CcrTimer	idle_timer;
+
+	/* Kept by sources.c: */
+	Oid			asker;			/* who has made it known */
+	Size		memory;			/* bytes */
+	dlist_node	used_node;
 } CcrQueue;
 
 typedef struct CcrFlight
@@ -233,6 +238,9 @@ extern void ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *));
  * Discard enqueued items whose warrant has ended, but for those in flight.
  */
 extern void ccr_flights_drop_unwarranted(void (*check) (CcrQueue *));
+
+/* End the windows in queues that somebody waits for room in, if anybody does. */
+extern void ccr_flights_press(CcrWorker *worker, void (*check) (CcrQueue *));
 
 /* End all windows. */
 extern void ccr_flights_hurry(void (*check) (CcrQueue *));

@@ -252,15 +252,18 @@ timed_out(const char *name, int timeout, const char *waited_for)
 
 /* Wait for room in the queue: backpressure. */
 static void
-wait_for_room(const CcrDefinition *definition, CcrCounters *counters, uint32 n,
+wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
 			  CcrTime deadline)
 {
+	CcrCounters *counters = ccr_route_counters(route);
+
 	/* what is held back takes up room, too */
 	ccr_outbox_push();
 	if (ccr_on_full == CCR_FULL_ERROR)
 		queue_full(definition);
 
 	ccr_turn_begin(&counters->room_turn, &counters->backlog);
+	ccr_worker_press(&ccr_mailboxes[route->worker]);
 	PG_TRY();
 	{
 		while (!reserve(counters, n))
@@ -331,7 +334,7 @@ submit(CcrPending *pending, CcrTime now)
 	if (route->described != generation || generation == 0)
 		ccr_route_describe(route, &source, false);
 	if (!reserve(counters, items->n))
-		wait_for_room(definition, counters, items->n, deadline_from(now, ccr_timeout));
+		wait_for_room(definition, route, items->n, deadline_from(now, ccr_timeout));
 	if (ccr_stopped(MyDatabaseId, definition->function, false))
 	{
 		ccr_counters_release_backlog(counters, items->n);
@@ -708,6 +711,14 @@ raise_failure(const CcrDefinition *definition, const CcrAnswered *answered)
 					 errdetail("Requests and results of the sessions of a role may take four times what is free of %d MB, and no more than \"concresce.max_role_memory\".",
 							   ccr_shared_memory),
 					 errhint("You may need to increase \"concresce.shared_memory\".")));
+			break;
+		case CCR_FAILURE_TOO_MANY_SOURCES:
+			ereport(ERROR,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("sessions of the role use too many different lookups at a time"),
+					 errdetail("A lookup with other settings, as of \"search_path\", \"TimeZone\" or \"concresce.server\", is another one. A collector keeps what takes %d MB.",
+							   ccr_shared_memory),
+					 errhint("Use fewer, or increase \"concresce.shared_memory\".")));
 			break;
 		case CCR_FAILURE_TIMEOUT:
 			timed_out(definition->name, answered->timeout, answered->waited_for);

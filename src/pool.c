@@ -34,6 +34,7 @@
 #include "seat.h"
 #include "settings.h"
 #include "shutdown.h"
+#include "sources.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -82,6 +83,7 @@ typedef struct CcrPool
 	CcrConnection *closed_row;	/* shown of the link that failed last */
 	bool		pending;		/* to be dispatched */
 	dlist_node	pending_node;
+	bool		unused;			/* is in unused_pools */
 	dlist_node	unused_node;
 } CcrPool;
 
@@ -421,29 +423,59 @@ is_unused(const CcrPool *pool)
 }
 
 static void
-unused_too_long(void *arg)
+note_unused(CcrPool *pool)
 {
-	CcrQueue   *queue = arg;
+	if (pool->unused || !is_unused(pool))
+		return;
+	pool->unused = true;
+	dlist_push_tail(&unused_pools, &pool->unused_node);
+}
+
+static bool
+is_idle(CcrQueue *queue)
+{
+	return queue->flying == 0 && ccr_queue_empty(queue) && !queue->line.due;
+}
+
+static void
+forget_queue(CcrQueue *queue)
+{
 	CcrPool    *pool = queue->pool;
 	CcrPool    *home = queue->home;
-	CcrTime		end = ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000));
 
-	if (queue->flying > 0 || !ccr_queue_empty(queue) || queue->line.due ||
-		end > ccr_now())
-	{
-		ccr_timer_set(&queue->idle_timer,
-					  Max(end, ccr_after(ccr_now(), 1000)));
-		return;
-	}
+	ccr_sources_remove(queue);
 	dlist_delete(&queue->pool_node);
 	home->nqueues--;
 	for (int i = 0; i < 2; i++)
 		ccr_rate_release(queue->rates[i]);
 	ccr_queue_free(queue);
-	if (is_unused(home))
-		dlist_push_tail(&unused_pools, &home->unused_node);
-	if (pool != home && is_unused(pool))
-		dlist_push_tail(&unused_pools, &pool->unused_node);
+	note_unused(home);
+	note_unused(pool);
+}
+
+static void
+unused_too_long(void *arg)
+{
+	CcrQueue   *queue = arg;
+	CcrTime		end = ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000));
+
+	if (is_idle(queue) && end <= ccr_now())
+		forget_queue(queue);
+	else
+		ccr_timer_set(&queue->idle_timer,
+					  Max(end, ccr_after(ccr_now(), 1000)));
+}
+
+/* Have the oldest ones go, if there are too many. */
+static bool
+make_room(Oid asker, Size bytes)
+{
+	CcrQueue   *oldest;
+
+	while (ccr_sources_exceeded(bytes) &&
+		   (oldest = ccr_sources_oldest(is_idle)) != NULL)
+		forget_queue(oldest);
+	return ccr_sources_allowed(asker, bytes);
 }
 
 /* Those of the server as a whole, and of the lookup at it. */
@@ -458,13 +490,18 @@ set_rates(CcrQueue *queue)
 
 CcrQueue *
 ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
-				  MemoryContext context)
+				  MemoryContext context, Oid asker)
 {
 	CcrQueue   *queue = ccr_queue_find(fingerprint);
 	CcrFingerprint key;
 	PoolEntry  *entry;
 	bool		found;
 
+	if (queue == NULL && !make_room(asker, MemoryContextMemAllocated(context, true)))
+	{
+		MemoryContextDelete(context);
+		return NULL;
+	}
 	ccr_source_pool_key(source, &key);
 	entry = hash_search(pools, &key, HASH_ENTER, &found);
 	if (!found)
@@ -488,6 +525,7 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue->pool = queue->home = entry->pool;
 	set_rates(queue);
 	queue->used = ccr_now();
+	ccr_sources_add(queue, asker);
 	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);
 	ccr_timer_set(&queue->idle_timer,
 				  ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000)));
@@ -1030,7 +1068,7 @@ fail_fast(CcrQueue *queue)
 
 	if (!pool->down || ccr_queue_empty(queue))
 		return;
-	queue->used = ccr_now();
+	ccr_sources_touch(queue);
 	ccr_flights_tear(true);
 	ccr_batch_fail_waiting(queue, pool->reason);
 	ccr_flights_tear(false);
@@ -1152,11 +1190,15 @@ starve(CcrPool *pool, bool starved)
 		dlist_delete(&pool->starved_node);
 }
 
-/* Is there a seat for one more executor in the database?  If not, see to it. */
+/*
+ * Is there a seat for one more executor in the database?  If not, see to it.
+ * The last seat is for a role that has none.
+ */
 static bool
 has_seat(CcrPool *pool)
 {
-	bool		full = ccr_seats_of(pool->source->dbid) >= ccr_max_local_workers;
+	int			limit = ccr_max_local_workers + (useful_links(pool) == 0 ? 1 : 0);
+	bool		full = ccr_seats_of(pool->source->dbid) >= limit;
 
 	starve(pool, full);
 	if (!full)
@@ -1268,6 +1310,7 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	for (int i = 0; i < 2; i++)
 		link->sent[i] = ccr_rate_begin(queue->rates[i], now, n);
 	ccr_pool_check(queue);
+	ccr_sources_touch(queue);
 	in_flight++;
 	link->owner = queue->source->owner;
 	link->batches++;
@@ -1499,6 +1542,7 @@ ccr_pools_sweep(void)
 										   dlist_pop_head_node(&unused_pools));
 
 		/* a new queue may have come meanwhile */
+		pool->unused = false;
 		if (!is_unused(pool))
 			continue;
 		free_pool(pool);

@@ -14,9 +14,13 @@
 /* worker: index of this collector. */
 extern void ccr_pools_init(int worker);
 
-/* The queue of a source, made if there is none yet. */
+/*
+ * The queue of a source, made if there is none yet.  asker: the role whose
+ * session describes it; NULL: there are too many of his.
+ */
 extern CcrQueue *ccr_pool_register(const CcrFingerprint *fingerprint,
-								   CcrSource *source, MemoryContext context);
+								   CcrSource *source, MemoryContext context,
+								   Oid asker);
 
 /*
  * A new request has named it, so its source is as its server and user mapping

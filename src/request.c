@@ -140,6 +140,9 @@ destroy(CcrRequest *request)
 	free_source(request);
 	if (request->kind != CCR_REQUEST_ENQUEUED)
 		ccr_bounds_release(request->procno, request->charged);
+	else if (DsaPointerIsValid(request->warrant))
+		ccr_warrant_charge(ccr_heap_address(request->warrant), -(int32) request->nitems,
+						   -(int64) request->charged);
 	if (DsaPointerIsValid(request->kept))
 		ccr_kept_release(ccr_heap_address(request->kept));
 	if (DsaPointerIsValid(request->warrant))

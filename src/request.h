@@ -75,6 +75,7 @@ typedef enum CcrFailure
 	CCR_FAILURE_NO_MEMORY,		/* the answer exceeds concresce.shared_memory, */
 	CCR_FAILURE_SESSION_MEMORY, /* or what the session may have of it, */
 	CCR_FAILURE_ROLE_MEMORY,	/* or its role */
+	CCR_FAILURE_TOO_MANY_SOURCES,	/* the role has too many different ones */
 	CCR_FAILURE_COLLECTOR_EXIT, /* before or while the items were looked up */
 	CCR_FAILURE_UNKNOWN_OUTCOME,	/* the same, and they may have had an
 									 * effect */

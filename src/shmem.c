@@ -123,6 +123,8 @@ init_shared(int tranche)
 	pg_atomic_init_u32(&ccr_shared->draining, 0);
 	ConditionVariableInit(&ccr_shared->drained);
 	init_turn(&ccr_shared->memory_turn);
+	pg_atomic_init_u32(&ccr_shared->nbounded, 0);
+	ConditionVariableInit(&ccr_shared->bounded);
 	pg_atomic_init_u64(&ccr_shared->heap_used, 0);
 	pg_atomic_init_u64(&ccr_shared->next_id, 1);
 	pg_atomic_init_u32(&ccr_shared->next_serial, 1);
@@ -135,6 +137,7 @@ init_shared(int tranche)
 		pg_atomic_init_u32(&ccr_mailboxes[i].generation, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].proc, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].sleepers, 0);
+		pg_atomic_init_u32(&ccr_mailboxes[i].pressed, 0);
 		ccr_mailboxes[i].held = InvalidDsaPointer;
 		pg_atomic_init_u64(&ccr_mailboxes[i].unsettled, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].closed, 0);
@@ -292,6 +295,7 @@ ccr_heap_free(dsa_pointer dp, Size size)
 	dsa_free(attached_heap(), dp);
 	pg_atomic_fetch_sub_u64(&ccr_shared->heap_used, size);
 	ccr_turn_announce(&ccr_shared->memory_turn, 1);
+	ccr_bounded_announce();
 }
 
 void *
@@ -305,6 +309,18 @@ void
 ccr_wake(int procno)
 {
 	SetLatch(ccr_proc_latch(procno));
+}
+
+void
+ccr_worker_press(CcrWorker *worker)
+{
+	uint32		proc;
+
+	/* a full barrier; its partner is in ccr_flights_press() */
+	(void) pg_atomic_exchange_u32(&worker->pressed, 1);
+	proc = pg_atomic_read_u32(&worker->proc);
+	if (proc != 0)
+		ccr_wake(proc - 1);
 }
 
 void
@@ -325,6 +341,13 @@ ccr_turn_announce(CcrTurn *turn, uint32 n)
 	/* what we give back ourselves was not enough for us */
 	else if (holder != (uint32) ccr_my_procno() + 1)
 		ccr_wake(holder - 1);
+}
+
+void
+ccr_bounded_announce(void)
+{
+	if (pg_atomic_read_u32(&ccr_shared->nbounded) > 0)
+		ConditionVariableBroadcast(&ccr_shared->bounded);
 }
 
 bool
@@ -368,38 +391,67 @@ key_equals(const CcrCountersKey *a, const CcrCountersKey *b)
 		a->serverid == b->serverid;
 }
 
+static bool
+has_no_calls(CcrCounters *c)
+{
+	return pg_atomic_read_u32(&c->queued) == 0 &&
+		pg_atomic_read_u32(&c->active) == 0 &&
+		pg_atomic_read_u32(&c->backlog) == 0 &&
+		pg_atomic_read_u32(&c->room_turn.waiting) == 0 &&
+		pg_atomic_read_u32(&c->places) == 0 &&
+		pg_atomic_read_u32(&c->place_turn.waiting) == 0 &&
+		pg_atomic_read_u32(&c->cancelling) == 0;
+}
+
 /*
- * The entry for a key not seen before: a free one, or else the one longest
- * unused among those without calls.  The last entry is never given up, so
- * that there is one to share if all others have calls.
+ * The entry to be allotted, in *victim: a free one, or else the one longest
+ * unused among those without calls.  A role that has its part gives up one of
+ * its own.  If all have calls there is none, but one to be shared: the last one
+ * of the role, or of all.
  */
 static CcrCounters *
-allot_counters(const CcrCountersKey *key)
+choose_counters(Oid roleid, CcrCounters **victim)
 {
-	CcrCounters *victim = NULL;
+	CcrCounters *oldest = NULL;
+	CcrCounters *own_oldest = NULL;
+	CcrCounters *own_last = NULL;
+	int			nown = 0;
 
+	*victim = NULL;
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
 		CcrCounters *c = &ccr_counters[i];
+		bool		own = c->roleid == roleid && OidIsValid(roleid);
 
 		if (pg_atomic_read_u32(&c->serial) == 0)
 		{
-			victim = c;
+			oldest = c;			/* entries are taken from the front */
 			break;
 		}
-		if (pg_atomic_read_u32(&c->queued) == 0 &&
-			pg_atomic_read_u32(&c->active) == 0 &&
-			pg_atomic_read_u32(&c->backlog) == 0 &&
-			pg_atomic_read_u32(&c->room_turn.waiting) == 0 &&
-			pg_atomic_read_u32(&c->places) == 0 &&
-			pg_atomic_read_u32(&c->place_turn.waiting) == 0 &&
-			pg_atomic_read_u32(&c->cancelling) == 0 &&
-			(victim == NULL || c->used < victim->used))
-			victim = c;
+		nown += own ? 1 : 0;
+		own_last = own ? c : own_last;
+		if (!has_no_calls(c))
+			continue;
+		if (oldest == NULL || c->used < oldest->used)
+			oldest = c;
+		if (own && (own_oldest == NULL || c->used < own_oldest->used))
+			own_oldest = c;
 	}
-	if (victim == NULL)
-		return &ccr_counters[CCR_MAX_COUNTERS - 1];
+	*victim = nown >= CCR_ROLE_COUNTERS ? own_oldest : oldest;
+	return nown >= CCR_ROLE_COUNTERS ? own_last : &ccr_counters[CCR_MAX_COUNTERS - 1];
+}
 
+/* The entry for a key not seen before. */
+static CcrCounters *
+allot_counters(const CcrCountersKey *key, Oid roleid)
+{
+	CcrCounters *victim;
+	CcrCounters *shared = choose_counters(roleid, &victim);
+
+	if (victim == NULL)
+		return shared;
+
+	victim->roleid = roleid;
 	victim->key = *key;
 	pg_atomic_write_u32(&victim->serial,
 						pg_atomic_fetch_add_u32(&ccr_shared->next_serial, 1));
@@ -419,7 +471,7 @@ allot_counters(const CcrCountersKey *key)
 }
 
 int
-ccr_counters_find(const CcrCountersKey *key, uint32 *serial)
+ccr_counters_find(const CcrCountersKey *key, Oid roleid, uint32 *serial)
 {
 	CcrCounters *found = NULL;
 
@@ -434,7 +486,7 @@ ccr_counters_find(const CcrCountersKey *key, uint32 *serial)
 			found = c;
 	}
 	if (found == NULL)
-		found = allot_counters(key);
+		found = allot_counters(key, roleid);
 	else
 		ccr_counters_touch(found, ccr_now());
 	*serial = pg_atomic_read_u32(&found->serial);

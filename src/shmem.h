@@ -33,6 +33,7 @@
 
 #define CCR_MAX_WORKERS			16
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
+#define CCR_ROLE_COUNTERS		256 /* of these, allotted to sessions of a role */
 #define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
 #define CCR_MAX_STOPS			256 /* stopped lookups */
 #define CCR_HISTOGRAM_BINS		24	/* of powers of two */
@@ -96,6 +97,9 @@ typedef struct CcrWorker
 	 * spinning, never correctness.
 	 */
 	pg_atomic_uint32 sleepers;
+
+	/* Somebody has begun to wait for room: the collector is to look for whom. */
+	pg_atomic_uint32 pressed;
 
 	CcrTime		started;		/* of this generation; collector only */
 
@@ -181,6 +185,7 @@ typedef struct CcrCounters
 {
 	/* Written under CcrShared.lock; serial changes with the key. */
 	CcrCountersKey key;
+	Oid			roleid;			/* whose session has had it allotted */
 	pg_atomic_uint32 serial;	/* 0: free */
 
 	pg_atomic_uint64 value[CCR_NCOUNTERS];
@@ -256,6 +261,13 @@ typedef struct CcrShared
 	/* For room on the heap for enqueued items. */
 	CcrTurn		memory_turn;
 
+	/*
+	 * Those who wait until their role has fewer enqueued items, or more is free:
+	 * whatever is given back, all of them look.
+	 */
+	pg_atomic_uint32 nbounded;
+	ConditionVariable bounded;
+
 	int			nworkers;
 	int			nslots;
 	Size		heap_size;		/* bytes */
@@ -296,10 +308,19 @@ extern void *ccr_heap_address(dsa_pointer dp);
 extern void ccr_wake(int procno);
 
 /*
+ * We wait for room that a collector's items have taken: those of the queue end
+ * their windows.  After our number was counted in the turn.
+ */
+extern void ccr_worker_press(CcrWorker *worker);
+
+/*
  * Wake whoever has the turn; or else, of those who wait, as many as there is
  * room for.  After a full barrier, behind what was given back.
  */
 extern void ccr_turn_announce(CcrTurn *turn, uint32 n);
+
+/* Wake those who are bounded, behind what was given back as above. */
+extern void ccr_bounded_announce(void);
 
 /*
  * Room in a queue of concresce.queue_size items.  take: what has more goes in
@@ -310,11 +331,13 @@ extern void ccr_room_release(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n);
 extern uint32 ccr_room_left(pg_atomic_uint32 *used);
 
 /*
- * Counters.  find returns the index of an entry, allotting one at need: the
- * one longest unused gives way when all are taken.  An index is good for as
- * long as the entry's serial is the one that find returned.
+ * Counters.  find returns the index of an entry, allotting one at need to the
+ * role that is given: the one longest unused gives way when all are taken, or
+ * when it has its part.  An index is good for as long as the entry's serial is
+ * the one that find returned.
  */
-extern int	ccr_counters_find(const CcrCountersKey *key, uint32 *serial);
+extern int	ccr_counters_find(const CcrCountersKey *key, Oid roleid,
+							  uint32 *serial);
 extern void ccr_counters_touch(CcrCounters *counters, CcrTime now);
 extern void ccr_counters_error(CcrCounters *counters, const CcrLastError *error);
 extern void ccr_counters_reset(CcrCounters *counters);

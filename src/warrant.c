@@ -55,6 +55,8 @@ ccr_warrant_get(const CcrTitle *title)
 	warrant->title = *title;
 	pg_atomic_init_u32(&warrant->references, 1);
 	pg_atomic_init_u32(&warrant->ended, 0);
+	pg_atomic_init_u32(&warrant->items, 0);
+	pg_atomic_init_u64(&warrant->bytes, 0);
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_EXCLUSIVE);
 	other = look_for(title);
@@ -96,6 +98,40 @@ ccr_warrant_release(CcrWarrant *warrant)
 	pg_atomic_fetch_sub_u32(&ccr_shared->nwarrants, 1);
 	LWLockRelease(&ccr_shared->kept_lock);
 	ccr_heap_free(warrant->self, sizeof(CcrWarrant));
+}
+
+void
+ccr_warrant_charge(CcrWarrant *warrant, int32 items, int64 bytes)
+{
+	pg_atomic_fetch_add_u32(&warrant->items, items);
+	pg_atomic_fetch_add_u64(&warrant->bytes, bytes);
+}
+
+uint64
+ccr_warrants_bytes(Oid asker)
+{
+	uint64		bytes = 0;
+
+	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
+	for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
+		if (w->title.asker == asker)
+			bytes += pg_atomic_read_u64(&w->bytes);
+	LWLockRelease(&ccr_shared->kept_lock);
+	return bytes;
+}
+
+uint64
+ccr_warrants_items(Oid asker, const CcrCountersKey *key)
+{
+	uint64		items = 0;
+
+	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
+	for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
+		if (w->title.asker == asker && w->title.dbid == key->dbid &&
+			w->title.function == key->function && w->title.serverid == key->serverid)
+			items += pg_atomic_read_u32(&w->items);
+	LWLockRelease(&ccr_shared->kept_lock);
+	return items;
 }
 
 const char *

@@ -20,6 +20,7 @@ typedef struct CcrTitle
 {
 	Oid			dbid;
 	Oid			function;
+	Oid			asker;			/* that its session has set as its role */
 	Oid			caller;			/* has EXECUTE on it */
 	Oid			roleid;			/* it runs as, with USAGE on the server */
 	Oid			serverid;		/* InvalidOid: local */
@@ -33,6 +34,8 @@ typedef struct CcrWarrant
 	CcrTitle	title;
 	pg_atomic_uint32 references;
 	pg_atomic_uint32 ended;		/* SQLSTATE that says why, 0: it holds */
+	pg_atomic_uint32 items;		/* of requests that rely on it, */
+	pg_atomic_uint64 bytes;		/* and those of the heap */
 } CcrWarrant;
 
 /* A title that no longer holds. */
@@ -45,6 +48,13 @@ typedef struct CcrEndedTitle
 /* With a reference.  NULL: the heap has no room. */
 extern CcrWarrant *ccr_warrant_get(const CcrTitle *title);
 extern void ccr_warrant_release(CcrWarrant *warrant);
+
+/* So many items, and bytes of the heap, rely on it more, or less. */
+extern void ccr_warrant_charge(CcrWarrant *warrant, int32 items, int64 bytes);
+
+/* What a role has enqueued: all in all, or of one lookup at one server. */
+extern uint64 ccr_warrants_bytes(Oid asker);
+extern uint64 ccr_warrants_items(Oid asker, const CcrCountersKey *key);
 
 static inline int
 ccr_warrant_ended(const CcrWarrant *warrant)

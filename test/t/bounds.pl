@@ -1,0 +1,238 @@
+# What one session or role takes, others do not lack: shared memory, room in a
+# queue, executors, rows of the statistics, sources. Who exceeds a bound is told.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Concresce;
+use Test::More;
+
+my $node = start_node('local', conf => <<'EOF_CONF');
+concresce.shared_memory = 16
+concresce.max_connections = 1
+concresce.queue_size = 1000
+EOF_CONF
+make_far($node);
+$node->safe_psql('postgres', define('far',
+	'slow(n int)' => 'int STABLE' => 'SELECT n FROM pg_sleep(0.1)',
+	'keep(t text)' => 'void VOLATILE' => 'INSERT INTO kept SELECT length(t) FROM unnest(collect(t)) t'));
+$node->safe_psql('far', 'CREATE TABLE kept (n int)');
+$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE ROLE hog LOGIN; CREATE ROLE other LOGIN; CREATE ROLE third LOGIN;
+ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS (ADD user 'postgres', ADD password_required 'false');
+GRANT USAGE ON FOREIGN SERVER far TO PUBLIC;
+GRANT pg_read_all_stats TO hog, other, third;
+CREATE SCHEMA hog AUTHORIZATION hog;
+CREATE FUNCTION big(kb int) RETURNS text LANGUAGE concresce STABLE SET concresce.server = ''
+	SET concresce.max_size = 1 AS $$ SELECT repeat('x', kb * 1024) $$;
+CREATE FUNCTION nap(s float8) RETURNS text LANGUAGE concresce VOLATILE SET concresce.server = ''
+	SET concresce.max_size = 1 AS $$ SELECT pg_sleep(s)::text $$;
+EOF_SQL
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+$node->safe_psql('postgres', "ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS (SET user '$superuser')")
+  if $superuser ne 'postgres';
+
+# A session that stays in its transaction until finish().
+sub hold
+{
+	my ($sql, %o) = @_;
+	my $key = 1000 + int(rand(1e9));
+	my $lock = $node->background_psql('postgres');
+
+	$lock->query_safe("SELECT pg_advisory_lock($key)");
+	my $call = call($node, "BEGIN; $sql; SELECT 'holds'; SELECT pg_advisory_xact_lock($key); COMMIT", %o);
+	poll($node, "SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE application_name = '$call->{app}'");
+	$call->{release} = sub { $lock->quit };
+	return $call;
+}
+
+sub release
+{
+	my ($call) = @_;
+
+	$call->{release}->();
+	return $call->finish;
+}
+
+# ---- shared memory ---------------------------------------------------------
+
+# 16 MB: a session may have two thirds.
+is(attempt($node, 'SELECT length(big(9000))', user => 'hog')->out, 9000 * 1024, 'one alone has what it needs');
+my $result = attempt($node, 'SELECT length(big(12000))', user => 'hog');
+is($result->sqlstate, '54000', 'more than two thirds do not fit');
+like($result->err, qr/twice what is free of 16 MB/, 'and it is said why');
+
+my $hog = hold(join('; ', map { "SELECT concresce.submit('big', 2500 + $_)" } 1 .. 6), user => 'hog');
+poll($node, "SELECT used > 8 * 1024 * 1024 FROM concresce.memory()");
+poll($node, 'SELECT count(*) = 0 FROM concresce.in_flight WHERE state <> $$done$$');
+is(attempt($node, 'SELECT length(big(2000))', user => 'other')->out, 2000 * 1024, 'futures that nobody reads starve no other role');
+is(attempt($node, 'SELECT length(big(1000))', user => 'hog')->out, 1000 * 1024, 'nor a session of the same one');
+release($hog);
+at_rest($node);
+
+# What it had not got room for is the loss of its own.
+$result = attempt($node, <<'EOF_SQL', user => 'hog');
+BEGIN; CREATE TEMP TABLE f AS SELECT concresce.submit('big', 2500 + i) id FROM generate_series(1, 12) i;
+SELECT count(*) FROM concresce.in_flight WHERE state IS NOT NULL;
+SELECT pg_sleep(0.5);
+SELECT sqlstate, count(*) FROM concresce.as_completed((SELECT array_agg(id) FROM f), NULL::text, true) GROUP BY 1 ORDER BY 1;
+COMMIT
+EOF_SQL
+like($result->out, qr/^54000\|\d+$/m, 'results for which there was no room: an error of their own');
+
+# A session that goes on takes to itself what has arrived.
+$result = attempt($node, <<'EOF_SQL', user => 'hog');
+BEGIN; CREATE TEMP TABLE f (id bigint);
+DO $$ BEGIN FOR k IN 1 .. 5 LOOP
+	INSERT INTO f SELECT concresce.submit('big', 1000 + 10 * k + i) FROM generate_series(1, 8) i;
+	-- what is held back for a moment leaves with this
+	PERFORM * FROM concresce.wait((SELECT array_agg(id) FROM f), 'first_completed', interval '0');
+	WHILE EXISTS (SELECT FROM concresce.in_flight WHERE pid = pg_backend_pid() AND state <> 'done') LOOP
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+END LOOP; END $$;
+SELECT count(*), count(*) FILTER (WHERE sqlstate IS NULL) FROM concresce.as_completed((SELECT array_agg(id) FROM f), NULL::text, true);
+COMMIT
+EOF_SQL
+is($result->out, '40|40', 'forty megabytes pass through sixteen') or diag $result->err;
+at_rest($node);
+
+# Ceilings are for superusers to set.
+$result = attempt($node, 'SELECT length(big(100))', user => 'hog', max_session_memory => '10MB');
+is($result->sqlstate, '42501', 'a role cannot set its own ceiling');
+$node->safe_psql('postgres', "ALTER ROLE hog SET concresce.max_session_memory = '100kB'; ALTER ROLE third SET concresce.max_role_memory = '100kB'");
+foreach my $role (qw(hog third))
+{
+	$result = attempt($node, 'SELECT length(big(50))', user => $role);
+	is($result->out, 50 * 1024, "$role: below the ceiling");
+	$result = attempt($node, 'SELECT length(big(200))', user => $role);
+	is($result->sqlstate, '54000', "$role: a result above it");
+	$result = attempt($node, q{SELECT octet_length(concresce.submit('v', 1)::text || repeat('x', 1)) > 0; SELECT big(length(repeat('x', 200 * 1024)))}, user => $role);
+	like($result->sqlstate, qr/54000|53400/, "$role: another one");
+}
+$node->safe_psql('postgres', "CREATE FUNCTION echo(t text) RETURNS int LANGUAGE concresce STABLE SET concresce.server = '' AS 'SELECT length(t)'");
+$result = attempt($node, q{SELECT echo(repeat('x', 200 * 1024))}, user => 'hog');
+is($result->sqlstate, '53400', 'a request above it');
+like($result->err, qr/session holds too much/, 'and whose bound it is');
+$result = attempt($node, q{SELECT echo(repeat('x', 200 * 1024))}, user => 'third');
+like($result->err, qr/sessions of the role hold too much/, 'of a role');
+is(attempt($node, q{SELECT echo(repeat('x', 200 * 1024))}, user => 'other')->out, 200 * 1024, 'others have none');
+$node->safe_psql('postgres', 'ALTER ROLE hog RESET ALL; ALTER ROLE third RESET ALL');
+at_rest($node);
+
+# ---- futures that nobody awaits --------------------------------------------
+
+$hog = hold(q{SELECT concresce.submit('nap', 1000), concresce.submit('nap', 1001); SELECT concresce.submit('nap', 1002)}, user => 'hog', timeout => '2s');
+poll($node, q{SELECT count(*) = 2 FROM concresce.in_flight WHERE state = 'in flight'});
+is(attempt($node, 'SELECT nap(0)', user => 'other', timeout => '1s')->sqlstate, '',
+	'the last executor is for a role that has none');
+poll($node, 'SELECT timeouts = 3 FROM concresce.stats WHERE function::text LIKE $$nap(%$$');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'concresce executor' AND state = 'active'}),
+	'0', 'at their deadline they end, though nobody awaits them');
+release($hog);
+$result = attempt($node, <<'EOF_SQL', user => 'hog', timeout => '100ms');
+BEGIN; SELECT concresce.submit('nap', 1000) AS f \gset
+SELECT pg_sleep(1);
+SELECT concresce.await(:f, NULL::text)
+EOF_SQL
+is($result->sqlstate, '57014', 'who awaits one later is told');
+like($result->err, qr/canceling lookup nap\(double precision\) due to timeout.*It waited 100 ms for the local executor's answer/s, 'what it waited for');
+at_rest($node);
+
+# ---- room in a queue -------------------------------------------------------
+
+$hog = hold(q{SELECT count(concresce.submit('v', i)) FROM generate_series(1, 1000) i}, user => 'hog', max_window => '60s', max_size => 100000);
+poll($node, q{SELECT queued = 1000 FROM concresce.stats WHERE function::text LIKE 'v(%'});
+my $seconds = timed(sub { $result = attempt($node, 'SELECT v(1001)', user => 'other', timeout => '20s', on_missing => 'null') });
+is($result->sqlstate, '', 'a queue full of those who have time');
+cmp_ok($seconds, '<', 10, 'is sent for him who has none');
+release($hog);
+at_rest($node);
+
+# ---- whose turn it is ------------------------------------------------------
+
+# One connection; batches of one, each 0.1 s. The hog has 200 waiting.
+$hog = hold(q{SELECT count(concresce.submit('slow', i)) FROM generate_series(1, 200) i}, user => 'hog', max_size => 1);
+poll($node, q{SELECT queued > 150 FROM concresce.stats WHERE function::text LIKE 'slow(%'});
+$seconds = timed(sub { $result = attempt($node, 'SELECT slow(1000)', user => 'other') });
+is($result->out, '1000', "another role's call of the same lookup");
+cmp_ok($seconds, '<', 5, 'does not wait for two hundred of the first');
+$seconds = timed(sub { $result = attempt($node, 'SELECT sum(slow(2000 + i)) FROM generate_series(1, 50) i', user => 'other') });
+is($result->out, 50 * 2000 + 1275, 'fifty of them');
+cmp_ok($seconds, '<', 10, "are one batch, small as the first one's are");
+$hog->signal('pg_cancel_backend');
+release($hog);
+at_rest($node);
+
+# ---- enqueued items --------------------------------------------------------
+
+my $lock = $node->background_psql('far');
+$lock->query_safe('BEGIN; LOCK kept');
+is(attempt($node, q{SELECT count(concresce.enqueue('keep', i::text)) FROM generate_series(1, 700) i}, user => 'hog')->sqlstate, '', 'a role enqueues');
+$result = attempt($node, q{SELECT count(concresce.enqueue('keep', i::text)) FROM generate_series(1, 200) i}, user => 'hog', timeout => '500ms');
+is($result->sqlstate, '57014', 'and may have no more than three quarters of the queue');
+like($result->err, qr/for room in the queue for more items of its role/, 'as it is told');
+is(attempt($node, q{SELECT concresce.enqueue('keep', 'x') FROM generate_series(1, 100) i}, user => 'other', timeout => '5s')->sqlstate, '', 'another has his place');
+$result = attempt($node, q{SELECT count(concresce.enqueue('keep', i::text)) FROM generate_series(1, 200) i}, user => 'hog', on_full => 'error');
+is($result->sqlstate, '53400', 'on_full = error');
+my @waiting = map { call($node, qq{SELECT count(concresce.enqueue('keep', i::text)) FROM generate_series(1, 150) i}, user => 'hog', timeout => '60s') } 1 .. 3;
+poll($node, q{SELECT count(*) = 3 FROM pg_stat_activity WHERE usename = 'hog' AND wait_event_type = 'Extension'});
+$waiting[0]->signal('pg_terminate_backend');
+$waiting[0]->finish;
+$lock->quit;
+is(join(' ', map { $_->sqlstate } finish_all(@waiting[ 1, 2 ])), ' ', 'those who waited commit when there is room');
+ok($node->poll_query_until('far', 'SELECT count(*) = 700 + 100 + 300 FROM kept'), 'all of it arrives');
+at_rest($node);
+
+# memory: texts of 100 kB
+$lock = $node->background_psql('far');
+$lock->query_safe('BEGIN; LOCK kept');
+$result = attempt($node, q{SELECT count(concresce.enqueue('keep', repeat('x', 100 * 1024))) FROM generate_series(1, 150) i}, user => 'hog', timeout => '2s');
+is($result->sqlstate, '54000', 'a transaction has its limit');
+is(attempt($node, q{SELECT count(concresce.enqueue('keep', repeat('x', 100 * 1024))) FROM generate_series(1, 80) i}, user => 'hog')->sqlstate, '', 'below it');
+$result = attempt($node, q{SELECT count(concresce.enqueue('keep', repeat('x', 100 * 1024))) FROM generate_series(1, 40) i}, user => 'hog', timeout => '500ms');
+is($result->sqlstate, '57014', 'a role has its bound');
+like($result->err, qr/for shared memory for more items of its role/, 'as it is told');
+is(attempt($node, q{SELECT count(concresce.enqueue('keep', repeat('x', 100 * 1024))) FROM generate_series(1, 20) i}, user => 'other', timeout => '5s')->sqlstate, '', 'another one has room');
+is(attempt($node, q{SELECT length(big(1000))}, user => 'third')->out, 1000 * 1024, 'so have calls');
+$lock->quit;
+ok($node->poll_query_until('far', 'SELECT count(*) = 1100 + 100 FROM kept'), 'all of it arrives');
+at_rest($node);
+
+# ---- statistics ------------------------------------------------------------
+
+is(attempt($node, 'SELECT v(7)')->out, 'v7', 'something to be counted');
+$result = attempt($node, <<'EOF_SQL', user => 'hog', timeout => '60s');
+DO $$ BEGIN FOR i IN 1 .. 1100 LOOP
+	EXECUTE format('CREATE FUNCTION hog.c%s(n int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = '''' AS ''SELECT n''', i);
+	EXECUTE format('SELECT concresce.submit(''hog.c%s'', 1)', i);
+END LOOP; END $$
+EOF_SQL
+is($result->sqlstate, '', 'a role with 1100 lookups') or diag $result->err;
+is($node->safe_psql('postgres', q{SELECT count(*) FROM concresce.stats WHERE function::text LIKE 'v(%' AND calls > 0}), '1',
+	'has others keep their statistics');
+cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM concresce.stats}), '<=', 300, 'and as many of its own as it may have');
+at_rest($node);
+
+# ---- sources ---------------------------------------------------------------
+
+# Each text of application_name ... of concresce.server is another source.
+my $pid = collector_pid($node);
+sub data_kb { my ($n) = do { open(my $f, '<', "/proc/$pid/status") or return 0; local $/; <$f> =~ /^VmData:\s+(\d+)/m }; return $n }
+my $before = data_kb();
+$result = attempt($node, <<'EOF_SQL', user => 'hog', timeout => '60s');
+DO $$ BEGIN FOR i IN 1 .. 60 LOOP
+	EXECUTE format('CREATE FUNCTION pg_temp.s%s(n int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = ''far'' AS ''SELECT n /* %s */''', i, repeat('x', 500000));
+	EXECUTE format('SELECT pg_temp.s%s(1)', i);
+END LOOP; END $$
+EOF_SQL
+is($result->sqlstate, '', 'sixty lookups with half a megabyte of text');
+SKIP:
+{
+	skip 'no /proc', 1 unless -r "/proc/$pid/status";
+	cmp_ok(data_kb() - $before, '<', 80 * 1024, 'are not all kept');
+}
+at_rest($node);
+done_testing();
