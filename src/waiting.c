@@ -10,14 +10,14 @@
 #include "waiting.h"
 
 /* What waits of one role. */
-typedef struct CcrShare
+typedef struct CcrStrand
 {
 	dlist_node	node;
 	Oid			roleid;
 	int			n;
 	dlist_head	entries;		/* oldest first */
 	dlist_node *next;			/* to be looked at, while a batch is taken */
-} CcrShare;
+} CcrStrand;
 
 static int
 window_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
@@ -35,7 +35,7 @@ ccr_waiting_init(CcrWaiting *waiting, MemoryContext context)
 
 	memset(waiting, 0, sizeof(CcrWaiting));
 	waiting->context = context;
-	dlist_init(&waiting->shares);
+	dlist_init(&waiting->strands);
 	waiting->windows = pairingheap_allocate(window_later, NULL);
 	MemoryContextSwitchTo(old);
 }
@@ -46,50 +46,50 @@ entry_at(dlist_node *node)
 	return dlist_container(CcrWaitingEntry, node, node);
 }
 
-/* ------------------------------------------------------------------ shares */
+/* ------------------------------------------------------------------ strands */
 
-static CcrShare *
-share_of(CcrWaiting *waiting, Oid roleid)
+static CcrStrand *
+strand_of(CcrWaiting *waiting, Oid roleid)
 {
-	CcrShare   *share;
+	CcrStrand   *strand;
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &waiting->shares)
+	dlist_foreach(iter, &waiting->strands)
 	{
-		share = dlist_container(CcrShare, node, iter.cur);
-		if (share->roleid == roleid)
-			return share;
+		strand = dlist_container(CcrStrand, node, iter.cur);
+		if (strand->roleid == roleid)
+			return strand;
 	}
 
 	/* the last one is kept when it is empty, as most queues have just one */
-	share = waiting->n == 0 && waiting->nshares == 1 ?
-		dlist_container(CcrShare, node, dlist_head_node(&waiting->shares)) : NULL;
-	if (share == NULL)
+	strand = waiting->n == 0 && waiting->nstrands == 1 ?
+		dlist_container(CcrStrand, node, dlist_head_node(&waiting->strands)) : NULL;
+	if (strand == NULL)
 	{
-		share = MemoryContextAllocZero(waiting->context, sizeof(CcrShare));
-		dlist_init(&share->entries);
-		dlist_push_tail(&waiting->shares, &share->node);
-		waiting->nshares++;
+		strand = MemoryContextAllocZero(waiting->context, sizeof(CcrStrand));
+		dlist_init(&strand->entries);
+		dlist_push_tail(&waiting->strands, &strand->node);
+		waiting->nstrands++;
 	}
-	share->roleid = roleid;
-	return share;
+	strand->roleid = roleid;
+	return strand;
 }
 
 static void
-drop_empty_share(CcrWaiting *waiting, CcrShare *share)
+drop_empty_strand(CcrWaiting *waiting, CcrStrand *strand)
 {
-	if (share->n > 0 || waiting->nshares == 1)
+	if (strand->n > 0 || waiting->nstrands == 1)
 		return;
-	dlist_delete(&share->node);
-	waiting->nshares--;
-	pfree(share);
+	dlist_delete(&strand->node);
+	waiting->nstrands--;
+	pfree(strand);
 }
 
-/* Of a share, so many may be in the next batch. */
+/* Of a strand, so many may be in the next batch. */
 static int
 due_of_each(const CcrWaiting *waiting)
 {
-	return waiting->max_size / waiting->nshares + 1;
+	return waiting->max_size / waiting->nstrands + 1;
 }
 
 static void
@@ -106,15 +106,15 @@ static void
 reset_limits(CcrWaiting *waiting)
 {
 	bool		first = true;
-	dlist_iter	shares;
+	dlist_iter	strands;
 
-	dlist_foreach(shares, &waiting->shares)
+	dlist_foreach(strands, &waiting->strands)
 	{
-		CcrShare   *share = dlist_container(CcrShare, node, shares.cur);
+		CcrStrand   *strand = dlist_container(CcrStrand, node, strands.cur);
 		int			n = 0;
 		dlist_iter	entries;
 
-		dlist_foreach(entries, &share->entries)
+		dlist_foreach(entries, &strand->entries)
 		{
 			if (!first && n >= due_of_each(waiting))
 				break;
@@ -130,32 +130,32 @@ reset_limits(CcrWaiting *waiting)
 void
 ccr_waiting_add(CcrWaiting *waiting, CcrWaitingEntry *entry)
 {
-	CcrShare   *share = share_of(waiting, entry->roleid);
+	CcrStrand   *strand = strand_of(waiting, entry->roleid);
 
-	if (waiting->n == 0 || share->n < due_of_each(waiting))
+	if (waiting->n == 0 || strand->n < due_of_each(waiting))
 		lower_limits(waiting, entry, waiting->n == 0);
-	entry->share = share;
+	entry->strand = strand;
 	entry->number = ++waiting->last_number;
-	dlist_push_tail(&share->entries, &entry->node);
+	dlist_push_tail(&strand->entries, &entry->node);
 	pairingheap_add(waiting->windows, &entry->window_node);
-	share->n++;
+	strand->n++;
 	waiting->n++;
 	waiting->bytes += entry->bytes;
 }
 
-/* Its share may be empty then. */
-static CcrShare *
+/* Its strand may be empty then. */
+static CcrStrand *
 take_out(CcrWaiting *waiting, CcrWaitingEntry *entry)
 {
-	CcrShare   *share = entry->share;
+	CcrStrand   *strand = entry->strand;
 
 	dlist_delete(&entry->node);
 	pairingheap_remove(waiting->windows, &entry->window_node);
-	entry->share = NULL;
-	share->n--;
+	entry->strand = NULL;
+	strand->n--;
 	waiting->n--;
 	waiting->bytes -= entry->bytes;
-	return share;
+	return strand;
 }
 
 /*
@@ -165,13 +165,13 @@ take_out(CcrWaiting *waiting, CcrWaitingEntry *entry)
 void
 ccr_waiting_remove(CcrWaiting *waiting, CcrWaitingEntry *entry)
 {
-	dlist_head *entries = &entry->share->entries;
+	dlist_head *entries = &entry->strand->entries;
 	dlist_node *beside = dlist_has_next(entries, &entry->node) ?
 		dlist_next_node(entries, &entry->node) :
 		dlist_has_prev(entries, &entry->node) ?
 		dlist_prev_node(entries, &entry->node) : NULL;
 
-	drop_empty_share(waiting, take_out(waiting, entry));
+	drop_empty_strand(waiting, take_out(waiting, entry));
 	if (beside == NULL || entry_at(beside)->max_size != entry->max_size ||
 		entry_at(beside)->max_bytes != entry->max_bytes)
 		reset_limits(waiting);
@@ -205,16 +205,16 @@ void
 ccr_waiting_visit(CcrWaiting *waiting, void (*visit) (CcrWaitingEntry *, void *),
 				  void *arg)
 {
-	dlist_mutable_iter shares;
+	dlist_mutable_iter strands;
 
-	dlist_foreach_modify(shares, &waiting->shares)
+	dlist_foreach_modify(strands, &waiting->strands)
 	{
-		CcrShare   *share = dlist_container(CcrShare, node, shares.cur);
-		int			left = share->n;
+		CcrStrand   *strand = dlist_container(CcrStrand, node, strands.cur);
+		int			left = strand->n;
 		dlist_mutable_iter entries;
 
-		/* the share goes with its last entry */
-		dlist_foreach_modify(entries, &share->entries)
+		/* the strand goes with its last entry */
+		dlist_foreach_modify(entries, &strand->entries)
 		{
 			visit(entry_at(entries.cur), arg);
 			if (--left == 0)
@@ -230,12 +230,12 @@ hurried(CcrWaiting *waiting)
 {
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &waiting->shares)
+	dlist_foreach(iter, &waiting->strands)
 	{
-		CcrShare   *share = dlist_container(CcrShare, node, iter.cur);
+		CcrStrand   *strand = dlist_container(CcrStrand, node, iter.cur);
 
-		if (share->n > 0 &&
-			entry_at(dlist_head_node(&share->entries))->number <= waiting->hurry_until)
+		if (strand->n > 0 &&
+			entry_at(dlist_head_node(&strand->entries))->number <= waiting->hurry_until)
 			return true;
 	}
 	return false;
@@ -299,17 +299,17 @@ count_in(Taking *taking, const CcrWaitingEntry *entry)
 	taking->bytes += entry->bytes;
 }
 
-/* The next one of a share that fits; NULL: none does. */
+/* The next one of a strand that fits; NULL: none does. */
 static CcrWaitingEntry *
-next_of(CcrShare *share, const Taking *taking)
+next_of(CcrStrand *strand, const Taking *taking)
 {
 	CcrWaitingEntry *entry;
 
-	if (share->next == NULL || !fits(taking, entry_at(share->next)))
+	if (strand->next == NULL || !fits(taking, entry_at(strand->next)))
 		return NULL;
-	entry = entry_at(share->next);
-	share->next = dlist_has_next(&share->entries, share->next) ?
-		dlist_next_node(&share->entries, share->next) : NULL;
+	entry = entry_at(strand->next);
+	strand->next = dlist_has_next(&strand->entries, strand->next) ?
+		dlist_next_node(&strand->entries, strand->next) : NULL;
 	return entry;
 }
 
@@ -325,26 +325,26 @@ ccr_waiting_take(CcrWaiting *waiting, int most,
 	dlist_head	behind = DLIST_STATIC_INIT(behind);
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &waiting->shares)
+	dlist_foreach_modify(iter, &waiting->strands)
 	{
-		CcrShare   *share = dlist_container(CcrShare, node, iter.cur);
+		CcrStrand   *strand = dlist_container(CcrStrand, node, iter.cur);
 
-		share->next = share->n > 0 ? dlist_head_node(&share->entries) : NULL;
+		strand->next = strand->n > 0 ? dlist_head_node(&strand->entries) : NULL;
 	}
-	while (!dlist_is_empty(&waiting->shares) &&
+	while (!dlist_is_empty(&waiting->strands) &&
 		   taking.n < taking.most && taking.passed_over < taking.most)
 	{
-		CcrShare   *share = dlist_container(CcrShare, node,
-											dlist_head_node(&waiting->shares));
-		CcrWaitingEntry *entry = next_of(share, &taking);
+		CcrStrand   *strand = dlist_container(CcrStrand, node,
+											dlist_head_node(&waiting->strands));
+		CcrWaitingEntry *entry = next_of(strand, &taking);
 
-		dlist_delete(&share->node);
+		dlist_delete(&strand->node);
 		if (entry == NULL)
 		{
-			dlist_push_tail(&behind, &share->node);
+			dlist_push_tail(&behind, &strand->node);
 			continue;
 		}
-		dlist_push_tail(&waiting->shares, &share->node);
+		dlist_push_tail(&waiting->strands, &strand->node);
 		if (callback(entry, arg))
 		{
 			count_in(&taking, entry);
@@ -363,9 +363,9 @@ ccr_waiting_take(CcrWaiting *waiting, int most,
 		dlist_node *last = dlist_tail_node(&behind);
 
 		dlist_delete(last);
-		dlist_push_head(&waiting->shares, last);
+		dlist_push_head(&waiting->strands, last);
 	}
-	dlist_foreach_modify(iter, &waiting->shares)
-		drop_empty_share(waiting, dlist_container(CcrShare, node, iter.cur));
+	dlist_foreach_modify(iter, &waiting->strands)
+		drop_empty_strand(waiting, dlist_container(CcrStrand, node, iter.cur));
 	reset_limits(waiting);
 }

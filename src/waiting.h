@@ -4,11 +4,11 @@
  *	  The flights of a queue that wait for their first batch: in which order
  *	  they leave, and when.
  *
- * Each role whose items wait has a share, and the shares have their turns, one
- * item each; within a share it is first come, first served.  So a role that
+ * Each role whose items wait has a strand, and the strands have their turns, one
+ * item each; within a strand it is first come, first served.  So a role that
  * has ten thousand items here does not keep another's one back.  Nor does one
  * that asks for small batches, or has large items: a batch takes from the
- * shares whose next item fits, and the others are the first in the next one.
+ * strands whose next item fits, and the others are the first in the next one.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,13 +19,13 @@
 #include "lib/ilist.h"
 #include "lib/pairingheap.h"
 
-struct CcrShare;
+struct CcrStrand;
 
 /* Part of a flight; the lower fields are its owner's to fill in. */
 typedef struct CcrWaitingEntry
 {
 	dlist_node	node;
-	struct CcrShare *share;
+	struct CcrStrand *strand;
 	pairingheap_node window_node;
 	uint64		number;			/* those of a queue ascend */
 
@@ -39,8 +39,8 @@ typedef struct CcrWaitingEntry
 typedef struct CcrWaiting
 {
 	MemoryContext context;
-	dlist_head	shares;			/* whose turn is next, first */
-	int			nshares;
+	dlist_head	strands;			/* whose turn is next, first */
+	int			nstrands;
 	int			n;				/* entries */
 	Size		bytes;
 	int			max_size;		/* least of those in the next batch */
