@@ -338,6 +338,8 @@ admit(CcrRequest *request)
 			return;
 		}
 	}
+	else if (queue && !request->announce && ccr_pool_wants_addresses(queue))
+		queue = NULL;
 	if (queue == NULL)
 	{
 		ccr_flights_refuse(request, CCR_FAILURE_UNKNOWN_SOURCE);

@@ -43,6 +43,7 @@
 #define CCR_UNREACHABLE		3	/* failures to connect, in a row, that are shown
 								 * of what is enqueued */
 #define CCR_MAX_STATEMENTS	500 /* prepared on a link before it is renewed */
+#define CCR_ASK_AGAIN		1000	/* ms until another is to bring addresses */
 #define CCR_TIDYING			20	/* ms that a link has for what is left of a script
 								 * before another is opened */
 #define CCR_QUEUE_IDLE		600 /* s until an unused queue is forgotten */
@@ -61,6 +62,9 @@ typedef struct CcrPool
 	MemoryContext context;
 	MemoryContext hosts_context;	/* of the address list */
 	CcrReach	reach;
+	bool		aged;			/* a link has lived its life, and the addresses
+								 * are of before */
+	CcrTime		asked_at;		/* when somebody was last to bring new ones */
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
 	bool		starved;		/* waits for a seat of another pool */
@@ -290,6 +294,7 @@ set_hosts(CcrPool *pool, const CcrSource *source)
 	pool->reach.hosts = pstrdup(source->hosts);
 	pool->reach.hostaddrs = pstrdup(source->hostaddrs);
 	pool->reach.ports = pstrdup(source->ports);
+	pool->aged = false;
 	MemoryContextSwitchTo(old);
 }
 
@@ -727,6 +732,59 @@ idle_end(const CcrLink *link)
 	return end == 0 || (expires != 0 && expires < end) ? expires : end;
 }
 
+static bool
+is_outworn(const CcrLink *link)
+{
+	CcrTime		expires = expiry(link);
+
+	return expires != 0 && ccr_now() >= expires;
+}
+
+/* Who commits some of its items next brings addresses looked up anew. */
+static void
+mark_stale(CcrQueue *queue)
+{
+	CcrKept    *kept = ccr_kept_find(&queue->fingerprint);
+
+	if (kept == NULL)
+		return;
+	pg_atomic_write_u32(&kept->stale, 1);
+	ccr_kept_release(kept);
+}
+
+/*
+ * It is closed, and another will take its place.  By then its host may have
+ * other addresses, which only a backend may look up.
+ */
+static void
+note_age(CcrLink *link)
+{
+	CcrPool    *pool = link->pool;
+	dlist_iter	iter;
+
+	if (!is_outworn(link) || pool->reach.hosts == NULL)
+		return;
+	pool->aged = true;
+	dlist_foreach(iter, &pool->queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
+
+		if (queue->source->enqueued)
+			mark_stale(queue);
+	}
+}
+
+bool
+ccr_pool_wants_addresses(CcrQueue *queue)
+{
+	CcrPool    *pool = queue->pool;
+
+	if (!pool->aged || ccr_now() < ccr_after(pool->asked_at, CCR_ASK_AGAIN))
+		return false;
+	pool->asked_at = ccr_now();
+	return true;
+}
+
 static void
 idle_too_long(void *arg)
 {
@@ -742,7 +800,10 @@ idle_too_long(void *arg)
 	if (end > ccr_now())
 		ccr_timer_set(&link->idle_timer, end);
 	else
+	{
+		note_age(link);
 		close_link(link);
+	}
 }
 
 /* Those that nobody waits for have a deadline nevertheless. */
@@ -825,14 +886,6 @@ had_its_turn(const CcrLink *link)
 		 ccr_now() >= ccr_after(link->connected_at, CCR_TURN));
 }
 
-static bool
-is_outworn(const CcrLink *link)
-{
-	CcrTime		expires = expiry(link);
-
-	return expires != 0 && ccr_now() >= expires;
-}
-
 static void
 become_idle(CcrLink *link)
 {
@@ -841,7 +894,10 @@ become_idle(CcrLink *link)
 	if (link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
 		useful_links(pool) > link_limit(pool) || had_its_turn(link) ||
 		is_outworn(link) || link->carrier->ops->is_worn(link->carrier))
+	{
+		note_age(link);
 		close_link(link);
+	}
 	else
 	{
 		show_link(link, "idle", NULL);
@@ -917,14 +973,10 @@ has_live_link(CcrPool *pool)
 	return live_links(pool) > 0;
 }
 
-/*
- * Enqueued items wait for the next attempt.  Should another backend commit
- * some, it looks the addresses up anew.
- */
+/* Enqueued items wait for the next attempt. */
 static void
 mark_unreachable(CcrQueue *queue, const CcrError *error)
 {
-	CcrKept    *kept;
 	CcrLastError last;
 
 	if (ccr_queue_empty(queue))
@@ -934,11 +986,7 @@ mark_unreachable(CcrQueue *queue, const CcrError *error)
 	if (queue->pool->failures >= CCR_UNREACHABLE)
 		ccr_circuit_open(queue, CCR_KIND_PASSING, queue->pool->failures,
 						 queue->pool->retry_at, &last);
-	kept = ccr_kept_find(&queue->fingerprint);
-	if (kept == NULL)
-		return;
-	pg_atomic_write_u32(&kept->stale, 1);
-	ccr_kept_release(kept);
+	mark_stale(queue);
 }
 
 /*

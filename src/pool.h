@@ -23,6 +23,12 @@ extern CcrQueue *ccr_pool_register(const CcrFingerprint *fingerprint,
 								   Oid asker);
 
 /*
+ * A connection has lived its life, and nobody has looked the addresses up
+ * since: is the next request to describe its source anew?
+ */
+extern bool ccr_pool_wants_addresses(CcrQueue *queue);
+
+/*
  * A new request has named it, so its source is as its server and user mapping
  * have it now; of one that an earlier generation had admitted nobody can tell.
  */
