@@ -330,8 +330,7 @@ admit(CcrRequest *request)
 		CcrSource  *source = ccr_request_source(request);
 
 		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(&request->fingerprint, source, context,
-								  request->party.outer);
+		queue = ccr_pool_register(request, source, context);
 		if (queue == NULL)
 		{
 			ccr_flights_refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
@@ -375,8 +374,7 @@ admit_enqueued(CcrRequest *request)
 		source->enqueued = true;
 		source->returns_void = true;	/* nobody looks */
 		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(&request->fingerprint, source, context,
-								  request->party.outer);
+		queue = ccr_pool_register(request, source, context);
 	}
 	if (queue == NULL)
 	{

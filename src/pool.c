@@ -337,7 +337,7 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	pool->reach.values = copied_strings(source->values, source->noptions);
 	dlist_init(&pool->links);
 	dlist_init(&pool->queues);
-	ccr_line_init(&pool->line);
+	ccr_line_init(&pool->line, context);
 	ccr_timer_init(&pool->line_timer, line_moves, pool);
 	pool->reason_context = AllocSetContextCreate(context, "concresce failure",
 												 ALLOCSET_SMALL_SIZES);
@@ -494,10 +494,12 @@ set_rates(CcrQueue *queue)
 }
 
 CcrQueue *
-ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
-				  MemoryContext context, Oid asker)
+ccr_pool_register(const CcrRequest *request, CcrSource *source,
+				  MemoryContext context)
 {
+	const CcrFingerprint *fingerprint = &request->fingerprint;
 	CcrQueue   *queue = ccr_queue_find(fingerprint);
+	Oid			asker = request->party.outer;
 	CcrFingerprint key;
 	PoolEntry  *entry;
 	bool		found;
@@ -525,7 +527,8 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 		MemoryContextDelete(context);
 		return queue;
 	}
-	queue = ccr_queue_create(fingerprint, source, context, window_ended);
+	queue = ccr_queue_create(fingerprint, source, context,
+							 &ccr_counters[request->counters], window_ended);
 	MemoryContextSetParent(context, TopMemoryContext);
 	queue->pool = queue->home = entry->pool;
 	set_rates(queue);
@@ -1137,7 +1140,7 @@ ccr_pool_check(CcrQueue *queue)
 	if (ccr_queue_due(queue, now))
 	{
 		ccr_timer_clear(&queue->window_timer);
-		ccr_line_enter(&queue->pool->line, &queue->line);
+		ccr_line_enter(&queue->pool->line, &queue->line, ccr_queue_role(queue, now));
 		if (!queue->pool->pending)
 			dlist_push_tail(&pending_pools, &queue->pool->pending_node);
 		queue->pool->pending = true;
@@ -1302,18 +1305,6 @@ want_link(CcrPool *pool)
 	open_link(pool);
 }
 
-/*
- * Owners that take turns would have one link cleaned each time, which takes
- * two round trips more.  So there is to be one for each, as far as the limit
- * goes, if the far side lets us.
- */
-static void
-want_link_of_own(CcrLink *link, Oid owner)
-{
-	if (is_of_another(link, owner) && link->pool->failures == 0)
-		want_link(link->pool);
-}
-
 static CcrQueue *
 queue_of(CcrLineEntry *entry)
 {
@@ -1341,20 +1332,25 @@ may_be_sent(CcrLineEntry *entry, CcrTime now, CcrTime *when)
 static void
 start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 {
+	CcrPool    *pool = link->pool;
+	bool		of_another = is_of_another(link, queue->source->owner);
 	int			n;
 
 	set_spare(link, false);
-	want_link_of_own(link, queue->source->owner);
 	ccr_flights_tear(true);
 	link->batch = ccr_batch_new(queue, link->carrier, nonce, link, room_for(queue, now), &n);
 	ccr_flights_tear(false);
+	if (link->batch)
+		ccr_line_begin(&pool->line, &queue->line, &link->turn, now);
+
+	/* to the end of the line, if another batch of it is due */
+	ccr_line_leave(&pool->line, &queue->line);
 	if (link->batch == NULL)
 	{
 		ccr_pool_check(queue);
 		set_spare(link, true);
 		return;
 	}
-	ccr_line_begin(&link->pool->line, &queue->line, &link->turn, now);
 	for (int i = 0; i < 2; i++)
 		link->sent[i] = ccr_rate_begin(queue->rates[i], now, n);
 	ccr_pool_check(queue);
@@ -1366,6 +1362,14 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	if (!link->late_timer.armed && has_deadline(link))
 		ccr_timer_set(&link->late_timer, deadline_of(link));
 	ccr_batch_start(link->batch);
+
+	/*
+	 * Owners that take turns would have one link cleaned each time, which takes
+	 * two round trips more.  So there is to be one for each, as far as the limit
+	 * goes, if the far side lets us.
+	 */
+	if (of_another && pool->failures == 0)
+		want_link(pool);
 }
 
 /* The callers of some may have left since these took their places. */
@@ -1405,9 +1409,6 @@ dispatch(CcrPool *pool)
 			want_link(pool);
 			return;
 		}
-
-		/* to the end of the line, if another batch of it is due */
-		ccr_line_leave(&pool->line, entry);
 		start_batch(link, queue_of(entry), now);
 	}
 	starve(pool, false);
