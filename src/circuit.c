@@ -142,6 +142,8 @@ judge(CcrFlight **flights, int n, CcrKind kind, bool others)
 			if (n == 1 && !others)
 				return CCR_VERDICT_SUSPECT;
 			break;
+		case CCR_KIND_ENDED:
+			break;
 	}
 	return n > 1 ? CCR_VERDICT_DIVIDE : CCR_VERDICT_DISCARD;
 }
