@@ -234,3 +234,32 @@ REVOKE ALL ON FUNCTION concresce.reset_stats(regproc) FROM PUBLIC;
 GRANT USAGE ON SCHEMA concresce TO PUBLIC;
 GRANT SELECT ON concresce.stats, concresce.connections, concresce.circuits, concresce.in_flight TO PUBLIC;
 GRANT SELECT ON concresce.collectors TO PUBLIC;
+
+-- What is enqueued, and what an operator does about it
+
+CREATE FUNCTION concresce.enqueued(
+	OUT function regprocedure,
+	OUT server text,
+	OUT role text,
+	OUT items bigint,
+	OUT in_flight bigint,
+	OUT bytes bigint,
+	OUT oldest_at timestamptz,
+	OUT circuit_open boolean)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueued';
+
+CREATE VIEW concresce.enqueued AS
+SELECT function, server, role, items, in_flight, bytes, oldest_at, circuit_open
+FROM concresce.enqueued();
+
+GRANT SELECT ON concresce.enqueued TO PUBLIC;
+
+CREATE FUNCTION concresce.discard(
+	function regproc DEFAULT '-',
+	server text DEFAULT '*',
+	role text DEFAULT '*',
+	older_than interval DEFAULT NULL,
+	everything boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_discard';

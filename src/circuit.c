@@ -195,7 +195,7 @@ ccr_circuit_suspect(CcrQueue *queue, CcrFlight *flight, const CcrError *error)
 	MemoryContext old;
 	CcrSuspect *suspect;
 
-	if (!ccr_flight_ground(flight))
+	if (!ccr_flight_ground(flight) || ccr_flight_drop_unwarranted(flight))
 		return;
 	context = AllocSetContextCreate(TopMemoryContext, "concresce suspect",
 									ALLOCSET_SMALL_SIZES);

@@ -462,6 +462,39 @@ admit_held(void *arg)
 }
 
 /*
+ * Warrants have ended, or items are to be discarded.  To be done when all that
+ * was taken has been dealt with, which is held, too.
+ */
+static void
+heed_marks(uint32 marks)
+{
+	static uint32 heeded = 0;
+	CcrRequest *request;
+
+	if (marks == heeded)
+		return;
+	heeded = marks;
+	ccr_flights_drop_unwarranted(ccr_pool_check);
+	request = ccr_request_held(worker);
+	while (request)
+	{
+		CcrRequest *next = ccr_request_next_held(request);
+
+		ccr_flights_end_unwarranted(request);
+		request = next;
+	}
+}
+
+/* Whoever waits for that is told by ccr_stopped_recount(). */
+static void
+say_heeded(uint32 marks)
+{
+	/* a full barrier, whose partner is in ccr_marks_wait() */
+	if (pg_atomic_read_u32(&worker->heeded) != marks)
+		(void) pg_atomic_exchange_u32(&worker->heeded, marks);
+}
+
+/*
  * What is abandoned was pushed for intake before, so the intake is taken
  * second, and the abandoned requests are dealt with last.  A great many items
  * are admitted in several rounds, so that the first ones fly meanwhile.
@@ -658,6 +691,7 @@ end_or_drain(void)
 static void
 loop_once(void)
 {
+	uint32		marks = ccr_marks_present();
 	bool		all_taken;
 
 	CHECK_FOR_INTERRUPTS();
@@ -669,11 +703,14 @@ loop_once(void)
 	}
 	let_crowd_in();
 	all_taken = take_mail();
-	ccr_flights_drop_unwarranted(ccr_pool_check);
+	if (all_taken)
+		heed_marks(marks);
 	ccr_locals_visit(step_local);
 	ccr_timers_run(ccr_now());
 	ccr_pools_dispatch();
 	ccr_requests_wake();
+	if (all_taken)
+		say_heeded(marks);
 	ccr_stopped_recount();
 	ccr_pools_sweep();
 	if (terminated)

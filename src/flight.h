@@ -242,9 +242,16 @@ extern void ccr_flights_forget(CcrRequest *request);
 extern void ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *));
 
 /*
- * Discard enqueued items whose warrant has ended, but for those in flight.
+ * Discard enqueued items whose warrant has ended, or that concresce.discard()
+ * has named, but for those in flight: these are not to fly again.
  */
 extern void ccr_flights_drop_unwarranted(void (*check) (CcrQueue *));
+
+/* One that waits for nothing else: true, and it is freed, if it was. */
+extern bool ccr_flight_drop_unwarranted(CcrFlight *flight);
+
+/* The same for an enqueued request that was not admitted: it may end. */
+extern void ccr_flights_end_unwarranted(CcrRequest *request);
 
 /* End all windows. */
 extern void ccr_flights_hurry(void (*check) (CcrQueue *));

@@ -287,6 +287,8 @@ ccr_request_push(CcrRequest *request)
 	request->procno = ccr_my_procno();
 	request->dbid = MyDatabaseId;
 	count_calls(request);
+	ccr_warrant_begin(ccr_heap_address(request->warrant), request->nitems, request->size,
+					  request->submitted);
 	ccr_requests_push(request, request);
 }
 

@@ -114,6 +114,9 @@ typedef struct CcrWorker
 	/* Of those unsettled then, it has logged so many to be lost. */
 	pg_atomic_uint64 logged;
 
+	/* Of CcrShared.marks, it has acted on so many. */
+	pg_atomic_uint32 heeded;
+
 	bool		registered;		/* will be started by the postmaster */
 
 	/*
@@ -235,11 +238,12 @@ typedef struct CcrShared
 	dsa_pointer kept;			/* first of them; see ledger.h */
 	dsa_pointer warrants;		/* first of those; see warrant.h */
 	pg_atomic_uint32 nwarrants;
-	pg_atomic_uint32 warrants_ended;	/* how often some were marked */
+	pg_atomic_uint32 marks;		/* how often something was marked here that
+								 * collectors are to act on */
 	pg_atomic_uint32 nstops;	/* entries in use */
 	pg_atomic_uint32 nconnections;	/* the same, of connections */
 
-	/* concresce.stop() waits for the end of calls. */
+	/* concresce.stop() waits for the end of calls; others for collectors to act. */
 	pg_atomic_uint32 draining;
 	ConditionVariable drained;
 
@@ -284,6 +288,16 @@ extern void ccr_heap_free(dsa_pointer dp, Size size);
 extern void *ccr_heap_address(dsa_pointer dp);
 
 extern void ccr_wake(int procno);
+
+/*
+ * Have all collectors act on what was marked in shared memory: which takes no
+ * memory, and is not lost if one of them exits.  wait: false if the deadline
+ * (0: none) comes first.  present: to be asked before requests are taken, so
+ * that whatever was pushed before a mark is found.
+ */
+extern uint32 ccr_marks_announce(void);
+extern bool ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event);
+extern uint32 ccr_marks_present(void);
 
 /*
  * Wake whoever has the turn; or else, of those who wait, as many as there is
