@@ -1218,6 +1218,12 @@ ccr_batch_stop(CcrBatch *batch, const CcrError *error)
 	fail(batch, error);
 }
 
+void
+ccr_batch_ground(CcrBatch *batch)
+{
+	fly_again(batch, batch->n);
+}
+
 /* A batch that is not sent, of nothing yet. */
 static CcrBatch *
 new_unsent(CcrQueue *queue)

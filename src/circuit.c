@@ -59,7 +59,7 @@ ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_PASSING,
 							  failures, GetCurrentTimestamp() + (retry_at - ccr_now()), error);
 	if (kind != CCR_KIND_PASSING)
-		ccr_queue_tell_senders(queue, error);	/* who flushes is to hear of it */
+		ccr_queue_tell_senders(queue, error, false);	/* who flushes is to hear of it */
 	if (first)
 		ereport(WARNING,
 				(errcode(error->sqlstate),
@@ -81,7 +81,7 @@ close_circuit(CcrQueue *queue)
 		return;
 	queue->open = false;
 	ccr_counters_close_circuit(queue->counters);
-	ccr_queue_tell_senders(queue, NULL);
+	ccr_queue_tell_senders(queue, NULL, false);
 	ereport(LOG,
 			(errmsg("enqueued items of lookup %s wait no more", source->function_name),
 			 source->server_name[0] ? errcontext("server \"%s\"", source->server_name) : 0));

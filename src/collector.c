@@ -391,7 +391,7 @@ take_request(CcrRequest *request)
 				break;
 			case CCR_REQUEST_FLUSH:
 			case CCR_REQUEST_DRAIN:
-				ccr_flights_flush(request, ccr_pool_check);
+				ccr_flights_flush(request, ccr_pool_flushed);
 				break;
 			case CCR_REQUEST_STOP:
 				ccr_pools_stop(request->dbid, request->function);
@@ -462,8 +462,8 @@ admit_held(void *arg)
 }
 
 /*
- * Warrants have ended, or items are to be discarded.  To be done when all that
- * was taken has been dealt with, which is held, too.
+ * Warrants have ended, items are to be discarded, or servers were switched.  To
+ * be done when all that was taken has been dealt with, which is held, too.
  */
 static void
 heed_marks(uint32 marks)
@@ -474,6 +474,7 @@ heed_marks(uint32 marks)
 	if (marks == heeded)
 		return;
 	heeded = marks;
+	ccr_pools_switch();
 	ccr_flights_drop_unwarranted(ccr_pool_check);
 	request = ccr_request_held(worker);
 	while (request)

@@ -34,7 +34,7 @@
 PG_FUNCTION_INFO_V1(concresce_enqueued);
 PG_FUNCTION_INFO_V1(concresce_discard);
 
-#define CCR_ENQUEUED_COLUMNS	8
+#define CCR_ENQUEUED_COLUMNS	9
 #define CCR_ANY					"*" /* server or role */
 #define CCR_DISCARD_LOCK		3	/* field 4 of its tag; 1 and 2 are users' own */
 
@@ -146,6 +146,7 @@ concresce_enqueued(PG_FUNCTION_ARGS)
 		nulls[6] = one->oldest == 0;
 		values[6] = TimestampTzGetDatum(today - (now - one->oldest));
 		values[7] = BoolGetDatum(circuit_is_open(&one->title));
+		values[8] = BoolGetDatum(ccr_switched_off(MyDatabaseId, one->title.serverid, NULL));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

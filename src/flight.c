@@ -913,7 +913,7 @@ ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n,
 }
 
 void
-ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error)
+ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error, bool off)
 {
 	ticket_iterator iter;
 	TicketEntry *entry;
@@ -927,7 +927,7 @@ ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error)
 		if (entry->ticket->queue != queue || request->kind != CCR_REQUEST_ENQUEUED)
 			continue;
 		sender = ccr_heap_address(request->sender);
-		ccr_sender_waits(sender, error);
+		ccr_sender_waits(sender, error, off);
 		if (error && pg_atomic_read_u32(&sender->waiting))
 			ccr_request_wake_later(sender->procno);
 	}

@@ -220,8 +220,11 @@ extern CcrGroup *ccr_group_new(int n);
 extern void ccr_group_add(CcrQueue *queue, CcrGroup *group, CcrTime retry_at);
 extern void ccr_group_remove(CcrQueue *queue, CcrGroup *group);
 
-/* Who has sent what is in the queue is to hear why it waits; NULL: it does no more. */
-extern void ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error);
+/*
+ * Who has sent what is in the queue is to hear why it waits; NULL: it does no
+ * more.  off: its server is switched off.
+ */
+extern void ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error, bool off);
 
 /*
  * Hand the outcomes of flights to those who wait for them, and free the

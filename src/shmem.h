@@ -34,7 +34,8 @@
 #define CCR_MAX_WORKERS			16
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
 #define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
-#define CCR_MAX_STOPS			256 /* stopped lookups */
+#define CCR_MAX_STOPS			256 /* stopped lookups, and servers */
+#define CCR_STOPS_RESERVED		64	/* of these, for superusers */
 #define CCR_HISTOGRAM_BINS		24	/* of powers of two */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
 
@@ -220,13 +221,19 @@ typedef struct CcrConnection
 	CcrLastError last_error;
 } CcrConnection;
 
-/* A lookup that takes no calls; function InvalidOid: all of the database. */
+/*
+ * A lookup that takes no calls, or a server that is switched off; if it has
+ * neither function nor serverid, all lookups of the database.
+ */
 typedef struct CcrStop
 {
 	bool		used;
-	bool		force;			/* what arrives nevertheless is failed */
+	bool		force;			/* what arrives nevertheless is failed; of a
+								 * server, what is in flight is given up */
 	Oid			dbid;
 	Oid			function;
+	Oid			serverid;
+	TimestampTz since;
 } CcrStop;
 
 typedef struct CcrShared
