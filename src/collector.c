@@ -476,7 +476,9 @@ heed_marks(uint32 marks)
 	heeded = marks;
 	ccr_pools_switch();
 	ccr_flights_drop_unwarranted(ccr_pool_check);
-	request = ccr_request_held(worker);
+
+	/* what is held was admitted, unless that has failed, or is about to be done */
+	request = admit_timer.armed ? ccr_request_held(worker) : NULL;
 	while (request)
 	{
 		CcrRequest *next = ccr_request_next_held(request);

@@ -109,6 +109,8 @@ typedef struct Reliance
 {
 	CcrWarrant *warrant;		/* hash key */
 	dlist_head	tickets;
+	int			ended;			/* these two as they were when looked at last */
+	CcrTime		discard_until;
 } Reliance;
 
 static MemoryContext flight_context;	/* tickets, flights, groups */
@@ -495,7 +497,11 @@ begin_reliance(CcrTicket *ticket)
 	Reliance   *reliance = hash_search(reliances, &ticket->warrant, HASH_ENTER, &found);
 
 	if (!found)
+	{
 		dlist_init(&reliance->tickets);
+		reliance->ended = 0;
+		reliance->discard_until = 0;
+	}
 	dlist_push_tail(&reliance->tickets, &ticket->warrant_node);
 	show_oldest(reliance);
 }
@@ -1365,16 +1371,45 @@ static void (*check_dropped) (CcrQueue *);
 static void
 drop_and_check(CcrQueue *queue)
 {
-	if (!queue->source->enqueued || ccr_queue_empty(queue))
+	if (!queue->concerned)
 		return;
+	queue->concerned = false;
 	drop_unwarranted(queue);
 	check_dropped(queue);
 }
 
+/* Those that have some of its items, if it was marked since it was looked at. */
+static void
+find_concerned(Reliance *reliance)
+{
+	int			ended = ccr_warrant_ended(reliance->warrant);
+	CcrTime		until = pg_atomic_read_u64(&reliance->warrant->discard_until);
+	dlist_iter	iter;
+
+	if (ended == reliance->ended && until == reliance->discard_until)
+		return;
+	reliance->ended = ended;
+	reliance->discard_until = until;
+	dlist_foreach(iter, &reliance->tickets)
+	{
+		CcrTicket  *ticket = dlist_container(CcrTicket, warrant_node, iter.cur);
+
+		if (is_unwarranted(ticket->request))
+			ticket->queue->concerned = true;
+	}
+}
+
+/* What others have enqueued elsewhere is not looked through. */
 void
 ccr_flights_drop_unwarranted(void (*check) (CcrQueue *))
 {
+	HASH_SEQ_STATUS status;
+	Reliance   *reliance;
+
 	ccr_flights_tear(true);
+	hash_seq_init(&status, reliances);
+	while ((reliance = hash_seq_search(&status)) != NULL)
+		find_concerned(reliance);
 	check_dropped = check;
 	visit_queues(drop_and_check);
 	ccr_flights_tear(false);

@@ -92,6 +92,7 @@ typedef struct CcrQueue
 	dlist_head	suspects;		/* CcrSuspect, oldest first */
 	int			nsuspects;
 	uint64		left;			/* enqueued items, as the server shuts down */
+	bool		concerned;		/* some are to be discarded */
 
 	/* Kept by batch.c: */
 	CcrShape	shape;
