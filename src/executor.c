@@ -91,6 +91,7 @@ static HTAB *plans;
 static MemoryContext job_context;
 static emit_log_hook_type prev_emit_log_hook = NULL;
 static volatile sig_atomic_t cancelled_by_hand = false;	/* the job being done */
+static bool committing = false; /* it */
 
 /* ----------------------------------------------------------- start and end */
 
@@ -111,7 +112,8 @@ note_error(ErrorData *edata)
 	/* pg_terminate_backend(); but who wants the database for himself ends no job */
 	ccr_my_seat->by_hand = edata->elevel >= FATAL &&
 		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN &&
-		pg_atomic_read_u64(&ccr_my_seat->job) != 0 && IsTransactionState() &&
+		pg_atomic_read_u64(&ccr_my_seat->job) != 0 &&
+		(!committing || IsTransactionState()) &&
 		!pg_atomic_read_u32(&ccr_my_seat->unwanted);
 
 	/* before an end of a queue is given up; the partner is in lost() */
@@ -531,6 +533,7 @@ run_job(const CcrJob *job)
 	AtEOXact_GUC(false, level);
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	PopActiveSnapshot();
+	committing = true;
 	CommitTransactionCommand();
 }
 
@@ -620,7 +623,7 @@ static bool
 begin_job(const CcrJob *job)
 {
 	QueryCancelPending = false;
-	cancelled_by_hand = false;
+	cancelled_by_hand = committing = false;
 	pg_atomic_write_u64(&ccr_my_seat->job, job->id);
 	pg_memory_barrier();
 	if (pg_atomic_read_u32(&ccr_my_seat->unwanted))
