@@ -119,6 +119,7 @@ init_shared(int tranche)
 	pg_atomic_init_u32(&ccr_shared->nwarrants, 0);
 	pg_atomic_init_u32(&ccr_shared->marks, 0);
 	pg_atomic_init_u32(&ccr_shared->nstops, 0);
+	pg_atomic_init_u32(&ccr_shared->nservers, 0);
 	pg_atomic_init_u32(&ccr_shared->nconnections, 0);
 	pg_atomic_init_u32(&ccr_shared->draining, 0);
 	ConditionVariableInit(&ccr_shared->drained);

@@ -247,7 +247,8 @@ typedef struct CcrShared
 	pg_atomic_uint32 nwarrants;
 	pg_atomic_uint32 marks;		/* how often something was marked here that
 								 * collectors are to act on */
-	pg_atomic_uint32 nstops;	/* entries in use */
+	pg_atomic_uint32 nstops;	/* entries in use for lookups, */
+	pg_atomic_uint32 nservers;	/* and for servers */
 	pg_atomic_uint32 nconnections;	/* the same, of connections */
 
 	/* concresce.stop() waits for the end of calls; others for collectors to act. */

@@ -26,12 +26,19 @@ static CcrStop *
 find_unused(bool privileged)
 {
 	if (!privileged &&
-		pg_atomic_read_u32(&ccr_shared->nstops) >= CCR_MAX_STOPS - CCR_STOPS_RESERVED)
+		pg_atomic_read_u32(&ccr_shared->nstops) +
+		pg_atomic_read_u32(&ccr_shared->nservers) >= CCR_MAX_STOPS - CCR_STOPS_RESERVED)
 		return NULL;
 	for (int i = 0; i < CCR_MAX_STOPS; i++)
 		if (!ccr_stops[i].used)
 			return &ccr_stops[i];
 	return NULL;
+}
+
+static pg_atomic_uint32 *
+counter_of(Oid serverid)
+{
+	return OidIsValid(serverid) ? &ccr_shared->nservers : &ccr_shared->nstops;
 }
 
 static bool
@@ -52,7 +59,7 @@ set(Oid dbid, Oid function, Oid serverid, bool force)
 		stop->function = function;
 		stop->serverid = serverid;
 		stop->since = GetCurrentTimestamp();
-		pg_atomic_fetch_add_u32(&ccr_shared->nstops, 1);
+		pg_atomic_fetch_add_u32(counter_of(serverid), 1);
 	}
 	LWLockRelease(&ccr_shared->stop_lock);
 	return stop != NULL;
@@ -90,7 +97,7 @@ clear(Oid dbid, Oid function, Oid serverid, bool servers, bool all)
 			!(all || (stop->function == function && stop->serverid == serverid)))
 			continue;
 		stop->used = false;
-		pg_atomic_fetch_sub_u32(&ccr_shared->nstops, 1);
+		pg_atomic_fetch_sub_u32(counter_of(stop->serverid), 1);
 	}
 	LWLockRelease(&ccr_shared->stop_lock);
 }
@@ -154,7 +161,7 @@ ccr_switched_off(Oid dbid, Oid serverid, bool *force)
 {
 	CcrStop    *stop;
 
-	if (!OidIsValid(serverid) || pg_atomic_read_u32(&ccr_shared->nstops) == 0)
+	if (!OidIsValid(serverid) || pg_atomic_read_u32(&ccr_shared->nservers) == 0)
 		return false;
 	LWLockAcquire(&ccr_shared->stop_lock, LW_SHARED);
 	stop = find(dbid, InvalidOid, serverid);
