@@ -57,3 +57,54 @@ SELECT worker, pid, memory_used, memory_peak, memory_limit
 FROM concresce.collectors();
 
 GRANT SELECT ON concresce.collectors TO PUBLIC;
+
+-- What is enqueued, and what an operator does about it
+
+CREATE FUNCTION concresce.enqueued(
+	OUT function regprocedure,
+	OUT server text,
+	OUT role text,
+	OUT items bigint,
+	OUT in_flight bigint,
+	OUT bytes bigint,
+	OUT oldest_at timestamptz,
+	OUT circuit_open boolean,
+	OUT switched_off boolean)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueued';
+
+CREATE VIEW concresce.enqueued AS
+SELECT function, server, role, items, in_flight, bytes, oldest_at,
+       circuit_open, switched_off
+FROM concresce.enqueued();
+
+GRANT SELECT ON concresce.enqueued TO PUBLIC;
+
+CREATE FUNCTION concresce.discard(
+	function regproc DEFAULT '-',
+	server text DEFAULT '*',
+	role text DEFAULT '*',
+	older_than interval DEFAULT NULL,
+	everything boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_discard';
+
+CREATE FUNCTION concresce.switch_off(server text, force boolean DEFAULT false) RETURNS void
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_off';
+
+CREATE FUNCTION concresce.switch_on(server text) RETURNS void
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_on';
+
+CREATE FUNCTION concresce.stopped(
+	OUT function regprocedure,
+	OUT server text,
+	OUT force boolean,
+	OUT since timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stopped';
+
+CREATE VIEW concresce.stopped AS
+SELECT function, server, force, since
+FROM concresce.stopped();
+
+GRANT SELECT ON concresce.stopped TO PUBLIC;

@@ -35,8 +35,9 @@ typedef enum CcrAuthor
 typedef struct CcrError
 {
 	int			sqlstate;		/* as MAKE_SQLSTATE() packs it */
-	CcrAuthor	author;			/* these two matter to the collector only */
+	CcrAuthor	author;			/* these three matter to the collector only */
 	bool		unexecuted;		/* the statement itself was refused */
+	bool		by_hand;		/* somebody has ended what ran it */
 	const char *message;
 	const char *detail;
 	const char *hint;

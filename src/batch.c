@@ -109,6 +109,7 @@ with_context(CcrBatch *batch, const CcrError *error)
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
 	copy->author = error->author;
+	copy->by_hand = error->by_hand;
 	copy->context = psprintf("%s%slookup %s%s, batch of %d",
 							 error->context ? error->context : "",
 							 error->context ? "\n" : "",
@@ -1061,7 +1062,8 @@ static void
 enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
-	CcrKind		kind = error->unexecuted ? CCR_KIND_PASSING : kind_of(batch, error);
+	CcrKind		kind = error->unexecuted ? CCR_KIND_PASSING :
+		error->by_hand ? CCR_KIND_ENDED : kind_of(batch, error);
 	CcrLastError last;
 
 	ccr_batch_last_error(batch, error, &last);
@@ -1178,11 +1180,11 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 
 	if (op == CCR_OP_NONE)
 		fly_again(batch, batch->n);
-	else if (harmless && !too_much && !batch->flights[0]->resent)
+	else if (harmless && !too_much && !error->by_hand && !batch->flights[0]->resent)
 		resend(batch);
 	else if (batch->queue->source->enqueued)
 		enqueued_ended_badly(batch, error);
-	else if (harmless)
+	else if (harmless || error->by_hand)
 		fail(batch, error);
 	else
 	{
@@ -1213,6 +1215,12 @@ void
 ccr_batch_stop(CcrBatch *batch, const CcrError *error)
 {
 	fail(batch, error);
+}
+
+void
+ccr_batch_ground(CcrBatch *batch)
+{
+	fly_again(batch, batch->n);
 }
 
 /* A batch that is not sent, of nothing yet. */

@@ -66,6 +66,9 @@ extern void ccr_batch_last_error(const CcrBatch *batch, const CcrError *error,
 /* Give up a batch that someone waits for; whoever runs it is to cancel it. */
 extern void ccr_batch_stop(CcrBatch *batch, const CcrError *error);
 
+/* The same for one of enqueued items, which are to fly again as they are. */
+extern void ccr_batch_ground(CcrBatch *batch);
+
 /* Fail what waits in a queue. */
 extern void ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error);
 

@@ -59,7 +59,7 @@ ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_PASSING,
 							  failures, GetCurrentTimestamp() + (retry_at - ccr_now()), error);
 	if (kind != CCR_KIND_PASSING)
-		ccr_queue_tell_senders(queue, error);	/* who flushes is to hear of it */
+		ccr_queue_tell_senders(queue, error, false);	/* who flushes is to hear of it */
 	if (first)
 		ereport(WARNING,
 				(errcode(error->sqlstate),
@@ -81,7 +81,7 @@ close_circuit(CcrQueue *queue)
 		return;
 	queue->open = false;
 	ccr_counters_close_circuit(queue->counters);
-	ccr_queue_tell_senders(queue, NULL);
+	ccr_queue_tell_senders(queue, NULL, false);
 	ereport(LOG,
 			(errmsg("enqueued items of lookup %s wait no more", source->function_name),
 			 source->server_name[0] ? errcontext("server \"%s\"", source->server_name) : 0));
@@ -142,6 +142,8 @@ judge(CcrFlight **flights, int n, CcrKind kind, bool others)
 			if (n == 1 && !others)
 				return CCR_VERDICT_SUSPECT;
 			break;
+		case CCR_KIND_ENDED:
+			break;
 	}
 	return n > 1 ? CCR_VERDICT_DIVIDE : CCR_VERDICT_DISCARD;
 }
@@ -193,7 +195,7 @@ ccr_circuit_suspect(CcrQueue *queue, CcrFlight *flight, const CcrError *error)
 	MemoryContext old;
 	CcrSuspect *suspect;
 
-	if (!ccr_flight_ground(flight))
+	if (!ccr_flight_ground(flight) || ccr_flight_drop_unwarranted(flight))
 		return;
 	context = AllocSetContextCreate(TopMemoryContext, "concresce suspect",
 									ALLOCSET_SMALL_SIZES);

@@ -403,7 +403,7 @@ take_request(CcrRequest *request)
 				break;
 			case CCR_REQUEST_FLUSH:
 			case CCR_REQUEST_DRAIN:
-				ccr_flights_flush(request, ccr_pool_check);
+				ccr_flights_flush(request, ccr_pool_flushed);
 				break;
 			case CCR_REQUEST_STOP:
 				ccr_pools_stop(request->dbid, request->function);
@@ -471,6 +471,42 @@ admit_held(void *arg)
 		}
 	}
 	pfree(requests);
+}
+
+/*
+ * Warrants have ended, items are to be discarded, or servers were switched.  To
+ * be done when all that was taken has been dealt with, which is held, too.
+ */
+static void
+heed_marks(uint32 marks)
+{
+	static uint32 heeded = 0;
+	CcrRequest *request;
+
+	if (marks == heeded)
+		return;
+	heeded = marks;
+	ccr_pools_switch();
+	ccr_flights_drop_unwarranted(ccr_pool_check);
+
+	/* what is held was admitted, unless that has failed, or is about to be done */
+	request = admit_timer.armed ? ccr_request_held(worker) : NULL;
+	while (request)
+	{
+		CcrRequest *next = ccr_request_next_held(request);
+
+		ccr_flights_end_unwarranted(request);
+		request = next;
+	}
+}
+
+/* Whoever waits for that is told by ccr_stopped_recount(). */
+static void
+say_heeded(uint32 marks)
+{
+	/* a full barrier, whose partner is in ccr_marks_wait() */
+	if (pg_atomic_read_u32(&worker->heeded) != marks)
+		(void) pg_atomic_exchange_u32(&worker->heeded, marks);
 }
 
 /*
@@ -670,6 +706,7 @@ end_or_drain(void)
 static void
 loop_once(void)
 {
+	uint32		marks = ccr_marks_present();
 	bool		all_taken;
 
 	CHECK_FOR_INTERRUPTS();
@@ -681,12 +718,15 @@ loop_once(void)
 	}
 	let_crowd_in();
 	all_taken = take_mail();
-	ccr_flights_drop_unwarranted(ccr_pool_check);
+	if (all_taken)
+		heed_marks(marks);
 	ccr_flights_press(worker, ccr_pool_check);
 	ccr_locals_visit(step_local);
 	ccr_timers_run(ccr_now());
 	ccr_pools_dispatch();
 	ccr_requests_wake();
+	if (all_taken)
+		say_heeded(marks);
 	ccr_stopped_recount();
 	ccr_pools_sweep();
 	if (terminated)

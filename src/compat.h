@@ -194,6 +194,16 @@ ccr_database_ownercheck(Oid dbid, Oid roleid)
 #endif
 }
 
+static inline bool
+ccr_server_ownercheck(Oid serverid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(ForeignServerRelationId, serverid, roleid);
+#else
+	return pg_foreign_server_ownercheck(serverid, roleid);
+#endif
+}
+
 /* What a check hook leaves for its assign hook is freed by guc.c. */
 static inline void *
 ccr_guc_malloc(size_t size)

@@ -480,7 +480,6 @@ make_request(Parcel *parcel)
 	ccr_sender_hold(sender);
 	request->charged = request->size + request->source_size +
 		(parcel->kept->size > CCR_LARGE_SOURCE ? parcel->kept->size : 0);
-	ccr_warrant_charge(warrant, request->nitems, request->charged);
 	request->warrant = warrant->self;
 	request->sender = sender->self;
 	request->kept = parcel->kept->self;

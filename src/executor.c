@@ -90,6 +90,8 @@ static shm_mq_handle *replies = NULL;
 static HTAB *plans;
 static MemoryContext job_context;
 static emit_log_hook_type prev_emit_log_hook = NULL;
+static volatile sig_atomic_t cancelled_by_hand = false;	/* the job being done */
+static bool committing = false; /* it */
 
 /* ----------------------------------------------------------- start and end */
 
@@ -106,6 +108,13 @@ note_error(ErrorData *edata)
 	ccr_my_seat->sqlstate = edata->sqlerrcode == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ?
 		ERRCODE_UNDEFINED_OBJECT : edata->sqlerrcode;
 	strlcpy(ccr_my_seat->message, edata->message ? edata->message : "", CCR_TEXT_LEN);
+
+	/* pg_terminate_backend(); but who wants the database for himself ends no job */
+	ccr_my_seat->by_hand = edata->elevel >= FATAL &&
+		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN &&
+		pg_atomic_read_u64(&ccr_my_seat->job) != 0 &&
+		(!committing || IsTransactionState()) &&
+		!pg_atomic_read_u32(&ccr_my_seat->unwanted);
 
 	/* before an end of a queue is given up; the partner is in lost() */
 	pg_write_barrier();
@@ -147,6 +156,7 @@ cancel_any_job(SIGNAL_ARGS)
 
 	if (pg_atomic_read_u64(&ccr_my_seat->job) != 0)
 	{
+		cancelled_by_hand = true;
 		InterruptPending = true;
 		QueryCancelPending = true;
 	}
@@ -523,6 +533,7 @@ run_job(const CcrJob *job)
 	AtEOXact_GUC(false, level);
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	PopActiveSnapshot();
+	committing = true;
 	CommitTransactionCommand();
 }
 
@@ -583,7 +594,7 @@ without_bulk_query(char *context, const char *sql)
 }
 
 static void
-send_error(ErrorData *edata, const char *sql)
+send_error(ErrorData *edata, CcrReply reply, const char *sql)
 {
 	StringInfoData buf;
 	CcrError	error = {
@@ -595,7 +606,7 @@ send_error(ErrorData *edata, const char *sql)
 	};
 
 	initStringInfo(&buf);
-	start_reply(&buf, CCR_REPLY_FAILED);
+	start_reply(&buf, reply);
 	ccr_error_flatten(&buf, &error);
 	send_reply(buf.data, buf.len);
 }
@@ -612,6 +623,7 @@ static bool
 begin_job(const CcrJob *job)
 {
 	QueryCancelPending = false;
+	cancelled_by_hand = committing = false;
 	pg_atomic_write_u64(&ccr_my_seat->job, job->id);
 	pg_memory_barrier();
 	if (pg_atomic_read_u32(&ccr_my_seat->unwanted))
@@ -662,7 +674,8 @@ do_job(const CcrJob *job)
 	end_job();
 	MemoryContextSwitchTo(job_context);
 	if (error)
-		send_error(error, job->sql);
+		send_error(error, cancelled_by_hand && error->sqlerrcode == ERRCODE_QUERY_CANCELED ?
+				   CCR_REPLY_ENDED : CCR_REPLY_FAILED, job->sql);
 	else
 		send_plain(CCR_REPLY_DONE);
 

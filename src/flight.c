@@ -38,6 +38,8 @@ struct CcrTicket
 	CcrRequest *request;		/* hash key */
 	CcrQueue   *queue;
 	CcrCounters *counters;		/* that the backend counted the calls in */
+	CcrWarrant *warrant;		/* NULL: it was not enqueued */
+	dlist_node	warrant_node;
 	uint32		admitted;		/* items that have their waiters */
 	uint32		remaining;		/* items not yet landed */
 	uint32		errors;			/* items that landed with one */
@@ -103,12 +105,22 @@ typedef struct TicketEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+/* Tickets that rely on a warrant, in about the order of their commits. */
+typedef struct Reliance
+{
+	CcrWarrant *warrant;		/* hash key */
+	dlist_head	tickets;
+	int			ended;			/* these two as they were when looked at last */
+	CcrTime		discard_until;
+} Reliance;
+
 static MemoryContext flight_context;	/* tickets, flights, groups */
 static MemoryContext landing_context;	/* reset with each landing */
 
 static HTAB *queues;
 static dlist_head all_queues = DLIST_STATIC_INIT(all_queues);
 static struct ticket_hash *tickets;
+static HTAB *reliances;			/* by warrant */
 static int	torn = 0;			/* > 0 while they are being changed */
 static void (*batch_deserted) (struct CcrBatch *);
 
@@ -119,12 +131,14 @@ ccr_flights_init(void (*deserted) (struct CcrBatch *))
 		.keysize = sizeof(CcrFingerprint),
 		.entrysize = sizeof(CcrFingerprint) + sizeof(CcrQueue *)
 	};
+	HASHCTL		reliance = {.keysize = sizeof(CcrWarrant *), .entrysize = sizeof(Reliance)};
 
 	flight_context = AllocSetContextCreate(TopMemoryContext, "concresce flights",
 										   ALLOCSET_DEFAULT_SIZES);
 	landing_context = AllocSetContextCreate(TopMemoryContext, "concresce landing",
 											ALLOCSET_DEFAULT_SIZES);
 	queues = hash_create("concresce queues", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+	reliances = hash_create("concresce warrants", 64, &reliance, HASH_ELEM | HASH_BLOBS);
 	tickets = ticket_create(TopMemoryContext, 256, NULL);
 	batch_deserted = deserted;
 }
@@ -382,17 +396,60 @@ joinable(CcrQueue *queue, CcrFlight *probe, int coalesce)
 
 /* Calls whose flights take off; a negative number of those that come back. */
 static void
-move_to_active(CcrCounters *counters, int n)
+move_to_active(CcrTicket *ticket, int n)
 {
-	pg_atomic_fetch_sub_u32(&counters->queued, n);
-	pg_atomic_fetch_add_u32(&counters->active, n);
+	pg_atomic_fetch_sub_u32(&ticket->counters->queued, n);
+	pg_atomic_fetch_add_u32(&ticket->counters->active, n);
+	if (ticket->warrant)
+		pg_atomic_fetch_add_u64(&ticket->warrant->flying, n);
+}
+
+/* So that it is known since when the oldest waits. */
+static void
+show_oldest(Reliance *reliance)
+{
+	CcrTicket  *oldest = dlist_container(CcrTicket, warrant_node,
+										 dlist_head_node(&reliance->tickets));
+
+	pg_atomic_write_u64(&reliance->warrant->oldest, oldest->request->submitted);
+}
+
+static void
+begin_reliance(CcrTicket *ticket)
+{
+	bool		found;
+	Reliance   *reliance = hash_search(reliances, &ticket->warrant, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		dlist_init(&reliance->tickets);
+		reliance->ended = 0;
+		reliance->discard_until = 0;
+	}
+	dlist_push_tail(&reliance->tickets, &ticket->warrant_node);
+	show_oldest(reliance);
+}
+
+static void
+end_reliance(CcrTicket *ticket)
+{
+	Reliance   *reliance = hash_search(reliances, &ticket->warrant, HASH_FIND, NULL);
+
+	dlist_delete(&ticket->warrant_node);
+	if (!dlist_is_empty(&reliance->tickets))
+	{
+		show_oldest(reliance);
+		return;
+	}
+	pg_atomic_write_u64(&ticket->warrant->oldest, 0);
+	hash_search(reliances, &ticket->warrant, HASH_REMOVE, NULL);
 }
 
 /* The flight of one of its waiters takes off, or has. */
 static void
 depart(CcrTicket *ticket, CcrTime now)
 {
-	move_to_active(ticket->counters, 1);
+	move_to_active(ticket, 1);
 	if (ticket->departed != 0)
 		return;
 	ticket->departed = now;
@@ -441,6 +498,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 
 static void finish_ticket(CcrTicket *ticket, CcrTime now);
 static void end_late(void *arg);
+static int	is_unwarranted(CcrRequest *request);
 static void drop_unwarranted(CcrQueue *queue);
 static void drop_from_group(CcrQueue *queue, CcrGroup *group);
 
@@ -453,7 +511,7 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	CcrItem    *item = ccr_request_first(request);
 	FlightSlab *slab = NULL;
 	bool		unwarranted = request->kind == CCR_REQUEST_ENQUEUED &&
-		ccr_warrant_ended(ccr_heap_address(request->warrant)) != 0;
+		is_unwarranted(request) != 0;
 	bool		found;
 
 	ccr_request_check(request, queue->source->nargs);
@@ -483,6 +541,8 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	pg_atomic_write_u32(&request->phase, CCR_PHASE_QUEUED);
 	if (request->kind == CCR_REQUEST_ENQUEUED)
 	{
+		ticket->warrant = ccr_heap_address(request->warrant);
+		begin_reliance(ticket);
 		slab = MemoryContextAllocZero(flight_context, offsetof(FlightSlab, flights) +
 									  n * sizeof(CcrFlight));
 		slab->references = 1;
@@ -757,7 +817,7 @@ ccr_flight_ground(CcrFlight *flight)
 	flight->batch = NULL;
 	memset(&flight->outcome, 0, sizeof(CcrOutcome));
 	dlist_foreach(iter, &flight->waiters)
-		move_to_active(dlist_container(CcrWaiter, node, iter.cur)->ticket->counters, -1);
+		move_to_active(dlist_container(CcrWaiter, node, iter.cur)->ticket, -1);
 	return true;
 }
 
@@ -788,7 +848,7 @@ ccr_queue_regroup(CcrQueue *queue, CcrFlight **flights, int n,
 }
 
 void
-ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error)
+ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error, bool off)
 {
 	ticket_iterator iter;
 	TicketEntry *entry;
@@ -802,7 +862,7 @@ ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error)
 		if (entry->ticket->queue != queue || request->kind != CCR_REQUEST_ENQUEUED)
 			continue;
 		sender = ccr_heap_address(request->sender);
-		ccr_sender_waits(sender, error);
+		ccr_sender_waits(sender, error, off);
 		if (error && pg_atomic_read_u32(&sender->waiting))
 			ccr_request_wake_later(sender->procno);
 	}
@@ -835,6 +895,13 @@ complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
 }
 
 static void
+end_enqueued(CcrRequest *request)
+{
+	ccr_warrant_end(ccr_heap_address(request->warrant), request->charged);
+	ccr_request_end(request);
+}
+
+static void
 finish_ticket(CcrTicket *ticket, CcrTime now)
 {
 	CcrRequest *request = ticket->request;
@@ -844,8 +911,9 @@ finish_ticket(CcrTicket *ticket, CcrTime now)
 
 	if (request->kind == CCR_REQUEST_ENQUEUED)
 	{
+		end_reliance(ticket);
 		free_ticket(ticket);
-		ccr_request_end(request);
+		end_enqueued(request);
 		return;
 	}
 	pg_atomic_fetch_sub_u32(&counters->active, request->nitems);
@@ -932,6 +1000,8 @@ settle_ticket(CcrTicket *ticket)
 		ccr_request_ended(request)[waiter->item] = 1;
 	}
 	pg_atomic_fetch_sub_u32(&counters->active, n);
+	pg_atomic_fetch_sub_u64(&ticket->warrant->flying, n);
+	pg_atomic_fetch_sub_u64(&ticket->warrant->items, n);
 	ccr_count(counters, CCR_ERRORS, failed);
 	ccr_count(counters, CCR_DISCARDED, failed);
 	ccr_count(counters, CCR_ANSWERED, n - failed);
@@ -1087,7 +1157,14 @@ ccr_flights_torn(void)
 	return torn > 0;
 }
 
-/* ---------------------------------------------- warrants that have ended */
+/* --------------------------- warrants that have ended, and what is discarded */
+
+/* Why what it asks for is to be given up, or 0. */
+static int
+is_unwarranted(CcrRequest *request)
+{
+	return ccr_warrant_why(ccr_heap_address(request->warrant), request->submitted);
+}
 
 /* Why all who have enqueued it may no more, or 0. */
 static int
@@ -1100,7 +1177,7 @@ why_unwarranted(CcrFlight *flight)
 	{
 		CcrRequest *request = dlist_container(CcrWaiter, node, iter.cur)->ticket->request;
 
-		sqlstate = ccr_warrant_ended(ccr_heap_address(request->warrant));
+		sqlstate = is_unwarranted(request);
 		if (sqlstate == 0)
 			return 0;
 	}
@@ -1109,38 +1186,49 @@ why_unwarranted(CcrFlight *flight)
 
 /* It does not fly: as settle_ticket(), but for one item. */
 static void
-give_up(CcrWaiter *waiter, int sqlstate)
+settle_unwarranted(CcrRequest *request, uint32 item, bool placed)
+{
+	CcrCounters *counters = &ccr_counters[request->counters];
+	CcrSender  *sender = ccr_heap_address(request->sender);
+	CcrWarrant *warrant = ccr_heap_address(request->warrant);
+	int			sqlstate = is_unwarranted(request);
+
+	ccr_sender_failed(sender, sqlstate, ccr_warrant_reason(sqlstate));
+	ccr_request_ended(request)[item] = 1;
+	pg_atomic_fetch_sub_u32(&counters->queued, 1);
+	ccr_count(counters, CCR_ERRORS, 1);
+	ccr_count(counters, CCR_DISCARDED, 1);
+	give_up_room(counters, 0, placed ? 1 : 0);
+	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, 1);
+	pg_atomic_fetch_sub_u64(&warrant->items, 1);
+	if (sqlstate == ERRCODE_QUERY_CANCELED)
+		pg_atomic_fetch_add_u64(&warrant->discarded, 1);
+	if (ccr_sender_settle(sender, 1))
+		ccr_request_wake_later(sender->procno);
+}
+
+static void
+give_up(CcrWaiter *waiter)
 {
 	CcrTicket  *ticket = waiter->ticket;
-	CcrRequest *request = ticket->request;
-	CcrCounters *counters = ticket->counters;
-	CcrSender  *sender = ccr_heap_address(request->sender);
 
 	dlist_delete(&waiter->node);
 	waiter->flight->nwaiters--;
 	waiter->flight = NULL;
-	ccr_sender_failed(sender, sqlstate, ccr_warrant_reason(sqlstate));
-	ccr_request_ended(request)[waiter->item] = 1;
-	pg_atomic_fetch_sub_u32(&counters->queued, 1);
-	ccr_count(counters, CCR_ERRORS, 1);
-	ccr_count(counters, CCR_DISCARDED, 1);
-	give_up_room(counters, 0, waiter->placed ? 1 : 0);
-	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, 1);
-	if (ccr_sender_settle(sender, 1))
-		ccr_request_wake_later(sender->procno);
+	settle_unwarranted(ticket->request, waiter->item, waiter->placed);
 	if (--ticket->remaining == 0)
 		finish_ticket(ticket, ccr_now());
 }
 
 /* Its item is a part of a request, and may go with the last waiter. */
 static uint32
-drop_flight(CcrFlight *flight, int sqlstate)
+drop_flight(CcrFlight *flight)
 {
 	uint32		n = flight->nwaiters;
 
 	unlist(flight);
 	while (!dlist_is_empty(&flight->waiters))
-		give_up(dlist_head_element(CcrWaiter, node, &flight->waiters), sqlstate);
+		give_up(dlist_head_element(CcrWaiter, node, &flight->waiters));
 	free_flight(flight);
 	return n;
 }
@@ -1177,7 +1265,7 @@ drop_from_group(CcrQueue *queue, CcrGroup *group)
 		else
 		{
 			why = sqlstate;
-			dropped += drop_flight(flight, sqlstate);
+			dropped += drop_flight(flight);
 		}
 	}
 	group->n = n;
@@ -1201,7 +1289,7 @@ drop_waiting(CcrWaitingEntry *entry, void *arg)
 		return;
 	dropped->why = sqlstate;
 	ccr_waiting_remove(&flight->queue->waiting, entry);
-	dropped->n += drop_flight(flight, sqlstate);
+	dropped->n += drop_flight(flight);
 }
 
 static void
@@ -1231,7 +1319,7 @@ drop_unwarranted(CcrQueue *queue)
 		dropped.why = sqlstate;
 		dlist_delete(&suspect->node);
 		queue->nsuspects--;
-		dropped.n += drop_flight(suspect->flight, sqlstate);
+		dropped.n += drop_flight(suspect->flight);
 		MemoryContextDelete(suspect->context);
 	}
 	log_dropped(queue, dropped.n, dropped.why);
@@ -1242,27 +1330,83 @@ static void (*check_dropped) (CcrQueue *);
 static void
 drop_and_check(CcrQueue *queue)
 {
-	if (!queue->source->enqueued || ccr_queue_empty(queue))
+	if (!queue->concerned)
 		return;
+	queue->concerned = false;
 	drop_unwarranted(queue);
 	check_dropped(queue);
 }
 
+/* Those that have some of its items, if it was marked since it was looked at. */
+static void
+find_concerned(Reliance *reliance)
+{
+	int			ended = ccr_warrant_ended(reliance->warrant);
+	CcrTime		until = pg_atomic_read_u64(&reliance->warrant->discard_until);
+	dlist_iter	iter;
+
+	if (ended == reliance->ended && until == reliance->discard_until)
+		return;
+	reliance->ended = ended;
+	reliance->discard_until = until;
+	dlist_foreach(iter, &reliance->tickets)
+	{
+		CcrTicket  *ticket = dlist_container(CcrTicket, warrant_node, iter.cur);
+
+		if (is_unwarranted(ticket->request))
+			ticket->queue->concerned = true;
+	}
+}
+
+/* What others have enqueued elsewhere is not looked through. */
 void
 ccr_flights_drop_unwarranted(void (*check) (CcrQueue *))
 {
-	static uint32 seen = 0;
-	uint32		now = pg_atomic_read_u32(&ccr_shared->warrants_ended);
+	HASH_SEQ_STATUS status;
+	Reliance   *reliance;
 
-	if (seen == now)
-		return;
-	seen = now;
-
-	/* who sees the number sees the marks: see ccr_warrants_end() */
-	pg_read_barrier();
 	ccr_flights_tear(true);
+	hash_seq_init(&status, reliances);
+	while ((reliance = hash_seq_search(&status)) != NULL)
+		find_concerned(reliance);
 	check_dropped = check;
 	visit_queues(drop_and_check);
+	ccr_flights_tear(false);
+}
+
+bool
+ccr_flight_drop_unwarranted(CcrFlight *flight)
+{
+	CcrQueue   *queue = flight->queue;
+	int			sqlstate = why_unwarranted(flight);
+
+	if (sqlstate == 0)
+		return false;
+	log_dropped(queue, drop_flight(flight), sqlstate);
+	return true;
+}
+
+void
+ccr_flights_end_unwarranted(CcrRequest *request)
+{
+	int			sqlstate = is_unwarranted(request);
+	uint32		n = 0;
+
+	if (sqlstate == 0 || ccr_flights_hold(request))
+		return;
+	ccr_flights_tear(true);
+	for (uint32 i = 0; i < request->nitems; i++)
+	{
+		if (ccr_request_ended(request)[i])
+			continue;
+		settle_unwarranted(request, i, true);
+		n++;
+	}
+	ereport(WARNING,
+			(errcode(sqlstate),
+			 errmsg("discarded %u enqueued items of the lookup with OID %u: %s",
+					n, request->function, ccr_warrant_reason(sqlstate))));
+	end_enqueued(request);
 	ccr_flights_tear(false);
 }
 
@@ -1411,7 +1555,7 @@ leave_to_next(CcrTicket *ticket)
 		if (waiter->flight == NULL)
 			continue;
 		if (waiter->flight->state == CCR_FLIGHT_FLYING)
-			move_to_active(counters, -1);
+			move_to_active(ticket, -1);
 		if (!waiter->placed)
 			pg_atomic_fetch_add_u32(&counters->places, 1);
 	}

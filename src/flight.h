@@ -86,6 +86,7 @@ typedef struct CcrQueue
 	dlist_head	suspects;		/* CcrSuspect, oldest first */
 	int			nsuspects;
 	uint64		left;			/* enqueued items, as the server shuts down */
+	bool		concerned;		/* some are to be discarded */
 
 	/* Kept by batch.c: */
 	CcrShape	shape;
@@ -219,8 +220,11 @@ extern CcrGroup *ccr_group_new(int n);
 extern void ccr_group_add(CcrQueue *queue, CcrGroup *group, CcrTime retry_at);
 extern void ccr_group_remove(CcrQueue *queue, CcrGroup *group);
 
-/* Who has sent what is in the queue is to hear why it waits; NULL: it does no more. */
-extern void ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error);
+/*
+ * Who has sent what is in the queue is to hear why it waits; NULL: it does no
+ * more.  off: its server is switched off.
+ */
+extern void ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error, bool off);
 
 /*
  * Hand the outcomes of flights to those who wait for them, and free the
@@ -239,12 +243,19 @@ extern void ccr_flights_forget(CcrRequest *request);
 extern void ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *));
 
 /*
- * Discard enqueued items whose warrant has ended, but for those in flight.
+ * Discard enqueued items whose warrant has ended, or that concresce.discard()
+ * has named, but for those in flight: these are not to fly again.
  */
 extern void ccr_flights_drop_unwarranted(void (*check) (CcrQueue *));
 
 /* End the windows in queues that somebody waits for room in, if anybody does. */
 extern void ccr_flights_press(CcrWorker *worker, void (*check) (CcrQueue *));
+
+/* One that waits for nothing else: true, and it is freed, if it was. */
+extern bool ccr_flight_drop_unwarranted(CcrFlight *flight);
+
+/* The same for an enqueued request that was not admitted: it may end. */
+extern void ccr_flights_end_unwarranted(CcrRequest *request);
 
 /* End all windows. */
 extern void ccr_flights_hurry(void (*check) (CcrQueue *));

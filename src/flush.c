@@ -263,6 +263,16 @@ too_late(const OwnSender *s, int64 timeout)
 					   (long long) timeout, (unsigned long long) outstanding(s), s->name)));
 }
 
+static void
+raise_switched_off(const OwnSender *s, const CcrLastError *error)
+{
+	ereport(ERROR,
+			(errcode(error->sqlstate),
+			 errmsg("%llu enqueued items of lookup %s wait, as their server is switched off",
+					(unsigned long long) outstanding(s), s->name),
+			 errhint("concresce.switch_on() lets it be used again.")));
+}
+
 /*
  * All of the lookup that is sent fails, for a cause that does not pass by
  * itself.  Who waits is to hear of it.
@@ -284,17 +294,18 @@ raise_open_circuit(const OwnSender *s, const CcrLastError *error)
 }
 
 /*
- * How often what the sender has sent has failed while its circuit was open.
- * True: it is, for a cause that does not pass by itself.
+ * How often what the sender has sent has failed while its circuit was open, or
+ * was found to wait for a server.  True: it does, and no end is to be seen.
  */
 static bool
-open_circuit(const OwnSender *s, uint64 *failures, CcrLastError *error)
+open_circuit(const OwnSender *s, uint64 *failures, CcrLastError *error, bool *off)
 {
 	CcrSender  *sender = s->sender;
 	bool		waits;
 
 	SpinLockAcquire(&sender->mutex);
 	waits = sender->waits;
+	*off = sender->off;
 	*failures = sender->failures;
 	*error = sender->last;
 	SpinLockRelease(&sender->mutex);
@@ -306,8 +317,9 @@ static void
 note_circuit(OwnSender *s)
 {
 	CcrLastError error;
+	bool		off;
 
-	(void) open_circuit(s, &s->known_failures, &error);
+	(void) open_circuit(s, &s->known_failures, &error, &off);
 }
 
 static void
@@ -315,9 +327,13 @@ check_circuit(const OwnSender *s)
 {
 	uint64		failures;
 	CcrLastError error;
+	bool		off;
 
-	if (open_circuit(s, &failures, &error) && failures != s->known_failures)
-		raise_open_circuit(s, &error);
+	if (!open_circuit(s, &failures, &error, &off) || failures == s->known_failures)
+		return;
+	if (off)
+		raise_switched_off(s, &error);
+	raise_open_circuit(s, &error);
 }
 
 /*

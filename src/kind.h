@@ -14,7 +14,9 @@ typedef enum CcrKind
 	CCR_KIND_PASSING,			/* no item has, and it is gone after a while */
 	CCR_KIND_LASTING,			/* no item has, and it stays until somebody
 								 * changes something */
-	CCR_KIND_OTHER				/* nobody can tell */
+	CCR_KIND_OTHER,				/* nobody can tell */
+	CCR_KIND_ENDED				/* it took somebody to end it; not told from
+								 * the SQLSTATE */
 } CcrKind;
 
 /* writes: it was sent to write, not in a READ ONLY transaction of ours. */

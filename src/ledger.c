@@ -142,6 +142,7 @@ ccr_sender_new(int procno)
 	sender->sqlstate = 0;
 	sender->message[0] = '\0';
 	sender->waits = false;
+	sender->off = false;
 	sender->failures = 0;
 	memset(&sender->last, 0, sizeof(CcrLastError));
 	return sender;
@@ -185,10 +186,11 @@ ccr_sender_failed(CcrSender *sender, int sqlstate, const char *message)
 }
 
 void
-ccr_sender_waits(CcrSender *sender, const CcrLastError *error)
+ccr_sender_waits(CcrSender *sender, const CcrLastError *error, bool off)
 {
 	SpinLockAcquire(&sender->mutex);
 	sender->waits = error != NULL;
+	sender->off = off;
 	if (error)
 	{
 		sender->failures++;

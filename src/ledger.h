@@ -65,7 +65,8 @@ typedef struct CcrSender
 	slock_t		mutex;			/* protects following fields only: */
 	int			sqlstate;		/* of the first that failed, 0: none did */
 	char		message[CCR_TEXT_LEN];
-	bool		waits;			/* its circuit is open, for a lasting cause */
+	bool		waits;			/* its circuit is open, for a lasting cause, */
+	bool		off;			/* or its server is switched off */
 	uint64		failures;		/* while it was, ever */
 	CcrLastError last;			/* of these */
 } CcrSender;
@@ -80,7 +81,10 @@ extern bool ccr_sender_settle(CcrSender *sender, uint32 n);
 extern void ccr_sender_failed(CcrSender *sender, int sqlstate,
 							  const char *message);
 
-/* Its items wait, as batch after batch fails for a lasting cause; NULL: no more. */
-extern void ccr_sender_waits(CcrSender *sender, const CcrLastError *error);
+/*
+ * Its items wait, as batch after batch fails for a lasting cause; or, off, as
+ * their server is switched off; NULL: no more.
+ */
+extern void ccr_sender_waits(CcrSender *sender, const CcrLastError *error, bool off);
 
 #endif							/* CCR_LEDGER_H */

@@ -164,6 +164,12 @@ lost(CcrLocal *local)
 	pg_read_barrier();
 	if (op != CCR_OP_NONE && pg_atomic_read_u64(&seat->begun) != local->job)
 		op = CCR_OP_NONE;
+	if (op != CCR_OP_NONE && seat->by_hand)
+	{
+		error.by_hand = true;
+		error.author = CCR_TEXTS_OURS;
+		error.message = "local executor was terminated";
+	}
 	if (seat->message[0])
 	{
 		strlcpy(detail, seat->message, sizeof(detail));
@@ -451,7 +457,9 @@ take_reply(CcrLocal *local, const char *data, Size length)
 			op_ended(local, NULL);
 			return;
 		case CCR_REPLY_FAILED:
+		case CCR_REPLY_ENDED:
 			error = ccr_error_restore(reader.p, reader.end - reader.p);
+			error->by_hand = data[0] == CCR_REPLY_ENDED;
 			op_ended(local, error);
 			pfree(error);
 			return;

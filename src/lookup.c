@@ -327,6 +327,8 @@ submit(CcrPending *pending, CcrTime now)
 	StringInfoData source = {0};
 
 	route = ccr_route_get(definition, result, items->barred);
+	if (ccr_switched_off(MyDatabaseId, route->source->serverid, NULL))
+		ccr_switched_off_refuse(route->source->server_name);
 	counters = ccr_route_counters(route);
 	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
 	if (generation == 0)

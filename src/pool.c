@@ -35,6 +35,7 @@
 #include "settings.h"
 #include "shutdown.h"
 #include "sources.h"
+#include "stopped.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -67,6 +68,7 @@ typedef struct CcrPool
 	CcrTime		asked_at;		/* when somebody was last to bring new ones */
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
+	bool		off;			/* its server is switched off */
 	bool		starved;		/* waits for a seat of another pool */
 	dlist_node	starved_node;
 	dlist_node	node;			/* in all_pools */
@@ -266,7 +268,7 @@ retry_now(void *arg)
 {
 	CcrPool    *pool = arg;
 
-	if (pool->down && pool->nconnecting == 0 && !pool->local && fails_fast(pool))
+	if (pool->down && !pool->off && pool->nconnecting == 0 && !pool->local && fails_fast(pool))
 		open_link(pool);
 	else
 		dispatch(pool);
@@ -328,6 +330,7 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	pool->context = context;
 	pool->source = own;
 	pool->local = ccr_source_is_local(source);
+	pool->off = ccr_switched_off(source->dbid, source->serverid, NULL);
 	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
 												ALLOCSET_SMALL_SIZES);
 	pool->reach.server = own->server_name;
@@ -894,7 +897,7 @@ become_idle(CcrLink *link)
 {
 	CcrPool    *pool = link->pool;
 
-	if (link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
+	if (pool->off || link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
 		useful_links(pool) > link_limit(pool) || had_its_turn(link) ||
 		is_outworn(link) || link->carrier->ops->is_worn(link->carrier))
 	{
@@ -1111,6 +1114,19 @@ ccr_pool_broken(CcrCarrier *carrier, const CcrError *error)
 
 /* ---------------------------------------------------------------- dispatch */
 
+static CcrError
+switched_off(const CcrQueue *queue)
+{
+	CcrError	error = {
+		.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+		.author = CCR_TEXTS_OURS,
+		.message = psprintf("server \"%s\" is switched off", queue->source->server_name),
+		.hint = "concresce.switch_on() lets it be used again."
+	};
+
+	return error;
+}
+
 /* Nobody waits while there is no connection and the last attempt has failed. */
 static void
 fail_fast(CcrQueue *queue)
@@ -1127,6 +1143,22 @@ fail_fast(CcrQueue *queue)
 		ccr_timer_set(&pool->retry_timer, pool->retry_at);
 }
 
+/* The server is switched off: calls fail, and what is enqueued waits. */
+static void
+keep_back(CcrQueue *queue)
+{
+	CcrError	error;
+
+	ccr_line_leave(&queue->pool->line, &queue->line);
+	ccr_timer_clear(&queue->window_timer);
+	if (queue->source->enqueued || ccr_queue_empty(queue))
+		return;
+	error = switched_off(queue);
+	ccr_flights_tear(true);
+	ccr_batch_fail_waiting(queue, &error);
+	ccr_flights_tear(false);
+}
+
 void
 ccr_pool_check(CcrQueue *queue)
 {
@@ -1135,6 +1167,11 @@ ccr_pool_check(CcrQueue *queue)
 
 	if (queue->source->enqueued && ccr_circuit_at_end(queue))
 		ccr_batch_discard_suspects(queue);
+	if (queue->pool->off)
+	{
+		keep_back(queue);
+		return;
+	}
 	if (queue->source->fail_fast && !queue->source->enqueued)
 		fail_fast(queue);
 	if (ccr_queue_due(queue, now))
@@ -1390,6 +1427,8 @@ drop_undue(CcrPool *pool, CcrTime now)
 static void
 dispatch(CcrPool *pool)
 {
+	if (pool->off)
+		return;
 	for (;;)
 	{
 		CcrTime		now = ccr_now();
@@ -1534,13 +1573,117 @@ ccr_pools_stop(Oid dbid, Oid function)
 	ccr_flights_tear(false);
 }
 
+/* Whoever flushes shall not wait for it. */
+static void
+tell_senders(CcrQueue *queue)
+{
+	CcrError	error = switched_off(queue);
+	CcrLastError last;
+
+	if (!queue->source->enqueued || (queue->flying == 0 && ccr_queue_empty(queue)))
+		return;
+	ccr_batch_last_error(NULL, &error, &last);
+	ccr_queue_tell_senders(queue, &last, true);
+}
+
+void
+ccr_pool_flushed(CcrQueue *queue)
+{
+	ccr_pool_check(queue);
+	if (queue->pool->off)
+		tell_senders(queue);
+}
+
+static CcrLink *
+busy_link(CcrPool *pool)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &pool->links)
+	{
+		CcrLink    *link = dlist_container(CcrLink, node, iter.cur);
+
+		if (link->batch)
+			return link;
+	}
+	return NULL;
+}
+
+/* What is in flight is given up: calls fail, and what is enqueued waits again. */
+static void
+bring_down(CcrPool *pool)
+{
+	CcrLink    *link;
+
+	/* from the start each time, as in stop_pool() */
+	while ((link = busy_link(pool)) != NULL)
+	{
+		CcrQueue   *queue = ccr_batch_queue(link->batch);
+		CcrError	error = switched_off(queue);
+
+		if (queue->source->enqueued)
+			ccr_batch_ground(link->batch);
+		else
+			ccr_batch_stop(link->batch, &error);
+		cancel_link(link, queue);
+		ccr_pool_check(queue);
+	}
+}
+
+static void
+switch_pool(CcrPool *pool, bool off)
+{
+	dlist_iter	iter;
+
+	pool->off = off;
+	if (off)
+		close_idle(pool);
+	else
+	{
+		/* what it failed with is of another time */
+		pool->down = false;
+		pool->failures = 0;
+	}
+	dlist_foreach(iter, &pool->queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
+
+		if (off)
+			tell_senders(queue);
+		else if (queue->source->enqueued)
+			ccr_queue_tell_senders(queue, NULL, false);
+		ccr_pool_check(queue);
+	}
+}
+
+void
+ccr_pools_switch(void)
+{
+	dlist_iter	iter;
+
+	ccr_flights_tear(true);
+	dlist_foreach(iter, &all_pools)
+	{
+		CcrPool    *pool = dlist_container(CcrPool, node, iter.cur);
+		bool		force = false;
+		bool		off = ccr_switched_off(pool->source->dbid, pool->source->serverid, &force);
+
+		if (off != pool->off)
+			switch_pool(pool, off);
+		if (off && force)
+			bring_down(pool);
+	}
+	ccr_flights_tear(false);
+}
+
 static bool
 has_hope(CcrPool *pool)
 {
 	dlist_iter	iter;
 
-	if (pool->failures > 0 && !has_live_link(pool) &&
-		(pool->local || ccr_shutdown_is_own_server(&pool->reach)))
+	if (pool->off ||
+		(pool->failures > 0 && !has_live_link(pool) &&
+		 (pool->local || ccr_shutdown_is_own_server(&pool->reach))))
 		return false;
 	dlist_foreach(iter, &pool->queues)
 	{

@@ -40,6 +40,12 @@ extern void ccr_pools_dispatch(void);
 /* To be given to ccr_flights_abandon(). */
 extern void ccr_pool_deserted(struct CcrBatch *batch);
 
+/* The same for what a flush or a drain has looked at: who waits is told why. */
+extern void ccr_pool_flushed(CcrQueue *queue);
+
+/* Servers were switched off, or on. */
+extern void ccr_pools_switch(void);
+
 /* Fail what there is of a function; InvalidOid: of all of a database. */
 extern void ccr_pools_stop(Oid dbid, Oid function);
 

@@ -140,9 +140,6 @@ destroy(CcrRequest *request)
 	free_source(request);
 	if (request->kind != CCR_REQUEST_ENQUEUED)
 		ccr_bounds_release(request->procno, request->charged);
-	else if (DsaPointerIsValid(request->warrant))
-		ccr_warrant_charge(ccr_heap_address(request->warrant), -(int32) request->nitems,
-						   -(int64) request->charged);
 	if (DsaPointerIsValid(request->kept))
 		ccr_kept_release(ccr_heap_address(request->kept));
 	if (DsaPointerIsValid(request->warrant))
@@ -340,6 +337,8 @@ ccr_request_push(CcrRequest *request)
 	request->procno = ccr_my_procno();
 	request->dbid = MyDatabaseId;
 	count_calls(request);
+	ccr_warrant_begin(ccr_heap_address(request->warrant), request->nitems, request->charged,
+					  request->submitted);
 	ccr_requests_push(request, request);
 }
 

@@ -189,6 +189,7 @@ ccr_seat_call(Oid dbid, Oid roleid, int worker, CcrSeatNumber *number)
 	seat->roleid = roleid;
 	seat->worker = worker;
 	seat->sqlstate = 0;
+	seat->by_hand = false;
 	seat->message[0] = '\0';
 	pg_atomic_write_u64(&seat->job, 0);
 	pg_atomic_write_u64(&seat->begun, 0);

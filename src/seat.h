@@ -68,6 +68,8 @@ typedef struct CcrSeat
 
 	/* Why it ended; executor writes before it is LEFT. */
 	int			sqlstate;		/* 0: no error */
+	bool		by_hand;		/* terminated within a job, which is not to
+								 * be run again, and has not committed */
 	char		message[CCR_TEXT_LEN];
 } CcrSeat;
 

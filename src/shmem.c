@@ -117,8 +117,9 @@ init_shared(int tranche)
 	ccr_shared->kept = InvalidDsaPointer;
 	ccr_shared->warrants = InvalidDsaPointer;
 	pg_atomic_init_u32(&ccr_shared->nwarrants, 0);
-	pg_atomic_init_u32(&ccr_shared->warrants_ended, 0);
+	pg_atomic_init_u32(&ccr_shared->marks, 0);
 	pg_atomic_init_u32(&ccr_shared->nstops, 0);
+	pg_atomic_init_u32(&ccr_shared->nservers, 0);
 	pg_atomic_init_u32(&ccr_shared->nconnections, 0);
 	pg_atomic_init_u32(&ccr_shared->draining, 0);
 	ConditionVariableInit(&ccr_shared->drained);
@@ -142,6 +143,7 @@ init_shared(int tranche)
 		pg_atomic_init_u64(&ccr_mailboxes[i].unsettled, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].closed, 0);
 		pg_atomic_init_u64(&ccr_mailboxes[i].logged, 0);
+		pg_atomic_init_u32(&ccr_mailboxes[i].heeded, 0);
 		ccr_mailboxes[i].registered = registered[i];
 		pg_atomic_init_u64(&ccr_mailboxes[i].memory_used, 0);
 		pg_atomic_init_u64(&ccr_mailboxes[i].memory_peak, 0);
@@ -309,6 +311,77 @@ void
 ccr_wake(int procno)
 {
 	SetLatch(ccr_proc_latch(procno));
+}
+
+uint32
+ccr_marks_announce(void)
+{
+	/* a full barrier, behind what was marked; its partner is in ccr_marks_present() */
+	uint32		mark = pg_atomic_add_fetch_u32(&ccr_shared->marks, 1);
+
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+	{
+		uint32		proc = pg_atomic_read_u32(&ccr_mailboxes[i].proc);
+
+		if (proc != 0)
+			ccr_wake(proc - 1);
+	}
+	return mark;
+}
+
+uint32
+ccr_marks_present(void)
+{
+	uint32		marks = pg_atomic_read_u32(&ccr_shared->marks);
+
+	pg_read_barrier();
+	return marks;
+}
+
+/* One that was never started has nothing to act on. */
+static bool
+all_heeded(uint32 mark)
+{
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+	{
+		CcrWorker  *worker = &ccr_mailboxes[i];
+
+		if (worker->registered &&
+			(int32) (pg_atomic_read_u32(&worker->heeded) - mark) < 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+end_waiting(int code, Datum arg)
+{
+	ConditionVariableCancelSleep();
+	pg_atomic_fetch_sub_u32(&ccr_shared->draining, 1);
+}
+
+bool
+ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
+{
+	volatile bool in_time = true;
+
+	/* a full barrier, whose partner is in say_heeded() */
+	pg_atomic_fetch_add_u32(&ccr_shared->draining, 1);
+	PG_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
+	{
+		ConditionVariablePrepareToSleep(&ccr_shared->drained);
+		while (in_time && !all_heeded(mark))
+		{
+			long		left = ccr_until(deadline, ccr_now());
+
+			in_time = left != 0;
+			if (in_time)
+				(void) ConditionVariableTimedSleep(&ccr_shared->drained, left, wait_event);
+		}
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
+	end_waiting(0, (Datum) 0);
+	return in_time;
 }
 
 void

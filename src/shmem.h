@@ -35,7 +35,8 @@
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
 #define CCR_ROLE_COUNTERS		256 /* of these, allotted to sessions of a role */
 #define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
-#define CCR_MAX_STOPS			256 /* stopped lookups */
+#define CCR_MAX_STOPS			256 /* stopped lookups, and servers */
+#define CCR_STOPS_RESERVED		64	/* of these, for superusers */
 #define CCR_HISTOGRAM_BINS		24	/* of powers of two */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
 
@@ -117,6 +118,9 @@ typedef struct CcrWorker
 
 	/* Of those unsettled then, it has logged so many to be lost. */
 	pg_atomic_uint64 logged;
+
+	/* Of CcrShared.marks, it has acted on so many. */
+	pg_atomic_uint32 heeded;
 
 	bool		registered;		/* will be started by the postmaster */
 
@@ -232,13 +236,19 @@ typedef struct CcrConnection
 	CcrLastError last_error;
 } CcrConnection;
 
-/* A lookup that takes no calls; function InvalidOid: all of the database. */
+/*
+ * A lookup that takes no calls, or a server that is switched off; if it has
+ * neither function nor serverid, all lookups of the database.
+ */
 typedef struct CcrStop
 {
 	bool		used;
-	bool		force;			/* what arrives nevertheless is failed */
+	bool		force;			/* what arrives nevertheless is failed; of a
+								 * server, what is in flight is given up */
 	Oid			dbid;
 	Oid			function;
+	Oid			serverid;
+	TimestampTz since;
 } CcrStop;
 
 typedef struct CcrShared
@@ -250,11 +260,13 @@ typedef struct CcrShared
 	dsa_pointer kept;			/* first of them; see ledger.h */
 	dsa_pointer warrants;		/* first of those; see warrant.h */
 	pg_atomic_uint32 nwarrants;
-	pg_atomic_uint32 warrants_ended;	/* how often some were marked */
-	pg_atomic_uint32 nstops;	/* entries in use */
+	pg_atomic_uint32 marks;		/* how often something was marked here that
+								 * collectors are to act on */
+	pg_atomic_uint32 nstops;	/* entries in use for lookups, */
+	pg_atomic_uint32 nservers;	/* and for servers */
 	pg_atomic_uint32 nconnections;	/* the same, of connections */
 
-	/* concresce.stop() waits for the end of calls. */
+	/* concresce.stop() waits for the end of calls; others for collectors to act. */
 	pg_atomic_uint32 draining;
 	ConditionVariable drained;
 
@@ -312,6 +324,16 @@ extern void ccr_wake(int procno);
  * their windows.  After our number was counted in the turn.
  */
 extern void ccr_worker_press(CcrWorker *worker);
+
+/*
+ * Have all collectors act on what was marked in shared memory: which takes no
+ * memory, and is not lost if one of them exits.  wait: false if the deadline
+ * (0: none) comes first.  present: to be asked before requests are taken, so
+ * that whatever was pushed before a mark is found.
+ */
+extern uint32 ccr_marks_announce(void);
+extern bool ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event);
+extern uint32 ccr_marks_present(void);
 
 /*
  * Wake whoever has the turn; or else, of those who wait, as many as there is

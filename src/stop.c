@@ -1,11 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * stop.c
- *	  concresce.stop() and concresce.start().
+ *	  concresce.stop() and concresce.start(), switch_off() and switch_on().
  *
  * A stop first says that it is one, then waits until nothing is counted any
  * more.  If that is to be by force, the collectors fail what they have; what
  * comes too late to be refused, they fail as it arrives.
+ *
+ * A server that is switched off needs not be waited for: what is enqueued for it
+ * stays where it is.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,17 +18,25 @@
 #include "catalog/objectaddress.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "foreign/foreign.h"
+#include "funcapi.h"
 #include "lookup.h"
 #include "miscadmin.h"
 #include "request.h"
 #include "settings.h"
 #include "stopped.h"
 #include "storage/ipc.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(concresce_stop);
 PG_FUNCTION_INFO_V1(concresce_start);
+PG_FUNCTION_INFO_V1(concresce_switch_off);
+PG_FUNCTION_INFO_V1(concresce_switch_on);
+PG_FUNCTION_INFO_V1(concresce_stopped);
+
+#define CCR_STOPPED_COLUMNS	4
 
 static uint32 wait_event_drained;
 
@@ -121,11 +132,25 @@ forget_dropped(void)
 		const CcrStop *stop = &stops[i];
 
 		if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(stop->dbid)))
-			ccr_stopped_clear(stop->dbid, InvalidOid);
+			ccr_stopped_clear_database(stop->dbid);
 		else if (stop->dbid == MyDatabaseId && OidIsValid(stop->function) &&
 				 !SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(stop->function)))
 			ccr_stopped_clear(stop->dbid, stop->function);
+		else if (stop->dbid == MyDatabaseId && OidIsValid(stop->serverid) &&
+				 !SearchSysCacheExists1(FOREIGNSERVEROID, ObjectIdGetDatum(stop->serverid)))
+			ccr_switch_on(stop->dbid, stop->serverid);
 	}
+}
+
+static void
+too_many(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("too many lookups are stopped"),
+			 errdetail("There may be %d of them, with servers that are switched off.",
+					   superuser() ? CCR_MAX_STOPS : CCR_MAX_STOPS - CCR_STOPS_RESERVED),
+			 errhint("Start some, or stop all lookups of a database.")));
 }
 
 static void
@@ -135,11 +160,7 @@ set_stopped(Oid function, bool force)
 		return;
 	forget_dropped();
 	if (!ccr_stopped_set(MyDatabaseId, function, force))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("too many lookups are stopped"),
-				 errdetail("There may be %d of them.", CCR_MAX_STOPS),
-				 errhint("Start some, or stop all lookups of a database.")));
+		too_many();
 }
 
 /* InvalidOid, which is the default: all.  A name that was not found is NULL. */
@@ -181,4 +202,110 @@ concresce_start(PG_FUNCTION_ARGS)
 	check_rights(function);
 	ccr_stopped_clear(MyDatabaseId, function);
 	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------- servers */
+
+static Oid
+server_argument(FunctionCallInfo fcinfo)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid			serverid = get_foreign_server_oid(name, false);
+
+	if (!ccr_server_ownercheck(serverid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, name);
+	return serverid;
+}
+
+static void
+tell_collectors(const char *what)
+{
+	static uint32 wait_event = 0;
+	CcrTime		deadline = ccr_timeout > 0 ? ccr_after(ccr_now(), ccr_timeout) : 0;
+
+	if (wait_event == 0)
+		wait_event = ccr_new_wait_event("ConcresceSwitch");
+	if (!ccr_marks_wait(ccr_marks_announce(), deadline, wait_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("canceling wait for a server to be switched %s due to timeout", what),
+				 errdetail("It waited %d ms for the collector, which will see to it nevertheless.",
+						   ccr_timeout),
+				 errhint("The limit is set by \"concresce.timeout\".")));
+}
+
+Datum
+concresce_switch_off(PG_FUNCTION_ARGS)
+{
+	Oid			serverid;
+	bool		force = PG_GETARG_BOOL(1);
+
+	ccr_shmem_require();
+	serverid = server_argument(fcinfo);
+	if (!ccr_switch_off(MyDatabaseId, serverid, force))
+	{
+		forget_dropped();
+		if (!ccr_switch_off(MyDatabaseId, serverid, force))
+			too_many();
+	}
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("server \"%s\" is switched off for lookups", GetForeignServer(serverid)->servername)));
+	tell_collectors("off");
+	PG_RETURN_VOID();
+}
+
+Datum
+concresce_switch_on(PG_FUNCTION_ARGS)
+{
+	Oid			serverid;
+
+	ccr_shmem_require();
+	serverid = server_argument(fcinfo);
+	ccr_switch_on(MyDatabaseId, serverid);
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("server \"%s\" is switched on for lookups", GetForeignServer(serverid)->servername)));
+	tell_collectors("on");
+	PG_RETURN_VOID();
+}
+
+/* -------------------------------------------------------------------- view */
+
+/* What was dropped is nobody's concern. */
+static bool
+exists(const CcrStop *stop)
+{
+	if (OidIsValid(stop->function))
+		return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(stop->function));
+	return !OidIsValid(stop->serverid) ||
+		SearchSysCacheExists1(FOREIGNSERVEROID, ObjectIdGetDatum(stop->serverid));
+}
+
+Datum
+concresce_stopped(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	CcrStop		stops[CCR_MAX_STOPS];
+	int			n;
+
+	ccr_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	n = ccr_stopped_copy(stops);
+	for (int i = 0; i < n; i++)
+	{
+		const CcrStop *stop = &stops[i];
+		Datum		values[CCR_STOPPED_COLUMNS] = {0};
+		bool		nulls[CCR_STOPPED_COLUMNS] = {0};
+
+		if (stop->dbid != MyDatabaseId || !exists(stop))
+			continue;
+		nulls[0] = !OidIsValid(stop->function);
+		values[0] = ObjectIdGetDatum(stop->function);
+		nulls[1] = !OidIsValid(stop->serverid);
+		if (!nulls[1])
+			values[1] = CStringGetTextDatum(GetForeignServer(stop->serverid)->servername);
+		values[2] = BoolGetDatum(stop->force);
+		values[3] = TimestampTzGetDatum(stop->since);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

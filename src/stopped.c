@@ -1,76 +1,124 @@
 /*-------------------------------------------------------------------------
  *
  * stopped.c
- *	  The table of stopped lookups.
+ *	  The table of stopped lookups and switched-off servers.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "stopped.h"
+#include "utils/timestamp.h"
 
 static CcrStop *
-find(Oid dbid, Oid function)
+find(Oid dbid, Oid function, Oid serverid)
 {
 	for (int i = 0; i < CCR_MAX_STOPS; i++)
 		if (ccr_stops[i].used && ccr_stops[i].dbid == dbid &&
-			ccr_stops[i].function == function)
+			ccr_stops[i].function == function && ccr_stops[i].serverid == serverid)
 			return &ccr_stops[i];
 	return NULL;
 }
 
+/* Whoever owns many lookups shall not take the brake away from all. */
 static CcrStop *
-find_unused(void)
+find_unused(bool privileged)
 {
+	if (!privileged &&
+		pg_atomic_read_u32(&ccr_shared->nstops) +
+		pg_atomic_read_u32(&ccr_shared->nservers) >= CCR_MAX_STOPS - CCR_STOPS_RESERVED)
+		return NULL;
 	for (int i = 0; i < CCR_MAX_STOPS; i++)
 		if (!ccr_stops[i].used)
 			return &ccr_stops[i];
 	return NULL;
 }
 
-bool
-ccr_stopped_set(Oid dbid, Oid function, bool force)
+static pg_atomic_uint32 *
+counter_of(Oid serverid)
 {
+	return OidIsValid(serverid) ? &ccr_shared->nservers : &ccr_shared->nstops;
+}
+
+static bool
+set(Oid dbid, Oid function, Oid serverid, bool force)
+{
+	bool		privileged = superuser();
 	CcrStop    *stop;
 
 	LWLockAcquire(&ccr_shared->stop_lock, LW_EXCLUSIVE);
-	stop = find(dbid, function);
+	stop = find(dbid, function, serverid);
 	if (stop)
 		stop->force |= force;
-	else if ((stop = find_unused()) != NULL)
+	else if ((stop = find_unused(privileged)) != NULL)
 	{
 		stop->used = true;
 		stop->force = force;
 		stop->dbid = dbid;
 		stop->function = function;
-		pg_atomic_fetch_add_u32(&ccr_shared->nstops, 1);
+		stop->serverid = serverid;
+		stop->since = GetCurrentTimestamp();
+		pg_atomic_fetch_add_u32(counter_of(serverid), 1);
 	}
 	LWLockRelease(&ccr_shared->stop_lock);
+	return stop != NULL;
+}
+
+bool
+ccr_stopped_set(Oid dbid, Oid function, bool force)
+{
+	bool		result = set(dbid, function, InvalidOid, force);
 
 	/*
 	 * Before the gauges are looked at.  The partner is in ccr_stopped(), which is
 	 * asked after a gauge was raised.
 	 */
 	pg_memory_barrier();
-	return stop != NULL;
+	return result;
 }
 
-void
-ccr_stopped_clear(Oid dbid, Oid function)
+bool
+ccr_switch_off(Oid dbid, Oid serverid, bool force)
+{
+	return set(dbid, InvalidOid, serverid, force);
+}
+
+/* Those of one kind, of which function and serverid are; all: of all of them. */
+static void
+clear(Oid dbid, Oid function, Oid serverid, bool servers, bool all)
 {
 	LWLockAcquire(&ccr_shared->stop_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < CCR_MAX_STOPS; i++)
 	{
 		CcrStop    *stop = &ccr_stops[i];
 
-		if (stop->used && stop->dbid == dbid &&
-			(stop->function == function || !OidIsValid(function)))
-		{
-			stop->used = false;
-			pg_atomic_fetch_sub_u32(&ccr_shared->nstops, 1);
-		}
+		if (!stop->used || stop->dbid != dbid || OidIsValid(stop->serverid) != servers ||
+			!(all || (stop->function == function && stop->serverid == serverid)))
+			continue;
+		stop->used = false;
+		pg_atomic_fetch_sub_u32(counter_of(stop->serverid), 1);
 	}
 	LWLockRelease(&ccr_shared->stop_lock);
+}
+
+void
+ccr_stopped_clear(Oid dbid, Oid function)
+{
+	clear(dbid, function, InvalidOid, false, !OidIsValid(function));
+}
+
+void
+ccr_switch_on(Oid dbid, Oid serverid)
+{
+	clear(dbid, InvalidOid, serverid, true, false);
+}
+
+void
+ccr_stopped_clear_database(Oid dbid)
+{
+	clear(dbid, InvalidOid, InvalidOid, false, true);
+	clear(dbid, InvalidOid, InvalidOid, true, true);
 }
 
 int
@@ -98,14 +146,29 @@ ccr_stopped(Oid dbid, Oid function, bool forced)
 	if (pg_atomic_read_u32(&ccr_shared->nstops) == 0)
 		return false;
 	LWLockAcquire(&ccr_shared->stop_lock, LW_SHARED);
-	one = find(dbid, function);
-	all = find(dbid, InvalidOid);
+	one = find(dbid, function, InvalidOid);
+	all = find(dbid, InvalidOid, InvalidOid);
 	if (forced)
 		result = (one && one->force) || (all && all->force);
 	else
 		result = one || all;
 	LWLockRelease(&ccr_shared->stop_lock);
 	return result;
+}
+
+bool
+ccr_switched_off(Oid dbid, Oid serverid, bool *force)
+{
+	CcrStop    *stop;
+
+	if (!OidIsValid(serverid) || pg_atomic_read_u32(&ccr_shared->nservers) == 0)
+		return false;
+	LWLockAcquire(&ccr_shared->stop_lock, LW_SHARED);
+	stop = find(dbid, InvalidOid, serverid);
+	if (stop && force)
+		*force = stop->force;
+	LWLockRelease(&ccr_shared->stop_lock);
+	return stop != NULL;
 }
 
 void
@@ -115,4 +178,13 @@ ccr_stopped_refuse(const char *name)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("lookup %s is stopped", name),
 			 errhint("concresce.start() lets it take calls again.")));
+}
+
+void
+ccr_switched_off_refuse(const char *server)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("server \"%s\" is switched off", server),
+			 errhint("concresce.switch_on() lets it be used again.")));
 }

@@ -55,8 +55,12 @@ ccr_warrant_get(const CcrTitle *title)
 	warrant->title = *title;
 	pg_atomic_init_u32(&warrant->references, 1);
 	pg_atomic_init_u32(&warrant->ended, 0);
-	pg_atomic_init_u32(&warrant->items, 0);
+	pg_atomic_init_u64(&warrant->discard_until, 0);
+	pg_atomic_init_u64(&warrant->discarded, 0);
+	pg_atomic_init_u64(&warrant->items, 0);
+	pg_atomic_init_u64(&warrant->flying, 0);
 	pg_atomic_init_u64(&warrant->bytes, 0);
+	pg_atomic_init_u64(&warrant->oldest, 0);
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_EXCLUSIVE);
 	other = look_for(title);
@@ -100,13 +104,6 @@ ccr_warrant_release(CcrWarrant *warrant)
 	ccr_heap_free(warrant->self, sizeof(CcrWarrant));
 }
 
-void
-ccr_warrant_charge(CcrWarrant *warrant, int32 items, int64 bytes)
-{
-	pg_atomic_fetch_add_u32(&warrant->items, items);
-	pg_atomic_fetch_add_u64(&warrant->bytes, bytes);
-}
-
 uint64
 ccr_warrants_bytes(Oid asker)
 {
@@ -129,7 +126,7 @@ ccr_warrants_items(Oid asker, const CcrCountersKey *key)
 	for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
 		if (w->title.asker == asker && w->title.dbid == key->dbid &&
 			w->title.function == key->function && w->title.serverid == key->serverid)
-			items += pg_atomic_read_u32(&w->items);
+			items += pg_atomic_read_u64(&w->items);
 	LWLockRelease(&ccr_shared->kept_lock);
 	return items;
 }
@@ -137,37 +134,118 @@ ccr_warrants_items(Oid asker, const CcrCountersKey *key)
 const char *
 ccr_warrant_reason(int sqlstate)
 {
-	return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE ?
-		"the right to run it was revoked" :
-		"its server, user mapping, role or database was dropped";
+	switch (sqlstate)
+	{
+		case ERRCODE_QUERY_CANCELED:
+			return "concresce.discard() has named it";
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			return "the right to run it was revoked";
+		default:
+			return "its server, user mapping, role or database was dropped";
+	}
 }
 
-CcrTitle *
-ccr_warrants_copy(int *n)
+void
+ccr_warrant_begin(CcrWarrant *warrant, uint32 items, Size bytes, CcrTime now)
+{
+	uint64		none = 0;
+
+	pg_atomic_fetch_add_u64(&warrant->bytes, bytes);
+	pg_atomic_fetch_add_u64(&warrant->items, items);
+
+	/* until its collector knows better */
+	(void) pg_atomic_compare_exchange_u64(&warrant->oldest, &none, now);
+}
+
+void
+ccr_warrant_end(CcrWarrant *warrant, Size bytes)
+{
+	pg_atomic_fetch_sub_u64(&warrant->bytes, bytes);
+}
+
+CcrReliance *
+ccr_warrants_reliance(int *n)
 {
 	uint32		size;
 	uint32		found;
-	CcrTitle   *titles = NULL;
+	CcrReliance *all = NULL;
 
 	/* no memory is taken while the lock is held, so there may be more by then */
 	do
 	{
-		if (titles)
-			pfree(titles);
+		if (all)
+			pfree(all);
 		size = pg_atomic_read_u32(&ccr_shared->nwarrants) + 16;
-		titles = palloc(size * sizeof(CcrTitle));
+		all = palloc(size * sizeof(CcrReliance));
 		found = 0;
 		LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
 		for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
 		{
 			if (found < size)
-				titles[found] = w->title;
+			{
+				all[found].title = w->title;
+				all[found].items = pg_atomic_read_u64(&w->items);
+				all[found].flying = pg_atomic_read_u64(&w->flying);
+				all[found].bytes = pg_atomic_read_u64(&w->bytes);
+				all[found].oldest = pg_atomic_read_u64(&w->oldest);
+			}
 			found++;
 		}
 		LWLockRelease(&ccr_shared->kept_lock);
 	} while (found > size);
 	*n = found;
+	return all;
+}
+
+CcrTitle *
+ccr_warrants_copy(int *n)
+{
+	CcrReliance *all = ccr_warrants_reliance(n);
+	CcrTitle   *titles = palloc(Max(*n, 1) * sizeof(CcrTitle));
+
+	for (int i = 0; i < *n; i++)
+		titles[i] = all[i].title;
+	pfree(all);
 	return titles;
+}
+
+static bool
+is_among(const CcrTitle *title, const CcrTitle *titles, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (same_title(&titles[i], title))
+			return true;
+	return false;
+}
+
+static void
+raise_to(pg_atomic_uint64 *time, CcrTime until)
+{
+	uint64		old = pg_atomic_read_u64(time);
+
+	while ((CcrTime) old < until && !pg_atomic_compare_exchange_u64(time, &old, until))
+		;
+}
+
+/* Those that have ended are discarded as it is, so there is one of each title. */
+int
+ccr_warrants_discard(const CcrTitle *titles, int n, CcrTime until,
+					 CcrWarrant **marked, uint64 *discarded)
+{
+	int			found = 0;
+
+	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
+	for (CcrWarrant *w = following(ccr_shared->warrants); w && found < n; w = following(w->next))
+	{
+		if (ccr_warrant_ended(w) != 0 || !is_among(&w->title, titles, n))
+			continue;
+		discarded[found] = pg_atomic_read_u64(&w->discarded);
+		raise_to(&w->discard_until, until);
+		pg_atomic_fetch_add_u32(&w->references, 1);
+		marked[found++] = w;
+	}
+	LWLockRelease(&ccr_shared->kept_lock);
+	return found;
 }
 
 static int
@@ -192,13 +270,5 @@ ccr_warrants_end(const CcrEndedTitle *titles, int n)
 	}
 	LWLockRelease(&ccr_shared->kept_lock);
 
-	/* a full barrier; its partner is in ccr_flights_drop_unwarranted() */
-	pg_atomic_fetch_add_u32(&ccr_shared->warrants_ended, 1);
-	for (int i = 0; i < ccr_shared->nworkers; i++)
-	{
-		uint32		proc = pg_atomic_read_u32(&ccr_mailboxes[i].proc);
-
-		if (proc != 0)
-			ccr_wake(proc - 1);
-	}
+	(void) ccr_marks_announce();
 }

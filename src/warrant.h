@@ -8,6 +8,9 @@
  * as there are requests that rely on it: whoever takes a right away marks what
  * has relied on it, and the collectors discard such items.
  *
+ * So there is one for whatever was enqueued alike: concresce.enqueued shows
+ * what relies on each, and concresce.discard() marks them, too.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef CCR_WARRANT_H
@@ -34,8 +37,17 @@ typedef struct CcrWarrant
 	CcrTitle	title;
 	pg_atomic_uint32 references;
 	pg_atomic_uint32 ended;		/* SQLSTATE that says why, 0: it holds */
-	pg_atomic_uint32 items;		/* of requests that rely on it, */
-	pg_atomic_uint64 bytes;		/* and those of the heap */
+
+	/* Items that were committed up to then are to be discarded; 0: none. */
+	pg_atomic_uint64 discard_until;
+	pg_atomic_uint64 discarded; /* for that, ever */
+
+	/* What relies on it.  The collector writes the second and the last. */
+	pg_atomic_uint64 items;
+	pg_atomic_uint64 flying;	/* of these */
+	pg_atomic_uint64 bytes;		/* of the requests that hold them */
+	pg_atomic_uint64 oldest;	/* when the first of them was committed; 0: it
+								 * is not yet known */
 } CcrWarrant;
 
 /* A title that no longer holds. */
@@ -49,9 +61,6 @@ typedef struct CcrEndedTitle
 extern CcrWarrant *ccr_warrant_get(const CcrTitle *title);
 extern void ccr_warrant_release(CcrWarrant *warrant);
 
-/* So many items, and bytes of the heap, rely on it more, or less. */
-extern void ccr_warrant_charge(CcrWarrant *warrant, int32 items, int64 bytes);
-
 /* What a role has enqueued: all in all, or of one lookup at one server. */
 extern uint64 ccr_warrants_bytes(Oid asker);
 extern uint64 ccr_warrants_items(Oid asker, const CcrCountersKey *key);
@@ -62,7 +71,19 @@ ccr_warrant_ended(const CcrWarrant *warrant)
 	return pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &warrant->ended));
 }
 
-/* What is said of items whose warrant has ended so. */
+/* Is what was committed then to be discarded?  SQLSTATE that says why, or 0. */
+static inline int
+ccr_warrant_why(const CcrWarrant *warrant, CcrTime committed)
+{
+	int			ended = ccr_warrant_ended(warrant);
+
+	if (ended != 0)
+		return ended;
+	return (CcrTime) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &warrant->discard_until)) < committed ?
+		0 : ERRCODE_QUERY_CANCELED;
+}
+
+/* What is said of items that are discarded for that. */
 extern const char *ccr_warrant_reason(int sqlstate);
 
 static inline bool
@@ -73,6 +94,31 @@ ccr_warrants_any(void)
 
 /* All titles that there are at present, palloc'd. */
 extern CcrTitle *ccr_warrants_copy(int *n);
+
+/* The same, with what relies on each. */
+typedef struct CcrReliance
+{
+	CcrTitle	title;
+	uint64		items;
+	uint64		flying;
+	uint64		bytes;
+	CcrTime		oldest;
+} CcrReliance;
+
+extern CcrReliance *ccr_warrants_reliance(int *n);
+
+/* A request that was committed now, or one that has ended. */
+extern void ccr_warrant_begin(CcrWarrant *warrant, uint32 items, Size bytes, CcrTime now);
+extern void ccr_warrant_end(CcrWarrant *warrant, Size bytes);
+
+/*
+ * Mark those of these titles: what was committed by then is to be discarded.
+ * They are put into marked, each with a reference, and what they have counted
+ * as discarded before into discarded; both have room for n.  The collectors
+ * have to be told.
+ */
+extern int	ccr_warrants_discard(const CcrTitle *titles, int n, CcrTime until,
+								 CcrWarrant **marked, uint64 *discarded);
 
 /*
  * Mark the warrants of these titles, and have the collectors look at them.

@@ -39,6 +39,7 @@ $node->safe_psql('postgres', define('far',
 	'note(n int)' => 'void VOLATILE' => 'INSERT INTO events SELECT * FROM unnest(collect(n))',
 	'moody(n int)' => 'void VOLATILE' => 'SELECT moody(collect(n))'));
 my $session = $node->background_psql('postgres', on_error_stop => 0);
+$session->set_query_timer_restart;
 
 sub enqueue
 {
@@ -92,6 +93,7 @@ sub reset_stats { $node->safe_psql('postgres', 'SELECT concresce.reset_stats()')
 
 # each is a state of the far side, and how it ends
 my $hold = $far->background_psql('far');
+$hold->set_query_timer_restart;
 my %passing = (
 	'a primary that has become a standby' => [
 		q{ALTER DATABASE far SET default_transaction_read_only = on; SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'concresce'},

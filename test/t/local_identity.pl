@@ -93,11 +93,20 @@ foreach my $role ('ann', 'bob', 'postgres')
 		$call = call($node, "SET ROLE $role; SELECT gate()");
 		$call->waiting;
 		ok(poll($node, "SELECT count(*) = 1 $executors AND state = 'active'"), 'another call');
+		$pid = $node->safe_psql('postgres', "SELECT pid $executors AND state = 'active'");
 		is(attempt($node, "SELECT pg_terminate_backend($pid, 60000)", user => 'signaler')->out, 't', 'and end it');
 		ok(poll($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid"), 'it is gone');
+		is($call->sqlstate, '57000', 'which the call is told');
+		$call = call($node, "SET ROLE $role; SELECT gate()");
+		$call->waiting;
+		ok(poll($node, "SELECT count(*) = 1 $executors AND state = 'active'"), 'one more');
+		is(as_role($role, "SELECT pg_cancel_backend(pid) $executors AND state = 'active'"), 't', 'the role itself can cancel it');
+		is($call->sqlstate, '57014', 'which the call is told');
+		$call = call($node, "SET ROLE $role; SELECT gate()");
+		$call->waiting;
 	}
 	open_gate($gate);
-	is($call->out, '1', 'the call is answered all the same');
+	is($call->out, '1', 'one that is left alone is answered');
 }
 
 # ---- what a login asks for that this is not --------------------------------
