@@ -50,7 +50,10 @@ ccr_bounds_release(int procno, Size bytes)
 	pg_atomic_fetch_sub_u64(&ccr_slots[procno].bytes, bytes);
 }
 
-/* Backend: is there so little left that what can leave the heap should? */
+/*
+ * Backend: is so little left, or do we hold so much, that what can leave the
+ * heap should?
+ */
 extern bool ccr_bounds_scarce(void);
 
 /* What the sessions of a role hold, for messages and views. */
