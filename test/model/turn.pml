@@ -7,18 +7,20 @@
  * they have put in is taken out by a collector.
  *
  * Nobody sleeps for ever while there is room: as all is taken out, a backend
- * that sleeps at the end is a deadlock.  And (PROGRESS, without weak memory) who
- * needs most has his turn, though others come again and again.
+ * that sleeps at the end is a deadlock.  And (PROGRESS) who has the turn gets
+ * his room, though others come again and again.  Three backends have a memory that
+ * is STRONG, as there would be too much to look at.
  *
- *	check	safety
- *	check	progress	-DPROGRESS	-- -a -f
- *	mutant	NO_BEGIN_BARRIER	safety
- *	mutant	WAITING_LATE		safety
- *	mutant	NO_CLAIM_BARRIER	safety
- *	mutant	NO_ANNOUNCE			safety
- *	mutant	ANNOUNCE_EARLY		safety
- *	mutant	ANNOUNCE_ONE		safety
- *	mutant	KEEP_TURN			safety
+ *	check	two			-DTWO
+ *	check	three		-DSTRONG
+ *	check	progress	-DTWO -DSTRONG -DPROGRESS	-- -a -f
+ *	mutant	NO_BEGIN_BARRIER	two
+ *	mutant	WAITING_LATE		two
+ *	mutant	NO_CLAIM_BARRIER	two
+ *	mutant	NO_ANNOUNCE			three
+ *	mutant	ANNOUNCE_EARLY		two
+ *	mutant	ANNOUNCE_ONE		three
+ *	mutant	KEEP_TURN			two
  *	mutant	NO_TURNS			progress
  */
 #define COLLECTOR	0		/* backends are 1 to 3 */
@@ -28,10 +30,10 @@
 #define USED		0
 #define WAITING		1
 #define HOLDER		2
-#ifdef PROGRESS
+#ifdef STRONG
 #define READS(p, x)	0
 #else
-#define READS(p, x)	1
+#define READS(p, x)	((p) != COLLECTOR || (x) != USED)
 #endif
 
 #define SIZE		2		/* of the queue */
@@ -47,7 +49,7 @@ bit big_got = 0;
 
 inline look(p, x, result)
 {
-#ifdef PROGRESS
+#ifdef STRONG
 	result = memory[x]
 #else
 	load(p, x, result)
@@ -132,7 +134,8 @@ inline announce(me, room)
 		:: value != 0 && value == me
 		fi
 	fi;
-	n = 0
+	n = 0;
+	value = 0
 }
 
 /* ccr_room_take() */
@@ -169,7 +172,11 @@ inline turn_end(me)
 	if
 	:: mine ->
 #ifndef MUTANT_KEEP_TURN
+#ifdef STRONG
+		memory[HOLDER] = 0
+#else
 		store(me, HOLDER, 0)
+#endif
 #endif
 	:: else
 	fi;
@@ -218,12 +225,10 @@ again:
 #endif
 		/* ccr_turn_claim() */
 		ok = 0;
-#ifndef MUTANT_NO_TURNS
 		if
 		:: !mine ->
 #ifdef MUTANT_NO_CLAIM_BARRIER
 			atomic {
-				memory[HOLDER] == 0 || memory[HOLDER] != 0;
 				if
 				:: memory[HOLDER] == 0 -> memory[HOLDER] = me; seen[AT(me, HOLDER)] = me; ok = 1
 				:: else
@@ -240,7 +245,6 @@ again:
 			fi
 		:: else
 		fi;
-#endif
 		if
 		:: ok -> skip
 		:: !ok && mine ->
@@ -311,11 +315,13 @@ init {
 #else
 		run backend(1, 1);
 #endif
+#ifndef TWO
 		run backend(2, 0);
+#endif
 		run backend(BIG, 0)
 	}
 }
 
 #ifdef PROGRESS
-ltl who_needs_most_gets_it { <> big_got }
+ltl whose_turn_it_is_gets_it { [] (memory[HOLDER] == BIG -> <> big_got) }
 #endif
