@@ -286,6 +286,8 @@ void
 ccr_heap_free(dsa_pointer dp, Size size)
 {
 	dsa_free(attached_heap(), dp);
+
+	/* a full barrier, as in ccr_room_release() */
 	pg_atomic_fetch_sub_u64(&ccr_shared->heap_used, size);
 	ccr_turn_announce(&ccr_shared->memory_turn, 1);
 }
