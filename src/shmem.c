@@ -95,8 +95,7 @@ init_counters(CcrCounters *counters)
 		pg_atomic_init_u64(&counters->value[i], 0);
 	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
 		pg_atomic_init_u64(&counters->batch_sizes[i], 0);
-	pg_atomic_init_u32(&counters->queued, 0);
-	pg_atomic_init_u32(&counters->active, 0);
+	pg_atomic_init_u64(&counters->open, 0);
 	pg_atomic_init_u32(&counters->backlog, 0);
 	init_turn(&counters->room_turn);
 	pg_atomic_init_u32(&counters->places, 0);
@@ -385,8 +384,7 @@ allot_counters(const CcrCountersKey *key)
 			victim = c;
 			break;
 		}
-		if (pg_atomic_read_u32(&c->queued) == 0 &&
-			pg_atomic_read_u32(&c->active) == 0 &&
+		if (pg_atomic_read_u64(&c->open) == 0 &&
 			pg_atomic_read_u32(&c->backlog) == 0 &&
 			pg_atomic_read_u32(&c->room_turn.waiting) == 0 &&
 			pg_atomic_read_u32(&c->places) == 0 &&

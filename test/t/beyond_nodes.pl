@@ -207,7 +207,7 @@ $node->safe_psql('postgres', define('parts',
 		'parts_put(id int, v text)' => $keyed => 'INSERT INTO items SELECT * FROM unnest(collect(id), collect(v))'));
 like($node->safe_psql('parts', "EXPLAIN SELECT id, v FROM items WHERE id = ANY ((SELECT '{1,2}'::int[])::int[])"), qr/(Async Foreign Scan.*){3}/s, 'the nodes are asked at once');
 check_front('parts', many => 'SELECT id, v FROM public.part ', one => 'FROM public.part$', ones => '1,1,1', how => 'which reads whole tables',
-	held => 'part_held', write => 'INSERT INTO public.part',
+	held => '^FETCH', write => 'INSERT INTO public.part',
 	table => 'part', down => qr/^08/);
 at_rest($node);
 done_testing();
