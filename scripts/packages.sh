@@ -23,9 +23,9 @@ want() {
 
 # want_if_packaged TEST PACKAGE: the same, unless this release has none.
 want_if_packaged() {
-	if apt-cache policy "$2" 2>/dev/null | grep -q '^ *Candidate: [0-9]'; then
-		want "$@"
-	fi
+	case $(apt-cache policy "$2" 2>/dev/null || :) in
+		*'Candidate: '[0-9]*) want "$@" ;;
+	esac
 }
 
 pg() { "${PG_CONFIG:-pg_config}" "$@" 2>/dev/null; }

@@ -14,13 +14,10 @@
  *	check	two			-DTWO
  *	check	three		-DSTRONG
  *	check	progress	-DTWO -DSTRONG -DPROGRESS	-- -a -f
- *	mutant	NO_BEGIN_BARRIER	two
  *	mutant	WAITING_LATE		two
- *	mutant	NO_CLAIM_BARRIER	two
  *	mutant	NO_ANNOUNCE			three
  *	mutant	ANNOUNCE_EARLY		two
- *	mutant	ANNOUNCE_ONE		three
- *	mutant	KEEP_TURN			two
+ *	mutant	KEEP_TURN			three
  *	mutant	NO_TURNS			progress
  */
 #define COLLECTOR	0		/* backends are 1 to 3 */
@@ -120,12 +117,6 @@ inline announce(me, room)
 		look(me, HOLDER, value);
 		if
 		:: value == 0 ->
-#ifdef MUTANT_ANNOUNCE_ONE
-			if
-			:: n > 1 -> n = 1
-			:: else
-			fi;
-#endif
 			do
 			:: n == 0 -> break
 			:: else -> signal(me); n--
@@ -201,14 +192,7 @@ again:
 	:: else
 	fi;
 	queue_up(me);
-#if defined(MUTANT_NO_BEGIN_BARRIER)
-	/* counted, and no barrier for what is read behind it */
-	d_step {
-		drain_all(me);
-		memory[WAITING] = memory[WAITING] + 1;
-		seen[AT(me, WAITING)] = memory[WAITING]
-	};
-#elif !defined(MUTANT_WAITING_LATE)
+#ifndef MUTANT_WAITING_LATE
 	fetch_add(me, WAITING, 1);
 #endif
 	do
@@ -217,34 +201,25 @@ again:
 		:: ok -> break
 		:: else
 		fi;
-#ifdef MUTANT_WAITING_LATE
-		if
-		:: !n -> fetch_add(me, WAITING, 1); n = 1
-		:: else
-		fi;
-#endif
 		/* ccr_turn_claim() */
 		ok = 0;
 		if
 		:: !mine ->
-#ifdef MUTANT_NO_CLAIM_BARRIER
-			atomic {
-				if
-				:: memory[HOLDER] == 0 -> memory[HOLDER] = me; seen[AT(me, HOLDER)] = me; ok = 1
-				:: else
-				fi
-			};
-#else
 			value = 0;
 			compare_exchange(me, HOLDER, value, me, ok);
 			value = 0;
-#endif
 			if
 			:: ok -> mine = 1; leave_list(me)
 			:: else
 			fi
 		:: else
 		fi;
+#ifdef MUTANT_WAITING_LATE
+		if
+		:: !ok && !n -> fetch_add(me, WAITING, 1); n = 1
+		:: else
+		fi;
+#endif
 		if
 		:: ok -> skip
 		:: !ok && mine ->

@@ -121,9 +121,9 @@ sub start_pooler
 	foreach (1 .. 200)
 	{
 		return 1 if IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
+		return 0 unless $pooler->{run}->pumpable;
 		select(undef, undef, undef, 0.1);
 	}
-	diag(slurp_file($log));
 	return 0;
 }
 
@@ -214,7 +214,11 @@ foreach my $pooler (@poolers)
 
 		$pooler->{program} = program($name) or skip "$name is not installed", 1;
 		set_up($pooler);
-		ok(start_pooler($pooler), "$name starts") or next;
+		my $started = start_pooler($pooler);
+
+		# as Debian's pgagroal 1.6 does, with whatever settings
+		skip "$name of this system crashes as it starts", 1 if slurp_file("$dir/$name.out") =~ /buffer overflow detected/;
+		ok($started, "$name starts") or next;
 		define_lookups($name, "host '127.0.0.1', port '$pooler->{port}', dbname 'far'");
 		check_calls($name);
 		check_cancel($name);
@@ -245,16 +249,16 @@ SKIP:
 	}
 	$node->safe_psql('postgres', make_server('copies', "host '127.0.0.1,127.0.0.1', port '@{[join(',', map { $_->port } @copies)]}', dbname 'far', load_balance_hosts 'random'"));
 	$node->safe_psql('postgres', define('copies', 'copies_v(n int)' => 'text STABLE' => 'SELECT v FROM items WHERE id = n'));
-	$node->safe_psql('postgres', "ALTER SYSTEM SET concresce.max_connections = 16; ALTER SYSTEM SET concresce.idle_timeout = '10ms'; SELECT pg_reload_conf()");
 	my @asked = (0, 0);
 	foreach (1 .. 60)
 	{
-		is(attempt($node, 'SELECT copies_v(1)')->out, 'v1', 'a call') if $_ == 1;
-		$node->safe_psql('postgres', "SELECT copies_v($_)");
-		ok(poll($node, "SELECT NOT EXISTS (SELECT FROM concresce.connections WHERE server = 'copies' AND state <> 'closed')"), 'its connection ends') if $_ == 1;
-		select(undef, undef, undef, 0.03);
+		$node->safe_psql('postgres', 'SELECT copies_v(1)');
 		@asked = map { foreign_queries($_) } @copies;
 		last if $asked[0] && $asked[1];
+
+		# the next one has another connection
+		$_->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'concresce'") foreach @copies;
+		poll($node, "SELECT NOT EXISTS (SELECT FROM concresce.connections WHERE server = 'copies' AND state <> 'closed')");
 	}
 	ok($asked[0] && $asked[1], 'either copy is asked');
 	$copies[0]->stop('fast');
