@@ -198,7 +198,6 @@ need_tests() {
 		want '[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer' pgbouncer
 		want 'command -v openssl' openssl
 		want_if_packaged '[ -x /usr/sbin/pgpool ]' pgpool2
-		want_if_packaged 'command -v pgagroal' pgagroal
 		want_if_packaged 'command -v odyssey' odyssey
 		want_if_packaged '[ -f "$(pg --sharedir)/extension/plproxy.control" ]' \
 			"postgresql-$(pg_major || wanted_major)-plproxy"

@@ -216,8 +216,10 @@ foreach my $pooler (@poolers)
 		set_up($pooler);
 		my $started = start_pooler($pooler);
 
-		# as Debian's pgagroal 1.6 does, with whatever settings
-		skip "$name of this system crashes as it starts", 1 if slurp_file("$dir/$name.out") =~ /buffer overflow detected/;
+		# as Debian's pgagroal, 1.6.0 and 2.1.0, does at once or with the first client
+		IPC::Run::run([ 'psql', '-XAtq', '-d', "host=127.0.0.1 port=$pooler->{port} dbname=far user=$user", '-c', 'SELECT 1' ], '<', \undef, '>', \my $out, '2>', \my $err)
+		  if $started;
+		skip "$name of this system crashes", 1 if slurp_file("$dir/$name.out") =~ /buffer overflow detected/;
 		ok($started, "$name starts") or next;
 		define_lookups($name, "host '127.0.0.1', port '$pooler->{port}', dbname 'far'");
 		check_calls($name);
