@@ -86,6 +86,7 @@ daemonize no
 unix_socket_dir "$dir"
 unix_socket_mode "0600"
 log_to_stdout yes
+log_format "%p %t %l (%c) %m\\n"
 workers 1
 listen {
 	host "127.0.0.1"
