@@ -22,8 +22,8 @@ PG_CONFIG ?= pg_config
 
 # These bring what they need, PostgreSQL included, so they must not depend on
 # what PGXS would read at this point.
-SELF_CONTAINED = check check-asan check-asserts check-postgres check-ubsan \
-	check-versions demo bench fuzz
+SELF_CONTAINED = check check-asan check-asserts check-model check-postgres \
+	check-ubsan check-versions demo bench fuzz
 
 ifneq ($(filter $(SELF_CONTAINED),$(MAKECMDGOALS)),)
 
@@ -34,6 +34,8 @@ check-asan:
 	@scripts/check-sanitizer address
 check-asserts:
 	@scripts/check-asserts
+check-model:
+	@scripts/check-model
 check-postgres:
 	@scripts/check-postgres
 check-ubsan:

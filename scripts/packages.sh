@@ -21,6 +21,13 @@ want() {
 	fi
 }
 
+# want_if_packaged TEST PACKAGE: the same, unless this release has none.
+want_if_packaged() {
+	case $(apt-cache policy "$2" 2>/dev/null || :) in
+		*'Candidate: '[0-9]*) want "$@" ;;
+	esac
+}
+
 pg() { "${PG_CONFIG:-pg_config}" "$@" 2>/dev/null; }
 
 pgxs_test() { echo "$(dirname "$(pg --pgxs)")/../test"; }
@@ -190,6 +197,10 @@ need_tests() {
 	if is_root; then
 		want '[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer' pgbouncer
 		want 'command -v openssl' openssl
+		want_if_packaged '[ -x /usr/sbin/pgpool ]' pgpool2
+		want_if_packaged 'command -v odyssey' odyssey
+		want_if_packaged '[ -f "$(pg --sharedir)/extension/plproxy.control" ]' \
+			"postgresql-$(pg_major || wanted_major)-plproxy"
 	fi
 }
 

@@ -509,12 +509,6 @@ say_heeded(uint32 marks)
 		(void) pg_atomic_exchange_u32(&worker->heeded, marks);
 }
 
-/*
- * What is abandoned was pushed for intake before, so the intake is taken
- * second, and the abandoned requests are dealt with last.  A great many items
- * are admitted in several rounds, so that the first ones fly meanwhile.
- * False: there is more.
- */
 static bool
 is_admitted(CcrRequest *request)
 {
@@ -540,6 +534,12 @@ drop_abandoned(bool (*which) (CcrRequest *))
 	}
 }
 
+/*
+ * What was abandoned may still be in the mailbox, if it came after the intake
+ * was taken: it is kept until it has been taken, too.  A great many items are
+ * admitted in several rounds, so that the first ones fly meanwhile.  False:
+ * there is more.
+ */
 static bool
 take_mail(void)
 {

@@ -398,8 +398,7 @@ joinable(CcrQueue *queue, CcrFlight *probe, int coalesce)
 static void
 move_to_active(CcrTicket *ticket, int n)
 {
-	pg_atomic_fetch_sub_u32(&ticket->counters->queued, n);
-	pg_atomic_fetch_add_u32(&ticket->counters->active, n);
+	ccr_gauge(ticket->counters, -n, n);
 	if (ticket->warrant)
 		pg_atomic_fetch_add_u64(&ticket->warrant->flying, n);
 }
@@ -916,7 +915,7 @@ finish_ticket(CcrTicket *ticket, CcrTime now)
 		end_enqueued(request);
 		return;
 	}
-	pg_atomic_fetch_sub_u32(&counters->active, request->nitems);
+	ccr_gauge(counters, 0, -(int) request->nitems);
 	if (ticket->departed != 0)
 		request->remote_us = now - ticket->departed;
 	free_ticket(ticket);
@@ -999,7 +998,7 @@ settle_ticket(CcrTicket *ticket)
 			places++;
 		ccr_request_ended(request)[waiter->item] = 1;
 	}
-	pg_atomic_fetch_sub_u32(&counters->active, n);
+	ccr_gauge(counters, 0, -(int) n);
 	pg_atomic_fetch_sub_u64(&ticket->warrant->flying, n);
 	pg_atomic_fetch_sub_u64(&ticket->warrant->items, n);
 	ccr_count(counters, CCR_ERRORS, failed);
@@ -1068,9 +1067,9 @@ leave_flight(CcrWaiter *waiter)
 	CcrCounters *counters = waiter->ticket->counters;
 
 	if (flight == NULL || flight->state == CCR_FLIGHT_FLYING)
-		pg_atomic_fetch_sub_u32(&counters->active, 1);
+		ccr_gauge(counters, 0, -1);
 	else
-		pg_atomic_fetch_sub_u32(&counters->queued, 1);
+		ccr_gauge(counters, -1, 0);
 	if (flight == NULL)
 		return;
 
@@ -1130,7 +1129,7 @@ ccr_flights_refuse(CcrRequest *request, CcrFailure failure)
 	CcrCounters *counters = &ccr_counters[request->counters];
 	uint32		n = request->nitems;
 
-	pg_atomic_fetch_sub_u32(&counters->queued, n);
+	ccr_gauge(counters, -(int) n, 0);
 	if (request->reserved)
 		ccr_counters_release_backlog(counters, n);
 	if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
@@ -1195,7 +1194,7 @@ settle_unwarranted(CcrRequest *request, uint32 item, bool placed)
 
 	ccr_sender_failed(sender, sqlstate, ccr_warrant_reason(sqlstate));
 	ccr_request_ended(request)[item] = 1;
-	pg_atomic_fetch_sub_u32(&counters->queued, 1);
+	ccr_gauge(counters, -1, 0);
 	ccr_count(counters, CCR_ERRORS, 1);
 	ccr_count(counters, CCR_DISCARDED, 1);
 	give_up_room(counters, 0, placed ? 1 : 0);
@@ -1597,7 +1596,7 @@ ccr_flights_fail_all(void)
 
 			if (!admitted && ticket->request->reserved)
 				ccr_counters_release_backlog(counters, 1);
-			pg_atomic_fetch_sub_u32(sent ? &counters->active : &counters->queued, 1);
+			ccr_gauge(counters, sent ? 0 : -1, sent ? -1 : 0);
 			if (sent && !ticket->queue->source->resend)
 				failure = CCR_FAILURE_UNKNOWN_OUTCOME;
 			if (flight && flight->reserved)

@@ -279,7 +279,7 @@ count_calls(CcrRequest *request)
 	if (request->nitems == 0 || request->kind == CCR_REQUEST_FORGET)
 		return;
 	ccr_count(counters, CCR_CALLS, request->nitems);
-	pg_atomic_fetch_add_u32(&counters->queued, request->nitems);
+	ccr_gauge(counters, request->nitems, 0);
 }
 
 void
@@ -320,7 +320,7 @@ ccr_request_withdraw(CcrRequest *request)
 
 	unlink_from_slot(request);
 	ccr_count(counters, CCR_CANCELLED, n);
-	pg_atomic_fetch_sub_u32(&counters->queued, n);
+	ccr_gauge(counters, -(int) n, 0);
 	if (request->reserved)
 		ccr_counters_release_backlog(counters, n);
 	destroy(request);

@@ -95,8 +95,7 @@ init_counters(CcrCounters *counters)
 		pg_atomic_init_u64(&counters->value[i], 0);
 	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
 		pg_atomic_init_u64(&counters->batch_sizes[i], 0);
-	pg_atomic_init_u32(&counters->queued, 0);
-	pg_atomic_init_u32(&counters->active, 0);
+	pg_atomic_init_u64(&counters->open, 0);
 	pg_atomic_init_u32(&counters->backlog, 0);
 	init_turn(&counters->room_turn);
 	pg_atomic_init_u32(&counters->places, 0);
@@ -295,6 +294,8 @@ void
 ccr_heap_free(dsa_pointer dp, Size size)
 {
 	dsa_free(attached_heap(), dp);
+
+	/* a full barrier, as in ccr_room_release() */
 	pg_atomic_fetch_sub_u64(&ccr_shared->heap_used, size);
 	ccr_turn_announce(&ccr_shared->memory_turn, 1);
 	ccr_bounded_announce();
@@ -467,8 +468,7 @@ key_equals(const CcrCountersKey *a, const CcrCountersKey *b)
 static bool
 has_no_calls(CcrCounters *c)
 {
-	return pg_atomic_read_u32(&c->queued) == 0 &&
-		pg_atomic_read_u32(&c->active) == 0 &&
+	return pg_atomic_read_u64(&c->open) == 0 &&
 		pg_atomic_read_u32(&c->backlog) == 0 &&
 		pg_atomic_read_u32(&c->room_turn.waiting) == 0 &&
 		pg_atomic_read_u32(&c->places) == 0 &&

@@ -195,9 +195,11 @@ typedef struct CcrCounters
 	pg_atomic_uint64 value[CCR_NCOUNTERS];
 	pg_atomic_uint64 batch_sizes[CCR_HISTOGRAM_BINS];
 
-	/* Gauges, which no reset touches: calls not yet sent, calls in flight. */
-	pg_atomic_uint32 queued;
-	pg_atomic_uint32 active;
+	/*
+	 * Gauges, which no reset touches: calls in flight << 32 | calls not yet sent.
+	 * In one word, so that a call that goes from one to the other is never missed.
+	 */
+	pg_atomic_uint64 open;
 
 	/* Items admitted and not yet sent, after coalescing: the queue. */
 	pg_atomic_uint32 backlog;
@@ -374,6 +376,25 @@ extern CcrCircuit ccr_counters_circuit(CcrCounters *counters);
 
 /* Items have left the queue: there is room for others. */
 extern void ccr_counters_release_backlog(CcrCounters *counters, uint32 n);
+
+/* Add to the gauges, or take away. */
+static inline void
+ccr_gauge(CcrCounters *counters, int queued, int active)
+{
+	pg_atomic_fetch_add_u64(&counters->open, (int64) active * (INT64CONST(1) << 32) + queued);
+}
+
+static inline uint32
+ccr_gauge_queued(uint64 open)
+{
+	return (uint32) open;
+}
+
+static inline uint32
+ccr_gauge_active(uint64 open)
+{
+	return (uint32) (open >> 32);
+}
 
 static inline void
 ccr_count(CcrCounters *counters, CcrCounter counter, int64 n)

@@ -116,6 +116,7 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 	};
 	uint64		misses = value(counters, CCR_MISSES);
 	uint64		batches = value(counters, CCR_BATCHES);
+	uint64		open = pg_atomic_read_u64(&counters->open);
 	CcrLastError last_error;
 	TimestampTz last_error_at;
 	TimestampTz reset;
@@ -127,8 +128,8 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 			  value(counters, CCR_HITS) + misses);
 	for (int j = 0; j < (int) lengthof(second); j++)
 		values[i++] = Int64GetDatum(value(counters, second[j]));
-	values[i++] = Int64GetDatum(pg_atomic_read_u32(&counters->active));
-	values[i++] = Int64GetDatum(pg_atomic_read_u32(&counters->queued));
+	values[i++] = Int64GetDatum(ccr_gauge_active(open));
+	values[i++] = Int64GetDatum(ccr_gauge_queued(open));
 	put_ratio(values, nulls, i++, value(counters, CCR_BATCH_ITEMS), batches);
 	values[i++] = Int64GetDatum(value(counters, CCR_BATCH_MAX));
 	put_ratio(values, nulls, i++, value(counters, CCR_WAIT_US) / 1000.0, misses);

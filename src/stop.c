@@ -49,14 +49,16 @@ open_calls(Oid function)
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
 		CcrCounters *c = &ccr_counters[i];
+		uint64		open;
 
 		if (pg_atomic_read_u32(&c->serial) == 0)
 			break;
 		if (c->key.dbid != MyDatabaseId ||
 			(OidIsValid(function) && c->key.function != function))
 			continue;
-		n += pg_atomic_read_u32(&c->queued);
-		n += pg_atomic_read_u32(&c->active);
+		open = pg_atomic_read_u64(&c->open);
+		n += ccr_gauge_queued(open);
+		n += ccr_gauge_active(open);
 		n += pg_atomic_read_u32(&c->backlog);
 		n += pg_atomic_read_u32(&c->places);
 		n += pg_atomic_read_u32(&c->cancelling);
