@@ -60,6 +60,11 @@ SELECT l.place || '.' || l.lookup AS lookup, l.sure, l.unsure, coalesce(c.answer
 FROM chaos.law l LEFT JOIN chaos.counted c ON c.lookup = l.place || '.' || l.lookup
 WHERE l.lookup NOT LIKE 'ev%' AND coalesce(c.answered, 0) NOT BETWEEN l.sure AND l.sure + l.unsure;
 
+CREATE VIEW chaos.tally AS
+SELECT format('%s calls were answered, %s of them for sure', sum(c.answered), sum(l.sure))
+FROM chaos.law l JOIN chaos.counted c ON c.lookup = l.place || '.' || l.lookup
+WHERE l.lookup NOT LIKE 'ev%';
+
 CREATE VIEW chaos.miscounted AS
 SELECT lookup, c.calls, k.n AS committed
 FROM (SELECT * FROM chaos.counted WHERE lookup LIKE '%.ev%') c

@@ -1,5 +1,6 @@
 -- The server under test: lookups of every kind, the same on each far server
--- and in this database. Variables: port_one, port_two, port_three, port_bad.
+-- and in this database. Variables: port_one, port_two, port_three, port_four,
+-- port_bad.
 CREATE EXTENSION concresce;
 CREATE ROLE app LOGIN;
 CREATE ROLE app_a;
@@ -104,9 +105,39 @@ BEGIN
 			END LOOP;
 			RETURN n;
 		END $drum$ $$, place, identity || ':v');
+	EXECUTE format($$
+		CREATE FUNCTION %1$I.careful(start int, n int) RETURNS int LANGUAGE plpgsql AS $careful$
+		DECLARE
+			k int;
+		BEGIN
+			FOR i IN 1 .. n LOOP
+				k := start + i * 3;
+				BEGIN
+					IF %1$I.dv(k) IS DISTINCT FROM 1000 / nullif(k %% 10, 0) THEN
+						RAISE 'wrong row of %%', k USING ERRCODE = 'WRONG';
+					END IF;
+				EXCEPTION WHEN division_by_zero THEN
+					IF k %% 10 <> 0 THEN
+						RAISE 'wrong error for %%', k USING ERRCODE = 'WRONG';
+					END IF;
+				END;
+			END LOOP;
+			RETURN n;
+		END $careful$ $$, place);
 END $make$;
 CALL make_lookups('here', 'here');
 CALL make_lookups('one', 'far1');
 CALL make_lookups('two', 'far2');
 CALL make_lookups('three', 'far2');
 CALL make_lookups('bad', 'far1');
+
+CREATE TABLE settings AS SELECT :'port_four'::text AS port_four;
+CREATE PROCEDURE make_server_four() LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format($f$ CREATE SERVER four FOREIGN DATA WRAPPER concresce
+		OPTIONS (host '127.0.0.1', port %L, dbname 'postgres') $f$, (SELECT port_four FROM settings));
+	CREATE USER MAPPING FOR PUBLIC SERVER four OPTIONS (user 'reader', password 'secret');
+	GRANT USAGE ON FOREIGN SERVER four TO PUBLIC;
+END $$;
+CALL make_server_four();
+CALL make_lookups('four', 'far1');

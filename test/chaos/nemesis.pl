@@ -227,7 +227,7 @@ sub show_hang
 # ---- faults ----------------------------------------------------------------
 
 # Which servers lead to a far server.
-my %leads = (far1 => [qw(one bad)], far2 => [qw(two three)]);
+my %leads = (far1 => [qw(one four bad)], far2 => [qw(two three)]);
 my $NET = '08001 08006 08007 57014';
 my $SESSION = '57P01 LOST';
 my @fars = qw(far1 far2);
@@ -402,6 +402,33 @@ fault('far table altered', 3, sub {
 		} };
 });
 
+fault('far server crashed', 1, sub {
+	my $far = any(@fars);
+
+	return {
+		needs => $far, what => $far,
+		allow => of_far($far, "$NET 57P01 57P02 57P03"),
+		begin => sub {
+			my $pid = ask($far, "SELECT pid FROM pg_stat_activity WHERE usename LIKE 'reader%' LIMIT 1");
+
+			kill KILL => $pid if $pid;
+			poll($far, 'SELECT true', 30) or finding("$far does not come back");
+		} };
+});
+fault('far sessions stopped', 3, sub {
+	my $far = any(@fars);
+	my @pids;
+
+	return {
+		needs => $far, what => $far, seconds => 5,
+		allow => of_far($far, '57014'),
+		begin => sub {
+			@pids = split /\n/, ask($far, "SELECT pid FROM pg_stat_activity WHERE usename LIKE 'reader%' AND random() < 0.5") // '';
+			kill STOP => @pids;
+		},
+		end => sub { kill CONT => @pids } };
+});
+
 # ---- faults of the server under test ---------------------------------------
 
 fault('collector terminated', 2, sub {
@@ -449,6 +476,78 @@ fault('sessions cancelled', 3, sub {
 		needs => 'sessions',
 		allow => [ '*' => '57014' ],
 		begin => sub { ask('local', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'app' AND random() < 0.3") } };
+});
+fault('sessions stopped', 2, sub {
+	my @pids;
+
+	return {
+		needs => 'sessions', seconds => 3,
+		# they may hold a lock, or have the turn
+		allow => [ '*' => '57014' ],
+		begin => sub {
+			@pids = split /\n/, ask('local', "SELECT pid FROM pg_stat_activity WHERE usename = 'app' AND random() < 0.05") // '';
+			kill STOP => @pids;
+		},
+		end => sub { kill CONT => @pids } };
+});
+fault('executors stopped', 2, sub {
+	my @pids;
+
+	return {
+		needs => 'executors', seconds => 4,
+		allow => [ here => '57014' ],
+		begin => sub { @pids = pids('concresce executor'); kill STOP => @pids },
+		end => sub { kill CONT => @pids } };
+});
+
+# What a collector may have of the kernel: its soft limit, for a while.
+sub limited
+{
+	my ($name, $weight, $limit, $states, $value) = @_;
+
+	fault($name, $weight, sub {
+		my @pids;
+
+		return {
+			needs => "limit of $limit", seconds => 4,
+			allow => [ '*' => $states ],
+			begin => sub {
+				@pids = map { [ $_, get_limit($_, $limit) ] } pids('concresce collector');
+				set_limit($_->[0], $limit, $value->($_->[0])) foreach @pids;
+			},
+			end => sub { set_limit($_->[0], $limit, $_->[1]) foreach @pids } };
+	});
+	return;
+}
+
+sub get_limit
+{
+	my ($pid, $limit) = @_;
+
+	my $value = qx(prlimit --pid $pid --$limit --noheadings --output SOFT 2>/dev/null);
+	chomp $value;
+	return $value;
+}
+
+sub set_limit
+{
+	my ($pid, $limit, $value) = @_;
+
+	system("prlimit --pid $pid --$limit=$value: 2>/dev/null") if $value ne '';
+	return;
+}
+limited('descriptors are short', 2, 'nofile', '08001 57014', sub { of_process($_[0])->{fds} + int rand 5 });
+limited('memory is short', 1, 'data', '53200 54000 08001 08006 08007 57000 57014 XX000', sub {
+	my ($kb) = map { /^VmData:\s+(\d+)/ ? $1 : () } lines_of("/proc/$_[0]/status");
+
+	return (($kb // 0) + 500) * 1024;
+});
+fault('server dropped', 2, sub {
+	return {
+		needs => 'server four', seconds => 2,
+		allow => [ four => '42704 42501 57014' ],
+		begin => sub { ask('local', 'DROP SERVER four CASCADE') // finding('a server cannot be dropped') },
+		end => sub { ask('local', 'CALL make_server_four()') // finding('a server cannot be made') } };
 });
 fault('server altered', 3, sub {
 	my $place = any(qw(one two three));
@@ -693,12 +792,12 @@ sub play_round
 			begin_fault($name, $restarts{$name}) if defined $name;
 			$next_restart = time + 8 + rand 8;
 		}
-		if (time > $next && @active < 3)
+		if (time > $next && @active < 4)
 		{
 			my $name = some_fault(\%faults);
 
 			begin_fault($name, $faults{$name}) if defined $name;
-			$next = time + 0.2 + rand 1.5;
+			$next = time + rand 1.2;
 			if (time > $calm)
 			{
 				$calm = time + 20;
@@ -735,7 +834,8 @@ sub read_log
 		elsif ($line =~ /WARNING:  discarding all enqueued items of lookup (\S+?)\(/) { $r{forced}{$1}++ }
 		elsif ($line =~ /WARNING:  (\d+) enqueued items of lookup (\S+?)\(.* are lost at shutdown/) { $r{shutdown}{$2} += $1 }
 		elsif ($line =~ /WARNING:  (\d+) enqueued items are lost/) { $r{lost} += $1 }
-		elsif ($line =~ /PANIC|TRAP|cannot go on after an error|could not handle|terminated by signal (?!9)|WARNING:  (?!terminating|there is |enqueued items of lookup|problem in|unexpected)/)
+		elsif ($injected{'memory is short'} && $line =~ /cannot go on after|out of memory|could not handle/) { }
+		elsif ($line =~ /PANIC|TRAP|Sanitizer|runtime error|cannot go on after an error|could not handle|terminated by signal (?!9)|WARNING:  (?!terminating|there is |enqueued items of lookup|problem in|unexpected)/)
 		{
 			push @{ $r{odd} }, $line;
 		}
@@ -832,6 +932,8 @@ sub check_items
 		my $told = ($log->{revoked}{$lookup} // 0) + ($log->{shutdown}{$lookup} // 0);
 		my $more = $missing{$lookup} - $told;
 
+		note("$missing{$lookup} items of $lookup have not arrived, the log tells of $told");
+
 		if ($log->{forced}{$lookup})
 		{
 			my $discarded = $log->{restarted} ? $missing{$lookup} :
@@ -840,8 +942,8 @@ sub check_items
 			$more -= $discarded;
 		}
 		$unexplained += $more if $more > 0;
-		note("$missing{$lookup} items of $lookup were given up as told in the log: $told") if $more <= 0;
 	}
+	note("$unexplained items have not arrived, the log tells of $log->{lost} that a crash took") if $log->{lost};
 	check($unexplained <= $log->{lost}, "round $round: every committed item has arrived or was reported",
 		"$unexplained items are missing; lost in crashes by the log: $log->{lost}\n"
 		  . ask('local', 'SELECT * FROM chaos.missing LIMIT 20', loud => 1));
@@ -857,6 +959,7 @@ sub check_law
 		'SELECT function, calls, hits, misses, errors, timeouts, cancelled FROM concresce.stats'
 		  . ' WHERE calls < errors + timeouts + cancelled + active + queued OR hits + misses > calls OR discarded > errors');
 	return if $restarted;
+	note(ask('local', 'SELECT * FROM chaos.tally') // '');
 	none("round $round: as many calls were answered as the sessions know of", 'SELECT * FROM chaos.unlawful');
 	none("round $round: as many items were counted as were committed", 'SELECT * FROM chaos.miscounted');
 	return;
@@ -973,9 +1076,9 @@ sub main
 	readline $from_proxy;
 	order_proxy('bad garble 3000');
 	($to_sessions, $from_sessions) = spawn("$bin/sessions",
-		"host=$work/local port=$port{local} dbname=postgres user=app connect_timeout=20"
-		  . " options='-c concresce.timeout=5s -c statement_timeout=30s -c client_min_messages=error'",
+		"host=$work/local port=$port{local} dbname=postgres user=app connect_timeout=20",
 		$nsessions, $seed, $think);
+	order('allow memory * 53200 54000') if $ENV{MEMORY} ne '64MB';
 	my ($pid) = pids('concresce collector');
 	%fresh = %{ of_process($pid) };
 

@@ -69,13 +69,13 @@
 
 enum
 {
-	HERE, ONE, TWO, THREE, BAD, PLACES
+	HERE, ONE, TWO, THREE, FOUR, BAD, PLACES
 };
 
-static const char *const place_name[] = {"here", "one", "two", "three", "bad"};
+static const char *const place_name[] = {"here", "one", "two", "three", "four", "bad"};
 
 /* The name that the table "who" has there. */
-static const char *const identity[] = {"here", "far1", "far2", "far2", "far1"};
+static const char *const identity[] = {"here", "far1", "far2", "far2", "far1", "far1"};
 
 enum
 {
@@ -843,6 +843,40 @@ drum_scene(Session *s)
 	calls(step, place, V, n, true);
 }
 
+/* Bad keys among good ones, each in a subtransaction of its own. */
+static void
+careful_scene(Session *s)
+{
+	int			place = some_place();
+	int			n = between(5, 40);
+	Step	   *step = statement(s, place, "SELECT %s.careful(%d, %d)", place_name[place],
+								 below(KEYS), n);
+
+	append(&step->expected, "%d", n);
+	calls(step, place, DV, n, false);
+}
+
+static void
+prepared_scene(Session *s)
+{
+	int			place = some_place();
+	Step	   *step;
+
+	statement(s, place, "PREPARE q(int) AS SELECT %s.v($1), %s.sc($1)", place_name[place],
+			  place_name[place]);
+	s->cleanup = "DEALLOCATE ALL";
+	for (int i = between(1, 8); i > 0; i--)
+	{
+		int			key = 1 + below(KEYS);
+
+		step = statement(s, place, "EXECUTE q(%d)", key);
+		expect_v(step, place, key);
+		append(&step->expected, "|%d", key * 3);
+		calls(step, place, V, 1, true);
+		calls(step, place, SC, 1, true);
+	}
+}
+
 static Step *
 settling(Step *step, int place, int n)
 {
@@ -1121,6 +1155,16 @@ role_scene(Session *s)
 		enqueue(s, some_place(), EV, some_number_of_items(), true);
 }
 
+/* A server that is dropped now and then. */
+static void
+four_scene(Session *s)
+{
+	for (int i = between(1, 3); i > 0; i--)
+		lone_call(s, FOUR, one_in(2) ? V : SC, some_key());
+	if (one_in(2))
+		enqueue(s, FOUR, EV, between(1, 30), true);
+}
+
 /* Of what a server says that talks nonsense nothing is certain but that it ends. */
 static void
 bad_scene(Session *s)
@@ -1178,7 +1222,8 @@ new_scene(Session *s)
 		{cursor_scene, 3}, {drum_scene, 8}, {future_scene, 10},
 		{enqueue_scene, 14}, {flush_scene, 4}, {write_scene, 6},
 		{revoked_scene, 1}, {timeout_scene, 4}, {cancel_scene, 4},
-		{vanish_scene, 2}, {role_scene, 5}, {bad_scene, 3}, {define_scene, 1}
+		{vanish_scene, 2}, {role_scene, 5}, {bad_scene, 3}, {define_scene, 1},
+		{careful_scene, 3}, {prepared_scene, 4}, {four_scene, 2}
 	};
 	int			total = 0;
 	int			lot;
@@ -1220,18 +1265,36 @@ ignore_notice(void *arg, const char *message)
 	(void) message;
 }
 
+/* Settings that a session may have. None changes what anything returns. */
+static const char *const habits[] = {
+	"concresce.max_window=2ms", "concresce.max_window=30ms",
+	"concresce.max_size=7", "concresce.max_size=100",
+	"concresce.max_bytes=2kB", "concresce.coalesce=off",
+	"concresce.coalesce=batch", "concresce.prepare=off",
+	"concresce.isolate_errors=on", "concresce.enable_batchscan=off",
+	"plan_cache_mode=force_generic_plan", "default_transaction_isolation=serializable",
+	"DateStyle=german", "bytea_output=escape"
+};
+
 static void
 start_connecting(Session *s)
 {
-	s->conn = PQconnectStart(conninfo);
+	static Text text;
+
+	clear(&text);
+	append(&text, "%s options='-c concresce.timeout=5s -c statement_timeout=30s"
+		   " -c client_min_messages=error", conninfo);
+	for (size_t i = 0; i < sizeof(habits) / sizeof(habits[0]); i++)
+	{
+		if (one_in(8))
+			append(&text, " -c %s", habits[i]);
+	}
+	append(&text, "'");
+	s->conn = PQconnectStart(text.bytes);
 	if (s->conn == NULL)
 		die("out of memory");
-	if (PQstatus(s->conn) == CONNECTION_BAD)
-	{
-		s->polling = PGRES_POLLING_FAILED;
-	}
-	else
-		s->polling = PGRES_POLLING_WRITING;
+	s->polling = PQstatus(s->conn) == CONNECTION_BAD ?
+		PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
 	PQsetNoticeProcessor(s->conn, ignore_notice, NULL);
 	s->state = CONNECTING;
 	s->deadline_ms = now_ms() + LIMIT_MS;

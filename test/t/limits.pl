@@ -125,9 +125,20 @@ my $pid = $far->safe_psql('postgres', $pids);
 ok($far->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ('{$pid}'))"), 'it is renewed after its time, also with no idle_timeout');
 is(attempt($node, 'SELECT fast(35)')->out, 35, 'and a new one is made');
 
-# ---- shares ----------------------------------------------------------------
+# ---- reload ----------------------------------------------------------------
 
 $node->append_conf('postgresql.conf', "concresce.max_lifetime = 3600");
+$node->reload;
+is(attempt($node, 'SELECT fast(36)')->out, 36, 'a connection without an end');
+$pid = $far->safe_psql('postgres', $pids);
+isnt($pid, '', 'it stays');
+$node->append_conf('postgresql.conf', 'concresce.idle_timeout = 1');
+$node->reload;
+ok($far->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ('{$pid}'))"), 'idle_timeout counts for what is idle already');
+
+# ---- shares ----------------------------------------------------------------
+
+$node->append_conf('postgresql.conf', 'concresce.idle_timeout = 300');
 $node->reload;
 $node->safe_psql('postgres', define('far', 'slow(n int)' => 'int VOLATILE' => 'SELECT n FROM pg_sleep(0.5)', 'quick(n int)' => 'int VOLATILE' => 'SELECT n'));
 attempt($node, 'SELECT quick(0), slow(0), slow(1)');
