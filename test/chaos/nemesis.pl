@@ -72,7 +72,9 @@ sub psql
 {
 	my ($name, %o) = @_;
 
-	return ('timeout', $o{timeout} // 30, 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
+	# what faults make of a far server's settings is not for the nemesis
+	return ('env', 'PGOPTIONS=-c idle_session_timeout=0 -c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off',
+		'timeout', $o{timeout} // 30, 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
 		'-h', "$work/$name", '-p', $port{$name}, '-U', 'postgres', '-d', $o{db} // 'postgres');
 }
 
@@ -131,9 +133,10 @@ sub configure
 {
 	my ($name, %settings) = @_;
 
-	ask($name,
+	defined ask($name,
 		[ (map { defined $settings{$_} ? "ALTER SYSTEM SET $_ = '$settings{$_}'" : "ALTER SYSTEM RESET $_" } keys %settings),
-			'SELECT pg_reload_conf()' ]);
+			'SELECT pg_reload_conf()' ])
+	  or finding("the settings of $name cannot be altered");
 	return;
 }
 
@@ -835,7 +838,7 @@ sub read_log
 		elsif ($line =~ /WARNING:  (\d+) enqueued items of lookup (\S+?)\(.* are lost at shutdown/) { $r{shutdown}{$2} += $1 }
 		elsif ($line =~ /WARNING:  (\d+) enqueued items are lost/) { $r{lost} += $1 }
 		elsif ($injected{'memory is short'} && $line =~ /cannot go on after|out of memory|could not handle/) { }
-		elsif ($line =~ /PANIC|TRAP|Sanitizer|runtime error|cannot go on after an error|could not handle|terminated by signal (?!9)|WARNING:  (?!terminating|there is |enqueued items of lookup|problem in|unexpected)/)
+		elsif ($line =~ /PANIC|TRAP|Sanitizer|runtime error|cannot go on after an error|could not handle|terminated by signal (?!9)|WARNING:  (?!terminating|there is |"concresce|enqueued items of lookup|problem in|unexpected)/)
 		{
 			push @{ $r{odd} }, $line;
 		}
@@ -1063,9 +1066,7 @@ sub end_children
 
 sub main
 {
-	my $length = $seconds < 90 ? $seconds / 2 : $seconds < 400 ? 40 : 60;
-	my $end = time + $seconds;
-	my $round = 0;
+	my $rounds = $seconds < 90 ? 2 : POSIX::ceil($seconds / ($seconds < 400 ? 40 : 60));
 
 	foreach my $name ('local', @fars)
 	{
@@ -1082,12 +1083,12 @@ sub main
 	my ($pid) = pids('concresce collector');
 	%fresh = %{ of_process($pid) };
 
-	while (time < $end - 1)
+	foreach my $round (1 .. $rounds)
 	{
-		my $restarting = ++$round % 3 == 2;
+		my $restarting = $round % 3 == 2;
 
 		note("== round $round" . ($restarting ? ', with restarts' : ''));
-		play_round($length < $end - time ? $length : $end - time, $restarting);
+		play_round($seconds / $rounds, $restarting);
 		look_into($round, $restarting);
 		last unless $paused;
 	}

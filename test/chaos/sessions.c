@@ -1268,7 +1268,7 @@ ignore_notice(void *arg, const char *message)
 /* Settings that a session may have. None changes what anything returns. */
 static const char *const habits[] = {
 	"concresce.max_window=2ms", "concresce.max_window=30ms",
-	"concresce.max_size=7", "concresce.max_size=100",
+	"concresce.max_size=50", "concresce.max_size=100",
 	"concresce.max_bytes=2kB", "concresce.coalesce=off",
 	"concresce.coalesce=batch", "concresce.prepare=off",
 	"concresce.isolate_errors=on", "concresce.enable_batchscan=off",
