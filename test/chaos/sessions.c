@@ -186,6 +186,7 @@ typedef enum State
 typedef struct Session
 {
 	int			number;
+	bool		by_row;			/* no batch nodes: scans are slow */
 	PGconn	   *conn;
 	PostgresPollingStatusType polling;
 	State		state;
@@ -741,7 +742,8 @@ scan_scene(Session *s)
 	int			place = some_place();
 	int			other = some_place();
 	const char *p = place_name[place];
-	int			n = one_in(4) ? between(500, 1500) : between(5, 200);
+	int			n = s->by_row ? between(5, 50) :
+		one_in(4) ? between(500, 1500) : between(5, 200);
 	int			from = between(1, KEYS - 1600);
 	Step	   *step;
 
@@ -1289,6 +1291,7 @@ start_connecting(Session *s)
 		if (one_in(8))
 			append(&text, " -c %s", habits[i]);
 	}
+	s->by_row = strstr(text.bytes, "batchscan=off") != NULL;
 	append(&text, "'");
 	s->conn = PQconnectStart(text.bytes);
 	if (s->conn == NULL)
