@@ -147,6 +147,23 @@ sub pids
 	return split /\n/, ask('local', "SELECT pid FROM pg_stat_activity WHERE backend_type = '$type'") // '';
 }
 
+# Processes that are stopped. None of them must be when the server is shut down.
+my %stopped;
+
+sub stop
+{
+	kill STOP => @_;
+	@stopped{@_} = ();
+	return;
+}
+
+sub go_on
+{
+	kill CONT => @_;
+	delete @stopped{@_};
+	return;
+}
+
 # ---- the sessions and the proxy --------------------------------------------
 
 my ($to_sessions, $from_sessions, $to_proxy, $from_proxy);
@@ -427,9 +444,9 @@ fault('far sessions stopped', 3, sub {
 		allow => of_far($far, '57014'),
 		begin => sub {
 			@pids = split /\n/, ask($far, "SELECT pid FROM pg_stat_activity WHERE usename LIKE 'reader%' AND random() < 0.5") // '';
-			kill STOP => @pids;
+			stop(@pids);
 		},
-		end => sub { kill CONT => @pids } };
+		end => sub { go_on(@pids) } };
 });
 
 # ---- faults of the server under test ---------------------------------------
@@ -453,8 +470,8 @@ fault('collector stopped', 2, sub {
 		needs => 'collector', seconds => 4,
 		# whoever leaves meanwhile still comes back at once
 		allow => [ '*' => '57014' ],
-		begin => sub { @pids = pids('concresce collector'); kill STOP => @pids },
-		end => sub { kill CONT => @pids } };
+		begin => sub { @pids = pids('concresce collector'); stop(@pids) },
+		end => sub { go_on(@pids) } };
 });
 fault('executors terminated', 3, sub {
 	return {
@@ -489,9 +506,9 @@ fault('sessions stopped', 2, sub {
 		allow => [ '*' => '57014' ],
 		begin => sub {
 			@pids = split /\n/, ask('local', "SELECT pid FROM pg_stat_activity WHERE usename = 'app' AND random() < 0.05") // '';
-			kill STOP => @pids;
+			stop(@pids);
 		},
-		end => sub { kill CONT => @pids } };
+		end => sub { go_on(@pids) } };
 });
 fault('executors stopped', 2, sub {
 	my @pids;
@@ -499,8 +516,8 @@ fault('executors stopped', 2, sub {
 	return {
 		needs => 'executors', seconds => 4,
 		allow => [ here => '57014' ],
-		begin => sub { @pids = pids('concresce executor'); kill STOP => @pids },
-		end => sub { kill CONT => @pids } };
+		begin => sub { @pids = pids('concresce executor'); stop(@pids) },
+		end => sub { go_on(@pids) } };
 });
 
 # What a collector may have of the kernel: its soft limit, for a while.
@@ -675,6 +692,7 @@ my %restarts = map { $_->[0] => { weight => $_->[1], make => $_->[2] } } (
 			begin => sub {
 				my $from = time;
 
+				go_on(keys %stopped);
 				pg_ctl('local', '-m', 'fast', 'stop') or finding('a fast shutdown does not end');
 				note(sprintf('the shutdown took %.1f s', time - $from));
 				start('local') or finding('the server does not start');
@@ -684,6 +702,7 @@ my %restarts = map { $_->[0] => { weight => $_->[1], make => $_->[2] } } (
 		return {
 			allow => [ '*' => $DOWN ],
 			begin => sub {
+				go_on(keys %stopped);
 				pg_ctl('local', '-m', 'immediate', 'stop');
 				start('local') or finding('the server does not start');
 			} };
@@ -696,6 +715,7 @@ my %restarts = map { $_->[0] => { weight => $_->[1], make => $_->[2] } } (
 				begin => sub {
 					my @pids = pids($type);
 
+					go_on(keys %stopped);
 					kill KILL => any(@pids) if @pids;
 					poll('local', 'SELECT true', 30) or finding('the server does not come back');
 				} };
