@@ -151,5 +151,23 @@ my $took = time - $began;
 my $alone = do { finish_all(@slow); my $b = time; attempt($node, "SELECT quick($_)") foreach 1 .. 20; time - $b };
 cmp_ok($took, '<', 3 * $alone + 0.5, 'a fast lookup does not wait for slow ones');
 
+# A batch that is held up, as by a lock, is no reason to have its lookup wait
+# until the others have had as much.
+$node->append_conf('postgresql.conf', 'concresce.max_connections = 2');
+$node->reload;
+$node->safe_psql('postgres', define('far', map { ("busy$_(n int)" => 'int VOLATILE' => 'SELECT n FROM pg_sleep(0.02)') } 1 .. 3));
+attempt($node, "SELECT gate($_)") foreach 1 .. 3;
+my $gate = close_gate($far);
+my $held = call($node, 'SELECT gate(4)');
+$held->waiting;
+select undef, undef, undef, 4;
+open_gate($gate);
+is($held->out, 40, 'a batch that was held up');
+my @busy = map { call($node, "SELECT sum(busy$_(k)) FROM generate_series(1, 2000) k", max_size => 1) } (1 .. 3) x 2;
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 3 FROM concresce.stats WHERE function::text LIKE 'busy%' AND batches > 5}), 'others need all connections');
+cmp_ok(timed(sub { attempt($node, 'SELECT gate(5)') }), '<', 3, 'the next one need not wait for its sake');
+$_->signal('pg_cancel_backend') foreach @busy;
+finish_all(@busy);
+
 at_rest($node);
 done_testing();
