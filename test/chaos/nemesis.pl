@@ -369,6 +369,9 @@ my $log_at = 0;
 # must not be there.
 sub read_log
 {
+	my ($restarted) = @_;
+	# what the nemesis itself does is no finding
+	my $killed = $restarted ? 9 : 'X';
 	my %r = (named => {}, revoked => {}, forced => {}, shutdown => {}, lost => 0, odd => []);
 	my $named;
 
@@ -387,7 +390,7 @@ sub read_log
 		elsif ($line =~ /WARNING:  (\d+) enqueued items of lookup (\S+?)\(.* are lost at shutdown/) { $r{shutdown}{$2} += $1 }
 		elsif ($line =~ /WARNING:  (\d+) enqueued items are lost/) { $r{lost} += $1 }
 		elsif ($injected{'memory is short'} && $line =~ /cannot go on after|out of memory|could not handle/) { }
-		elsif ($line =~ /PANIC|TRAP|Sanitizer|runtime error|cannot go on after an error|could not handle|terminated by signal (?!9)|WARNING:  (?!terminating|there is |could not open directory|some useless files|"concresce|enqueued items of lookup|problem in|unexpected)/)
+		elsif ($line =~ /PANIC|TRAP|Sanitizer|runtime error|cannot go on after an error|could not handle|terminated by signal (?!$killed)|WARNING:  (?!terminating|there is |could not open directory|some useless files|"concresce|enqueued items of lookup|problem in|unexpected)/)
 		{
 			push @{ $r{odd} }, $line;
 		}
@@ -544,7 +547,7 @@ sub look_into
 
 	rest($round);
 	return unless $paused;
-	$log = read_log();
+	$log = read_log($restarted);
 	$log->{restarted} = $restarted;
 	check(!@{ $log->{odd} }, "round $round: the log has nothing that must not be there", join('', @{ $log->{odd} }));
 	check_items($round, $log);
