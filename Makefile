@@ -23,7 +23,7 @@ PG_CONFIG ?= pg_config
 # These bring what they need, PostgreSQL included, so they must not depend on
 # what PGXS would read at this point.
 SELF_CONTAINED = check check-asan check-asserts check-model check-postgres \
-	check-ubsan check-versions demo bench fuzz
+	check-ubsan check-versions chaos demo bench fuzz
 
 ifneq ($(filter $(SELF_CONTAINED),$(MAKECMDGOALS)),)
 
@@ -42,6 +42,9 @@ check-ubsan:
 	@scripts/check-sanitizer undefined
 check-versions:
 	@scripts/check-versions
+# bash has a use of its own for SECONDS
+chaos:
+	@SECONDS_OF_CHAOS='$(SECONDS)' scripts/chaos
 demo:
 	@scripts/demo
 bench:

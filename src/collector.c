@@ -715,6 +715,7 @@ loop_once(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 		ccr_budget_reload();
+		ccr_pools_reload();
 	}
 	let_crowd_in();
 	all_taken = take_mail();

@@ -7,7 +7,10 @@
  * the role that has had the least, and among its queues of the one that has.
  * A batch is charged what one of its queue takes on average, and the
  * difference as it ends.  Whoever comes to the line after a while starts with
- * what the last one had, so nobody saves up.
+ * what the last one had, so nobody saves up.  A batch that takes very much
+ * longer than others of its queue, as on a locked table or a server that has
+ * fallen silent, is an accident: were all of it charged, the queue would have to
+ * wait until each of the others had had as much.
  *
  * That is of no help to a fast lookup while slow batches hold all links.  So
  * where a fast one has been used a moment ago, slow ones leave one link to it.
@@ -24,6 +27,9 @@
 										 * to come again */
 #define CCR_MEAN_WEIGHT		8	/* batches that the mean is about */
 #define CCR_MAX_ROLES		64	/* remembered, besides those in the line */
+#define CCR_ACCIDENT		(250 * 1000)	/* us beyond CCR_USUAL means that are
+											 * charged, at most */
+#define CCR_USUAL			4
 
 void
 ccr_line_init(CcrLine *line, MemoryContext context)
@@ -176,7 +182,8 @@ ccr_line_begin(CcrLine *line, CcrLineEntry *entry, CcrLineBatch *batch, CcrTime 
 void
 ccr_line_end(CcrLine *line, CcrLineEntry *entry, const CcrLineBatch *batch, CcrTime now)
 {
-	int64		took = now - batch->began;
+	int64		took = Min(now - batch->began,
+						   CCR_USUAL * entry->mean + CCR_ACCIDENT);
 
 	entry->had += took - batch->charged;
 	batch->role->had += took - batch->charged;

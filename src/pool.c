@@ -1708,6 +1708,24 @@ ccr_pools_hope(void)
 
 /* ------------------------------------------------------------- maintenance */
 
+/* What is idle or under way already goes by the limits as they are now. */
+void
+ccr_pools_reload(void)
+{
+	dlist_iter	iter;
+	dlist_iter	links;
+
+	dlist_foreach(iter, &all_pools)
+	{
+		dlist_foreach(links, &dlist_container(CcrPool, node, iter.cur)->links)
+		{
+			CcrLink    *link = dlist_container(CcrLink, node, links.cur);
+
+			ccr_timer_set(link->batch ? &link->late_timer : &link->idle_timer, ccr_now());
+		}
+	}
+}
+
 static void
 free_pool(CcrPool *pool)
 {

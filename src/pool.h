@@ -48,6 +48,7 @@ extern void ccr_pools_switch(void);
 
 /* Fail what there is of a function; InvalidOid: of all of a database. */
 extern void ccr_pools_stop(Oid dbid, Oid function);
+extern void ccr_pools_reload(void);
 
 /* As the server shuts down: can what is enqueued still be sent? */
 extern bool ccr_pools_hope(void);

@@ -125,9 +125,20 @@ my $pid = $far->safe_psql('postgres', $pids);
 ok($far->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ('{$pid}'))"), 'it is renewed after its time, also with no idle_timeout');
 is(attempt($node, 'SELECT fast(35)')->out, 35, 'and a new one is made');
 
-# ---- shares ----------------------------------------------------------------
+# ---- reload ----------------------------------------------------------------
 
 $node->append_conf('postgresql.conf', "concresce.max_lifetime = 3600");
+$node->reload;
+is(attempt($node, 'SELECT fast(36)')->out, 36, 'a connection without an end');
+$pid = $far->safe_psql('postgres', $pids);
+isnt($pid, '', 'it stays');
+$node->append_conf('postgresql.conf', 'concresce.idle_timeout = 1');
+$node->reload;
+ok($far->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ('{$pid}'))"), 'idle_timeout counts for what is idle already');
+
+# ---- shares ----------------------------------------------------------------
+
+$node->append_conf('postgresql.conf', 'concresce.idle_timeout = 300');
 $node->reload;
 $node->safe_psql('postgres', define('far', 'slow(n int)' => 'int VOLATILE' => 'SELECT n FROM pg_sleep(0.5)', 'quick(n int)' => 'int VOLATILE' => 'SELECT n'));
 attempt($node, 'SELECT quick(0), slow(0), slow(1)');
@@ -139,6 +150,24 @@ attempt($node, "SELECT quick($_)") foreach 1 .. 20;
 my $took = time - $began;
 my $alone = do { finish_all(@slow); my $b = time; attempt($node, "SELECT quick($_)") foreach 1 .. 20; time - $b };
 cmp_ok($took, '<', 3 * $alone + 0.5, 'a fast lookup does not wait for slow ones');
+
+# A batch that is held up, as by a lock, is no reason to have its lookup wait
+# until the others have had as much.
+$node->append_conf('postgresql.conf', 'concresce.max_connections = 2');
+$node->reload;
+$node->safe_psql('postgres', define('far', map { ("busy$_(n int)" => 'int VOLATILE' => 'SELECT n FROM pg_sleep(0.02)') } 1 .. 3));
+attempt($node, "SELECT gate($_)") foreach 1 .. 3;
+my $gate = close_gate($far);
+my $held = call($node, 'SELECT gate(4)');
+$held->waiting;
+select undef, undef, undef, 4;
+open_gate($gate);
+is($held->out, 40, 'a batch that was held up');
+my @busy = map { call($node, "SELECT sum(busy$_(k)) FROM generate_series(1, 2000) k", max_size => 1) } (1 .. 3) x 2;
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 3 FROM concresce.stats WHERE function::text LIKE 'busy%' AND batches > 5}), 'others need all connections');
+cmp_ok(timed(sub { attempt($node, 'SELECT gate(5)') }), '<', 3, 'the next one need not wait for its sake');
+$_->signal('pg_cancel_backend') foreach @busy;
+finish_all(@busy);
 
 at_rest($node);
 done_testing();
