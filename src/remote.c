@@ -1272,6 +1272,7 @@ send_script(CcrRemote *remote, bool ok)
 /*
  * A round trip of its own: nothing else is to be done if it fails.  Behind a
  * pooler it would reach any session, and there no statement of ours is relied on.
+ * As long as no probe has succeeded, nothing behind one was executed.
  */
 static bool
 remote_adopt(CcrCarrier *carrier, Oid owner)
@@ -1280,7 +1281,7 @@ remote_adopt(CcrCarrier *carrier, Oid owner)
 	bool		others = OidIsValid(remote->lookup_owner) && remote->lookup_owner != owner;
 
 	remote->lookup_owner = owner;
-	if (!others || remote->pooled)
+	if (!others || remote->pooled || !remote->probed)
 		return false;
 	if (!is_still_open(remote))
 		return true;

@@ -299,5 +299,18 @@ EOF_INI
 	$pooler->kill_kill(grace => 5);
 }
 
+# ---- nothing was executed yet ----------------------------------------------
+
+# The first question of all fails, so the session is not known, nor is it used.
+$node->append_conf('postgresql.conf', 'concresce.max_connections = 1');
+$node->reload;
+$node->safe_psql('far', 'CREATE ROLE plain LOGIN; REVOKE EXECUTE ON FUNCTION pg_backend_pid() FROM PUBLIC');
+$node->safe_psql('postgres', make_server('weak', far_options($node), q{user 'plain', password_required 'false'})
+	. join('', map { define('weak', "weak_$_(n int)" => 'int STABLE' => 'SELECT n') . "ALTER FUNCTION weak_$_ OWNER TO $_;" } qw(alice bob)));
+is(attempt($node, 'SELECT weak_alice(1)')->sqlstate, '42501', 'a session that refuses the first question');
+$node->safe_psql('far', 'GRANT EXECUTE ON FUNCTION pg_backend_pid() TO PUBLIC');
+is(attempt($node, 'SELECT weak_bob(2)')->out, 2, "serves another owner's lookups when it does not");
+is(attempt($node, 'SELECT weak_alice(3)')->out, 3, 'and those of the first one');
+
 at_rest($node);
 done_testing();
