@@ -139,7 +139,7 @@ tell_to_leave(Oid dbid, int *pids)
 
 		/* the partner is in begin_job() */
 		pg_memory_barrier();
-		ccr_seat_terminate(seat, true);
+		ccr_seat_terminate(seat, pid);
 		ccr_wake(seat->procno);
 	}
 	return n;

@@ -87,7 +87,7 @@ give_up_seat(CcrLocal *local)
 	{
 		pg_atomic_write_u32(&local->seat->unwanted, 1);
 		pg_memory_barrier();
-		ccr_seat_terminate(local->seat, true);
+		ccr_seat_terminate(local->seat, 0);
 	}
 	if (local->jobs)
 		shm_mq_detach(local->jobs);

@@ -210,11 +210,13 @@ ccr_seat_abandon(CcrSeat *seat)
 		elog(PANIC, "seat of a local executor is in an impossible state");
 }
 
+/* To whoever is busy there; pid: only if it is this one, unless 0. */
 static void
-send_signal(CcrSeat *seat, int signal, bool busy_only)
+send_signal(CcrSeat *seat, int pid, int signal)
 {
 	LWLockAcquire(&seat->lock, LW_SHARED);
-	if (seat->pid != 0 && (!busy_only || pg_atomic_read_u64(&seat->job) != 0))
+	if (seat->pid != 0 && (pid == 0 || seat->pid == pid) &&
+		pg_atomic_read_u64(&seat->job) != 0)
 		kill(seat->pid, signal);
 	LWLockRelease(&seat->lock);
 }
@@ -225,13 +227,13 @@ ccr_seat_cancel(CcrSeat *seat, uint64 job)
 	/* seen by an executor that begins it later, too: see begin_job() */
 	pg_atomic_write_u64(&seat->cancelled, job);
 	pg_memory_barrier();
-	send_signal(seat, SIGUSR2, true);
+	send_signal(seat, 0, SIGUSR2);
 }
 
 void
-ccr_seat_terminate(CcrSeat *seat, bool busy_only)
+ccr_seat_terminate(CcrSeat *seat, int pid)
 {
-	send_signal(seat, SIGTERM, busy_only);
+	send_signal(seat, pid, SIGTERM);
 }
 
 /* --------------------------------------------------------------- executor */

@@ -121,8 +121,8 @@ extern void ccr_seat_abandon(CcrSeat *seat);
  */
 extern void ccr_seat_cancel(CcrSeat *seat, uint64 job);
 
-/* End the executor, whatever it does; busy_only: unless it is idle. */
-extern void ccr_seat_terminate(CcrSeat *seat, bool busy_only);
+/* End the executor unless it is idle, or another than this one; 0: any. */
+extern void ccr_seat_terminate(CcrSeat *seat, int pid);
 
 /* Executor. */
 
