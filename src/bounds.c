@@ -79,5 +79,5 @@ ccr_bounds_scarce(void)
 	uint64		mine = pg_atomic_read_u64(&ccr_slots[ccr_my_procno()].bytes);
 
 	return pg_atomic_read_u64(&ccr_shared->heap_used) > ccr_shared->heap_size / 2 ||
-		exceeds(2 * mine, ccr_shared->heap_size / 4, ccr_max_session_memory);
+		exceeds(2 * mine, ccr_shared->heap_size / 2, ccr_max_session_memory);
 }
