@@ -101,10 +101,23 @@ ccr_warrant_release(CcrWarrant *warrant)
 }
 
 void
-ccr_warrant_charge(CcrWarrant *warrant, int32 items, int64 bytes)
+ccr_warrant_charge(CcrWarrant *warrant, uint32 items, uint64 bytes)
 {
 	pg_atomic_fetch_add_u32(&warrant->items, items);
 	pg_atomic_fetch_add_u64(&warrant->bytes, bytes);
+}
+
+void
+ccr_warrant_discharge(CcrWarrant *warrant, CcrCounters *counters, uint32 items,
+					  uint64 bytes)
+{
+	/* full barriers; their partner is in ccr_bounded_begin() */
+	pg_atomic_fetch_sub_u32(&warrant->items, items);
+	pg_atomic_fetch_sub_u64(&warrant->bytes, bytes);
+	if (items > 0)
+		ccr_bounded_announce(counters);
+	if (bytes > 0)
+		ccr_bounded_announce(NULL);
 }
 
 uint64

@@ -49,8 +49,13 @@ typedef struct CcrEndedTitle
 extern CcrWarrant *ccr_warrant_get(const CcrTitle *title);
 extern void ccr_warrant_release(CcrWarrant *warrant);
 
-/* So many items, and bytes of the heap, rely on it more, or less. */
-extern void ccr_warrant_charge(CcrWarrant *warrant, int32 items, int64 bytes);
+/*
+ * So many items, and bytes of the heap, rely on it; or no more, which those of
+ * its role may wait for, in the queue that the items had places in.
+ */
+extern void ccr_warrant_charge(CcrWarrant *warrant, uint32 items, uint64 bytes);
+extern void ccr_warrant_discharge(CcrWarrant *warrant, CcrCounters *counters,
+								  uint32 items, uint64 bytes);
 
 /* What a role has enqueued: all in all, or of one lookup at one server. */
 extern uint64 ccr_warrants_bytes(Oid asker);
