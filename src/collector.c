@@ -330,14 +330,15 @@ admit(CcrRequest *request)
 		CcrSource  *source = ccr_request_source(request);
 
 		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(&request->fingerprint, source, context,
-								  request->party.outer);
+		queue = ccr_pool_register(request, source, context);
 		if (queue == NULL)
 		{
 			ccr_flights_refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
 			return;
 		}
 	}
+	else if (queue && !request->announce && ccr_pool_wants_addresses(queue))
+		queue = NULL;
 	if (queue == NULL)
 	{
 		ccr_flights_refuse(request, CCR_FAILURE_UNKNOWN_SOURCE);
@@ -373,8 +374,7 @@ admit_enqueued(CcrRequest *request)
 		source->enqueued = true;
 		source->returns_void = true;	/* nobody looks */
 		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(&request->fingerprint, source, context,
-								  request->party.outer);
+		queue = ccr_pool_register(request, source, context);
 	}
 	if (queue == NULL)
 	{

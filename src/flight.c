@@ -198,12 +198,11 @@ ccr_queue_find(const CcrFingerprint *fingerprint)
 
 CcrQueue *
 ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
-				 MemoryContext context, void (*window_ended) (void *))
+				 MemoryContext context, CcrCounters *counters,
+				 void (*window_ended) (void *))
 {
 	static uint64 next_serial = 1;
 	CcrQueue   *queue = MemoryContextAllocZero(context, sizeof(CcrQueue));
-	CcrCountersKey key = {source->dbid, source->function, source->serverid};
-	uint32		serial;
 	MemoryContext old = MemoryContextSwitchTo(context);
 	QueueEntry *entry;
 
@@ -211,7 +210,7 @@ ccr_queue_create(const CcrFingerprint *fingerprint, CcrSource *source,
 	queue->source = source;
 	queue->context = context;
 	queue->serial = next_serial++;
-	queue->counters = &ccr_counters[ccr_counters_find(&key, InvalidOid, &serial)];
+	queue->counters = counters;
 	queue->listed = flight_create(context, 64, NULL);
 	ccr_waiting_init(&queue->waiting, context);
 	dlist_init(&queue->groups);
@@ -595,6 +594,14 @@ ccr_queue_next_due(CcrQueue *queue)
 	if (group && (queue->waiting.n == 0 || group->retry_at < next))
 		next = group->retry_at;
 	return Max(next, queue->pause_until);
+}
+
+Oid
+ccr_queue_role(CcrQueue *queue, CcrTime now)
+{
+	if (group_ready(queue, now))
+		return first_group(queue)->flights[0]->waiting.roleid;
+	return ccr_waiting_next_role(&queue->waiting);
 }
 
 bool

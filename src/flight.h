@@ -173,6 +173,7 @@ extern void ccr_flights_init(void (*deserted) (struct CcrBatch *));
 extern CcrQueue *ccr_queue_find(const CcrFingerprint *fingerprint);
 extern CcrQueue *ccr_queue_create(const CcrFingerprint *fingerprint,
 								  CcrSource *source, MemoryContext context,
+								  CcrCounters *counters,
 								  void (*window_ended) (void *));
 extern void ccr_queue_free(CcrQueue *queue);
 
@@ -182,6 +183,9 @@ extern void ccr_queue_admit(CcrQueue *queue, CcrRequest *request);
 /* Is a batch due, and when will one be at the latest?  0: nobody can tell. */
 extern bool ccr_queue_due(CcrQueue *queue, CcrTime now);
 extern CcrTime ccr_queue_next_due(CcrQueue *queue);
+
+/* Whose item is the first of the batch that is due. */
+extern Oid	ccr_queue_role(CcrQueue *queue, CcrTime now);
 
 /* Nothing waits, nor has to fly again. */
 extern bool ccr_queue_empty(CcrQueue *queue);

@@ -752,7 +752,9 @@ take_lost(void)
 static void
 make_room(void)
 {
-	while (!dlist_is_empty(&held) && ccr_bounds_scarce())
+	if (!ccr_bounds_scarce())
+		return;
+	while (!dlist_is_empty(&held))
 	{
 		CcrFuture  *future = dlist_head_element(CcrFuture, held_node, &held);
 

@@ -4,9 +4,10 @@
  *	  The queues of a pool that have a batch due, and whose turn it is.
  *
  * Links are shared out by the time for which they are used: it is the turn of
- * the queue that has had the least.  A batch is charged what one of its queue
- * takes on average, and the difference as it ends.  Whoever comes to the line
- * after a while starts with what the last one had, so nobody saves up.
+ * the role that has had the least, and among its queues of the one that has.
+ * A batch is charged what one of its queue takes on average, and the
+ * difference as it ends.  Whoever comes to the line after a while starts with
+ * what the last one had, so nobody saves up.
  *
  * That is of no help to a fast lookup while slow batches hold all links.  So
  * where a fast one has been used a moment ago, slow ones leave one link to it.
@@ -22,29 +23,84 @@
 #define CCR_FAST_LATELY		(10 * 1000) /* ms for which a fast one is expected
 										 * to come again */
 #define CCR_MEAN_WEIGHT		8	/* batches that the mean is about */
+#define CCR_MAX_ROLES		64	/* remembered, besides those in the line */
 
 void
-ccr_line_init(CcrLine *line)
+ccr_line_init(CcrLine *line, MemoryContext context)
 {
 	memset(line, 0, sizeof(CcrLine));
+	line->context = context;
 	dlist_init(&line->queues);
+	dlist_init(&line->roles);
+}
+
+static void
+forget_oldest_role(CcrLine *line)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &line->roles)
+	{
+		CcrLineRole *role = dlist_container(CcrLineRole, node, iter.cur);
+
+		if (role->references > 0)
+			continue;
+		dlist_delete(&role->node);
+		line->nroles--;
+		pfree(role);
+		return;
+	}
+}
+
+static CcrLineRole *
+role_of(CcrLine *line, Oid roleid)
+{
+	CcrLineRole *role = NULL;
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &line->roles)
+	{
+		role = dlist_container(CcrLineRole, node, iter.cur);
+		if (role->roleid == roleid)
+			break;
+		role = NULL;
+	}
+	if (role)
+		dlist_delete(&role->node);
+	else
+	{
+		if (line->nroles >= CCR_MAX_ROLES)
+			forget_oldest_role(line);
+		role = MemoryContextAllocZero(line->context, sizeof(CcrLineRole));
+		role->roleid = roleid;
+		line->nroles++;
+	}
+	if (role->references == 0)
+		role->had = Max(role->had, line->role_clock);
+	dlist_push_tail(&line->roles, &role->node);
+	return role;
 }
 
 void
-ccr_line_enter(CcrLine *line, CcrLineEntry *entry)
+ccr_line_enter(CcrLine *line, CcrLineEntry *entry, Oid roleid)
 {
 	if (entry->due)
 		return;
 	entry->due = true;
 	entry->had = Max(entry->had, line->clock);
+	entry->role = role_of(line, roleid);
+	entry->role->references++;
 	dlist_push_tail(&line->queues, &entry->node);
 }
 
 void
 ccr_line_leave(CcrLine *line, CcrLineEntry *entry)
 {
-	if (entry->due)
-		dlist_delete(&entry->node);
+	if (!entry->due)
+		return;
+	dlist_delete(&entry->node);
+	entry->role->references--;
+	entry->role = NULL;
 	entry->due = false;
 }
 
@@ -63,6 +119,15 @@ kept_for_fast(const CcrLine *line, const CcrLineEntry *entry, int limit)
 	return ccr_after(line->fast_at, CCR_FAST_LATELY);
 }
 
+/* Has it had less than another? */
+static bool
+is_before(const CcrLineEntry *entry, const CcrLineEntry *other)
+{
+	if (entry->role != other->role && entry->role->had != other->role->had)
+		return entry->role->had < other->role->had;
+	return entry->had < other->had;
+}
+
 CcrLineEntry *
 ccr_line_first(CcrLine *line, int limit, CcrTime now,
 			   bool (*ready) (CcrLineEntry *entry, CcrTime now, CcrTime *when),
@@ -77,7 +142,7 @@ ccr_line_first(CcrLine *line, int limit, CcrTime now,
 		CcrLineEntry *entry = dlist_container(CcrLineEntry, node, iter.cur);
 		CcrTime		until = kept_for_fast(line, entry, limit);
 
-		if (first && first->had <= entry->had)
+		if (first && !is_before(entry, first))
 			continue;
 		if (until > now || !ready(entry, now, &until))
 		{
@@ -94,10 +159,14 @@ void
 ccr_line_begin(CcrLine *line, CcrLineEntry *entry, CcrLineBatch *batch, CcrTime now)
 {
 	line->clock = Max(line->clock, entry->had);
+	line->role_clock = Max(line->role_clock, entry->role->had);
 	batch->began = now;
+	batch->role = entry->role;
+	batch->role->references++;
 	batch->charged = Max(entry->mean, 1);
 	batch->slow = is_slow(entry);
 	entry->had += batch->charged;
+	batch->role->had += batch->charged;
 	if (batch->slow)
 		line->slow++;
 	else if (entry->mean > 0)
@@ -110,6 +179,8 @@ ccr_line_end(CcrLine *line, CcrLineEntry *entry, const CcrLineBatch *batch, CcrT
 	int64		took = now - batch->began;
 
 	entry->had += took - batch->charged;
+	batch->role->had += took - batch->charged;
+	batch->role->references--;
 	if (entry->mean == 0)
 		entry->mean = Max(took, 1);
 	else

@@ -11,11 +11,24 @@
 #include "clock.h"
 #include "lib/ilist.h"
 
+/* A role, in whose turn queues are served. */
+typedef struct CcrLineRole
+{
+	dlist_node	node;			/* longest unused first */
+	Oid			roleid;
+	int			references;		/* queues that are due, batches */
+	int64		had;			/* us of link time; see line.c */
+} CcrLineRole;
+
 typedef struct CcrLine
 {
+	MemoryContext context;
 	dlist_head	queues;			/* that are due, in order of arrival */
+	dlist_head	roles;
+	int			nroles;
 	int64		clock;			/* us of link time: what the queue whose turn
-								 * was last had had */
+								 * was last had had, */
+	int64		role_clock;		/* and its role */
 	int			slow;			/* batches in flight of slow queues */
 	CcrTime		fast_at;		/* when one of a fast queue last began */
 } CcrLine;
@@ -25,6 +38,7 @@ typedef struct CcrLineEntry
 {
 	bool		due;			/* is in the line */
 	dlist_node	node;
+	CcrLineRole *role;			/* in whose turn, while it is */
 	int64		had;			/* us of link time; see line.c */
 	int64		mean;			/* us that a batch takes; 0: nobody knows yet */
 } CcrLineEntry;
@@ -33,12 +47,15 @@ typedef struct CcrLineEntry
 typedef struct CcrLineBatch
 {
 	CcrTime		began;
+	CcrLineRole *role;
 	int64		charged;		/* us */
 	bool		slow;
 } CcrLineBatch;
 
-extern void ccr_line_init(CcrLine *line);
-extern void ccr_line_enter(CcrLine *line, CcrLineEntry *entry);
+extern void ccr_line_init(CcrLine *line, MemoryContext context);
+
+/* roleid: whose item is the first of the next batch. */
+extern void ccr_line_enter(CcrLine *line, CcrLineEntry *entry, Oid roleid);
 extern void ccr_line_leave(CcrLine *line, CcrLineEntry *entry);
 
 /*
@@ -50,7 +67,7 @@ extern CcrLineEntry *ccr_line_first(CcrLine *line, int limit, CcrTime now,
 									bool (*ready) (CcrLineEntry *entry, CcrTime now, CcrTime *when),
 									CcrTime *when);
 
-/* A batch of it takes a link, and gives it back. */
+/* A batch of it, which is in the line, takes a link, and gives it back. */
 extern void ccr_line_begin(CcrLine *line, CcrLineEntry *entry,
 						   CcrLineBatch *batch, CcrTime now);
 extern void ccr_line_end(CcrLine *line, CcrLineEntry *entry,

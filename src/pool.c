@@ -43,6 +43,7 @@
 #define CCR_UNREACHABLE		3	/* failures to connect, in a row, that are shown
 								 * of what is enqueued */
 #define CCR_MAX_STATEMENTS	500 /* prepared on a link before it is renewed */
+#define CCR_ASK_AGAIN		1000	/* ms until another is to bring addresses */
 #define CCR_TIDYING			20	/* ms that a link has for what is left of a script
 								 * before another is opened */
 #define CCR_QUEUE_IDLE		600 /* s until an unused queue is forgotten */
@@ -61,6 +62,9 @@ typedef struct CcrPool
 	MemoryContext context;
 	MemoryContext hosts_context;	/* of the address list */
 	CcrReach	reach;
+	bool		aged;			/* a link has lived its life, and the addresses
+								 * are of before */
+	CcrTime		asked_at;		/* when somebody was last to bring new ones */
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
 	bool		starved;		/* waits for a seat of another pool */
@@ -290,6 +294,7 @@ set_hosts(CcrPool *pool, const CcrSource *source)
 	pool->reach.hosts = pstrdup(source->hosts);
 	pool->reach.hostaddrs = pstrdup(source->hostaddrs);
 	pool->reach.ports = pstrdup(source->ports);
+	pool->aged = false;
 	MemoryContextSwitchTo(old);
 }
 
@@ -332,7 +337,7 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	pool->reach.values = copied_strings(source->values, source->noptions);
 	dlist_init(&pool->links);
 	dlist_init(&pool->queues);
-	ccr_line_init(&pool->line);
+	ccr_line_init(&pool->line, context);
 	ccr_timer_init(&pool->line_timer, line_moves, pool);
 	pool->reason_context = AllocSetContextCreate(context, "concresce failure",
 												 ALLOCSET_SMALL_SIZES);
@@ -489,10 +494,12 @@ set_rates(CcrQueue *queue)
 }
 
 CcrQueue *
-ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
-				  MemoryContext context, Oid asker)
+ccr_pool_register(const CcrRequest *request, CcrSource *source,
+				  MemoryContext context)
 {
+	const CcrFingerprint *fingerprint = &request->fingerprint;
 	CcrQueue   *queue = ccr_queue_find(fingerprint);
+	Oid			asker = request->party.outer;
 	CcrFingerprint key;
 	PoolEntry  *entry;
 	bool		found;
@@ -520,7 +527,8 @@ ccr_pool_register(const CcrFingerprint *fingerprint, CcrSource *source,
 		MemoryContextDelete(context);
 		return queue;
 	}
-	queue = ccr_queue_create(fingerprint, source, context, window_ended);
+	queue = ccr_queue_create(fingerprint, source, context,
+							 &ccr_counters[request->counters], window_ended);
 	MemoryContextSetParent(context, TopMemoryContext);
 	queue->pool = queue->home = entry->pool;
 	set_rates(queue);
@@ -727,6 +735,59 @@ idle_end(const CcrLink *link)
 	return end == 0 || (expires != 0 && expires < end) ? expires : end;
 }
 
+static bool
+is_outworn(const CcrLink *link)
+{
+	CcrTime		expires = expiry(link);
+
+	return expires != 0 && ccr_now() >= expires;
+}
+
+/* Who commits some of its items next brings addresses looked up anew. */
+static void
+mark_stale(CcrQueue *queue)
+{
+	CcrKept    *kept = ccr_kept_find(&queue->fingerprint);
+
+	if (kept == NULL)
+		return;
+	pg_atomic_write_u32(&kept->stale, 1);
+	ccr_kept_release(kept);
+}
+
+/*
+ * It is closed, and another will take its place.  By then its host may have
+ * other addresses, which only a backend may look up.
+ */
+static void
+note_age(CcrLink *link)
+{
+	CcrPool    *pool = link->pool;
+	dlist_iter	iter;
+
+	if (!is_outworn(link) || pool->reach.hosts == NULL)
+		return;
+	pool->aged = true;
+	dlist_foreach(iter, &pool->queues)
+	{
+		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
+
+		if (queue->source->enqueued)
+			mark_stale(queue);
+	}
+}
+
+bool
+ccr_pool_wants_addresses(CcrQueue *queue)
+{
+	CcrPool    *pool = queue->pool;
+
+	if (!pool->aged || ccr_now() < ccr_after(pool->asked_at, CCR_ASK_AGAIN))
+		return false;
+	pool->asked_at = ccr_now();
+	return true;
+}
+
 static void
 idle_too_long(void *arg)
 {
@@ -742,7 +803,10 @@ idle_too_long(void *arg)
 	if (end > ccr_now())
 		ccr_timer_set(&link->idle_timer, end);
 	else
+	{
+		note_age(link);
 		close_link(link);
+	}
 }
 
 /* Those that nobody waits for have a deadline nevertheless. */
@@ -825,14 +889,6 @@ had_its_turn(const CcrLink *link)
 		 ccr_now() >= ccr_after(link->connected_at, CCR_TURN));
 }
 
-static bool
-is_outworn(const CcrLink *link)
-{
-	CcrTime		expires = expiry(link);
-
-	return expires != 0 && ccr_now() >= expires;
-}
-
 static void
 become_idle(CcrLink *link)
 {
@@ -841,7 +897,10 @@ become_idle(CcrLink *link)
 	if (link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
 		useful_links(pool) > link_limit(pool) || had_its_turn(link) ||
 		is_outworn(link) || link->carrier->ops->is_worn(link->carrier))
+	{
+		note_age(link);
 		close_link(link);
+	}
 	else
 	{
 		show_link(link, "idle", NULL);
@@ -917,14 +976,10 @@ has_live_link(CcrPool *pool)
 	return live_links(pool) > 0;
 }
 
-/*
- * Enqueued items wait for the next attempt.  Should another backend commit
- * some, it looks the addresses up anew.
- */
+/* Enqueued items wait for the next attempt. */
 static void
 mark_unreachable(CcrQueue *queue, const CcrError *error)
 {
-	CcrKept    *kept;
 	CcrLastError last;
 
 	if (ccr_queue_empty(queue))
@@ -934,11 +989,7 @@ mark_unreachable(CcrQueue *queue, const CcrError *error)
 	if (queue->pool->failures >= CCR_UNREACHABLE)
 		ccr_circuit_open(queue, CCR_KIND_PASSING, queue->pool->failures,
 						 queue->pool->retry_at, &last);
-	kept = ccr_kept_find(&queue->fingerprint);
-	if (kept == NULL)
-		return;
-	pg_atomic_write_u32(&kept->stale, 1);
-	ccr_kept_release(kept);
+	mark_stale(queue);
 }
 
 /*
@@ -1089,7 +1140,7 @@ ccr_pool_check(CcrQueue *queue)
 	if (ccr_queue_due(queue, now))
 	{
 		ccr_timer_clear(&queue->window_timer);
-		ccr_line_enter(&queue->pool->line, &queue->line);
+		ccr_line_enter(&queue->pool->line, &queue->line, ccr_queue_role(queue, now));
 		if (!queue->pool->pending)
 			dlist_push_tail(&pending_pools, &queue->pool->pending_node);
 		queue->pool->pending = true;
@@ -1254,18 +1305,6 @@ want_link(CcrPool *pool)
 	open_link(pool);
 }
 
-/*
- * Owners that take turns would have one link cleaned each time, which takes
- * two round trips more.  So there is to be one for each, as far as the limit
- * goes, if the far side lets us.
- */
-static void
-want_link_of_own(CcrLink *link, Oid owner)
-{
-	if (is_of_another(link, owner) && link->pool->failures == 0)
-		want_link(link->pool);
-}
-
 static CcrQueue *
 queue_of(CcrLineEntry *entry)
 {
@@ -1293,20 +1332,25 @@ may_be_sent(CcrLineEntry *entry, CcrTime now, CcrTime *when)
 static void
 start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 {
+	CcrPool    *pool = link->pool;
+	bool		of_another = is_of_another(link, queue->source->owner);
 	int			n;
 
 	set_spare(link, false);
-	want_link_of_own(link, queue->source->owner);
 	ccr_flights_tear(true);
 	link->batch = ccr_batch_new(queue, link->carrier, nonce, link, room_for(queue, now), &n);
 	ccr_flights_tear(false);
+	if (link->batch)
+		ccr_line_begin(&pool->line, &queue->line, &link->turn, now);
+
+	/* to the end of the line, if another batch of it is due */
+	ccr_line_leave(&pool->line, &queue->line);
 	if (link->batch == NULL)
 	{
 		ccr_pool_check(queue);
 		set_spare(link, true);
 		return;
 	}
-	ccr_line_begin(&link->pool->line, &queue->line, &link->turn, now);
 	for (int i = 0; i < 2; i++)
 		link->sent[i] = ccr_rate_begin(queue->rates[i], now, n);
 	ccr_pool_check(queue);
@@ -1318,6 +1362,14 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	if (!link->late_timer.armed && has_deadline(link))
 		ccr_timer_set(&link->late_timer, deadline_of(link));
 	ccr_batch_start(link->batch);
+
+	/*
+	 * Owners that take turns would have one link cleaned each time, which takes
+	 * two round trips more.  So there is to be one for each, as far as the limit
+	 * goes, if the far side lets us.
+	 */
+	if (of_another && pool->failures == 0)
+		want_link(pool);
 }
 
 /* The callers of some may have left since these took their places. */
@@ -1357,9 +1409,6 @@ dispatch(CcrPool *pool)
 			want_link(pool);
 			return;
 		}
-
-		/* to the end of the line, if another batch of it is due */
-		ccr_line_leave(&pool->line, entry);
 		start_batch(link, queue_of(entry), now);
 	}
 	starve(pool, false);

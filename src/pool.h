@@ -15,12 +15,17 @@
 extern void ccr_pools_init(int worker);
 
 /*
- * The queue of a source, made if there is none yet.  asker: the role whose
- * session describes it; NULL: there are too many of his.
+ * The queue of a request's source, made if there is none yet.  NULL: the role
+ * whose session describes it has too many.
  */
-extern CcrQueue *ccr_pool_register(const CcrFingerprint *fingerprint,
-								   CcrSource *source, MemoryContext context,
-								   Oid asker);
+extern CcrQueue *ccr_pool_register(const CcrRequest *request,
+								   CcrSource *source, MemoryContext context);
+
+/*
+ * A connection has lived its life, and nobody has looked the addresses up
+ * since: is the next request to describe its source anew?
+ */
+extern bool ccr_pool_wants_addresses(CcrQueue *queue);
 
 /*
  * A new request has named it, so its source is as its server and user mapping

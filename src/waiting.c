@@ -268,6 +268,15 @@ ccr_waiting_next_due(CcrWaiting *waiting)
 	return waiting->n > 0 && !full(waiting) ? first_window_end(waiting) : 0;
 }
 
+Oid
+ccr_waiting_next_role(const CcrWaiting *waiting)
+{
+	dlist_head *strands = unconstify(dlist_head *, &waiting->strands);
+
+	return waiting->n == 0 ? InvalidOid :
+		dlist_container(CcrStrand, node, dlist_head_node(strands))->roleid;
+}
+
 /* ------------------------------------------------------------------ taking */
 
 /* A batch as it comes to be. */

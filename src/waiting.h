@@ -68,6 +68,9 @@ extern void ccr_waiting_hurry(CcrWaiting *waiting);
 extern bool ccr_waiting_due(CcrWaiting *waiting, CcrTime now);
 extern CcrTime ccr_waiting_next_due(CcrWaiting *waiting);
 
+/* Whose turn it is; InvalidOid if nothing waits. */
+extern Oid	ccr_waiting_next_role(const CcrWaiting *waiting);
+
 /*
  * Remove those of the next batch, at most so many, and hand them to
  * callback().  What it does not take is passed over, stays, and is due again.

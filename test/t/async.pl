@@ -143,7 +143,7 @@ law('withdrawn');
 # Requests for which there is no room fail, and leave no trace.
 $gate = close_gate($node);
 my $large = attempt($node, q(SELECT concresce.submit('long', repeat(i::text, 1000)) FROM generate_series(1, 9000) i));
-is($large->sqlstate, '53200', 'more than shared memory holds');
+is($large->sqlstate, '53400', 'more than a session may have of shared memory');
 open_gate($gate);
 law('out of memory');
 

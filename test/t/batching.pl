@@ -46,7 +46,7 @@ is(foreign_queries($node), 1, '12 sessions, one foreign query');
 is(sizes('v'), '1|12|0|12', 'stats say the same');
 
 fresh();
-@calls = finish_all(call_all($node, 12, 'SELECT v(:i % 3)', max_window => '1s'));
+@calls = finish_all(call_all($node, 12, 'SELECT v(:i % 3)', max_window => '3s'));
 is(foreign_queries($node), 1, 'the end of the window sends what has come');
 is(sizes('v'), '1|3|9|3', 'items are counted after coalescing');
 

@@ -166,6 +166,17 @@ $hog->signal('pg_cancel_backend');
 release($hog);
 at_rest($node);
 
+# Nor do twenty lookups of one role keep another's waiting.
+$node->safe_psql('postgres', join('', map { define('far', "slow$_(n int)" => 'int STABLE' => 'SELECT n FROM pg_sleep(0.1)') } 1 .. 20));
+$hog = hold(q{SELECT count(concresce.submit('slow' || k, i)) FROM generate_series(1, 20) k, generate_series(1, 10) i}, user => 'hog', max_size => 1);
+poll($node, q{SELECT sum(queued) > 150 FROM concresce.stats WHERE function::text LIKE 'slow%'});
+$seconds = timed(sub { $result = attempt($node, 'SELECT slow(1001); SELECT slow(1002); SELECT slow(1003)', user => 'other') });
+is($result->out, "1001\n1002\n1003", "another role's three calls");
+cmp_ok($seconds, '<', 4, 'wait for one batch each, not for one of each lookup');
+$hog->signal('pg_cancel_backend');
+release($hog);
+at_rest($node);
+
 # ---- enqueued items --------------------------------------------------------
 
 my $lock = $node->background_psql('far');

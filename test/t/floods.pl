@@ -198,7 +198,7 @@ ok($node->poll_query_until('postgres', q{SELECT state = 'closed' FROM concresce.
 	'the connection is closed');
 
 # A link that has sent everything, and waits for room to send all the time.
-my $unread = attempt($node, q{SELECT unread_text(repeat('x', 12000000))}, timeout => '5s');
+my $unread = attempt($node, q{SELECT unread_text(repeat('x', 10000000))}, timeout => '5s');
 like($unread->out . $unread->sqlstate, qr/^(42|08P01|08006)$/, 'an answer to what was not sent');
 my $cpu = used_cpu();
 sleep 1;
