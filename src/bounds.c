@@ -4,8 +4,8 @@
  *	  How much of the heap a session, and the sessions of a role, may hold.
  *
  * A slot keeps what its session holds.  What a role holds is added up when
- * somebody wants to know, which is only while the heap is more than half full:
- * below that nobody can exceed his bound.  So a call pays for it with two
+ * somebody wants to know, which is only while four fifths of the heap are taken:
+ * below that no role can exceed its bound.  So a call pays for it with two
  * additions to a cache line that is its own.
  *
  *-------------------------------------------------------------------------
@@ -55,18 +55,21 @@ exceeds(uint64 bytes, uint64 share, int ceiling)
 }
 
 CcrBound
-ccr_bounds_check(int procno, Size bytes)
+ccr_bounds_check(int procno, Size bytes, Size untaken)
 {
 	CcrSlot    *slot = &ccr_slots[procno];
 	int			max_session = pg_atomic_read_u32(&slot->max_session_memory);
 	int			max_role = pg_atomic_read_u32(&slot->max_role_memory);
-	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used) + bytes;
+	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used) + untaken;
 	uint64		free = used < ccr_shared->heap_size ? ccr_shared->heap_size - used : 0;
 
-	if (used <= free && max_session < 0 && max_role < 0)
+	/* nobody has more than is used */
+	if (used <= CCR_SESSION_SHARE * free && max_session < 0 && max_role < 0)
 		return CCR_BOUND_NONE;
 	if (exceeds(pg_atomic_read_u64(&slot->bytes) + bytes, CCR_SESSION_SHARE * free, max_session))
 		return CCR_BOUND_SESSION;
+	if (used <= CCR_ROLE_SHARE * free && max_role < 0)
+		return CCR_BOUND_NONE;
 	if (exceeds(ccr_bounds_role_bytes(pg_atomic_read_u32(&slot->roleid)) + bytes,
 				CCR_ROLE_SHARE * free, max_role))
 		return CCR_BOUND_ROLE;

@@ -34,8 +34,11 @@ typedef enum CcrBound
  */
 extern void ccr_bounds_declare(Oid roleid);
 
-/* May the session in this slot have so many bytes more? */
-extern CcrBound ccr_bounds_check(int procno, Size bytes);
+/*
+ * May the session in this slot have so many bytes more, of which so many are
+ * yet to be taken?  Its part of what several share is in the heap already.
+ */
+extern CcrBound ccr_bounds_check(int procno, Size bytes, Size untaken);
 
 /* It has them, or gives them back. */
 static inline void

@@ -12,7 +12,9 @@
  * parent's.
  *
  * All that can fail is done before the commit point: places are taken for all
- * items, then requests are made of all parcels.  To wait for places while
+ * items, then requests are made of all parcels.  Both are charged to the role at
+ * once, in the warrants, so that its other sessions see it: the items with their
+ * places, the bytes before there are requests.  To wait for places while
  * others are held could be a deadlock, so they are given back first.  To wait
  * for memory while some is held could be one, too; so whoever lacks memory
  * gives back what he has, waits for his turn, and only then gathers it.
@@ -25,6 +27,7 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "bounded.h"
 #include "compat.h"
 #include "flush.h"
 #include "fmgr.h"
@@ -53,9 +56,12 @@ typedef struct Parcel
 	SubTransactionId subxact;
 	CcrLane    *lane;
 	CcrItems	items;
-	int			share;			/* these three once it is being admitted */
+	int			share;			/* these once it is being admitted */
 	CcrKept    *kept;
 	CcrRequest *request;
+	CcrWarrant *warrant;		/* the request's, once there is one */
+	uint32		charged_items;	/* to that */
+	Size		charged_bytes;
 } Parcel;
 
 typedef struct Share
@@ -74,7 +80,6 @@ static Size parcel_bytes = 0;	/* that they will take on the heap */
 static Share *shares = NULL;
 static int	nshares = 0;
 static bool admitted = false;	/* the transaction is about to commit */
-static bool bounded = false;	/* is counted in CcrShared.nbounded */
 static uint32 wait_event_room;
 
 /* ----------------------------------------------------------------- parcels */
@@ -207,6 +212,74 @@ keep(CcrLane *lane, const CcrItems *items)
 
 /* ------------------------------------------------------------- reservation */
 
+/* NULL: no memory. */
+static CcrWarrant *
+warrant_of(Parcel *parcel)
+{
+	const CcrLane *lane = parcel->lane;
+	const CcrSource *source = lane->route->source;
+	CcrTitle	title = {
+		.dbid = MyDatabaseId,
+		.function = lane->function,
+		.asker = lane->party.outer,
+		.caller = lane->roleid,
+		.roleid = lane->route->roleid,
+		.serverid = source->serverid,
+		.umid = source->umid
+	};
+
+	if (parcel->warrant == NULL)
+		parcel->warrant = ccr_warrant_get(&title);
+	return parcel->warrant;
+}
+
+static void
+charge_items(Parcel *parcel)
+{
+	if (parcel->charged_items > 0)
+		return;
+	ccr_warrant_charge(parcel->warrant, parcel->items.n, 0);
+	parcel->charged_items = parcel->items.n;
+}
+
+static void
+charge_bytes(Parcel *parcel)
+{
+	if (parcel->charged_bytes > 0)
+		return;
+	parcel->charged_bytes = heap_bytes(parcel);
+	ccr_warrant_charge(parcel->warrant, 0, parcel->charged_bytes);
+}
+
+static void
+discharge(Parcel *parcel, uint32 items, Size bytes)
+{
+	if (items == 0 && bytes == 0)
+		return;
+	parcel->charged_items -= items;
+	parcel->charged_bytes -= bytes;
+	ccr_warrant_discharge(parcel->warrant, shares[parcel->share].counters, items, bytes);
+}
+
+/* The places of these are taken, or given back. */
+static void
+charge_share(int share, bool taken)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->share != share)
+			continue;
+		if (!taken)
+			discharge(parcel, parcel->charged_items, 0);
+		else if (warrant_of(parcel))
+			charge_items(parcel);
+	}
+}
+
 /* Its index. */
 static int
 share_of(CcrLane *lane)
@@ -241,6 +314,7 @@ give_back_places(void)
 		if (!share->taken)
 			continue;
 		share->taken = false;
+		charge_share(i, false);
 		ccr_places_release(share->counters, share->n);
 		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
 	}
@@ -259,42 +333,83 @@ is_bounded(uint64 has, uint64 more, uint64 used, uint64 limit)
 	return has > 0 && has + more > CCR_ROLE_SHARE * left;
 }
 
+/*
+ * May a role have these places?  Those that wait come first.  What is in a
+ * queue cannot be more of it than there is at all.
+ */
 static bool
-may_have_places(const Share *share)
+may_have_places(const Share *share, Oid asker)
 {
 	uint32		used = pg_atomic_read_u32(&share->counters->places);
 
-	/* it cannot have more than there are */
-	if (!is_bounded(used, share->n, used, ccr_queue_size))
-		return true;
-	return !is_bounded(ccr_warrants_items(ccr_seat_party().outer, &share->counters->key),
-					   share->n, used, ccr_queue_size);
+	return !ccr_bounded_behind(asker, share->counters) &&
+		(!is_bounded(used, share->n, used, ccr_queue_size) ||
+		 !is_bounded(ccr_warrants_items(asker, &share->counters->key), share->n, used,
+					 ccr_queue_size));
 }
 
+/* And the memory for all?  If not, what is used has to go down to where it may. */
 static bool
-may_have_memory(const Share *unused)
+may_have_memory(const Share *unused, Oid asker)
 {
 	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used);
+	uint64		has;
+	uint64		must_be_left;
 
+	if (ccr_bounded_behind(asker, NULL))
+		return false;
 	if (!is_bounded(used, parcel_bytes, used, memory_limit()))
 		return true;
-	return !is_bounded(ccr_warrants_bytes(ccr_seat_party().outer), parcel_bytes, used,
-					   memory_limit());
+	has = ccr_warrants_bytes(asker);
+	must_be_left = parcel_bytes + (has + parcel_bytes + CCR_ROLE_SHARE - 1) / CCR_ROLE_SHARE;
+	if (must_be_left < memory_limit())
+		ccr_bounded_below(memory_limit() - must_be_left);
+	used = pg_atomic_read_u64(&ccr_shared->heap_used);
+	return !is_bounded(has, parcel_bytes, used, memory_limit());
+}
+
+/*
+ * May each role whose items these are (share: NULL: all)?  The one that was set
+ * as they were enqueued counts, whichever is now.
+ */
+static bool
+may_all(bool (*may) (const Share *, Oid), const Share *share, Oid *bounded)
+{
+	bool		first = true;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if ((share && &shares[parcel->share] != share) ||
+			(!first && parcel->lane->party.outer == *bounded))
+			continue;
+		first = false;
+		*bounded = parcel->lane->party.outer;
+		if (!may(share, *bounded))
+			return false;
+	}
+	return true;
 }
 
 static bool
 take_place(Share *share)
 {
+	Oid			unused;
+
 	if (share->taken)
 		return true;
-	share->bounded = !may_have_places(share);
+	share->bounded = !may_all(may_have_places, share, &unused);
 	if (share->bounded)
 		return false;
 
 	/* counted first, a full barrier: see end_or_drain() and check_open() */
 	pg_atomic_fetch_add_u64(&share->worker->unsettled, share->n);
 	share->taken = ccr_places_take(share->counters, share->n);
-	if (!share->taken)
+	if (share->taken)
+		charge_share(share - shares, true);
+	else
 		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
 	return share->taken;
 }
@@ -339,36 +454,31 @@ sleep_for(const CcrLane *lane, CcrTime start, const char *what)
 	ccr_turn_sleep(time_left(lane, start, what), wait_event_room);
 }
 
-/* To be called whatever happens; harmless if we do not wait. */
+/* Those that have our items, or anybody's, are to end windows. */
 static void
-end_bounded(void)
+press(const Share *share)
 {
-	if (!bounded)
-		return;
-	ConditionVariableCancelSleep();
-	bounded = false;
-	pg_atomic_fetch_sub_u32(&ccr_shared->nbounded, 1);
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+		if (share == NULL || share->worker == &ccr_mailboxes[i])
+			ccr_worker_press(&ccr_mailboxes[i]);
 }
 
 /*
  * Until the role has less, or more is free.  Without a turn, lest others wait
- * for us.
+ * for us.  What we then may have is for us until ccr_bounded_end().
  */
 static void
 wait_while_bounded(const Share *share, const CcrLane *lane, CcrTime start,
-				   bool (*may) (const Share *), const char *what)
+				   bool (*may) (const Share *, Oid), const char *what)
 {
-	if (may(share))
-		return;
+	Oid			asker;
 
-	/* a full barrier; its partner is what goes before ccr_bounded_announce() */
-	pg_atomic_fetch_add_u32(&ccr_shared->nbounded, 1);
-	bounded = true;
-	ConditionVariablePrepareToSleep(&ccr_shared->bounded);
-	while (!may(share))
-		(void) ConditionVariableTimedSleep(&ccr_shared->bounded,
-										   time_left(lane, start, what), wait_event_room);
-	end_bounded();
+	if (may_all(may, share, &asker))
+		return;
+	ccr_bounded_begin(asker, share ? share->counters : NULL);
+	press(share);
+	while (!ccr_bounded_first() || !may_all(may, share, &asker))
+		ccr_bounded_sleep(time_left(lane, start, what), wait_event_room);
 }
 
 /* Until it has its places, and all have; or another lacks. */
@@ -384,18 +494,19 @@ wait_for_places(Share *share, CcrTime start)
 				 errdetail("%d enqueued items may wait.", ccr_queue_size),
 				 errhint("Set \"concresce.on_full\" to \"wait\", or increase \"concresce.queue_size\".")));
 
-	if (share->bounded)
+	do
 	{
-		ccr_worker_press(share->worker);
-		wait_while_bounded(share, share->lane, start, may_have_places,
-						   "room in the queue for more items of its role");
-	}
-	ccr_turn_begin(&share->counters->place_turn, &share->counters->places);
-	ccr_worker_press(share->worker);
-	while ((lacking = take_places(share)) == share && !share->bounded)
-		if (!ccr_turn_claim())
-			sleep_for(share->lane, start, "room in the queue");
-	ccr_turn_end();
+		if (share->bounded)
+			wait_while_bounded(share, share->lane, start, may_have_places,
+							   "room in the queue for more items of its role");
+		ccr_turn_begin(&share->counters->place_turn, &share->counters->places);
+		press(share);
+		while ((lacking = take_places(share)) == share && !share->bounded)
+			if (!ccr_turn_claim())
+				sleep_for(share->lane, start, "room in the queue");
+		ccr_turn_end();
+	} while (lacking == share);
+	ccr_bounded_end();
 	return lacking;
 }
 
@@ -430,24 +541,6 @@ keep_source(Parcel *parcel, const CcrFingerprint *fingerprint, StringInfo fresh)
 	return parcel->kept != NULL;
 }
 
-/* NULL: no memory. */
-static CcrWarrant *
-warrant_of(const CcrLane *lane)
-{
-	const CcrSource *source = lane->route->source;
-	CcrTitle	title = {
-		.dbid = MyDatabaseId,
-		.function = lane->function,
-		.asker = lane->party.outer,
-		.caller = lane->roleid,
-		.roleid = lane->route->roleid,
-		.serverid = source->serverid,
-		.umid = source->umid
-	};
-
-	return ccr_warrant_get(&title);
-}
-
 /* False: no memory. */
 static bool
 make_request(Parcel *parcel)
@@ -457,7 +550,6 @@ make_request(Parcel *parcel)
 	CcrFingerprint fingerprint = ccr_source_enqueued(&route->fingerprint);
 	CcrSender  *sender;
 	CcrRequest *request;
-	CcrWarrant *warrant;
 	StringInfoData fresh = {0};
 
 	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > memory_limit())
@@ -465,22 +557,22 @@ make_request(Parcel *parcel)
 	sender = ccr_flush_sender(lane->definition, lane->party, route->worker);
 	if (sender == NULL || !keep_source(parcel, &fingerprint, &fresh))
 		return false;
-	warrant = warrant_of(lane);
-	if (warrant == NULL)
+	if (warrant_of(parcel) == NULL)
 		return false;
 	request = ccr_request_new(CCR_REQUEST_ENQUEUED, parcel->items.n, parcel->items.buf.len,
 							  fresh.data, fresh.len);
 	if (fresh.data)
 		explicit_bzero(fresh.data, fresh.len);
 	if (request == NULL)
-	{
-		ccr_warrant_release(warrant);
 		return false;
-	}
 	ccr_sender_hold(sender);
-	request->charged = request->size + request->source_size +
-		(parcel->kept->size > CCR_LARGE_SOURCE ? parcel->kept->size : 0);
-	request->warrant = warrant->self;
+	charge_items(parcel);
+	charge_bytes(parcel);
+	if (parcel->kept->size > CCR_LARGE_SOURCE)
+	{
+		ccr_warrant_charge(parcel->warrant, 0, parcel->kept->size);
+		parcel->charged_bytes += parcel->kept->size;
+	}
 	request->sender = sender->self;
 	request->kept = parcel->kept->self;
 	parcel->kept = NULL;
@@ -511,8 +603,27 @@ free_requests(void)
 			ccr_kept_release(parcel->kept);
 		if (parcel->request)
 			ccr_request_free(parcel->request);
+		if (parcel->request && parcel->charged_bytes > heap_bytes(parcel))
+			discharge(parcel, 0, parcel->charged_bytes - heap_bytes(parcel));
 		parcel->kept = NULL;
 		parcel->request = NULL;
+	}
+}
+
+static void
+release_warrants(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->warrant == NULL)
+			continue;
+		discharge(parcel, parcel->charged_items, parcel->charged_bytes);
+		ccr_warrant_release(parcel->warrant);
+		parcel->warrant = NULL;
 	}
 }
 
@@ -538,13 +649,23 @@ make_all_requests(CcrTime start)
 	CcrTurn    *turn = &ccr_shared->memory_turn;
 	const CcrLane *lane = dlist_head_element(Parcel, node, &parcels)->lane;
 	Parcel	   *lacking;
+	dlist_iter	iter;
 
 	wait_while_bounded(NULL, lane, start, may_have_memory,
 					   "shared memory for more items of its role");
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->warrant)
+			charge_bytes(parcel);
+	}
+	ccr_bounded_end();
 	if (pg_atomic_read_u32(&turn->holder) == 0 && make_requests() == NULL)
 		return;
 	free_requests();
 	ccr_turn_begin(turn, NULL);
+	press(NULL);
 	for (;;)
 	{
 		Parcel	   *first = dlist_head_element(Parcel, node, &parcels);
@@ -564,10 +685,11 @@ make_all_requests(CcrTime start)
 static void
 give_back_all(void)
 {
-	end_bounded();
+	ccr_bounded_end();
 	ccr_turn_end();
 	free_requests();
 	give_back_places();
+	release_warrants();
 
 	/* a collector that drains may have waited for these items only */
 	for (int i = 0; i < nshares; i++)
@@ -633,6 +755,8 @@ send_all(void)
 		CcrRequest *request = parcel->request;
 		CcrSender  *sender = ccr_heap_address(request->sender);
 
+		request->warrant = parcel->warrant->self;
+		request->charged = parcel->charged_bytes;
 		request->submitted = now;
 		request->window_end = now +
 			(CcrTime) (parcel->lane->settings.max_window * 1000.0);

@@ -614,14 +614,21 @@ held_back(CcrQueue *queue)
 	return queue->failures > 0 && queue->flying > 0;
 }
 
-/* Does somebody wait for room in the queue?  Then no window is kept open. */
+/*
+ * Does somebody wait for room in the queue, or for memory that enqueued items
+ * take?  Then no window is kept open.
+ */
 static bool
 pressed(const CcrQueue *queue)
 {
-	CcrTurn    *turn = queue->source->enqueued ? &queue->counters->place_turn :
-		&queue->counters->room_turn;
+	CcrCounters *counters = queue->counters;
 
-	return pg_atomic_read_u32(&turn->waiting) > 0;
+	if (!queue->source->enqueued)
+		return pg_atomic_read_u32(&counters->room_turn.waiting) > 0;
+	return pg_atomic_read_u32(&counters->place_turn.waiting) > 0 ||
+		pg_atomic_read_u32(&counters->nbounded) > 0 ||
+		pg_atomic_read_u32(&ccr_shared->memory_turn.waiting) > 0 ||
+		pg_atomic_read_u32(&ccr_shared->nbounded) > 0;
 }
 
 bool

@@ -21,7 +21,7 @@ void
 ccr_places_release(CcrCounters *counters, uint32 n)
 {
 	ccr_room_release(&counters->places, &counters->place_turn, n);
-	ccr_bounded_announce();
+	ccr_bounded_announce(counters);
 }
 
 /* ------------------------------------------------------------ kept sources */

@@ -74,7 +74,8 @@ ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 		return allocate(kind, nitems, nbytes, source, length);
 
 	ccr_bounds_declare(ccr_seat_party().outer);
-	refused = ccr_bounds_check(ccr_my_procno(), sizeof(CcrRequest) + nbytes + length);
+	refused = ccr_bounds_check(ccr_my_procno(), sizeof(CcrRequest) + nbytes + length,
+							   sizeof(CcrRequest) + nbytes + length);
 	if (refused != CCR_BOUND_NONE)
 		return NULL;
 	request = allocate(kind, nitems, nbytes, source, length);
@@ -140,6 +141,10 @@ destroy(CcrRequest *request)
 	free_source(request);
 	if (request->kind != CCR_REQUEST_ENQUEUED)
 		ccr_bounds_release(request->procno, request->charged);
+	else if (DsaPointerIsValid(request->warrant))
+		ccr_warrant_discharge(ccr_heap_address(request->warrant),
+							  &ccr_counters[request->counters], request->nitems,
+							  request->charged);
 	if (DsaPointerIsValid(request->kept))
 		ccr_kept_release(ccr_heap_address(request->kept));
 	if (DsaPointerIsValid(request->warrant))
@@ -565,7 +570,7 @@ ccr_request_answer(CcrRequest *request, const CcrAnswerDraft *draft)
 		[CCR_BOUND_ROLE] = CCR_FAILURE_ROLE_MEMORY
 	};
 	Size		bytes = draft->size + draft->shared;
-	CcrBound	bound = ccr_bounds_check(request->procno, bytes);
+	CcrBound	bound = ccr_bounds_check(request->procno, bytes, draft->size);
 	dsa_pointer block = InvalidDsaPointer;
 
 	if (bound == CCR_BOUND_NONE)

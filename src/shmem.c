@@ -100,6 +100,7 @@ init_counters(CcrCounters *counters)
 	init_turn(&counters->room_turn);
 	pg_atomic_init_u32(&counters->places, 0);
 	init_turn(&counters->place_turn);
+	pg_atomic_init_u32(&counters->nbounded, 0);
 	pg_atomic_init_u32(&counters->cancelling, 0);
 	SpinLockInit(&counters->mutex);
 }
@@ -124,7 +125,8 @@ init_shared(int tranche)
 	ConditionVariableInit(&ccr_shared->drained);
 	init_turn(&ccr_shared->memory_turn);
 	pg_atomic_init_u32(&ccr_shared->nbounded, 0);
-	ConditionVariableInit(&ccr_shared->bounded);
+	pg_atomic_init_u64(&ccr_shared->bounded_below, 0);
+	pg_atomic_init_u64(&ccr_shared->next_bounded, 1);
 	pg_atomic_init_u64(&ccr_shared->heap_used, 0);
 	pg_atomic_init_u64(&ccr_shared->next_id, 1);
 	pg_atomic_init_u32(&ccr_shared->next_serial, 1);
@@ -159,6 +161,10 @@ init_shared(int tranche)
 		pg_atomic_init_u32(&ccr_slots[i].roleid, InvalidOid);
 		pg_atomic_init_u32(&ccr_slots[i].max_session_memory, -1);
 		pg_atomic_init_u32(&ccr_slots[i].max_role_memory, -1);
+		pg_atomic_init_u64(&ccr_slots[i].bounded, 0);
+		pg_atomic_init_u32(&ccr_slots[i].bounded_role, InvalidOid);
+		pg_atomic_init_u32(&ccr_slots[i].bounded_in, 0);
+		pg_atomic_init_u32(&ccr_slots[i].bounded_first, 0);
 	}
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 		init_counters(&ccr_counters[i]);
@@ -293,12 +299,21 @@ ccr_heap_allocate(Size size)
 void
 ccr_heap_free(dsa_pointer dp, Size size)
 {
+	uint64		used;
+
 	dsa_free(attached_heap(), dp);
 
 	/* a full barrier, as in ccr_room_release() */
-	pg_atomic_fetch_sub_u64(&ccr_shared->heap_used, size);
+	used = pg_atomic_sub_fetch_u64(&ccr_shared->heap_used, size);
 	ccr_turn_announce(&ccr_shared->memory_turn, 1);
-	ccr_bounded_announce();
+
+	/* who is bounded says first what he waits for, and then looks */
+	if (pg_atomic_read_u32(&ccr_shared->nbounded) > 0 &&
+		used <= pg_atomic_read_u64(&ccr_shared->bounded_below))
+	{
+		(void) pg_atomic_exchange_u64(&ccr_shared->bounded_below, 0);
+		ccr_bounded_announce(NULL);
+	}
 }
 
 void *
@@ -417,11 +432,18 @@ ccr_turn_announce(CcrTurn *turn, uint32 n)
 		ccr_wake(holder - 1);
 }
 
+/* There can be many of them, and only the first of a role can be served. */
 void
-ccr_bounded_announce(void)
+ccr_bounded_announce(CcrCounters *counters)
 {
-	if (pg_atomic_read_u32(&ccr_shared->nbounded) > 0)
-		ConditionVariableBroadcast(&ccr_shared->bounded);
+	uint32		in = counters ? counters - ccr_counters + 1 : 0;
+
+	if (pg_atomic_read_u32(counters ? &counters->nbounded : &ccr_shared->nbounded) == 0)
+		return;
+	for (int i = 0; i < ccr_shared->nslots; i++)
+		if (pg_atomic_read_u32(&ccr_slots[i].bounded_first) != 0 &&
+			pg_atomic_read_u32(&ccr_slots[i].bounded_in) == in)
+			ccr_wake(i);
 }
 
 bool
@@ -473,6 +495,7 @@ has_no_calls(CcrCounters *c)
 		pg_atomic_read_u32(&c->room_turn.waiting) == 0 &&
 		pg_atomic_read_u32(&c->places) == 0 &&
 		pg_atomic_read_u32(&c->place_turn.waiting) == 0 &&
+		pg_atomic_read_u32(&c->nbounded) == 0 &&
 		pg_atomic_read_u32(&c->cancelling) == 0;
 }
 

@@ -157,6 +157,12 @@ typedef struct CcrSlot
 	pg_atomic_uint32 roleid;
 	pg_atomic_uint32 max_session_memory;	/* kB; -1: any */
 	pg_atomic_uint32 max_role_memory;
+
+	/* While it is bounded; written by the backend: see bounded.h. */
+	pg_atomic_uint64 bounded;	/* its number, 0: it is not */
+	pg_atomic_uint32 bounded_role;
+	pg_atomic_uint32 bounded_in;	/* 1 + index of counters, 0: for memory */
+	pg_atomic_uint32 bounded_first; /* is the first of its role there */
 } CcrSlot;
 
 typedef enum CcrCounter
@@ -211,6 +217,8 @@ typedef struct CcrCounters
 	 */
 	pg_atomic_uint32 places;
 	CcrTurn		place_turn;
+	pg_atomic_uint32 nbounded;	/* backends that wait as their role has too
+								 * many of them */
 
 	/* Connections that wait for the end of a query that was given up. */
 	pg_atomic_uint32 cancelling;
@@ -276,11 +284,12 @@ typedef struct CcrShared
 	CcrTurn		memory_turn;
 
 	/*
-	 * Those who wait until their role has fewer enqueued items, or more is free:
-	 * whatever is given back, all of them look.
+	 * Those who wait until their role's enqueued items take less of it, or until
+	 * it is used to no more than so many bytes.
 	 */
 	pg_atomic_uint32 nbounded;
-	ConditionVariable bounded;
+	pg_atomic_uint64 bounded_below;
+	pg_atomic_uint64 next_bounded;	/* number of one who waits */
 
 	int			nworkers;
 	int			nslots;
@@ -343,8 +352,11 @@ extern uint32 ccr_marks_present(void);
  */
 extern void ccr_turn_announce(CcrTurn *turn, uint32 n);
 
-/* Wake those who are bounded, behind what was given back as above. */
-extern void ccr_bounded_announce(void);
+/*
+ * Wake those who are bounded in a queue, or for memory (NULL), if they are the
+ * first of their roles there.  Behind what was given back as above.
+ */
+extern void ccr_bounded_announce(CcrCounters *counters);
 
 /*
  * Room in a queue of concresce.queue_size items.  take: what has more goes in

@@ -55,6 +55,8 @@ ccr_warrant_get(const CcrTitle *title)
 	warrant->title = *title;
 	pg_atomic_init_u32(&warrant->references, 1);
 	pg_atomic_init_u32(&warrant->ended, 0);
+	pg_atomic_init_u32(&warrant->charged_items, 0);
+	pg_atomic_init_u64(&warrant->charged_bytes, 0);
 	pg_atomic_init_u64(&warrant->discard_until, 0);
 	pg_atomic_init_u64(&warrant->discarded, 0);
 	pg_atomic_init_u64(&warrant->items, 0);
@@ -104,6 +106,26 @@ ccr_warrant_release(CcrWarrant *warrant)
 	ccr_heap_free(warrant->self, sizeof(CcrWarrant));
 }
 
+void
+ccr_warrant_charge(CcrWarrant *warrant, uint32 items, uint64 bytes)
+{
+	pg_atomic_fetch_add_u32(&warrant->charged_items, items);
+	pg_atomic_fetch_add_u64(&warrant->charged_bytes, bytes);
+}
+
+void
+ccr_warrant_discharge(CcrWarrant *warrant, CcrCounters *counters, uint32 items,
+					  uint64 bytes)
+{
+	/* full barriers; their partner is in ccr_bounded_begin() */
+	pg_atomic_fetch_sub_u32(&warrant->charged_items, items);
+	pg_atomic_fetch_sub_u64(&warrant->charged_bytes, bytes);
+	if (items > 0)
+		ccr_bounded_announce(counters);
+	if (bytes > 0)
+		ccr_bounded_announce(NULL);
+}
+
 uint64
 ccr_warrants_bytes(Oid asker)
 {
@@ -112,7 +134,7 @@ ccr_warrants_bytes(Oid asker)
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
 	for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
 		if (w->title.asker == asker)
-			bytes += pg_atomic_read_u64(&w->bytes);
+			bytes += pg_atomic_read_u64(&w->charged_bytes);
 	LWLockRelease(&ccr_shared->kept_lock);
 	return bytes;
 }
@@ -126,7 +148,7 @@ ccr_warrants_items(Oid asker, const CcrCountersKey *key)
 	for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
 		if (w->title.asker == asker && w->title.dbid == key->dbid &&
 			w->title.function == key->function && w->title.serverid == key->serverid)
-			items += pg_atomic_read_u64(&w->items);
+			items += pg_atomic_read_u32(&w->charged_items);
 	LWLockRelease(&ccr_shared->kept_lock);
 	return items;
 }

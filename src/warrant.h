@@ -42,7 +42,14 @@ typedef struct CcrWarrant
 	pg_atomic_uint64 discard_until;
 	pg_atomic_uint64 discarded; /* for that, ever */
 
-	/* What relies on it.  The collector writes the second and the last. */
+	/*
+	 * What bounds go by: from the taking of places, or of memory, until the
+	 * request is freed.
+	 */
+	pg_atomic_uint32 charged_items;
+	pg_atomic_uint64 charged_bytes;
+
+	/* What relies on it, once committed.  The collector writes the second and the last. */
 	pg_atomic_uint64 items;
 	pg_atomic_uint64 flying;	/* of these */
 	pg_atomic_uint64 bytes;		/* of the requests that hold them */
@@ -60,6 +67,14 @@ typedef struct CcrEndedTitle
 /* With a reference.  NULL: the heap has no room. */
 extern CcrWarrant *ccr_warrant_get(const CcrTitle *title);
 extern void ccr_warrant_release(CcrWarrant *warrant);
+
+/*
+ * So many items, and bytes of the heap, rely on it; or no more, which those of
+ * its role may wait for, in the queue that the items had places in.
+ */
+extern void ccr_warrant_charge(CcrWarrant *warrant, uint32 items, uint64 bytes);
+extern void ccr_warrant_discharge(CcrWarrant *warrant, CcrCounters *counters,
+								  uint32 items, uint64 bytes);
 
 /* What a role has enqueued: all in all, or of one lookup at one server. */
 extern uint64 ccr_warrants_bytes(Oid asker);
