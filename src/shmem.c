@@ -584,7 +584,12 @@ ccr_counters_find(const CcrCountersKey *key, Oid roleid, uint32 *serial)
 	if (found == NULL)
 		found = allot_counters(key, roleid);
 	else
+	{
+		/* that of several is not for one of them to give up */
+		if (found->roleid != roleid)
+			found->roleid = InvalidOid;
 		ccr_counters_touch(found, ccr_now());
+	}
 	*serial = pg_atomic_read_u32(&found->serial);
 	LWLockRelease(&ccr_shared->lock);
 	return found - ccr_counters;

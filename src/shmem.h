@@ -195,7 +195,7 @@ typedef struct CcrCounters
 {
 	/* Written under CcrShared.lock; serial changes with the key. */
 	CcrCountersKey key;
-	Oid			roleid;			/* whose session has had it allotted */
+	Oid			roleid;			/* whose sessions use it; InvalidOid: several's */
 	pg_atomic_uint32 serial;	/* 0: free */
 
 	pg_atomic_uint64 value[CCR_NCOUNTERS];

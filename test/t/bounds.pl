@@ -7,6 +7,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 use Concresce;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = start_node('local', conf => <<'EOF_CONF');
@@ -16,6 +17,7 @@ concresce.queue_size = 1000
 EOF_CONF
 make_far($node);
 $node->safe_psql('postgres', define('far',
+	'shared(kb int)' => 'text STABLE' => q{SELECT repeat('x', kb * 1024)},
 	'slow(n int)' => 'int STABLE' => 'SELECT n FROM pg_sleep(0.1)',
 	'keep(t text)' => 'void VOLATILE' => 'INSERT INTO kept SELECT length(t) FROM unnest(collect(t)) t'));
 $node->safe_psql('far', 'CREATE TABLE kept (n int)');
@@ -85,8 +87,8 @@ like($result->out, qr/^54000\|\d+$/m, 'results for which there was no room: an e
 # A session that goes on takes to itself what has arrived.
 $result = attempt($node, <<'EOF_SQL', user => 'hog');
 BEGIN; CREATE TEMP TABLE f (id bigint);
-DO $$ BEGIN FOR k IN 1 .. 5 LOOP
-	INSERT INTO f SELECT concresce.submit('big', 1000 + 10 * k + i) FROM generate_series(1, 8) i;
+DO $$ BEGIN FOR k IN 1 .. 8 LOOP
+	INSERT INTO f SELECT concresce.submit('big', 900 + 10 * k + i) FROM generate_series(1, 5) i;
 	-- what is held back for a moment leaves with this
 	PERFORM * FROM concresce.wait((SELECT array_agg(id) FROM f), 'first_completed', interval '0');
 	WHILE EXISTS (SELECT FROM concresce.in_flight WHERE pid = pg_backend_pid() AND state <> 'done') LOOP
@@ -168,7 +170,7 @@ at_rest($node);
 
 # Nor do twenty lookups of one role keep another's waiting.
 $node->safe_psql('postgres', join('', map { define('far', "slow$_(n int)" => 'int STABLE' => 'SELECT n FROM pg_sleep(0.1)') } 1 .. 20));
-$hog = hold(join('; ', map { "SELECT count(concresce.submit('slow$_', i)) FROM generate_series(1, 10) i" } 1 .. 20), user => 'hog', max_size => 1);
+$hog = hold(q{SELECT count(concresce.submit(('slow' || k)::regproc, i)) FROM generate_series(1, 20) k, generate_series(1, 10) i}, user => 'hog', max_size => 1);
 poll($node, q{SELECT sum(queued) > 150 FROM concresce.stats WHERE function::text LIKE 'slow%'});
 $seconds = timed(sub { $result = attempt($node, 'SELECT slow(1001); SELECT slow(1002); SELECT slow(1003)', user => 'other') });
 is($result->out, "1001\n1002\n1003", "another role's three calls");
@@ -210,6 +212,77 @@ is(attempt($node, q{SELECT count(concresce.enqueue('keep', repeat('x', 100 * 102
 is(attempt($node, q{SELECT length(big(1000))}, user => 'third')->out, 1000 * 1024, 'so have calls');
 $lock->quit;
 ok($node->poll_query_until('far', 'SELECT count(*) = 1100 + 100 FROM kept'), 'all of it arrives');
+at_rest($node);
+
+# Those of the role that come later wait behind, in that queue; and nobody is
+# woken in vain, however much others give back.
+$node->safe_psql('far', 'TRUNCATE kept');
+$node->safe_psql('postgres', 'GRANT other TO hog');
+$lock = $node->background_psql('far');
+$lock->query_safe('BEGIN; LOCK kept');
+sub commit { my ($n, $size) = @_; return "SELECT count(concresce.enqueue('keep', repeat('x', $size))) FROM generate_series(1, $n) i" }
+sub waiting { my ($user) = @_; return "SELECT count(*) FROM pg_stat_activity WHERE usename = '$user' AND wait_event_type = 'Extension'" }
+attempt($node, commit(300, 1), user => 'hog');
+my $large = call($node, commit(650, 1), user => 'hog');
+poll($node, waiting('hog'), '1');
+is(attempt($node, commit(10, 1), user => 'hog', timeout => '500ms')->sqlstate, '57014', 'a small commit waits behind a large one of its role');
+is(attempt($node, commit(10, 1), user => 'other', timeout => '5s')->sqlstate, '', 'and not behind that of another one');
+is(attempt($node, 'BEGIN; ' . commit(650, 1) . '; SET ROLE other; COMMIT', user => 'hog', timeout => '500ms')->sqlstate, '57014',
+	'the role counts that was set at enqueue');
+my @small = map { call($node, commit(10, 1), user => 'hog') } 1 .. 8;
+poll($node, waiting('hog'), '9');
+SKIP:
+{
+	my @pids = split /\n/, $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE usename = 'hog' AND wait_event_type = 'Extension'});
+
+	skip 'no /proc', 1 unless -r "/proc/$pids[0]/status";
+	my $wakings = sub {
+		my $n = 0;
+
+		foreach my $pid (@pids)
+		{
+			$n += $1 if slurp_file("/proc/$pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
+		}
+		return $n;
+	};
+	my $wakings_before = $wakings->();
+	attempt($node, 'DO $$ BEGIN FOR i IN 1 .. 200 LOOP PERFORM big(1); END LOOP; END $$', user => 'other');
+	cmp_ok($wakings->() - $wakings_before, '<', 50, 'who waits is not woken by what others give back');
+}
+$lock->quit;
+is(join(' ', map { $_->sqlstate } finish_all($large, @small)), ' ' x 8, 'in the end all commit');
+ok($node->poll_query_until('far', 'SELECT count(*) = 300 + 650 + 10 + 80 FROM kept'), 'all of it arrives');
+at_rest($node);
+
+# Who waits for memory holds places, and they count.
+$lock = $node->background_psql('far');
+$lock->query_safe('BEGIN; LOCK kept');
+$node->safe_psql('postgres', define('far', 'keep2(t text)' => 'void VOLATILE' => 'INSERT INTO kept SELECT length(t) FROM unnest(collect(t)) t'));
+attempt($node, commit(80, 100 * 1024), user => 'hog');
+(my $into_other_queue = commit(260, 20 * 1024)) =~ s/keep/keep2/;
+@waiting = map { call($node, $into_other_queue, user => 'hog') } 1 .. 4;
+poll($node, waiting('hog'), '4');
+is(attempt($node, q{SELECT concresce.enqueue('keep2', 'x')}, user => 'other', timeout => '5s')->sqlstate, '', 'places of those who wait for memory are not all there are');
+$lock->quit;
+is(join(' ', map { $_->sqlstate } finish_all(@waiting)), '   ', 'they commit when there is room');
+at_rest($node);
+
+# Who waits does not wait for windows.
+foreach my $case ([ 700, 1, 100, 'places' ], [ 80, 100 * 1024, 40, 'memory' ])
+{
+	my ($first, $size, $second, $what) = @$case;
+
+	attempt($node, commit($first, $size), user => 'hog', max_window => '60s');
+	$seconds = timed(sub { $result = attempt($node, commit($second, $size), user => 'hog', timeout => '20s') });
+	is($result->sqlstate, '', "a role that has many $what commits");
+	cmp_ok($seconds, '<', 15, 'and no window is waited for');
+}
+at_rest($node);
+
+# ---- what several have a part of -------------------------------------------
+
+@waiting = map { call($node, 'SELECT length(shared(10000))', user => $_, max_window => '500ms') } qw(hog other);
+is(join(' ', map { $_->out } finish_all(@waiting)), '10240000 10240000', 'a result of two sessions takes room once');
 at_rest($node);
 
 # ---- statistics ------------------------------------------------------------
