@@ -736,7 +736,7 @@ raise_failure(const CcrDefinition *definition, const CcrAnswered *answered)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("\"concresce.server\" or \"search_path\" was changed during lookup %s",
 							definition->name),
-					 errdetail("It was about to be sent again, after the collector had restarted.")));
+					 errdetail("It was about to be sent again, as the collector did not know it any more.")));
 			break;
 		default:
 			ereport(ERROR,
