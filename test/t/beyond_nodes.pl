@@ -132,6 +132,8 @@ sub check_front
 	# a node goes down
 	my ($there, $gone) = map { $_->safe_psql('far', "SELECT min(id) FROM $is{table} WHERE id <= 3000") } @far[0, 1];
 	$far[1]->stop('fast');
+	# who is first may be told what that node had said as it went
+	attempt($node, "SELECT ${name}_all($gone)");
 	like(attempt($node, "SELECT ${name}_all($gone)")->sqlstate, $is{down}, 'a node is down: what is there cannot be had');
 	like(attempt($node, "SELECT ${name}_one($there)")->sqlstate, $is{elsewhere}, $is{why});
 	is(attempt($node, "SELECT count(concresce.enqueue('${name}_put', i, 'y')) FROM generate_series(7001, 7100) i")->out, 100, 'items are enqueued');
