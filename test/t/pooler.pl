@@ -15,7 +15,7 @@ use Test::More;
 my ($bouncer) = grep { -x $_ } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin', '/usr/local/sbin';
 plan skip_all => 'pgbouncer is not installed' unless $bouncer;
 
-my $node = start_node('local');
+my $node = start_node('local', conf => 'concresce.queue_size = 20000');
 my $user = $node->safe_psql('postgres', 'SELECT current_user');
 my $dir = PostgreSQL::Test::Utils::tempdir;
 my $port = PostgreSQL::Test::Cluster::get_free_port();
