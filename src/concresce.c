@@ -144,6 +144,27 @@ define_planner_settings(void)
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 }
 
+/* Bounds on what is held. */
+static void
+define_memory_settings(void)
+{
+	DefineCustomIntVariable("concresce.collector_memory",
+							"Memory that a collector process may take for what foreign servers send.",
+							"-1: eight times concresce.shared_memory, at least 512 MB.",
+							&ccr_collector_memory, -1, -1, 1024 * 1024,
+							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_session_memory",
+							"Shared memory that requests and results of a session may take.",
+							"-1: twice what is free.",
+							&ccr_max_session_memory, -1, -1, INT_MAX / 2,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_role_memory",
+							"Shared memory that requests and results of all sessions of a role may take.",
+							"-1: four times what is free.",
+							&ccr_max_role_memory, -1, -1, INT_MAX / 2,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+}
+
 static void
 define_batch_settings(void)
 {
@@ -178,21 +199,6 @@ define_batch_settings(void)
 							"0: never.",
 							&ccr_idle_timeout, 300, 0, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable("concresce.collector_memory",
-							"Memory that a collector process may take for what foreign servers send.",
-							"-1: eight times concresce.shared_memory, at least 512 MB.",
-							&ccr_collector_memory, -1, -1, 1024 * 1024,
-							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
-	DefineCustomIntVariable("concresce.max_session_memory",
-							"Shared memory that requests and results of a session may take.",
-							"-1: twice what is free.",
-							&ccr_max_session_memory, -1, -1, INT_MAX / 2,
-							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
-	DefineCustomIntVariable("concresce.max_role_memory",
-							"Shared memory that requests and results of all sessions of a role may take.",
-							"-1: four times what is free.",
-							&ccr_max_role_memory, -1, -1, INT_MAX / 2,
-							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("concresce.enqueue_timeout",
 							"Longest time that a batch of enqueued items may take on a foreign server.",
 							"It is then cancelled and tried again. 0 disables the limit.",
@@ -272,6 +278,7 @@ _PG_init(void)
 {
 	define_call_settings();
 	define_batch_settings();
+	define_memory_settings();
 	define_planner_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_server_settings();

@@ -34,7 +34,6 @@
 #include "lane.h"
 #include "miscadmin.h"
 #include "restricted.h"
-#include "seat.h"
 #include "settings.h"
 #include "stopped.h"
 #include "turn.h"

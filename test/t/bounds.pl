@@ -77,8 +77,10 @@ at_rest($node);
 # What it had not got room for is the loss of its own.
 $result = attempt($node, <<'EOF_SQL', user => 'hog');
 BEGIN; CREATE TEMP TABLE f AS SELECT concresce.submit('big', 2500 + i) id FROM generate_series(1, 12) i;
-SELECT count(*) FROM concresce.in_flight WHERE state IS NOT NULL;
-SELECT pg_sleep(0.5);
+SELECT FROM concresce.wait((SELECT array_agg(id) FROM f), 'first_completed', interval '0');
+DO $$ BEGIN WHILE EXISTS (SELECT FROM concresce.in_flight WHERE pid = pg_backend_pid() AND state <> 'done') LOOP
+	PERFORM pg_sleep(0.01);
+END LOOP; END $$;
 SELECT sqlstate, count(*) FROM concresce.as_completed((SELECT array_agg(id) FROM f), NULL::text, true) GROUP BY 1 ORDER BY 1;
 COMMIT
 EOF_SQL
@@ -131,12 +133,14 @@ poll($node, q{SELECT count(*) = 2 FROM concresce.in_flight WHERE state = 'in fli
 is(attempt($node, 'SELECT nap(0)', user => 'other', timeout => '1s')->sqlstate, '',
 	'the last executor is for a role that has none');
 poll($node, 'SELECT timeouts = 3 FROM concresce.stats WHERE function::text LIKE $$nap(%$$');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'concresce executor' AND state = 'active'}),
-	'0', 'at their deadline they end, though nobody awaits them');
+ok(poll($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'concresce executor' AND state = 'active'}),
+	'at their deadline they end, though nobody awaits them');
 release($hog);
 $result = attempt($node, <<'EOF_SQL', user => 'hog', timeout => '100ms');
 BEGIN; SELECT concresce.submit('nap', 1000) AS f \gset
-SELECT pg_sleep(1);
+DO $$ BEGIN WHILE EXISTS (SELECT FROM concresce.in_flight WHERE pid = pg_backend_pid() AND state <> 'done') LOOP
+	PERFORM pg_sleep(0.01);
+END LOOP; END $$;
 SELECT concresce.await(:f, NULL::text)
 EOF_SQL
 is($result->sqlstate, '57014', 'who awaits one later is told');
