@@ -747,7 +747,7 @@ take_lost(void)
 
 /*
  * What has arrived may lie there for as long as the transaction lasts.  Where
- * room is scarce, it goes to this process's own memory.
+ * room is scarce, or much of it is ours, it goes to this process's own memory.
  */
 static void
 make_room(void)
