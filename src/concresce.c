@@ -24,6 +24,7 @@
 #include "scan_run.h"
 #include "seat.h"
 #include "settings.h"
+#include "shard.h"
 #include "shmem.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
@@ -52,6 +53,7 @@ int			ccr_shared_memory = 64;
 int			ccr_max_session_memory = -1;
 int			ccr_max_role_memory = -1;
 int			ccr_workers = 1;
+char	   *ccr_sharded_servers = NULL;
 int			ccr_collector_memory = -1;
 int			ccr_enqueue_timeout = 10 * 60 * 1000;
 int			ccr_log_min_duration = -1;
@@ -240,6 +242,15 @@ define_batch_settings(void)
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
+static bool
+check_sharded_servers(char **newval, void **extra, GucSource source)
+{
+	if (ccr_shard_check_list(*newval))
+		return true;
+	GUC_check_errdetail("List syntax is invalid.");
+	return false;
+}
+
 /* Only possible, and only of use, when preloaded. */
 static void
 define_server_settings(void)
@@ -253,6 +264,12 @@ define_server_settings(void)
 							"Foreign servers are spread over them.",
 							&ccr_workers, 1, 1, CCR_MAX_WORKERS,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("concresce.sharded_servers",
+							   "Foreign servers whose calls are spread over all collectors.",
+							   "Each collector has its part of what the server is allowed.",
+							   &ccr_sharded_servers, "",
+							   PGC_POSTMASTER, GUC_LIST_INPUT,
+							   check_sharded_servers, NULL, NULL);
 }
 
 static void

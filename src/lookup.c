@@ -18,7 +18,6 @@
 #include "catalog/pg_proc.h"
 #include "common/hashfn.h"
 #include "compat.h"
-#include "key.h"
 #include "lookup.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -28,14 +27,13 @@
 #include "route.h"
 #include "seat.h"
 #include "settings.h"
+#include "shard.h"
 #include "stopped.h"
 #include "storage/ipc.h"
 #include "turn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
-
-#define CCR_MAX_ITEM	(512 * 1024 * 1024) /* bytes: batches must stay below 1 GB */
 
 static uint32 wait_event_answer;
 static uint32 wait_event_room;
@@ -74,12 +72,24 @@ end_pending(CcrPending *pending)
 	pfree(pending);
 }
 
-void
-ccr_lookup_drop(CcrPending *pending)
+static void
+drop_one(CcrPending *pending)
 {
 	if (pending->request && !ccr_outbox_withdraw(&pending->held))
 		ccr_request_abandon(pending->request, CCR_ABANDON_CANCEL);
 	end_pending(pending);
+}
+
+void
+ccr_lookup_drop(CcrPending *pending)
+{
+	while (pending)
+	{
+		CcrPending *rest = pending->rest;
+
+		drop_one(pending);
+		pending = rest;
+	}
 }
 
 /* FATAL errors do not pass through PG_CATCH. */
@@ -117,7 +127,7 @@ release_owner(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg
 		CcrPending *pending = dlist_container(CcrPending, node, iter.cur);
 
 		if (pending->owner == CurrentResourceOwner)
-			ccr_lookup_drop(pending);
+			drop_one(pending);
 	}
 
 	/* a statement has ended, or a part of one */
@@ -138,82 +148,6 @@ ccr_lookup_init(void)
 	pending_context = AllocSetContextCreate(TopMemoryContext, "concresce requests",
 											ALLOCSET_SMALL_SIZES);
 	done = true;
-}
-
-/* ------------------------------------------------------------------- items */
-
-void
-ccr_items_init(CcrItems *items)
-{
-	items->n = 0;
-	items->barred = false;
-	initStringInfo(&items->buf);
-}
-
-/* Of the arguments at data; see CcrItem. */
-static uint32
-hash_arguments(const CcrDefinition *definition, const char *data,
-			   const Datum *values, const bool *nulls)
-{
-	uint32		hash = 0;
-
-	for (int i = 0; i < definition->nargs; i++)
-	{
-		CcrArgHash *arg = &definition->hashes[i];
-		uint32		h = 0;
-		int32		length;
-
-		memcpy(&length, data, sizeof(length));
-		data += sizeof(length);
-		if (!nulls[i] && OidIsValid(arg->function.fn_oid))
-			h = DatumGetUInt32(FunctionCall1Coll(&arg->function, arg->collation,
-												 values[i]));
-		else if (!nulls[i])
-			h = hash_bytes((const unsigned char *) data, length);
-		hash = hash_combine(hash, h);
-		data += Max(length, 0);
-	}
-	return hash;
-}
-
-void
-ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
-			  const bool *nulls)
-{
-	static const char zeros[MAXIMUM_ALIGNOF] = {0};
-	StringInfo	buf = &items->buf;
-	int			start = buf->len;
-	int			level = definition->styled ? ccr_wire_begin_style() : 0;
-	CcrItem		header = {0};
-	CcrItem    *item;
-
-	appendBinaryStringInfo(buf, (char *) &header, offsetof(CcrItem, data));
-	for (int i = 0; i < definition->nargs; i++)
-		ccr_wire_put(buf, &definition->args[i], values[i], nulls[i]);
-	if (definition->styled)
-		ccr_wire_end_style(level);
-	if (definition->hashes)
-		header.equality = hash_arguments(definition,
-										 buf->data + start + offsetof(CcrItem, data),
-										 values, nulls);
-
-	ccr_clauses_check_key(&definition->clauses);
-	ccr_clauses_check_limits(&definition->clauses);
-	if (definition->clauses.key[0])
-	{
-		header.key_offset = buf->len - start - offsetof(CcrItem, data);
-		ccr_key_append(definition, buf, values, nulls);
-	}
-	header.length = buf->len - start - offsetof(CcrItem, data);
-	if (header.length > CCR_MAX_ITEM)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("arguments of lookup %s are too large", definition->name),
-				 errdetail("They may take %d MB.", CCR_MAX_ITEM / (1024 * 1024))));
-	appendBinaryStringInfo(buf, zeros, MAXALIGN(buf->len) - buf->len);
-	item = (CcrItem *) (buf->data + start);
-	memcpy(item, &header, offsetof(CcrItem, data));
-	items->n++;
 }
 
 /* --------------------------------------------------------------- admission */
@@ -263,7 +197,8 @@ wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
 		queue_full(definition);
 
 	ccr_turn_begin(&counters->room_turn, &counters->backlog);
-	ccr_worker_press(&ccr_mailboxes[route->worker]);
+	for (int i = 0; i < ccr_route_shards(route); i++)
+		ccr_worker_press(&ccr_mailboxes[ccr_shard_worker(route->worker, i)]);
 	PG_TRY();
 	{
 		while (!reserve(counters, n))
@@ -313,6 +248,25 @@ hand_over(CcrPending *pending, CcrRequest *request)
 	ccr_request_submit(request);
 }
 
+/*
+ * The collector for items, which are all of one shard.  Where identical ones
+ * need not meet, a single one goes to each in turn: they may all be identical.
+ */
+static int
+worker_for(const CcrDefinition *definition, const CcrRoute *route, const CcrItems *items)
+{
+	static uint32 turn = 0;
+	const char *key;
+	uint32		length;
+
+	if (!route->sharded)
+		return route->worker;
+	if (items->n == 1 && ccr_clauses_coalesce(&definition->clauses) == CCR_COALESCE_OFF)
+		return ccr_shard_worker(route->worker, (ccr_my_procno() + turn++) % ccr_route_shards(route));
+	key = ccr_item_key((CcrItem *) items->buf.data, &length);
+	return ccr_route_worker(route, key, length);
+}
+
 /* A request for items, as the present role and settings have it. */
 static CcrRequest *
 submit(CcrPending *pending, CcrTime now)
@@ -323,6 +277,7 @@ submit(CcrPending *pending, CcrTime now)
 	CcrRoute   *route;
 	CcrCounters *counters;
 	CcrRequest *request;
+	int			worker;
 	uint32		generation;
 	StringInfoData source = {0};
 
@@ -330,10 +285,11 @@ submit(CcrPending *pending, CcrTime now)
 	if (ccr_switched_off(MyDatabaseId, route->source->serverid, NULL))
 		ccr_switched_off_refuse(route->source->server_name);
 	counters = ccr_route_counters(route);
-	generation = pg_atomic_read_u32(&ccr_mailboxes[route->worker].generation);
+	worker = worker_for(definition, route, items);
+	generation = pg_atomic_read_u32(&ccr_mailboxes[worker].generation);
 	if (generation == 0)
-		ccr_shmem_require_collector(route->worker);
-	if (route->described != generation || generation == 0)
+		ccr_shmem_require_collector(worker);
+	if (route->described[worker] != generation || generation == 0)
 		ccr_route_describe(route, &source, false);
 	if (!reserve(counters, items->n))
 		wait_for_room(definition, route, items->n, deadline_from(now, ccr_timeout));
@@ -355,7 +311,7 @@ submit(CcrPending *pending, CcrTime now)
 		ccr_request_no_room(items->buf.len);
 	}
 	memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
-	request->worker = route->worker;
+	request->worker = worker;
 	request->function = definition->function;
 	request->fingerprint = route->fingerprint;
 	request->counters = route->counters;
@@ -366,7 +322,7 @@ submit(CcrPending *pending, CcrTime now)
 	request->max_bytes = ccr_max_bytes;
 	request->coalesce = ccr_clauses_coalesce(&definition->clauses);
 	hand_over(pending, request);
-	route->described = generation;
+	route->described[worker] = generation;
 	return request;
 }
 
@@ -391,16 +347,12 @@ give_to_owner(CcrPending *pending, ResourceOwner owner)
 }
 
 static CcrPending *
-start(CcrDefinition *definition, const CcrResult *result,
-	  const CcrItems *items, ResourceOwner owner, bool announce)
+start_one(CcrDefinition *definition, const CcrResult *result,
+		  const CcrItems *items, bool announce, CcrTime now)
 {
-	CcrTime		now = ccr_now();
-	CcrPending *pending;
-
-	ccr_lookup_init();
-
 	/* on the list before there is anything to be given back */
-	pending = MemoryContextAllocZero(pending_context, sizeof(CcrPending));
+	CcrPending *pending = MemoryContextAllocZero(pending_context, sizeof(CcrPending));
+
 	pending->definition = definition;
 	definition->references++;
 	pending->result = result;
@@ -416,9 +368,49 @@ start(CcrDefinition *definition, const CcrResult *result,
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
 	dlist_push_tail(&under_way, &pending->node);
 	pending->request = submit(pending, now);
-	if (owner != pending->owner)
-		give_to_owner(pending, owner);
 	return pending;
+}
+
+/* The chain of those of the shards that have an item. */
+static CcrPending *
+start_shards(CcrDefinition *definition, const CcrResult *result,
+			 const CcrItems *items, int shards, bool announce, CcrTime now)
+{
+	CcrDealt   *dealt = ccr_items_deal(items, shards);
+	CcrPending *chain = NULL;
+
+	for (int i = shards - 1; i >= 0; i--)
+	{
+		CcrPending *pending;
+
+		if (dealt[i].items.n == 0)
+			continue;
+		pending = start_one(definition, result, &dealt[i].items, announce, now);
+		pending->places = dealt[i].places;
+		pending->rest = chain;
+		chain = pending;
+	}
+	return chain;
+}
+
+static CcrPending *
+start(CcrDefinition *definition, const CcrResult *result,
+	  const CcrItems *items, ResourceOwner owner, bool announce)
+{
+	CcrTime		now = ccr_now();
+	int			shards = 1;
+	CcrPending *chain;
+
+	ccr_lookup_init();
+	if (items->n > 1)
+		shards = ccr_route_shards(ccr_route_get(definition, result, items->barred));
+	chain = shards > 1 ?
+		start_shards(definition, result, items, shards, announce, now) :
+		start_one(definition, result, items, announce, now);
+	for (CcrPending *pending = chain; pending; pending = pending->rest)
+		if (owner != pending->owner)
+			give_to_owner(pending, owner);
+	return chain;
 }
 
 CcrPending *
@@ -605,11 +597,14 @@ submit_again(CcrPending *pending)
 void
 ccr_lookup_restart_timeout(CcrPending *pending)
 {
-	pending->deadline = deadline_from(ccr_now(), pending->timeout);
+	CcrTime		now = ccr_now();
+
+	for (; pending; pending = pending->rest)
+		pending->deadline = deadline_from(now, pending->timeout);
 }
 
-bool
-ccr_lookup_ready(CcrPending *pending)
+static bool
+ready(CcrPending *pending)
 {
 	if (pending->read)
 		return true;
@@ -621,6 +616,14 @@ ccr_lookup_ready(CcrPending *pending)
 	if (pending->request->failure != CCR_FAILURE_UNKNOWN_SOURCE)
 		return true;
 	return !submit_again(pending);
+}
+
+bool
+ccr_lookup_ready(CcrPending *pending)
+{
+	while (pending && ready(pending))
+		pending = pending->rest;
+	return pending == NULL;
 }
 
 /* -------------------------------------------------------------- the answer */
@@ -808,7 +811,7 @@ ccr_lookup_read_out(CcrPending *pending)
 	MemoryContext context;
 	MemoryContext old;
 
-	Assert(is_done(pending->request));
+	Assert(pending->rest == NULL && is_done(pending->request));
 	context = AllocSetContextCreate(CurrentMemoryContext, "concresce answer",
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
@@ -830,7 +833,7 @@ take_what_was_read(CcrPending *pending)
 }
 
 static CcrAnswered *
-take(CcrPending *pending, bool no_error)
+take_one(CcrPending *pending, bool no_error)
 {
 	CcrAnswered *answered;
 	CcrFailure	failure;
@@ -855,6 +858,54 @@ take(CcrPending *pending, bool no_error)
 	}
 	end_pending(pending);
 	return answered;
+}
+
+/* Put what one shard brought where it belongs: the first failure is that of all. */
+static void
+put_together(CcrAnswered *all, const CcrAnswered *part, const uint32 *places)
+{
+	all->joined += part->joined;
+	all->remote_us = Max(all->remote_us, part->remote_us);
+	if (all->failure != CCR_FAILURE_NONE)
+		return;
+	all->failure = part->failure;
+	all->timeout = part->timeout;
+	all->waited_for = part->waited_for;
+	all->counters = part->counters;
+	all->on_missing = part->on_missing;
+	all->shape = part->shape;
+	if (part->failure == CCR_FAILURE_NONE)
+		for (uint32 i = 0; i < part->n; i++)
+			all->entries[places[i]] = part->entries[i];
+}
+
+static CcrAnswered *
+take_chain(CcrPending *chain, bool no_error)
+{
+	CcrAnswered *all = palloc0(sizeof(CcrAnswered));
+
+	/* an error must find an owner for all of them */
+	for (CcrPending *pending = chain; pending; pending = pending->rest)
+	{
+		give_to_owner(pending, CurrentResourceOwner);
+		all->n += pending->items->n;
+	}
+	all->entries = palloc0(all->n * sizeof(CcrEntry *));
+	while (chain)
+	{
+		CcrPending *rest = chain->rest;
+		const uint32 *places = chain->places;
+
+		put_together(all, take_one(chain, no_error), places);
+		chain = rest;
+	}
+	return all;
+}
+
+static CcrAnswered *
+take(CcrPending *pending, bool no_error)
+{
+	return pending->places ? take_chain(pending, no_error) : take_one(pending, no_error);
 }
 
 CcrAnswered *

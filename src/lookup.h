@@ -8,24 +8,21 @@
 #ifndef CCR_LOOKUP_H
 #define CCR_LOOKUP_H
 
-#include "definition.h"
+#include "items.h"
 #include "lib/ilist.h"
 #include "outbox.h"
 #include "request.h"
 #include "utils/resowner.h"
 
-/* Items of a request to be. */
-typedef struct CcrItems
-{
-	uint32		n;
-	bool		barred;		/* asked for by what keeps rows back: barrier.h */
-	StringInfoData buf;			/* CcrItem, each MAXALIGNed */
-} CcrItems;
-
-/* A request under way.  It ends by being taken or dropped, in any order. */
+/*
+ * A request under way; or, where several collectors share the calls of a server,
+ * one for each, in a chain.  It ends by being taken or dropped, in any order.
+ */
 typedef struct CcrPending
 {
 	dlist_node	node;			/* in the list of this backend's */
+	struct CcrPending *rest;	/* for other collectors, or NULL; its items have */
+	const uint32 *places;		/* these indexes among all; NULL: it has all */
 	CcrRequest *request;		/* NULL once it has been read */
 	int			worker;			/* whose it is */
 	struct CcrAnswered *read;	/* what it brought, in the context, until it */
@@ -65,10 +62,6 @@ typedef struct CcrAnswered
 /* To be called before anything is submitted: what is, ends with the process. */
 extern void ccr_lookup_init(void);
 
-extern void ccr_items_init(CcrItems *items);
-extern void ccr_items_add(CcrDefinition *definition, CcrItems *items,
-						  const Datum *values, const bool *nulls);
-
 /*
  * Start looking items up.  Waits, interruptibly, while the queue is full.
  * The result ends with the resource owner, if there is one.
@@ -107,8 +100,8 @@ extern CcrAnswered *ccr_lookup_take(CcrPending *pending);
 extern CcrAnswered *ccr_lookup_try_to_take(CcrPending *pending);
 
 /*
- * Move what a request that is ready has brought out of shared memory, to be
- * taken later.
+ * Move what a request of one item that is ready has brought out of shared
+ * memory, to be taken later.
  */
 extern void ccr_lookup_read_out(CcrPending *pending);
 

@@ -33,6 +33,7 @@
 #include "remote.h"
 #include "seat.h"
 #include "settings.h"
+#include "shard.h"
 #include "shutdown.h"
 #include "sources.h"
 #include "stopped.h"
@@ -68,6 +69,7 @@ typedef struct CcrPool
 	CcrTime		asked_at;		/* when somebody was last to bring new ones */
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
+	bool		sharded;		/* its server has several collectors: see shard.h */
 	bool		off;			/* its server is switched off */
 	bool		starved;		/* waits for a seat of another pool */
 	dlist_node	starved_node;
@@ -120,6 +122,7 @@ typedef struct CcrLink
 static HTAB *pools;
 static dlist_head all_pools = DLIST_STATIC_INIT(all_pools);	/* local ones first */
 static char nonce[24];			/* of this collector */
+static int	my_worker;			/* its index */
 static dlist_head pending_pools = DLIST_STATIC_INIT(pending_pools);
 static dlist_head starved_pools = DLIST_STATIC_INIT(starved_pools);
 static dlist_head dead_links = DLIST_STATIC_INIT(dead_links);
@@ -168,6 +171,7 @@ ccr_pools_init(int worker)
 	if (!pg_strong_random(&random, sizeof(random)))
 		elog(ERROR, "could not generate a random number");
 	ccr_locals_init(worker);
+	my_worker = worker;
 	snprintf(nonce, sizeof(nonce), "%016llx%d", (unsigned long long) random, worker);
 }
 
@@ -240,11 +244,23 @@ release_row(CcrConnection *c)
 
 /* ------------------------------------------------------------------- pools */
 
+/* Collectors that serve its server. */
+static int
+shards_of(const CcrPool *pool)
+{
+	return pool->sharded ? ccr_shards_of_server(pool->source->server_limits) : 1;
+}
+
 /* Links that may carry a batch at the same time. */
 static int
 link_limit(const CcrPool *pool)
 {
-	return pool->local ? ccr_max_local_workers : ccr_max_connections;
+	if (pool->local)
+		return ccr_max_local_workers;
+	if (!pool->sharded)
+		return ccr_max_connections;
+	return ccr_shard_part(ccr_max_connections, shards_of(pool),
+						  ccr_shard_first(pool->source->serverid), my_worker);
 }
 
 /* Calls that fail at once wait for no attempt, so it is the pool that makes it. */
@@ -324,12 +340,14 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	own->serverid = source->serverid;
 	own->umid = source->umid;
 	own->roleid = source->roleid;
+	own->server_limits = source->server_limits;
 	own->server_name = pstrdup(source->server_name);
 	own->user = pstrdup(source->user);
 	pool->key = *key;
 	pool->context = context;
 	pool->source = own;
 	pool->local = ccr_source_is_local(source);
+	pool->sharded = !pool->local && ccr_shard_listed(source->server_name);
 	pool->off = ccr_switched_off(source->dbid, source->serverid, NULL);
 	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
 												ALLOCSET_SMALL_SIZES);
@@ -406,14 +424,31 @@ hand_over_enqueued(CcrPool *pool)
 	}
 }
 
+/* Those of the server as a whole, and of the lookup at it: our part of them. */
+static void
+set_limits(CcrQueue *queue)
+{
+	const CcrSource *source = queue->source;
+	int			first = ccr_shard_first(source->serverid);
+	int			shards;
+
+	queue->home->source->server_limits = source->server_limits;
+	shards = shards_of(queue->home);
+	ccr_rate_limit(queue->rates[0],
+				   ccr_shard_limits(source->server_limits, shards, first, my_worker));
+	ccr_rate_limit(queue->rates[1],
+				   ccr_shard_limits(source->own_limits,
+									ccr_shards_of_lookup(shards, source->own_limits),
+									first, my_worker));
+}
+
 void
 ccr_pool_named(CcrQueue *queue)
 {
 	static uint64 last = 0;
 
 	queue->home->named = ++last;
-	ccr_rate_limit(queue->rates[0], queue->source->server_limits);
-	ccr_rate_limit(queue->rates[1], queue->source->own_limits);
+	set_limits(queue);
 	if (queue->pool != queue->home)
 		move_queue(queue, queue->home);
 }
@@ -1337,7 +1372,7 @@ want_link(CcrPool *pool)
 		ccr_timer_set(&pool->retry_timer, pool->retry_at);
 		return;
 	}
-	if (!pool->local && pool->nlinks >= 2 * ccr_max_connections)
+	if (!pool->local && pool->nlinks >= 2 * link_limit(pool))
 		drop_cancelling(pool);
 	open_link(pool);
 }

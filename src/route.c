@@ -22,6 +22,7 @@
 #include "seat.h"
 #include "server.h"
 #include "settings.h"
+#include "shard.h"
 #include "textform.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -194,7 +195,7 @@ inherit_description(CcrDefinition *definition, CcrRoute *route)
 		CcrRoute   *old = lfirst(lc);
 
 		if (memcmp(&old->fingerprint, &route->fingerprint, sizeof(CcrFingerprint)) == 0)
-			route->described = old->described;
+			memcpy(route->described, old->described, sizeof(route->described));
 	}
 }
 
@@ -411,8 +412,8 @@ make_route(CcrDefinition *definition, const CcrResult *result, bool isolate)
 	pfree(buf.data);
 
 	/* all executors of a database belong to one collector, which counts them */
-	route->worker = murmurhash32(local ? MyDatabaseId : route->source->serverid) %
-		ccr_shared->nworkers;
+	route->worker = ccr_shard_first(local ? MyDatabaseId : route->source->serverid);
+	route->sharded = !local && ccr_shard_listed(route->server_name);
 	route->counters_key.dbid = MyDatabaseId;
 	route->counters_key.function = definition->function;
 	route->counters_key.serverid = route->source->serverid;
@@ -485,6 +486,26 @@ ccr_route_describe(CcrRoute *route, StringInfo buf, bool missing_ok)
 	ccr_source_flatten(buf, &source, &unused);
 }
 
+int
+ccr_route_shards(const CcrRoute *route)
+{
+	const CcrSource *source = route->source;
+
+	if (!route->sharded)
+		return 1;
+	return ccr_shards_of_lookup(ccr_shards_of_server(source->server_limits),
+								source->own_limits);
+}
+
+int
+ccr_route_worker(const CcrRoute *route, const char *key, uint32 length)
+{
+	if (!route->sharded)
+		return route->worker;
+	return ccr_shard_worker(route->worker,
+							ccr_shard_of_key(key, length, ccr_route_shards(route)));
+}
+
 CcrCounters *
 ccr_route_counters(CcrRoute *route)
 {
@@ -509,6 +530,6 @@ ccr_route_forget(CcrDefinition *definition, const CcrFingerprint *fingerprint)
 		CcrRoute   *route = lfirst(lc);
 
 		if (memcmp(&route->fingerprint, fingerprint, sizeof(*fingerprint)) == 0)
-			route->described = 0;
+			memset(route->described, 0, sizeof(route->described));
 	}
 }

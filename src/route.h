@@ -28,9 +28,12 @@ typedef struct CcrRoute
 	MemoryContext context;
 	CcrFingerprint fingerprint;
 	CcrSource  *source;
-	int			worker;			/* index of the collector */
-	uint32		described;		/* generation of it that was sent the source;
-								 * 0: none, or to be sent again */
+	int			worker;			/* index of the collector: of the first one, if
+								 * the server is sharded */
+	bool		sharded;
+	uint32		described[CCR_MAX_WORKERS]; /* by collector, the generation that
+											 * was sent the source; 0: none, or to
+											 * be sent again */
 	CcrCountersKey counters_key;
 	int			counters;
 	uint32		counters_serial;
@@ -38,8 +41,8 @@ typedef struct CcrRoute
 
 /*
  * The route of a call with the current settings and user, who must have
- * USAGE on the server, if there is one.  barred: see scan.  It is good until anything else is called that can
- * process invalidations: use it at once.
+ * USAGE on the server, if there is one.  barred: see barrier.h.  It is good
+ * until anything else is called that can process invalidations: use it at once.
  */
 extern CcrRoute *ccr_route_get(CcrDefinition *definition,
 							   const CcrResult *result, bool barred);
@@ -76,6 +79,10 @@ extern bool ccr_route_isolates;
  */
 extern void ccr_route_describe(CcrRoute *route, StringInfo buf,
 							   bool missing_ok);
+
+/* Collectors that share its calls; and which one has a call of this key. */
+extern int	ccr_route_shards(const CcrRoute *route);
+extern int	ccr_route_worker(const CcrRoute *route, const char *key, uint32 length);
 
 /* Entry of the counters. */
 extern CcrCounters *ccr_route_counters(CcrRoute *route);

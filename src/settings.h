@@ -49,6 +49,7 @@ extern int	ccr_shared_memory;	/* MB */
 extern int	ccr_max_session_memory; /* kB; -1: by what is free */
 extern int	ccr_max_role_memory;	/* the same */
 extern int	ccr_workers;		/* processes */
+extern char *ccr_sharded_servers;	/* a list of names: see shard.h */
 extern int	ccr_collector_memory;	/* MB; -1: by shared_memory */
 extern int	ccr_enqueue_timeout;	/* ms; 0: none */
 extern int	ccr_log_min_duration;	/* ms; -1: off */

@@ -20,7 +20,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(
-  start_node make_far far_options make_server define
+  start_node make_far make_strict refused far_options make_server define
   call call_all finish_all attempt timed
   poll poll_far open_gate close_gate
   collector_pid used_memory foreign_queries answered at_rest
@@ -102,6 +102,51 @@ EOF_SQL
 		'vgate(n int)' => 'int VOLATILE' => 'SELECT gate FROM note(n), gate(note)',
 		'div(n int)' => 'int STABLE' => 'SELECT 1000 / n'));
 	return;
+}
+
+# Of strict_batches(), a far side refuses the eleventh query, and the forty-first
+# item, within any second.  What it counts, in "seen", outlives the rollback.
+sub make_strict
+{
+	my ($far) = @_;
+
+	$far->safe_psql('far', <<'EOF_SQL');
+CREATE TABLE seen (at timestamptz, items int);
+CREATE TABLE refused (what text);
+CREATE FUNCTION count_query(n int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	queries int; items int;
+BEGIN
+	LOCK seen;
+	INSERT INTO seen VALUES (clock_timestamp(), n);
+	SELECT count(*), sum(s.items) INTO queries, items FROM seen s WHERE at > clock_timestamp() - interval '1 s';
+	IF queries > 10 THEN
+		INSERT INTO refused VALUES ('query');
+	END IF;
+	IF items > 40 THEN
+		INSERT INTO refused VALUES ('item');
+	END IF;
+END $$;
+CREATE FUNCTION strict_batches(ns int[]) RETURNS SETOF int LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM dblink_exec('dbname=far port=' || current_setting('port')
+		|| ' host=' || split_part(current_setting('unix_socket_directories'), ',', 1),
+		'DO $d$ BEGIN PERFORM count_query(' || cardinality(ns) || '); END $d$');
+	RETURN QUERY SELECT 10 * n FROM unnest(ns) n;
+END $$;
+EOF_SQL
+	return;
+}
+
+# What was refused since this was asked for last: item, query, or both.
+sub refused
+{
+	my ($far) = @_;
+
+	return $far->safe_psql('far', <<'EOF_SQL');
+WITH d AS (DELETE FROM refused RETURNING what)
+SELECT string_agg(DISTINCT what, ',' ORDER BY what) FROM d
+EOF_SQL
 }
 
 # A server of the wrapper, and a mapping for PUBLIC with these options.
