@@ -435,6 +435,8 @@ fault('another database', 2, sub {
 		needs => 'database',
 		allow => [],
 		begin => sub {
+			# DROP DATABASE waits for all processes
+			return if %stopped;
 			ask('local', 'CREATE DATABASE other');
 			ask('local', [ 'CREATE EXTENSION concresce', 'CREATE FUNCTION f(n int) RETURNS int LANGUAGE concresce AS $$ SELECT n $$',
 					'SELECT f(n) FROM generate_series(1, 100) n', 'VACUUM' ], db => 'other');

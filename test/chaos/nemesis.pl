@@ -223,15 +223,23 @@ sub hear
 		finding($line);
 		show_hang($1);
 	}
+	elsif ($line =~ /^slow (\d+) (.*)/)
+	{
+		note($line);
+		show_waits($1);
+	}
 	elsif ($line =~ /^finding (.*)/) { finding($1) }
 	else { note($line) }
 	return;
 }
 
-sub show_hang
+my $nshown = 0;
+
+sub show_waits
 {
 	my ($pid) = @_;
 
+	return if $nshown++ >= 20;
 	print ask('local', [
 		"SELECT pid, backend_type, state, wait_event_type, wait_event, now() - query_start, left(query, 80) FROM pg_stat_activity WHERE pid = $pid OR backend_type LIKE 'concresce%'",
 		"SELECT * FROM concresce.in_flight WHERE pid = $pid",
@@ -239,6 +247,16 @@ sub show_hang
 		'SELECT * FROM concresce.circuits',
 		'SELECT * FROM concresce.memory()',
 		'SELECT function, server, calls, active, queued, last_error FROM concresce.stats WHERE active + queued > 0' ], loud => 1);
+	print ask($_, "SELECT pid, state, wait_event_type, wait_event, now() - query_start, left(query, 80) FROM pg_stat_activity WHERE usename LIKE 'reader%' AND state <> 'idle'", loud => 1)
+	  foreach @fars;
+	return;
+}
+
+sub show_hang
+{
+	my ($pid) = @_;
+
+	show_waits($pid);
 	foreach my $process ($pid, pids('concresce collector'))
 	{
 		print "-- $process\n";

@@ -476,7 +476,7 @@ enqueue_scene(Session *s)
 		enqueue(s, some_place(), some_writer(), some_number_of_items(), false);
 	}
 	if (one_in(4))
-		lone_call(s, some_place(), V, some_key());
+		lone_call(s, some_place(), V, some_key())->may_fail = full;
 	if (one_in(20))
 	{
 		Step	   *step = statement(s, -1, "PREPARE TRANSACTION 'p%d'", s->number);

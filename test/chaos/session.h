@@ -131,6 +131,7 @@ typedef struct Session
 	int64_t		wake_ms;		/* DOWN, IDLE: when to go on */
 	int64_t		action_at_ms;	/* BUSY */
 	int64_t		deadline_ms;
+	int64_t		slow_at_ms;		/* when a statement is slow; 0: it was told */
 	bool		hung;
 
 	Step		steps[STEPS_MAX];

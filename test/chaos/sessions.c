@@ -54,6 +54,7 @@
 #define SESSIONS_MAX	500
 #define ALLOWANCES_MAX	64
 #define LIMIT_MS		45000	/* more than any timeout in play */
+#define SLOW_MS			3000	/* more than anything takes without a fault */
 #define GRACE_MS		12000	/* a fault may be felt for so long after it */
 #define SHOWN_MAX		5		/* findings that are alike */
 
@@ -535,6 +536,7 @@ send_step(Session *s)
 	s->action_at_ms = !s->cleaning && step->action != NO_ACTION ?
 		now + step->action_ms : 0;
 	s->deadline_ms = now + LIMIT_MS;
+	s->slow_at_ms = now + SLOW_MS;
 	s->state = BUSY;
 	nstatements++;
 
@@ -748,6 +750,32 @@ hung(Session *s)
 	go_down(s, 0);
 }
 
+/* No fault is under way that explains it: what does it wait for? */
+static void
+slow(Session *s, int64_t now)
+{
+	char		text[2048];
+
+	s->slow_at_ms = 0;
+	if (s->cleaning || may_fail(&s->steps[s->at], "57014"))
+		return;
+	snprintf(text, sizeof(text), "slow %d session %d: %.1500s", PQbackendPID(s->conn),
+			 s->number, s->steps[s->at].sql.bytes);
+	print_line(text);
+}
+
+static int64_t
+next_deadline(const Session *s)
+{
+	int64_t		next = s->deadline_ms;
+
+	if (s->state == BUSY && s->action_at_ms != 0 && s->action_at_ms < next)
+		next = s->action_at_ms;
+	if (s->state == BUSY && s->slow_at_ms != 0 && s->slow_at_ms < next)
+		next = s->slow_at_ms;
+	return next;
+}
+
 /* What is due now; when the next thing is. */
 static int64_t
 tick(Session *s, int64_t now)
@@ -764,6 +792,8 @@ tick(Session *s, int64_t now)
 	}
 	if (s->state == BUSY && s->action_at_ms != 0 && s->action_at_ms <= now)
 		act(s);
+	if (s->state == BUSY && s->slow_at_ms != 0 && s->slow_at_ms <= now)
+		slow(s, now);
 	if ((s->state == BUSY || s->state == CONNECTING) && s->deadline_ms <= now)
 		hung(s);
 	switch (s->state)
@@ -773,7 +803,7 @@ tick(Session *s, int64_t now)
 		case IDLE:
 			return pausing && s->nsteps == 0 ? INT64_MAX : s->wake_ms;
 		default:
-			return s->action_at_ms != 0 && s->state == BUSY ? s->action_at_ms : s->deadline_ms;
+			return next_deadline(s);
 	}
 }
 
