@@ -100,6 +100,7 @@ typedef struct CcrQueue
 	dlist_node	pool_node;
 	CcrLineEntry line;
 	struct CcrRate *rates[2];	/* of the server, and of the lookup at it */
+	bool		sharded;		/* the server is, by the name that it had here */
 	int			flying;			/* batches */
 	CcrTime		used;
 	CcrTimer	idle_timer;

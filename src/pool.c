@@ -69,7 +69,8 @@ typedef struct CcrPool
 	CcrTime		asked_at;		/* when somebody was last to bring new ones */
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
-	bool		sharded;		/* its server has several collectors: see shard.h */
+	bool		sharded;		/* its server has several collectors: by the name
+								 * that calls know it by */
 	bool		off;			/* its server is switched off */
 	bool		starved;		/* waits for a seat of another pool */
 	dlist_node	starved_node;
@@ -340,14 +341,12 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	own->serverid = source->serverid;
 	own->umid = source->umid;
 	own->roleid = source->roleid;
-	own->server_limits = source->server_limits;
 	own->server_name = pstrdup(source->server_name);
 	own->user = pstrdup(source->user);
 	pool->key = *key;
 	pool->context = context;
 	pool->source = own;
 	pool->local = ccr_source_is_local(source);
-	pool->sharded = !pool->local && ccr_shard_listed(source->server_name);
 	pool->off = ccr_switched_off(source->dbid, source->serverid, NULL);
 	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
 												ALLOCSET_SMALL_SIZES);
@@ -432,6 +431,7 @@ set_limits(CcrQueue *queue)
 	int			first = ccr_shard_first(source->serverid);
 	int			shards;
 
+	queue->home->sharded = queue->sharded;
 	queue->home->source->server_limits = source->server_limits;
 	shards = shards_of(queue->home);
 	ccr_rate_limit(queue->rates[0],
@@ -569,6 +569,7 @@ ccr_pool_register(const CcrRequest *request, CcrSource *source,
 							 &ccr_counters[request->counters], window_ended);
 	MemoryContextSetParent(context, TopMemoryContext);
 	queue->pool = queue->home = entry->pool;
+	queue->sharded = !entry->pool->local && ccr_shard_listed(source->server_name);
 	set_rates(queue);
 	queue->used = ccr_now();
 	ccr_sources_add(queue, asker);

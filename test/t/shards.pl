@@ -127,6 +127,17 @@ is(connections('two'), 7, 'a server that is not listed has one collector');
 open_gate($gate);
 finish_all(@calls);
 
+# by its name: also if that was given to it just now
+$node->safe_psql('postgres', 'ALTER SERVER two RENAME TO "Two, or more"; ALTER SERVER others RENAME TO two; ALTER SERVER "Two, or more" RENAME TO others; ALTER FUNCTION two_gate(int) SET concresce.server = others');
+$far->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'concresce'});
+poll($node, q{SELECT NOT EXISTS (SELECT FROM concresce.connections WHERE state <> 'closed')});
+$gate = close_gate($far);
+@calls = map { call($node, "SELECT two_gate($_)") } 13 .. 40;
+poll_far($far, 7);
+is($far->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'concresce'}), 7, 'one that was renamed has no more than that');
+open_gate($gate);
+is(join(',', map { $_->out } finish_all(@calls)), join(',', map { 10 * $_ } 13 .. 40), 'and answers');
+
 # ---- commands reach all of them --------------------------------------------
 
 $gate = close_gate($far);
