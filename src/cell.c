@@ -118,11 +118,8 @@ ccr_cell_make_empty(const CcrCellMaker *maker, const CcrCaller *caller,
 bool
 ccr_cell_is_good(const CcrAnswered *answered, uint32 item, bool returns_set)
 {
-	const CcrEntry *entry;
+	const CcrEntry *entry = answered->entries[item];
 
-	if (answered->failure != CCR_FAILURE_NONE)
-		return false;
-	entry = answered->entries[item];
 	if (entry == NULL || entry->kind != CCR_ENTRY_ROWS)
 		return false;
 	if (entry->nrows == 0)

@@ -778,6 +778,7 @@ new_answered(const CcrPending *pending, CcrFailure failure)
 	CcrAnswered *answered = palloc0(sizeof(CcrAnswered));
 
 	answered->n = request->nitems;
+	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
 	answered->counters = &ccr_counters[request->counters];
 	answered->failure = failure;
 	answered->timeout = pending->timeout;
@@ -792,7 +793,6 @@ read_out(CcrPending *pending)
 	CcrRequest *request = pending->request;
 	CcrAnswered *answered = new_answered(pending, request->failure);
 
-	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
 	answered->on_missing = pending->on_missing;
 	answered->shape = pending->result->shape;
 	answered->joined = request->joined;
@@ -860,23 +860,26 @@ take_one(CcrPending *pending, bool no_error)
 	return answered;
 }
 
-/* Put what one shard brought where it belongs: the first failure is that of all. */
+/* Put what one shard brought where it belongs. */
 static void
 put_together(CcrAnswered *all, const CcrAnswered *part, const uint32 *places)
 {
+	for (uint32 i = 0; i < part->n; i++)
+		all->entries[places[i]] = part->entries[i];
 	all->joined += part->joined;
 	all->remote_us = Max(all->remote_us, part->remote_us);
-	if (all->failure != CCR_FAILURE_NONE)
-		return;
-	all->failure = part->failure;
-	all->timeout = part->timeout;
-	all->waited_for = part->waited_for;
 	all->counters = part->counters;
-	all->on_missing = part->on_missing;
-	all->shape = part->shape;
 	if (part->failure == CCR_FAILURE_NONE)
-		for (uint32 i = 0; i < part->n; i++)
-			all->entries[places[i]] = part->entries[i];
+	{
+		all->on_missing = part->on_missing;
+		all->shape = part->shape;
+	}
+	else if (all->failure == CCR_FAILURE_NONE)
+	{
+		all->failure = part->failure;
+		all->timeout = part->timeout;
+		all->waited_for = part->waited_for;
+	}
 }
 
 static CcrAnswered *

@@ -48,8 +48,9 @@ typedef struct CcrPending
 typedef struct CcrAnswered
 {
 	uint32		n;
-	CcrEntry  **entries;		/* by item; rows or an error */
-	CcrFailure	failure;		/* if the request as a whole has no answer */
+	CcrEntry  **entries;		/* by item; rows or an error, NULL: the request
+								 * that it was in has no answer */
+	CcrFailure	failure;		/* of the first request without one */
 	int			timeout;		/* ms, and what it waited for, if that is why */
 	const char *waited_for;
 	uint32		joined;			/* items that shared another's flight */

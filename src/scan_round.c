@@ -93,8 +93,7 @@ known_cell(const CcrScanCall *call, const CcrLooked *looked,
 {
 	if (looked->answered)
 	{
-		const CcrEntry *entry = looked->answered->failure == CCR_FAILURE_NONE ?
-			looked->answered->entries[looked->item] : NULL;
+		const CcrEntry *entry = looked->answered->entries[looked->item];
 
 		if (entry && entry->kind == CCR_ENTRY_ROWS)
 			return ccr_cell_make(&call->maker, &call->caller, looked->answered, looked->item);
@@ -525,8 +524,7 @@ failed(const CcrLooked *looked)
 {
 	if (looked->answered == NULL)
 		return looked->item == CCR_FAILED;
-	return looked->answered->failure != CCR_FAILURE_NONE ||
-		looked->answered->entries[looked->item] == NULL ||
+	return looked->answered->entries[looked->item] == NULL ||
 		looked->answered->entries[looked->item]->kind == CCR_ENTRY_ERROR;
 }
 

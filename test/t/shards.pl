@@ -160,6 +160,7 @@ is(attempt($node, 'SELECT count(v(k)) FROM generate_series(1, 12) k')->out, 12, 
 
 # ---- a collector that ends -------------------------------------------------
 
+my $answered = answered($node, 'gate');
 $gate = close_gate($far);
 @calls = map { call($node, "SELECT gate($_)") } 1 .. 12;
 my $scan = call($node, 'SELECT sum(gate(k)) FROM generate_series(1, 12) k');
@@ -171,6 +172,7 @@ my %ends;
 $ends{ $_->sqlstate }++ for finish_all(@calls);
 is(join(',', sort keys %ends), ',57000', 'calls of one that ends fail, others do not');
 is($scan->out, 780, 'a scan asks again');
+is(answered($node, 'gate') - $answered, $ends{''} + 12, 'for what has no answer, and nothing else');
 
 # ---- fewer than there are --------------------------------------------------
 
