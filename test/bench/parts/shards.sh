@@ -16,9 +16,9 @@ shards_objects() {
 		AS $$ SELECT repeat('x', 20000) FROM scores WHERE id = user_id $$;
 	SQL
 	say '\set id random(1, 1000000)' >"$WORK/shards_calls.sql"
-	say 'SELECT direct.score(:id);' >>"$WORK/shards_calls.sql"
+	say 'SELECT direct.user_score(:id);' >>"$WORK/shards_calls.sql"
 	say '\set id random(1, 900000)' >"$WORK/shards_scans.sql"
-	say 'SELECT count(direct.score(k)) FROM generate_series(:id, :id + 99999) k;' >>"$WORK/shards_scans.sql"
+	say 'SELECT count(direct.user_score(k)) FROM generate_series(:id, :id + 99999) k;' >>"$WORK/shards_scans.sql"
 	say '\set id random(1, 900000)' >"$WORK/shards_wide.sql"
 	say 'SELECT sum(length(direct.wide(k))) FROM generate_series(:id, :id + 1999) k;' >>"$WORK/shards_wide.sql"
 }
@@ -43,7 +43,7 @@ shards_ticks() {
 shards_measure() {
 	local what=$1 clients=$2 items=$3 before
 
-	local_sql -c 'SELECT direct.score(1)' >/dev/null
+	local_sql -c 'SELECT direct.user_score(1)' >/dev/null
 	before=$(shards_ticks)
 	bounded $((BENCH_SECONDS + 60)) pgbench -n -f "$WORK/shards_$what.sql" -c "$clients" -j 2 \
 		-T "$BENCH_SECONDS" "$(local_conninfo)" >"$WORK/pgbench.out" 2>&1 || return 1
