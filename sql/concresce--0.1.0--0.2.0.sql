@@ -17,11 +17,158 @@ DROP FUNCTION concresce.check_ground(boolean);
 -- NULL, which is what a mistyped name becomes in to_regproc(), no longer
 -- means all lookups
 
+CREATE OR REPLACE FUNCTION concresce.remote_sql(function regproc) RETURNS text
+LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'concresce_remote_sql';
+
+CREATE OR REPLACE FUNCTION concresce.forget_all(function regproc DEFAULT '-') RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget_all_0_2';
+
+CREATE OR REPLACE FUNCTION concresce.flush(function regproc DEFAULT '-', timeout interval DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush_0_2';
+
 CREATE OR REPLACE FUNCTION concresce.stop(function regproc DEFAULT '-', force boolean DEFAULT false) RETURNS void
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop_0_2';
 
 CREATE OR REPLACE FUNCTION concresce.start(function regproc DEFAULT '-') RETURNS void
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start_0_2';
+
+CREATE OR REPLACE FUNCTION concresce.reset_stats(function regproc DEFAULT '-') RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_reset_stats_0_2';
+
+CREATE OR REPLACE FUNCTION concresce.batch_sizes(
+	function regproc,
+	OUT from_size int,
+	OUT to_size int,
+	OUT batches bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_batch_sizes';
+
+CREATE FUNCTION concresce.flush_all(timeout interval DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush_all';
+
+CREATE FUNCTION concresce.stop_all(force boolean DEFAULT false) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop_all';
+
+CREATE FUNCTION concresce.start_all() RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start_all';
+
+CREATE FUNCTION concresce.reset_stats_all() RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_reset_stats_all';
+
+REVOKE ALL ON FUNCTION concresce.reset_stats_all() FROM PUBLIC;
+
+-- Functions whose columns change are made anew, with the rights that the old
+-- ones had.  What users have built on an old one is theirs, and so is it then.
+
+ALTER FUNCTION concresce.as_completed(bigint[], anyelement, boolean) RENAME TO as_completed_0_1;
+ALTER FUNCTION concresce.as_completed(bigint[]) RENAME TO as_completed_0_1;
+ALTER FUNCTION concresce.stats() RENAME TO stats_0_1;
+ALTER FUNCTION concresce.connections() RENAME TO connections_0_1;
+
+CREATE FUNCTION concresce.as_completed(
+	requests bigint[],
+	result_type anyelement,
+	return_errors boolean DEFAULT false)
+RETURNS TABLE (
+	request bigint,
+	result anyelement,
+	error_sqlstate text,
+	error_message text,
+	error_detail text,
+	error_hint text)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
+
+CREATE FUNCTION concresce.as_completed(requests bigint[])
+RETURNS TABLE (
+	request bigint,
+	result text,
+	error_sqlstate text,
+	error_message text,
+	error_detail text,
+	error_hint text)
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
+
+CREATE FUNCTION concresce.stats(
+	OUT function regprocedure,
+	OUT server text,
+	OUT calls bigint,
+	OUT coalesced bigint,
+	OUT misses bigint,
+	OUT coalesced_rate double precision,
+	OUT batches bigint,
+	OUT errors bigint,
+	OUT timeouts bigint,
+	OUT cancelled bigint,
+	OUT discarded bigint,
+	OUT active bigint,
+	OUT queued bigint,
+	OUT batch_size_mean double precision,
+	OUT batch_size_max bigint,
+	OUT wait_ms_mean double precision,
+	OUT remote_ms_mean double precision,
+	OUT remote_ms_max double precision,
+	OUT last_error text,
+	OUT last_error_at timestamptz,
+	OUT stats_reset timestamptz,
+	OUT serverid oid)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stats';
+
+CREATE FUNCTION concresce.connections(
+	OUT server text,
+	OUT remote_user text,
+	OUT state text,
+	OUT batches bigint,
+	OUT last_error text,
+	OUT last_error_at timestamptz,
+	OUT connected_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_connections';
+
+ALTER VIEW concresce.stats RENAME COLUMN hits TO coalesced;
+ALTER VIEW concresce.stats RENAME COLUMN hit_rate TO coalesced_rate;
+CREATE OR REPLACE VIEW concresce.stats AS
+SELECT function, server, calls, coalesced, misses, coalesced_rate, batches, errors,
+       timeouts, cancelled, discarded, active, queued, batch_size_mean,
+       batch_size_max, wait_ms_mean, remote_ms_mean, remote_ms_max,
+       last_error, last_error_at, stats_reset
+FROM concresce.stats();
+
+ALTER VIEW concresce.connections RENAME COLUMN "user" TO remote_user;
+CREATE OR REPLACE VIEW concresce.connections AS
+SELECT server, remote_user, state, batches, last_error, last_error_at,
+       connected_at
+FROM concresce.connections();
+
+DO $$
+DECLARE
+	old record;
+	new regprocedure;
+	granted record;
+BEGIN
+	FOR old IN
+		SELECT oid, proacl, pronamespace, proname, proargtypes::oid[] AS types, proowner
+		FROM pg_catalog.pg_proc
+		WHERE pronamespace = 'concresce'::regnamespace AND proname LIKE '%\_0\_1'
+	LOOP
+		SELECT oid INTO STRICT new FROM pg_catalog.pg_proc
+		WHERE pronamespace = old.pronamespace AND proname = replace(old.proname, '_0_1', '')
+			AND proargtypes::oid[] = old.types;
+		IF old.proacl IS NOT NULL THEN
+			EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', new);
+		END IF;
+		FOR granted IN SELECT grantee, is_grantable FROM aclexplode(old.proacl) LOOP
+			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', new,
+				CASE WHEN granted.grantee = 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END,
+				CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+		END LOOP;
+		BEGIN
+			EXECUTE format('DROP FUNCTION %s', old.oid::regprocedure);
+		EXCEPTION WHEN dependent_objects_still_exist THEN
+			EXECUTE format('ALTER EXTENSION concresce DROP FUNCTION %s', old.oid::regprocedure);
+		END;
+	END LOOP;
+END $$;
 
 -- Enqueued items that wait, since all that is sent fails alike
 

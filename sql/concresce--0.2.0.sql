@@ -35,7 +35,7 @@ CREATE FOREIGN DATA WRAPPER concresce
 -- About lookups
 
 CREATE FUNCTION concresce.remote_sql(function regproc) RETURNS text
-LANGUAGE C STRICT STABLE AS 'MODULE_PATHNAME', 'concresce_remote_sql';
+LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'concresce_remote_sql';
 
 CREATE FUNCTION concresce.forget(function regproc, VARIADIC args "any") RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
@@ -43,8 +43,8 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
 CREATE FUNCTION concresce.forget(function regproc) RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget';
 
-CREATE FUNCTION concresce.forget_all(function regproc DEFAULT NULL) RETURNS void
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget_all';
+CREATE FUNCTION concresce.forget_all(function regproc DEFAULT '-') RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_forget_all_0_2';
 
 -- What a batch node puts in place of a call; nothing else can call these
 
@@ -87,11 +87,23 @@ CREATE FUNCTION concresce.as_completed(
 	requests bigint[],
 	result_type anyelement,
 	return_errors boolean DEFAULT false)
-RETURNS TABLE (request bigint, result anyelement, sqlstate text, error text)
+RETURNS TABLE (
+	request bigint,
+	result anyelement,
+	error_sqlstate text,
+	error_message text,
+	error_detail text,
+	error_hint text)
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
 
 CREATE FUNCTION concresce.as_completed(requests bigint[])
-RETURNS TABLE (request bigint, result text, sqlstate text, error text)
+RETURNS TABLE (
+	request bigint,
+	result text,
+	error_sqlstate text,
+	error_message text,
+	error_detail text,
+	error_hint text)
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_as_completed';
 
 CREATE FUNCTION concresce.wait(
@@ -112,14 +124,23 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueue';
 CREATE FUNCTION concresce.enqueue(function regproc) RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_enqueue';
 
-CREATE FUNCTION concresce.flush(function regproc DEFAULT NULL, timeout interval DEFAULT NULL) RETURNS bigint
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush';
+CREATE FUNCTION concresce.flush(function regproc DEFAULT '-', timeout interval DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush_0_2';
+
+CREATE FUNCTION concresce.flush_all(timeout interval DEFAULT NULL) RETURNS bigint
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush_all';
 
 CREATE FUNCTION concresce.stop(function regproc DEFAULT '-', force boolean DEFAULT false) RETURNS void
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop_0_2';
+
+CREATE FUNCTION concresce.stop_all(force boolean DEFAULT false) RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_stop_all';
 
 CREATE FUNCTION concresce.start(function regproc DEFAULT '-') RETURNS void
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start_0_2';
+
+CREATE FUNCTION concresce.start_all() RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_start_all';
 
 -- Watching it
 
@@ -127,9 +148,9 @@ CREATE FUNCTION concresce.stats(
 	OUT function regprocedure,
 	OUT server text,
 	OUT calls bigint,
-	OUT hits bigint,
+	OUT coalesced bigint,
 	OUT misses bigint,
-	OUT hit_rate double precision,
+	OUT coalesced_rate double precision,
 	OUT batches bigint,
 	OUT errors bigint,
 	OUT timeouts bigint,
@@ -150,7 +171,7 @@ RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stats';
 
 CREATE VIEW concresce.stats AS
-SELECT function, server, calls, hits, misses, hit_rate, batches, errors,
+SELECT function, server, calls, coalesced, misses, coalesced_rate, batches, errors,
        timeouts, cancelled, discarded, active, queued, batch_size_mean,
        batch_size_max, wait_ms_mean, remote_ms_mean, remote_ms_max,
        last_error, last_error_at, stats_reset
@@ -162,19 +183,22 @@ CREATE FUNCTION concresce.batch_sizes(
 	OUT to_size int,
 	OUT batches bigint)
 RETURNS SETOF record
-LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_batch_sizes';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_batch_sizes';
 
 CREATE FUNCTION concresce.connections(
 	OUT server text,
-	OUT "user" text,
+	OUT remote_user text,
 	OUT state text,
 	OUT batches bigint,
-	OUT last_error text)
+	OUT last_error text,
+	OUT last_error_at timestamptz,
+	OUT connected_at timestamptz)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_connections';
 
 CREATE VIEW concresce.connections AS
-SELECT server, "user", state, batches, last_error
+SELECT server, remote_user, state, batches, last_error, last_error_at,
+       connected_at
 FROM concresce.connections();
 
 CREATE FUNCTION concresce.circuits(
@@ -226,10 +250,13 @@ CREATE VIEW concresce.collectors AS
 SELECT worker, pid, memory_used, memory_peak, memory_limit
 FROM concresce.collectors();
 
-CREATE FUNCTION concresce.reset_stats(function regproc DEFAULT NULL) RETURNS void
-LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_reset_stats';
+CREATE FUNCTION concresce.reset_stats(function regproc DEFAULT '-') RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_reset_stats_0_2';
 
-REVOKE ALL ON FUNCTION concresce.reset_stats(regproc) FROM PUBLIC;
+CREATE FUNCTION concresce.reset_stats_all() RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_reset_stats_all';
+
+REVOKE ALL ON FUNCTION concresce.reset_stats(regproc), concresce.reset_stats_all() FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA concresce TO PUBLIC;
 GRANT SELECT ON concresce.stats, concresce.connections, concresce.circuits, concresce.in_flight TO PUBLIC;

@@ -520,6 +520,18 @@ release_on_reset(void *arg)
 	ccr_definition_release(arg);
 }
 
+Oid
+ccr_arguments_function(FunctionCallInfo fcinfo, const char *all)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("lookup must not be null"),
+				 errdetail("A name that to_regproc() does not find is null."),
+				 all ? errhint("For all lookups of this database, call concresce.%s.", all) : 0));
+	return PG_GETARG_OID(0);
+}
+
 CcrDefinition *
 ccr_arguments_lookup(Oid function)
 {

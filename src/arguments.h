@@ -48,6 +48,13 @@ extern void ccr_arguments_coerce(FunctionCallInfo fcinfo,
 								 const CcrDefinition *definition,
 								 Datum *values, bool *nulls);
 
+/*
+ * The lookup that is named in the first argument.  Raises 22004 if it is NULL,
+ * as a name is that to_regproc() does not find; all: the function for all of
+ * them, if there is one.
+ */
+extern Oid	ccr_arguments_function(FunctionCallInfo fcinfo, const char *all);
+
 /* The definition of a lookup, which is good until the call has ended. */
 extern CcrDefinition *ccr_arguments_lookup(Oid function);
 

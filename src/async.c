@@ -40,6 +40,7 @@ PG_FUNCTION_INFO_V1(concresce_wait);
 PG_FUNCTION_INFO_V1(concresce_cancel);
 
 #define CCR_PROGRESS	1000	/* ms between two notices */
+#define CCR_COMPLETED_COLUMNS	6	/* 4 in version 0.1.0 */
 
 /* ------------------------------------------------------------------ submit */
 
@@ -61,18 +62,15 @@ check_result(const CcrDefinition *definition)
 Datum
 concresce_submit(PG_FUNCTION_ARGS)
 {
+	Oid			function = ccr_arguments_function(fcinfo, NULL);
 	CcrDefinition *definition;
 	Datum		values[FUNC_MAX_ARGS];
 	bool		nulls[FUNC_MAX_ARGS];
 
 	ccr_shmem_require();
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the lookup to be submitted must not be null")));
 	ccr_restricted_check("submit a lookup");
-	ccr_arguments_check_execute(PG_GETARG_OID(0));
-	definition = ccr_arguments_lookup(PG_GETARG_OID(0));
+	ccr_arguments_check_execute(function);
+	definition = ccr_arguments_lookup(function);
 	check_result(definition);
 	ccr_arguments_coerce(fcinfo, definition, values, nulls);
 	PG_RETURN_INT64(ccr_future_start(definition, values, nulls,
@@ -506,12 +504,20 @@ convert_result(void *arg)
 								future->value, &result->isnull);
 }
 
+static void
+put_text(Datum *values, bool *nulls, int i, const char *s)
+{
+	nulls[i] = s == NULL;
+	if (s)
+		values[i] = CStringGetTextDatum(s);
+}
+
 static Datum
 row_of_stream(Stream *stream, CcrFuture *future)
 {
 	Delivery	result = {.stream = stream,.id = future->id};
-	Datum		values[4] = {0};
-	bool		nulls[4] = {false, true, true, true};
+	Datum		values[CCR_COMPLETED_COLUMNS] = {0};
+	bool		nulls[CCR_COMPLETED_COLUMNS] = {false, true, true, true, true, true};
 	Datum		row;
 
 	if (stream->return_errors)
@@ -526,9 +532,10 @@ row_of_stream(Stream *stream, CcrFuture *future)
 	values[0] = Int64GetDatum(result.id);
 	if (future->error)
 	{
-		nulls[2] = nulls[3] = false;
-		values[2] = CStringGetTextDatum(unpack_sql_state(future->error->sqlerrcode));
-		values[3] = CStringGetTextDatum(future->error->message ? future->error->message : "");
+		put_text(values, nulls, 2, unpack_sql_state(future->error->sqlerrcode));
+		put_text(values, nulls, 3, future->error->message ? future->error->message : "");
+		put_text(values, nulls, 4, future->error->detail);
+		put_text(values, nulls, 5, future->error->hint);
 	}
 	else
 	{

@@ -27,6 +27,8 @@
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(concresce_flush);
+PG_FUNCTION_INFO_V1(concresce_flush_0_2);
+PG_FUNCTION_INFO_V1(concresce_flush_all);
 
 typedef struct OwnSender
 {
@@ -481,11 +483,11 @@ timeout_of(const Interval *span)
 	return (int64) Min(ms, (float8) INT_MAX);
 }
 
-Datum
-concresce_flush(PG_FUNCTION_ARGS)
+/* InvalidOid: of all lookups.  limit: NULL: none. */
+static int64
+flush(Oid function, const Interval *limit)
 {
-	Oid			function = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
-	int64		timeout = PG_ARGISNULL(1) ? 0 : timeout_of(PG_GETARG_INTERVAL_P(1));
+	int64		timeout = limit ? timeout_of(limit) : 0;
 	CcrTime		deadline = 0;
 	uint64		n = 0;
 	Failed		failed = {0};
@@ -494,7 +496,7 @@ concresce_flush(PG_FUNCTION_ARGS)
 	ccr_lookup_init();
 	if (OidIsValid(function))
 		ccr_arguments_check_lookup(function);
-	if (!PG_ARGISNULL(1))
+	if (limit)
 		deadline = ccr_after(ccr_now(), timeout);
 	if (count_of(ccr_seat_party()) > 0)
 		ereport(NOTICE,
@@ -519,5 +521,33 @@ concresce_flush(PG_FUNCTION_ARGS)
 	release_ended();
 	if (failed.n > 0)
 		raise_failed(&failed);
-	PG_RETURN_INT64(n);
+	return n;
+}
+
+static const Interval *
+limit_argument(FunctionCallInfo fcinfo, int i)
+{
+	return PG_ARGISNULL(i) ? NULL : PG_GETARG_INTERVAL_P(i);
+}
+
+/* Of version 0.1.0, where NULL was the default. */
+Datum
+concresce_flush(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(flush(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0),
+						  limit_argument(fcinfo, 1)));
+}
+
+Datum
+concresce_flush_0_2(PG_FUNCTION_ARGS)
+{
+	Oid			function = ccr_arguments_function(fcinfo, "flush_all()");
+
+	PG_RETURN_INT64(flush(function, limit_argument(fcinfo, 1)));
+}
+
+Datum
+concresce_flush_all(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(flush(InvalidOid, limit_argument(fcinfo, 0)));
 }

@@ -30,6 +30,7 @@ PG_FUNCTION_INFO_V1(concresce_validator);
 PG_FUNCTION_INFO_V1(concresce_remote_sql);
 PG_FUNCTION_INFO_V1(concresce_forget);
 PG_FUNCTION_INFO_V1(concresce_forget_all);
+PG_FUNCTION_INFO_V1(concresce_forget_all_0_2);
 
 /* Kept in fn_extra: the definition, for as long as the call site lives. */
 typedef struct CallSite
@@ -201,7 +202,7 @@ concresce_validator(PG_FUNCTION_ARGS)
 Datum
 concresce_remote_sql(PG_FUNCTION_ARGS)
 {
-	CcrDefinition *definition = ccr_arguments_lookup(PG_GETARG_OID(0));
+	CcrDefinition *definition = ccr_arguments_lookup(ccr_arguments_function(fcinfo, NULL));
 
 	PG_RETURN_TEXT_P(cstring_to_text(ccr_definition_remote_sql(definition)));
 }
@@ -209,7 +210,7 @@ concresce_remote_sql(PG_FUNCTION_ARGS)
 Datum
 concresce_forget(PG_FUNCTION_ARGS)
 {
-	Oid			function = PG_GETARG_OID(0);
+	Oid			function = ccr_arguments_function(fcinfo, "forget_all()");
 	CcrDefinition *definition;
 	Datum		values[FUNC_MAX_ARGS];
 	bool		nulls[FUNC_MAX_ARGS];
@@ -228,28 +229,39 @@ concresce_forget(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-Datum
-concresce_forget_all(PG_FUNCTION_ARGS)
+/* InvalidOid: of all lookups of this database. */
+static void
+forget_all(Oid function)
 {
+	CcrDefinition *definition = NULL;
 	CcrItems	none;
 
 	ccr_shmem_require();
+	if (OidIsValid(function))
+	{
+		definition = ccr_arguments_lookup(function);
+		ccr_arguments_check_execute(function);
+	}
+	else if (!ccr_database_ownercheck(MyDatabaseId, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only the owner of the database can forget the calls of all lookups"),
+				 errhint("Name a lookup that you may execute.")));
 	ccr_items_init(&none);
-	if (PG_ARGISNULL(0))
-	{
-		if (!ccr_database_ownercheck(MyDatabaseId, GetUserId()))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("only the owner of the database can forget the calls of all lookups"),
-					 errhint("Name a lookup that you may execute.")));
-		ccr_lookup_forget(NULL, &none);
-	}
-	else
-	{
-		CcrDefinition *definition = ccr_arguments_lookup(PG_GETARG_OID(0));
+	ccr_lookup_forget(definition, &none);
+}
 
-		ccr_arguments_check_execute(PG_GETARG_OID(0));
-		ccr_lookup_forget(definition, &none);
-	}
+/* Of version 0.1.0, where NULL was the default. */
+Datum
+concresce_forget_all(PG_FUNCTION_ARGS)
+{
+	forget_all(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+concresce_forget_all_0_2(PG_FUNCTION_ARGS)
+{
+	forget_all(ccr_arguments_function(fcinfo, "forget_all()"));
 	PG_RETURN_VOID();
 }

@@ -127,7 +127,7 @@ fill_lane(CcrLane *lane, FunctionCallInfo fcinfo)
 }
 
 static CcrLane *
-new_lane(FunctionCallInfo fcinfo, bool barred)
+new_lane(FunctionCallInfo fcinfo, Oid function, bool barred)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "concresce lane",
@@ -136,7 +136,7 @@ new_lane(FunctionCallInfo fcinfo, bool barred)
 	CcrLane    *lane = palloc0(sizeof(CcrLane));
 
 	lane->context = context;
-	lane->function = PG_GETARG_OID(0);
+	lane->function = function;
 	GetUserIdAndSecContext(&lane->roleid, &lane->sec_context);
 	lane->party = ccr_seat_party();
 	lane->barred = barred;
@@ -176,10 +176,10 @@ same_path(const CcrLane *lane)
 }
 
 static bool
-fits(const CcrLane *lane, FunctionCallInfo fcinfo, Oid roleid, int sec_context,
+fits(const CcrLane *lane, FunctionCallInfo fcinfo, Oid function, Oid roleid, int sec_context,
 	 CcrParty party, bool barred)
 {
-	return lane->function == PG_GETARG_OID(0) && is_valid(lane) &&
+	return lane->function == function && is_valid(lane) &&
 		lane->roleid == roleid && lane->sec_context == sec_context &&
 		lane->party.session == party.session && lane->party.outer == party.outer &&
 		lane->barred == barred && same_path(lane) &&
@@ -189,6 +189,7 @@ fits(const CcrLane *lane, FunctionCallInfo fcinfo, Oid roleid, int sec_context,
 CcrLane *
 ccr_lane_get(FunctionCallInfo fcinfo)
 {
+	Oid			function = ccr_arguments_function(fcinfo, NULL);
 	Oid			roleid;
 	int			sec_context;
 	CcrParty	party = ccr_seat_party();
@@ -200,13 +201,13 @@ ccr_lane_get(FunctionCallInfo fcinfo)
 	{
 		CcrLane    *lane = dlist_container(CcrLane, node, iter.cur);
 
-		if (fits(lane, fcinfo, roleid, sec_context, party, barred))
+		if (fits(lane, fcinfo, function, roleid, sec_context, party, barred))
 		{
 			dlist_move_head(&lanes, &lane->node);
 			return lane;
 		}
 	}
-	return new_lane(fcinfo, barred);
+	return new_lane(fcinfo, function, barred);
 }
 
 bool

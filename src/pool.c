@@ -39,6 +39,7 @@
 #include "stopped.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #define CCR_BACKOFF_MIN		50	/* ms */
 #define CCR_BACKOFF_MAX		1000	/* ms */
@@ -183,16 +184,36 @@ show_link(CcrLink *link, const char *state, const CcrError *error)
 {
 	CcrConnection *c = link->shown;
 	CcrLastError last;
+	TimestampTz now = 0;
 
 	if (c == NULL)
 		return;
 	if (error)
+	{
 		ccr_batch_last_error(link->batch, error, &last);
+		now = GetCurrentTimestamp();
+	}
 	SpinLockAcquire(&c->mutex);
 	strlcpy(c->state, state, sizeof(c->state));
 	c->batches = link->batches;
 	if (error)
+	{
 		c->last_error = last;
+		c->last_error_at = now;
+	}
+	SpinLockRelease(&c->mutex);
+}
+
+static void
+show_connected(CcrLink *link)
+{
+	CcrConnection *c = link->shown;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (c == NULL)
+		return;
+	SpinLockAcquire(&c->mutex);
+	c->connected_at = now;
 	SpinLockRelease(&c->mutex);
 }
 
@@ -220,6 +241,7 @@ allot_row(const CcrSource *source)
 			strlcpy(c->user, source->user, NAMEDATALEN);
 			c->batches = 0;
 			c->state[0] = '\0';
+			c->connected_at = c->last_error_at = 0;
 			c->last_error.message[0] = '\0';
 		}
 		SpinLockRelease(&c->mutex);
@@ -964,6 +986,7 @@ link_ready(void *owner)
 		link->connected = true;
 		set_lacking(link, false);
 		link->connected_at = ccr_now();
+		show_connected(link);
 		link->life = 0.9 + 0.2 * pg_prng_double(&pg_global_prng_state);
 		link->pool->nconnecting--;
 		link->pool->failures = 0;

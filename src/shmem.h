@@ -243,6 +243,8 @@ typedef struct CcrConnection
 	char		user[NAMEDATALEN];
 	char		state[16];
 	int64		batches;
+	TimestampTz connected_at;	/* 0: it is not yet */
+	TimestampTz last_error_at;
 	CcrLastError last_error;
 } CcrConnection;
 

@@ -20,6 +20,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "answer.h"
+#include "arguments.h"
 #include "request.h"
 #include "stats.h"
 #include "utils/builtins.h"
@@ -35,10 +36,12 @@ PG_FUNCTION_INFO_V1(concresce_in_flight);
 PG_FUNCTION_INFO_V1(concresce_memory);
 PG_FUNCTION_INFO_V1(concresce_collectors);
 PG_FUNCTION_INFO_V1(concresce_reset_stats);
+PG_FUNCTION_INFO_V1(concresce_reset_stats_0_2);
+PG_FUNCTION_INFO_V1(concresce_reset_stats_all);
 
 #define CCR_STATS_COLUMNS		22
 #define CCR_IN_FLIGHT_COLUMNS	7
-#define CCR_CONNECTION_COLUMNS	5
+#define CCR_CONNECTION_COLUMNS	7	/* 5 in version 0.1.0 */
 #define CCR_CIRCUIT_COLUMNS		6
 #define CCR_COLLECTOR_COLUMNS	5
 
@@ -95,6 +98,14 @@ put_ratio(Datum *values, bool *nulls, int i, double n, double d)
 	values[i] = nulls[i] ? (Datum) 0 : Float8GetDatum(n / d);
 }
 
+/* NULL: never. */
+static void
+put_time(Datum *values, bool *nulls, int i, TimestampTz at)
+{
+	nulls[i] = at == 0;
+	values[i] = TimestampTzGetDatum(at);
+}
+
 /* Its name, or NULL: there is none, or none any more. */
 static void
 put_server(Datum *values, bool *nulls, int i, Oid serverid)
@@ -142,8 +153,7 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 	reset = counters->reset;
 	SpinLockRelease(&counters->mutex);
 	put_last_error(values, nulls, i++, &last_error);
-	nulls[i] = last_error_at == 0;
-	values[i++] = TimestampTzGetDatum(last_error_at);
+	put_time(values, nulls, i++, last_error_at);
 	values[i++] = TimestampTzGetDatum(reset);
 	Assert(i == CCR_STATS_COLUMNS - 1);
 }
@@ -241,8 +251,7 @@ concresce_circuits(PG_FUNCTION_ARGS)
 		put_server(values, nulls, 1, v.keys[v.i].serverid);
 		values[2] = TimestampTzGetDatum(circuit.since);
 		values[3] = Int64GetDatum(circuit.failures);
-		values[4] = TimestampTzGetDatum(circuit.retry_at);
-		nulls[4] = circuit.retry_at == 0;
+		put_time(values, nulls, 4, circuit.retry_at);
 		put_last_error(values, nulls, 5, &circuit.error);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
@@ -253,7 +262,7 @@ Datum
 concresce_batch_sizes(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid			function = PG_GETARG_OID(0);
+	Oid			function = ccr_arguments_function(fcinfo, NULL);
 	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
 	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
 	uint64		bins[CCR_HISTOGRAM_BINS] = {0};
@@ -354,6 +363,8 @@ concresce_connections(PG_FUNCTION_ARGS)
 		put_text(values, nulls, 2, row.state);
 		values[3] = Int64GetDatum(row.batches);
 		put_last_error(values, nulls, 4, &row.last_error);
+		put_time(values, nulls, 5, row.last_error_at);
+		put_time(values, nulls, 6, row.connected_at);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -516,8 +527,9 @@ concresce_collectors(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-Datum
-concresce_reset_stats(PG_FUNCTION_ARGS)
+/* InvalidOid: of all lookups of this database. */
+static void
+reset_stats(Oid function)
 {
 	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
 	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
@@ -526,7 +538,28 @@ concresce_reset_stats(PG_FUNCTION_ARGS)
 	copy_keys(keys, serials);
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 		if (serials[i] != 0 && keys[i].dbid == MyDatabaseId &&
-			(PG_ARGISNULL(0) || keys[i].function == PG_GETARG_OID(0)))
+			(!OidIsValid(function) || keys[i].function == function))
 			ccr_counters_reset(&ccr_counters[i]);
+}
+
+/* Of version 0.1.0, where NULL was the default. */
+Datum
+concresce_reset_stats(PG_FUNCTION_ARGS)
+{
+	reset_stats(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+concresce_reset_stats_0_2(PG_FUNCTION_ARGS)
+{
+	reset_stats(ccr_arguments_function(fcinfo, "reset_stats_all()"));
+	PG_RETURN_VOID();
+}
+
+Datum
+concresce_reset_stats_all(PG_FUNCTION_ARGS)
+{
+	reset_stats(InvalidOid);
 	PG_RETURN_VOID();
 }

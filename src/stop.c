@@ -32,6 +32,10 @@
 
 PG_FUNCTION_INFO_V1(concresce_stop);
 PG_FUNCTION_INFO_V1(concresce_start);
+PG_FUNCTION_INFO_V1(concresce_stop_0_2);
+PG_FUNCTION_INFO_V1(concresce_start_0_2);
+PG_FUNCTION_INFO_V1(concresce_stop_all);
+PG_FUNCTION_INFO_V1(concresce_start_all);
 PG_FUNCTION_INFO_V1(concresce_switch_off);
 PG_FUNCTION_INFO_V1(concresce_switch_on);
 PG_FUNCTION_INFO_V1(concresce_stopped);
@@ -165,24 +169,10 @@ set_stopped(Oid function, bool force)
 		too_many();
 }
 
-/* InvalidOid, which is the default: all.  A name that was not found is NULL. */
-static Oid
-function_argument(FunctionCallInfo fcinfo)
+/* InvalidOid: all of this database. */
+static void
+stop(Oid function, bool force)
 {
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the lookup to be stopped or started must not be null"),
-				 errhint("Leave the argument out for all lookups of this database; that takes ALTER EXTENSION concresce UPDATE, if it has not been done.")));
-	return PG_GETARG_OID(0);
-}
-
-Datum
-concresce_stop(PG_FUNCTION_ARGS)
-{
-	Oid			function = function_argument(fcinfo);
-	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-
 	ccr_shmem_require();
 	check_rights(function);
 	ccr_lookup_init();
@@ -192,17 +182,57 @@ concresce_stop(PG_FUNCTION_ARGS)
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 		tell_collector(force ? CCR_REQUEST_STOP : CCR_REQUEST_DRAIN, function, i);
 	wait_until_drained(function);
+}
+
+static void
+start(Oid function)
+{
+	ccr_shmem_require();
+	check_rights(function);
+	ccr_stopped_clear(MyDatabaseId, function);
+}
+
+/* Of version 0.1.0, where NULL was the default. */
+Datum
+concresce_stop(PG_FUNCTION_ARGS)
+{
+	stop(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0),
+		 !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_start(PG_FUNCTION_ARGS)
 {
-	Oid			function = function_argument(fcinfo);
+	start(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	PG_RETURN_VOID();
+}
 
-	ccr_shmem_require();
-	check_rights(function);
-	ccr_stopped_clear(MyDatabaseId, function);
+Datum
+concresce_stop_0_2(PG_FUNCTION_ARGS)
+{
+	stop(ccr_arguments_function(fcinfo, "stop_all()"), !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
+	PG_RETURN_VOID();
+}
+
+Datum
+concresce_start_0_2(PG_FUNCTION_ARGS)
+{
+	start(ccr_arguments_function(fcinfo, "start_all()"));
+	PG_RETURN_VOID();
+}
+
+Datum
+concresce_stop_all(PG_FUNCTION_ARGS)
+{
+	stop(InvalidOid, !PG_ARGISNULL(0) && PG_GETARG_BOOL(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+concresce_start_all(PG_FUNCTION_ARGS)
+{
+	start(InvalidOid);
 	PG_RETURN_VOID();
 }
 

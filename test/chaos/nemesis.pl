@@ -529,8 +529,8 @@ sub check_law
 	my ($round, $restarted) = @_;
 
 	none("round $round: no more calls have ended than were made",
-		'SELECT function, calls, hits, misses, errors, timeouts, cancelled FROM concresce.stats'
-		  . ' WHERE calls < errors + timeouts + cancelled + active + queued OR hits + misses > calls OR discarded > errors');
+		'SELECT function, calls, coalesced, misses, errors, timeouts, cancelled FROM concresce.stats'
+		  . ' WHERE calls < errors + timeouts + cancelled + active + queued OR coalesced + misses > calls OR discarded > errors');
 	return if $restarted;
 	note(ask('local', 'SELECT * FROM chaos.tally') // '');
 	none("round $round: as many calls were answered as the sessions know of", 'SELECT * FROM chaos.unlawful');

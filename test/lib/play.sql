@@ -132,8 +132,8 @@ BEGIN
      NOT comes('used = 0 FROM concresce.memory()') THEN
     RAISE NOTICE 'something is left: %', requests();
   END IF;
-  RETURN (SELECT format('calls %s, hits %s, misses %s, batches %s, errors %s, timeouts %s, cancelled %s',
-                        sum(calls), sum(hits), sum(misses), sum(batches), sum(errors), sum(timeouts), sum(cancelled))
+  RETURN (SELECT format('calls %s, coalesced %s, misses %s, batches %s, errors %s, timeouts %s, cancelled %s',
+                        sum(calls), sum(coalesced), sum(misses), sum(batches), sum(errors), sum(timeouts), sum(cancelled))
           FROM concresce.stats WHERE server LIKE 'far%');
 END $$;
 

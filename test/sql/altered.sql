@@ -48,7 +48,7 @@ FROM commands, (VALUES (1, 'await', 'SELECT concresce.await(%%s, NULL::%s)::text
   (2, 'as text', 'SELECT concresce.await(%%s)'),
   (3, 'gather', 'SELECT concresce.gather(ARRAY[%%s], NULL::%s)::text'),
   (4, 'dictionary', 'SELECT concresce.gather(jsonb_build_object(''x'', %%s))'),
-  (5, 'stream', 'SELECT coalesce(error, result::text) FROM concresce.as_completed(ARRAY[%%s], NULL::%s, true)')) ways(number, way, call)
+  (5, 'stream', 'SELECT coalesce(error_message, result::text) FROM concresce.as_completed(ARRAY[%%s], NULL::%s, true)')) ways(number, way, call)
 ORDER BY n, number;
 DROP FUNCTION outcome, get_altered, get_domain;
 DROP TABLE commands;

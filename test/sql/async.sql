@@ -170,8 +170,8 @@ SELECT a.* FROM concresce.as_completed('{}'::bigint[]) a;
 SELECT a.* FROM concresce.as_completed(NULL, NULL::int) a;
 SELECT pg_typeof(result) FROM concresce.as_completed(ARRAY[concresce.submit('row_of', 1)], NULL::pair);
 SELECT (result).* FROM concresce.as_completed(ARRAY[concresce.submit('row_of', 1)], NULL::pair);
-SELECT result, sqlstate, error FROM concresce.as_completed((SELECT array_agg(concresce.submit('divided', i)) FROM generate_series(-1, 1) i), NULL::int, true) ORDER BY 1;
-SELECT result, sqlstate, error FROM concresce.as_completed(ARRAY[concresce.submit('small_score', 300), concresce.submit('small_score', 3), concresce.submit('score', 2000)],
+SELECT result, error_sqlstate, error_message, error_detail, error_hint FROM concresce.as_completed((SELECT array_agg(concresce.submit('divided', i)) FROM generate_series(-1, 1) i), NULL::int, true) ORDER BY 1;
+SELECT result, error_sqlstate, error_message, error_detail, error_hint FROM concresce.as_completed(ARRAY[concresce.submit('small_score', 300), concresce.submit('small_score', 3), concresce.submit('score', 2000)],
   NULL::small, return_errors => true) ORDER BY 1, 3;
 SELECT count(*) FROM concresce.as_completed((SELECT array_agg(concresce.submit('divided', i)) FROM generate_series(-1, 1) i));
 SELECT * FROM concresce.as_completed(ARRAY[concresce.submit('score', 1)], NULL::date);
@@ -294,7 +294,7 @@ SELECT attempt('SELECT concresce.submit(''nowhere'', 4)'), current_setting('conc
 SELECT concresce.await(concresce.submit('pinned', 4)), attempt('SELECT concresce.submit(''score'', 4)'), current_setting('concresce.server'), current_setting('concresce.key');
 SELECT concresce.reset_stats();
 SELECT concresce.gather(ARRAY[concresce.submit('keyed', 'A'), concresce.submit('keyed', 'a'), concresce.submit('keyed', 'B')]);
-SELECT calls, misses, hits FROM concresce.stats WHERE function = 'keyed(text)'::regprocedure;
+SELECT calls, misses, coalesced FROM concresce.stats WHERE function = 'keyed(text)'::regprocedure;
 ALTER FUNCTION pinned SET concresce.server = 'no_such_server';
 SELECT concresce.submit('pinned', 4);
 SET concresce.server = 'far';
@@ -416,7 +416,7 @@ SELECT ask_for('asking_label', 'concresce.cancel($1[1])', 'concresce.gather($1)'
 SELECT (concresce.wait(ARRAY[:id], 'first_exception')).done = ARRAY[:id::bigint] AS same;
 SELECT concresce.await(:id);
 SELECT ask_for('asking_label', 'concresce.await($1[1])') AS id \gset
-SELECT result, sqlstate FROM concresce.as_completed(ARRAY[:id], NULL::text, true);
+SELECT result, error_sqlstate FROM concresce.as_completed(ARRAY[:id], NULL::text, true);
 -- it sees the settings of who awaits
 SET LOCAL concresce.on_missing = error;
 SELECT ask_for('asking_label', 'current_setting(''concresce.on_missing'')') AS id \gset

@@ -47,7 +47,7 @@ WITH sent AS MATERIALIZED (SELECT ARRAY[concresce.submit('one', 1), concresce.su
      won AS MATERIALIZED (SELECT ids, w.* FROM sent, concresce.wait(ids, 'first_completed') w)
 SELECT concresce.await(done[1]) AS winner, concresce.cancel(VARIADIC not_done) AS losers FROM won;
 SELECT far_waits(101, 0), far_waits(103, 0);
-SELECT regexp_replace(counters(), ', (hits|misses|batches) \d+', '', 'g');
+SELECT regexp_replace(counters(), ', (coalesced|misses|batches) \d+', '', 'g');
 -- once all of them have started
 SELECT concresce.reset_stats();
 BEGIN;
@@ -135,13 +135,13 @@ SELECT set_config('concresce.timeout', '1min', true);
 SELECT concresce.submit('one', 4) AS four \gset
 SELECT attempt('SELECT concresce.await($1[1])', :one);
 SELECT done = ARRAY[:two, :three]::bigint[] AS done, not_done = ARRAY[:four]::bigint[] AS not_done FROM concresce.wait(ARRAY[:two, :three, :four]::bigint[], 'all_completed', '2 s');
-SELECT attempt('SELECT concresce.gather($1)', :two), (SELECT sqlstate FROM concresce.as_completed(ARRAY[:three]::bigint[], NULL::int, true));
+SELECT attempt('SELECT concresce.gather($1)', :two), (SELECT error_sqlstate FROM concresce.as_completed(ARRAY[:three]::bigint[], NULL::int, true));
 SELECT far_waits(101, 1), pg_advisory_unlock(101);
 SELECT concresce.await(:four);
 COMMIT;
 SELECT pg_advisory_lock(101);
 SELECT set_config('concresce.timeout', '500ms', false);
-SELECT sqlstate, error FROM concresce.as_completed(ARRAY[concresce.submit('one', 1), concresce.submit('write', 2)], NULL::int, true) ORDER BY error;
+SELECT error_sqlstate, error_message, error_hint FROM concresce.as_completed(ARRAY[concresce.submit('one', 1), concresce.submit('write', 2)], NULL::int, true) ORDER BY error_message;
 SELECT concresce.gather(ARRAY[concresce.submit('one', 1), concresce.submit('write', 2)]);
 RESET concresce.timeout;
 SELECT far_waits(101, 0);

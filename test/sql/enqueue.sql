@@ -218,7 +218,7 @@ AS $$ INSERT INTO events (kind, n) SELECT * FROM unnest(collect(kind), collect(n
 DELETE FROM far.events;
 SELECT count(concresce.enqueue('log_once', 'k' || i % 3, i)) FROM generate_series(1, 9) i;
 SELECT * FROM arrived();
-SELECT hits, misses FROM concresce.stats WHERE function = 'log_once(text,numeric)'::regprocedure;
+SELECT coalesced, misses FROM concresce.stats WHERE function = 'log_once(text,numeric)'::regprocedure;
 
 -- the sending rule: what is full goes at once, the rest waits for its window
 CREATE FUNCTION comes(n int) RETURNS bool LANGUAGE plpgsql AS $$

@@ -99,7 +99,7 @@ SELECT secret(1);
 SET ROLE regress_ccr_a;
 SELECT who(1), secret(1);
 RESET ROLE;
-SELECT DISTINCT server, "user" FROM concresce.connections WHERE server = 'rights_far' AND state <> 'closed' ORDER BY 1, 2;
+SELECT DISTINCT server, remote_user FROM concresce.connections WHERE server = 'rights_far' AND state <> 'closed' ORDER BY 1, 2;
 
 -- the superuser has none of his own here, and takes the public one
 \set VERBOSITY sqlstate

@@ -165,7 +165,7 @@ RESET ROLE;
 SELECT count(*) > 0 AS seen FROM concresce.connections WHERE last_error = 'division by zero';
 SET ROLE regress_ccr_bob;
 SELECT count(*) > 0 AS seen FROM concresce.connections WHERE last_error = 'division by zero';
-SELECT DISTINCT server, "user" IS NOT NULL AS "user" FROM concresce.connections WHERE last_error = 'SQLSTATE 22012';
+SELECT DISTINCT server, remote_user IS NOT NULL AS "user" FROM concresce.connections WHERE last_error = 'SQLSTATE 22012';
 RESET ROLE;
 -- connections are for those who may use them
 REVOKE USAGE ON FOREIGN SERVER far FROM PUBLIC;

@@ -25,9 +25,9 @@ CREATE FUNCTION idle(a int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT a';
 
 -- the law: calls = answered + errors + cancelled + timeouts + active + queued;
 -- the caller of law() says how many he has had answers for
-CREATE FUNCTION law(f regproc, answered int) RETURNS TABLE (calls bigint, holds bool, hits bigint,
+CREATE FUNCTION law(f regproc, answered int) RETURNS TABLE (calls bigint, holds bool, coalesced bigint,
   misses bigint, errors bigint, timeouts bigint, cancelled bigint, discarded bigint, active bigint, queued bigint) LANGUAGE sql AS $$
-  SELECT calls, calls = answered + errors + cancelled + timeouts + active + queued, hits, misses,
+  SELECT calls, calls = answered + errors + cancelled + timeouts + active + queued, coalesced, misses,
          errors, timeouts, cancelled, discarded, active, queued
   FROM concresce.stats WHERE function = f::regprocedure
 $$;
@@ -78,7 +78,7 @@ ALTER FUNCTION score RESET concresce.key;
 SELECT * FROM law('score', 4);
 
 -- the other columns
-SELECT function, server, batches, hit_rate, batch_size_mean, batch_size_max,
+SELECT function, server, batches, coalesced_rate, batch_size_mean, batch_size_max,
        wait_ms_mean BETWEEN 0 AND 1000 AS wait, remote_ms_mean > 0 AND remote_ms_mean <= remote_ms_max AS remote,
        last_error_at > stats_reset AS error_later, stats_reset <= now() AS reset
 FROM concresce.stats WHERE server = 'far' AND function::text !~ 'idle' ORDER BY function::text;
@@ -135,7 +135,7 @@ SELECT function, calls, errors FROM concresce.stats WHERE server = 'far' ORDER B
 -- a reset leaves the law and the gauges alone
 SELECT concresce.reset_stats();
 SELECT * FROM law('score', 0);
-SELECT batches, hit_rate, batch_size_mean, batch_size_max, wait_ms_mean, remote_ms_mean, remote_ms_max, last_error, last_error_at
+SELECT batches, coalesced_rate, batch_size_mean, batch_size_max, wait_ms_mean, remote_ms_mean, remote_ms_max, last_error, last_error_at
 FROM concresce.stats WHERE function = 'score'::regproc;
 SELECT * FROM concresce.batch_sizes('score');
 SELECT score(1);

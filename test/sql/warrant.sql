@@ -41,7 +41,7 @@ BEGIN
   PERFORM concresce.enqueue('note', 'bob', 3);
   COMMIT;
   RESET ROLE;
-  IF NOT comes('sum(hits + misses) = 3 FROM concresce.stats') THEN
+  IF NOT comes('sum(coalesced + misses) = 3 FROM concresce.stats') THEN
     RAISE NOTICE 'the collector has not taken them';
   END IF;
   EXECUTE what;

@@ -30,7 +30,7 @@ sub sizes
 	my ($function) = @_;
 
 	return $node->safe_psql('postgres',
-		"SELECT batches, batch_size_max, hits, misses FROM concresce.stats WHERE function::text LIKE '$function(%'");
+		"SELECT batches, batch_size_max, coalesced, misses FROM concresce.stats WHERE function::text LIKE '$function(%'");
 }
 
 # ---- windows and limits ----------------------------------------------------

@@ -44,8 +44,8 @@ push @calls, call($node, 'SELECT gate(1)', coalesce => 'off');
 in_flight(8, 4, 'coalesce = off: not at all');
 open_gate($gate);
 is(outs(@calls), '10,10,10,10,10,20,10,10', 'all are answered');
-is($node->safe_psql('postgres', "SELECT hits, misses, calls FROM concresce.stats WHERE function::text = 'gate(integer)'"),
-	'4|4|8', 'hits and misses');
+is($node->safe_psql('postgres', "SELECT coalesced, misses, calls FROM concresce.stats WHERE function::text = 'gate(integer)'"),
+	'4|4|8', 'coalesced and misses');
 
 $gate = close_gate($node);
 @calls = call_all($node, 3, 'SELECT vgate(1)');

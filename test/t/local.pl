@@ -113,7 +113,7 @@ SELECT datname, application_name, query LIKE '%gated(n)%', query_start <= now()
 FROM pg_stat_activity WHERE backend_type = 'concresce executor' AND state = 'active'
 EOF_SQL
 is($node->safe_psql('postgres', <<'EOF_SQL'), '<NULL>|t|active', 'and in concresce.connections');
-SELECT coalesce(server, '<NULL>'), "user" = current_user, state FROM concresce.connections WHERE state = 'active'
+SELECT coalesce(server, '<NULL>'), remote_user = current_user, state FROM concresce.connections WHERE state = 'active'
 EOF_SQL
 is($node->safe_psql('postgres', 'SET ROLE ann; SELECT count(*) FROM concresce.connections'), 0, 'which others do not see');
 open_gate($gate);
@@ -156,7 +156,7 @@ cmp_ok($last - $first, '>=', 2, 'which takes two seconds');
 cmp_ok($last - $first, '<', 20, 'and not two hundred');
 diag(sprintf('the stampede took %.2f s', $last - $first));
 is($node->safe_psql('postgres', <<'EOF_SQL'), '100|99|1|1|0', 'the counters agree');
-SELECT calls, hits, misses, batches, errors FROM concresce.stats WHERE function::text = 'report()'
+SELECT calls, coalesced, misses, batches, errors FROM concresce.stats WHERE function::text = 'report()'
 EOF_SQL
 
 # Who shares: the same role and search_path.

@@ -64,7 +64,7 @@ is(connections('far'), 7, 'all collectors together have max_connections');
 cmp_ok($far->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'concresce'}), '<=', 7, 'over there as well');
 open_gate($gate);
 is(join(',', map { $_->out } finish_all(@calls)), join(',', (map { (10 * $_) x 4 } 1 .. 12), 780), 'all have their answers');
-is($node->safe_psql('postgres', q{SELECT calls, hits FROM concresce.stats WHERE function::text LIKE 'gate%'}), '60|48', 'each key was looked up once');
+is($node->safe_psql('postgres', q{SELECT calls, coalesced FROM concresce.stats WHERE function::text LIKE 'gate%'}), '60|48', 'each key was looked up once');
 
 # ---- each collector has its own keys ---------------------------------------
 
@@ -146,7 +146,7 @@ poll($node, 'SELECT sum(active + queued) = 12 FROM concresce.stats');
 $node->safe_psql('postgres', q{SELECT concresce.forget('gate', 5)});
 push @calls, call($node, 'SELECT gate(5)');
 poll($node, 'SELECT sum(active + queued) = 13 FROM concresce.stats');
-is($node->safe_psql('postgres', q{SELECT hits FROM concresce.stats WHERE function::text LIKE 'gate%'}), 48, 'forget() is heard by the one that has the key');
+is($node->safe_psql('postgres', q{SELECT coalesced FROM concresce.stats WHERE function::text LIKE 'gate%'}), 48, 'forget() is heard by the one that has the key');
 $node->safe_psql('postgres', q{SELECT concresce.stop('gate', true)});
 is(join(',', map { $_->sqlstate } finish_all(@calls)), join(',', ('57014') x 13), 'stop() by force ends the calls of all');
 $node->safe_psql('postgres', q{SELECT concresce.start('gate')});
