@@ -87,7 +87,7 @@ EOF_SQL
 			(map { "REVOKE SELECT ON $_ FROM PUBLIC; GRANT SELECT ON $_ TO watcher WITH GRANT OPTION" } @views)));
 	my $privileges = sub {
 		return $node->safe_psql('used', <<'EOF_SQL');
-SELECT DISTINCT proname::text, 'watcher' FROM pg_proc
+SELECT DISTINCT proname::text, 'watcher' FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e'
 WHERE pronamespace = 'concresce'::regnamespace AND proacl::text LIKE '%watcher=X/%'
 UNION ALL SELECT 'language', lanacl::text FROM pg_language WHERE lanname = 'concresce'
 UNION ALL SELECT 'wrapper', fdwacl::text FROM pg_foreign_data_wrapper WHERE fdwname = 'concresce'
@@ -100,14 +100,23 @@ SELECT relname, count(*), string_agg(attname || ' ' || format_type(atttypid, att
 FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 WHERE relname LIKE 'mine%' GROUP BY 1 ORDER BY 1
 EOF_SQL
 	};
+	$node->safe_psql('used', 'CREATE VIEW straight AS SELECT calls, hits FROM concresce.stats()');
 	my $before = $privileges->();
 	my $had = $columns->();
 
 	is($node->safe_psql('used', 'SELECT twice(21)'), '42', "with the objects of $old a lookup works");
+	is($node->safe_psql('used', 'SELECT calls, hits FROM concresce.stats; SELECT calls, hits FROM straight'), "1|0\n1|0", 'its views, too');
+	is($node->safe_psql('used', q{SELECT count(*) FROM (SELECT "user" FROM concresce.connections) c}), 1, 'each of them');
+	is($node->safe_psql('used', q{SELECT result, sqlstate, error FROM concresce.as_completed(ARRAY[concresce.submit('twice', 4)])}), '8||', 'and functions');
+	is($node->safe_psql('used', 'SELECT concresce.flush(); SELECT concresce.stop(); SELECT concresce.start(); SELECT concresce.forget_all(); SELECT concresce.reset_stats(); SELECT concresce.remote_sql(NULL) IS NULL'),
+		"0\n\n\n\n\nt", 'with the defaults that they had');
 	$node->safe_psql('used', 'ALTER EXTENSION concresce UPDATE');
 	is($privileges->(), $before, 'an update keeps grants');
 	is($columns->(), $had, 'and views that users have made');
 	is($node->safe_psql('used', 'SELECT twice(22)'), '44', 'and lookups');
+	is($node->safe_psql('used', 'SELECT calls, hits FROM straight'), '1|0', 'what users have built on a function that was made anew');
+	is($node->safe_psql('used', q{SELECT count(*) FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e' WHERE proname LIKE '%\_0\_1'}), 0,
+		'which belongs to the extension no more');
 	foreach my $view (@views)
 	{
 		is($node->safe_psql('used', "SELECT has_table_privilege('watcher', '$view', 'SELECT WITH GRANT OPTION'), relacl::text LIKE '%{=%' OR relacl::text LIKE '%,=%' FROM pg_class WHERE oid = '$view'::regclass"),
