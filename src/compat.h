@@ -283,6 +283,13 @@ ccr_worker_is_registered(const BackgroundWorker *worker)
 	return false;
 }
 
+/* For post_parse_analyze_hook, whose header declares the type. */
+#if PG_VERSION_NUM >= 190000
+#define CcrJumbleState	const JumbleState
+#else
+#define CcrJumbleState	JumbleState
+#endif
+
 /* Wait events have names of their own from 17 on. */
 static inline uint32
 ccr_new_wait_event(const char *name)

@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "ground.h"
 #include "miscadmin.h"
+#include "parameters.h"
 #include "revoked.h"
 #include "scan_exec.h"
 #include "scan_plan.h"
@@ -311,6 +312,7 @@ _PG_init(void)
 	ccr_evict_init();
 	ccr_ground_init();
 	ccr_revoked_init();
+	ccr_parameters_init();
 	ccr_collector_register();
 	ccr_scan_init();
 	ccr_scan_plan_init();
