@@ -1,56 +1,92 @@
-# concresce: plain PGXS for "make", "make install", "make installcheck";
-# everything that needs servers of its own is in scripts/.
+# concresce: plain PGXS for "make", "make install", "make installcheck", in
+# this folder or another one (make -f SRC/Makefile VPATH=SRC).  Everything that
+# needs servers of its own is in scripts/.
+#
+#: Building, for the PostgreSQL whose pg_config is named:
+#:   make [PG_CONFIG=/path/to/pg_config]
+#:   make install        into that PostgreSQL
+#:   make clean
+#:   make deb            Debian packages, for each PostgreSQL that can be built for
+#:   make dist           an archive for PGXN
+#:
+#: Testing, with nothing to set up:
+#:   make check          all tests, on servers of its own; "make test" is the same
+#:   make check TESTS='stop stats' PROVE_TESTS=test/t/leaving.pl
+#:                       these files of test/sql, and of test/t
+#:   make installcheck   the files of test/sql, on a running server that has the
+#:                       library loaded (PGHOST, PGPORT, PGUSER; TESTS=...)
+#:   make demo           shows what concresce does
+#:   make bench          measures it
+#:   make indent         indents the sources as pgindent does
+#:
+#: Testing for hours, with other compilers, servers and systems:
+#:   make check-versions   on other versions, in throwaway Debian systems
+#:   make check-bare       what a newcomer meets, in systems that have nothing
+#:   make check-packages   what "make deb" and "make dist" have made
+#:   make check-asserts check-asan check-ubsan check-postgres check-model
+#:   make chaos fuzz
+
+HERE := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 MODULE_big = concresce
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst $(HERE)/%.c,%.o,$(sort $(wildcard $(HERE)/src/*.c)))
 PGFILEDESC = "concresce - lookups, batched and coalesced across sessions"
 
 EXTENSION = concresce
 DATA = sql/concresce--0.1.0.sql sql/concresce--0.1.0--0.2.0.sql \
 	sql/concresce--0.2.0.sql
 
-REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --load-extension=concresce \
-	--temp-instance=tmp_check --temp-config=test/concresce.conf
-ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test --load-extension=concresce \
-	--temp-instance=tmp_check_iso --temp-config=test/concresce.conf
-TAP_TESTS = $(if $(wildcard test/t/*.pl),1)
-PROVE_TESTS ?= test/t/*.pl
+REGRESS = $(or $(TESTS),$(sort \
+	$(patsubst $(HERE)/test/sql/%.sql,%,$(wildcard $(HERE)/test/sql/*.sql))))
+REGRESS_OPTS = --inputdir=$(HERE)/test --load-extension=concresce
+REGRESS_PREP = server-is-ready
 
 PG_CONFIG ?= pg_config
 
 # These bring what they need, PostgreSQL included, so they must not depend on
 # what PGXS would read at this point.
-SELF_CONTAINED = check check-asan check-asserts check-model check-postgres \
-	check-ubsan check-versions chaos demo bench fuzz
+SELF_CONTAINED = help check test check-asan check-asserts check-bare \
+	check-model check-packages check-postgres check-ubsan check-versions chaos demo bench \
+	deb dist fuzz indent
 
 ifneq ($(filter $(SELF_CONTAINED),$(MAKECMDGOALS)),)
 
 .PHONY: $(MAKECMDGOALS)
-check:
-	@scripts/check
+help:
+	@sed -n 's/^#: \{0,1\}//p' $(HERE)/Makefile
+check test:
+	@$(HERE)/scripts/check
 check-asan:
-	@scripts/check-sanitizer address
+	@$(HERE)/scripts/check-sanitizer address
 check-asserts:
-	@scripts/check-asserts
+	@$(HERE)/scripts/check-asserts
+check-bare:
+	@$(HERE)/scripts/check-bare
 check-model:
-	@scripts/check-model
+	@$(HERE)/scripts/check-model
+check-packages:
+	@$(HERE)/scripts/check-packages
 check-postgres:
-	@scripts/check-postgres
+	@$(HERE)/scripts/check-postgres
 check-ubsan:
-	@scripts/check-sanitizer undefined
+	@$(HERE)/scripts/check-sanitizer undefined
 check-versions:
-	@scripts/check-versions
+	@$(HERE)/scripts/check-versions
 # bash has a use of its own for SECONDS
 chaos:
-	@SECONDS_OF_CHAOS='$(SECONDS)' scripts/chaos
+	@SECONDS_OF_CHAOS='$(SECONDS)' $(HERE)/scripts/chaos
+deb:
+	@$(HERE)/scripts/deb
 demo:
-	@scripts/demo
+	@$(HERE)/scripts/demo
+dist:
+	@$(HERE)/scripts/dist
 bench:
-	@test/bench/run
+	@$(HERE)/test/bench/run
 fuzz:
-	@scripts/fuzz
+	@$(HERE)/scripts/fuzz
+indent:
+	@$(HERE)/scripts/indent
 $(filter-out $(SELF_CONTAINED),$(MAKECMDGOALS)):
 	@$(MAKE) $@
 
@@ -66,13 +102,14 @@ endif
 
 # Callbacks and PG_FUNCTION_ARGS have parameters that not every function
 # reads, in the server's own headers too; PG_FINALLY's own variable looks
-# clobbered.
+# clobbered.  clang does not know all that the headers say to gcc.
 PG_CPPFLAGS = -I$(libpq_srcdir)
-PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered \
+	$(if $(findstring clang,$(CC)),-Wno-unknown-warning-option -Wno-ignored-attributes)
 
 # -fvisibility=hidden would hide the SQL functions on PostgreSQL 15, whose
 # PG_FUNCTION_INFO_V1 exports only the info record.
-SHLIB_LINK = $(libpq) -lpthread -Wl,--version-script=concresce.map
+SHLIB_LINK = $(libpq) -lpthread -Wl,--version-script=$(HERE)/concresce.map
 EXTRA_CLEAN = src/.built-for-*
 
 include $(PGXS)
@@ -80,10 +117,15 @@ include $(PGXS)
 # PGXS tracks no headers where PostgreSQL was built without dependency
 # tracking, and never notices another PG_CONFIG.
 BUILT_FOR = src/.built-for-$(VERSION)
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) $(BUILT_FOR) Makefile
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(HERE)/src/*.h) $(BUILT_FOR) $(HERE)/Makefile
 $(BUILT_FOR):
+	@mkdir -p $(@D)
 	@rm -f src/.built-for-*
 	@touch $@
-$(shlib): concresce.map
+$(shlib): $(HERE)/concresce.map
+
+.PHONY: server-is-ready
+server-is-ready:
+	@$(HERE)/scripts/check-server '$(bindir)' '$(MAJORVERSION)' '$(CONTRIB_TESTDB)'
 
 endif

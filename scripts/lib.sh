@@ -37,9 +37,22 @@ begin() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	trap finish EXIT
-	WORK=$(mktemp -d "${TMPDIR:-/tmp}/concresce.XXXXXX")
+	WORK=$(mktemp -d "${TMPDIR:-/tmp}/concresce.XXXXXX") ||
+		die "No folder can be made in ${TMPDIR:-/tmp}: set TMPDIR to another one."
 	chmod 755 "$WORK"
 	mkdir "$WORK/run"
+	check_work
+}
+
+# Programs are run there, and sockets made, whose names may have 107 bytes:
+# $WORK/run/pg_regress-XXXXXX/.s.PGSQL.65535
+check_work() {
+	printf '#!/bin/sh\n' >"$WORK/runs"
+	chmod +x "$WORK/runs"
+	"$WORK/runs" 2>/dev/null ||
+		die "No program can be run in ${TMPDIR:-/tmp}, which may be mounted noexec: set TMPDIR to another folder."
+	[ ${#WORK} -le 70 ] ||
+		die "The path of ${TMPDIR:-/tmp} is too long for the sockets of servers: set TMPDIR to a shorter one."
 }
 
 finish() {
@@ -112,9 +125,10 @@ give_to_user() {
 
 copy_sources() {
 	mkdir -p "$1"
-	tar -C "$TOP" --exclude='./.git' --exclude='*.o' --exclude='*.bc' \
+	tar -C "$TOP" --mode=u+w --exclude='./.git' --exclude='*.o' --exclude='*.bc' \
 		--exclude='*.so' --exclude='./src/.built-for-*' \
-		--exclude='./tmp_check*' --exclude='./test/bench/results' \
+		--exclude='./tmp_check*' --exclude='./dist' \
+		--exclude='./test/bench/results' \
 		-cf - . | tar -C "$1" --no-same-owner -xf -
 }
 
@@ -127,7 +141,7 @@ build() {
 	fi
 	# Two runners at once would trip over each other's object files.
 	flock "$SRC/Makefile" make -s -C "$SRC" -j"$(nproc)" with_llvm=no \
-		"PG_CONFIG=${PG_CONFIG:-pg_config}" all
+		"PG_CONFIG=${PG_CONFIG:-pg_config}" ${CC:+"CC=$CC"} all
 }
 
 # Links to the files of a folder, but real folders where files will be added.

@@ -184,6 +184,7 @@ need_postgres() {
 		"postgresql-server-dev-${major:-all}"
 	want have_libpq libpq-dev
 	want 'command -v make' make
+	want 'command -v flock && command -v setpriv' util-linux
 	want have_compiler gcc libc6-dev
 	POSTGRES_NEEDED=1
 }

@@ -7,10 +7,19 @@
 -- functions by CREATE OR REPLACE where they can: so grants stay, and what
 -- users have built on them.
 
--- The schema may have been there before
+-- A server that was not restarted has the library of before, which knows
+-- nothing of what follows. The schema may have been there before.
 
-CREATE FUNCTION concresce.check_ground(boolean) RETURNS void
-LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'concresce_check_ground';
+DO $$
+BEGIN
+	CREATE FUNCTION concresce.check_ground(boolean) RETURNS void
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'concresce_check_ground';
+EXCEPTION WHEN undefined_function THEN
+	RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+		MESSAGE = 'the server has loaded an older library of concresce',
+		DETAIL = sqlerrm,
+		HINT = 'Restart the server, then update the extension.';
+END $$;
 SELECT concresce.check_ground(false);
 DROP FUNCTION concresce.check_ground(boolean);
 

@@ -11,9 +11,11 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "arguments.h"
 #include "barrier.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "convert.h"
 #include "funcapi.h"
 #include "future.h"
@@ -386,10 +388,9 @@ value_to_json(const CcrFuture *future, JsonbValue *json)
 Datum
 concresce_gather_jsonb(PG_FUNCTION_ARGS)
 {
-	JsonbParseState *state = NULL;
+	CcrJsonbInState state = {0};
 	JsonbValue *names;
 	JsonbValue *values;
-	JsonbValue *object;
 	int64	   *ids;
 	int			n;
 
@@ -401,14 +402,14 @@ concresce_gather_jsonb(PG_FUNCTION_ARGS)
 		value_to_json(ccr_future_get(ids[i]), &values[i]);
 	end_all(ids, n);
 
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	ccr_push_jsonb_value(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < n; i++)
 	{
-		(void) pushJsonbValue(&state, WJB_KEY, &names[i]);
-		(void) pushJsonbValue(&state, WJB_VALUE, &values[i]);
+		ccr_push_jsonb_value(&state, WJB_KEY, &names[i]);
+		ccr_push_jsonb_value(&state, WJB_VALUE, &values[i]);
 	}
-	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(object));
+	ccr_push_jsonb_value(&state, WJB_END_OBJECT, NULL);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(state.result));
 }
 
 /* ------------------------------------------------------------ as_completed */

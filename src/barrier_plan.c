@@ -353,11 +353,10 @@ examine(Query *query, Oid language, int cursor_options)
 }
 
 static PlannedStmt *
-plan_on(Query *query, const char *query_string, int cursor_options,
-		ParamListInfo params)
+plan_on(CCR_PLANNER_PARAMS(query))
 {
-	return prev_planner ? prev_planner(query, query_string, cursor_options, params) :
-		standard_planner(query, query_string, cursor_options, params);
+	return prev_planner ? prev_planner(CCR_PLANNER_ARGS(query)) :
+		standard_planner(CCR_PLANNER_ARGS(query));
 }
 
 /* Conditions of policies depend on the role. */
@@ -387,8 +386,7 @@ refuse_plan(void)
 
 /* certain: what keeps rows back has been seen. */
 static PlannedStmt *
-plan_barred(Query *query, const char *query_string, int cursor_options,
-			ParamListInfo params, Oid language, bool certain)
+plan_barred(CCR_PLANNER_PARAMS(query), Oid language, bool certain)
 {
 	PlannedStmt *volatile stmt = NULL;
 	int			options = examine(query, language, cursor_options);
@@ -399,7 +397,7 @@ plan_barred(Query *query, const char *query_string, int cursor_options,
 	ccr_barrier_begin(&barrier, certain ? CCR_BARRIER_PLANNED : CCR_BARRIER_DOUBTED);
 	PG_TRY();
 	{
-		stmt = plan_on(query, query_string, cursor_options, params);
+		stmt = plan_on(CCR_PLANNER_ARGS(query));
 	}
 	PG_FINALLY();
 	{
@@ -416,8 +414,7 @@ plan_barred(Query *query, const char *query_string, int cursor_options,
 
 /* Without the extension in the database there are no lookups. */
 static PlannedStmt *
-plan_statement(Query *query, const char *query_string, int cursor_options,
-			   ParamListInfo params)
+plan_statement(CCR_PLANNER_PARAMS(query))
 {
 	Oid			language = InvalidOid;
 	bool		calls = false;
@@ -426,9 +423,8 @@ plan_statement(Query *query, const char *query_string, int cursor_options,
 	if (certain || calls)
 		language = get_language_oid("concresce", true);
 	if (OidIsValid(language))
-		return plan_barred(query, query_string, cursor_options, params, language,
-						   certain);
-	return plan_on(query, query_string, cursor_options, params);
+		return plan_barred(CCR_PLANNER_ARGS(query), language, certain);
+	return plan_on(CCR_PLANNER_ARGS(query));
 }
 
 void

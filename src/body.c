@@ -102,7 +102,7 @@ scan_tokens(const char *text)
 	scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
 
 	/* raw_parser() has given these warnings */
-	extra.escape_string_warning = false;
+	CCR_NO_ESCAPE_WARNING(extra);
 
 	while ((code = core_yylex(&value, &location, scanner)) != 0)
 	{

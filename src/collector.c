@@ -234,7 +234,7 @@ start(void)
 	pqsignal(SIGTERM, handle_sigterm);
 
 	/* a cancel is for queries; as an error it would fail what all wait for */
-	pqsignal(SIGINT, SIG_IGN);
+	pqsignal(SIGINT, PG_SIG_IGN);
 
 	/* a reload in the moment since the fork found no handler */
 	ConfigReloadPending = true;

@@ -11,8 +11,8 @@
 #ifndef CCR_COMPAT_H
 #define CCR_COMPAT_H
 
-#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
-#error "concresce supports PostgreSQL 15 to 18"
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 200000
+#error "concresce supports PostgreSQL 15 to 19"
 #endif
 
 #include "catalog/pg_database.h"
@@ -20,6 +20,9 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "commands/explain.h"
+#include "nodes/bitmapset.h"
+#include "nodes/plannodes.h"
+#include "parser/parser.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/bgworker_internals.h"
 #include "storage/latch.h"
@@ -27,6 +30,7 @@
 #include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
@@ -76,6 +80,77 @@ ccr_report_session_user(void)
 	QueryDesc *desc, ScanDirection direction, uint64 count, bool execute_once
 #define CCR_EXECUTOR_RUN_ARGS(desc)	desc, direction, count, execute_once
 #endif
+
+/* The planner knows since 19 what EXPLAIN asks for. */
+#if PG_VERSION_NUM >= 190000
+#define CCR_PLANNER_PARAMS(query) \
+	Query *query, const char *query_string, int cursor_options, \
+	ParamListInfo params, ExplainState *es
+#define CCR_PLANNER_ARGS(query)	query, query_string, cursor_options, params, es
+#else
+#define CCR_PLANNER_PARAMS(query) \
+	Query *query, const char *query_string, int cursor_options, ParamListInfo params
+#define CCR_PLANNER_ARGS(query)	query, query_string, cursor_options, params
+#endif
+
+/* Signal handlers are told who has sent the signal since 19. */
+#if PG_VERSION_NUM >= 190000
+#define CCR_SIGNAL_ARGS	postgres_signal_arg, pg_siginfo
+#else
+#define CCR_SIGNAL_ARGS	postgres_signal_arg
+#define PG_SIG_IGN		SIG_IGN
+#endif
+
+/* Strings conform to the standard, without a warning, since 19. */
+#if PG_VERSION_NUM >= 190000
+#define CCR_NO_ESCAPE_WARNING(extra)	((void) (extra))
+#define CCR_STANDARD_CONFORMING_STRINGS	true
+#else
+#define CCR_NO_ESCAPE_WARNING(extra)	((extra).escape_string_warning = false)
+#define CCR_STANDARD_CONFORMING_STRINGS	standard_conforming_strings
+#endif
+
+/* A set since 19. */
+static inline Bitmapset *
+ccr_result_relations(const PlannedStmt *stmt)
+{
+#if PG_VERSION_NUM >= 190000
+	return stmt->resultRelationRelids;
+#else
+	Bitmapset  *relids = NULL;
+	ListCell   *lc;
+
+	foreach(lc, stmt->resultRelations)
+		relids = bms_add_member(relids, lfirst_int(lc));
+	return relids;
+#endif
+}
+
+/* Where columns lie is computed once they are all known, since 19. */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(tupdesc)	((void) (tupdesc))
+#endif
+
+/* Since 19 the state of pushJsonbValue() has the result. */
+#if PG_VERSION_NUM >= 190000
+typedef JsonbInState CcrJsonbInState;
+#else
+typedef struct CcrJsonbInState
+{
+	JsonbValue *result;
+	JsonbParseState *parseState;
+} CcrJsonbInState;
+#endif
+
+static inline void
+ccr_push_jsonb_value(CcrJsonbInState *state, JsonbIteratorToken token, JsonbValue *value)
+{
+#if PG_VERSION_NUM >= 190000
+	pushJsonbValue(state, token, value);
+#else
+	state->result = pushJsonbValue(&state->parseState, token, value);
+#endif
+}
 
 /* RETURNING became a clause in 18, and part of MERGE in 17. */
 #if PG_VERSION_NUM >= 180000

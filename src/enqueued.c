@@ -29,6 +29,7 @@
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 #include "warrant.h"
 
 PG_FUNCTION_INFO_V1(concresce_enqueued);

@@ -174,7 +174,7 @@ handle_sigterm(SIGNAL_ARGS)
 	int			save_errno = errno;
 
 	if (pg_atomic_read_u32(&ccr_my_seat->unwanted) || !ccr_lockfile_stopping())
-		die(postgres_signal_arg);
+		die(CCR_SIGNAL_ARGS);
 	errno = save_errno;
 }
 
@@ -401,7 +401,7 @@ apply_settings(const CcrJob *job)
 	(void) ccr_wire_begin_reading();
 
 	/* the body was parsed with it on */
-	if (!standard_conforming_strings)
+	if (!CCR_STANDARD_CONFORMING_STRINGS)
 		set_for_job("standard_conforming_strings", "on");
 }
 

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "callable.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "key.h"
 #include "miscadmin.h"

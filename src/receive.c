@@ -61,6 +61,7 @@ receive_row(void *arg, Datum value, bool isnull, const Datum *values,
 		{
 			receiver->scalar = CreateTemplateTupleDesc(1);
 			TupleDescInitEntry(receiver->scalar, 1, "value", result->type, -1, 0);
+			TupleDescFinalize(receiver->scalar);
 		}
 		tuplestore_putvalues(receiver->store, receiver->scalar, &value, &isnull);
 		return;

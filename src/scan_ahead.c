@@ -349,11 +349,12 @@ static bool
 writes_alone(Search *search, ModifyTable *modify, Oid relid)
 {
 	PlannedStmt *stmt = search->planning->stmt;
-	ListCell   *lc;
+	Bitmapset  *targets = ccr_result_relations(stmt);
+	int			target = -1;
 
-	foreach(lc, stmt->resultRelations)
-		if (!list_member_int(modify->resultRelations, lfirst_int(lc)) &&
-			rt_fetch(lfirst_int(lc), stmt->rtable)->relid == relid)
+	while ((target = bms_next_member(targets, target)) >= 0)
+		if (!list_member_int(modify->resultRelations, target) &&
+			rt_fetch(target, stmt->rtable)->relid == relid)
 			return false;
 	return true;
 }

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "barrier.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"

@@ -324,6 +324,7 @@ begin_keeping(BatchState *state, EState *estate)
 		TupleDescCopyEntry(state->kept_desc, i, desc, i);
 	TupleDescInitEntry(state->kept_desc, desc->natts + 1, NULL, TIDOID, -1, 0);
 	TupleDescInitEntry(state->kept_desc, desc->natts + 2, NULL, OIDOID, -1, 0);
+	TupleDescFinalize(state->kept_desc);
 	state->kept_slot = ExecInitExtraTupleSlot(estate, state->kept_desc, &TTSOpsMinimalTuple);
 }
 
@@ -364,6 +365,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	for (int i = 1; i <= scan->ncalls; i++)
 		TupleDescInitEntry(css->ss.ss_ScanTupleSlot->tts_tupleDescriptor,
 						   scan->ncolumns + i, NULL, BYTEAOID, -1, 0);
+	TupleDescFinalize(css->ss.ss_ScanTupleSlot->tts_tupleDescriptor);
 
 	/* a cursor's current row is found by the place that its scan gives it */
 	scan->scanned = scan_of_row(child);

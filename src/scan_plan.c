@@ -809,12 +809,11 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 }
 
 static PlannedStmt *
-plan_statement(Query *parse, const char *query_string, int cursor_options,
-			   ParamListInfo params)
+plan_statement(CCR_PLANNER_PARAMS(parse))
 {
 	PlannedStmt *stmt = prev_planner ?
-		prev_planner(parse, query_string, cursor_options, params) :
-		standard_planner(parse, query_string, cursor_options, params);
+		prev_planner(CCR_PLANNER_ARGS(parse)) :
+		standard_planner(CCR_PLANNER_ARGS(parse));
 
 	if (ccr_enable_batchscan && ccr_may_hold_lookups(stmt))
 	{

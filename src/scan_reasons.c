@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "nodes/nodeFuncs.h"
 #include "scan_calls.h"

@@ -9,6 +9,7 @@
 #ifndef CCR_SCAN_TERMS_H
 #define CCR_SCAN_TERMS_H
 
+#include "nodes/plannodes.h"
 #include "scan_calls.h"
 
 /* The functions that read cells; all of schema concresce. */

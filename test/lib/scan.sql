@@ -77,22 +77,30 @@ CREATE TABLE none (id int, k int, grp int);
 ANALYZE few, many, none;
 
 -- ------------------------------------------------------------------ shape()
--- The plan, without what differs between versions of PostgreSQL.
+-- The plan, without what differs between versions of PostgreSQL.  Sub-plans have
+-- numbers until 18 and then names: here they are numbered as they appear.
 CREATE FUNCTION plan_of(query text, options text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
-  line text;
+  line text; names text[] := '{}'; name text;
 BEGIN
   FOR line IN EXECUTE format('EXPLAIN (COSTS OFF%s) %s', options, query) LOOP
     CONTINUE WHEN line ~ ('^ *(Sort Method|Index Searches|Heap Fetches|Storage|Window|Disabled|Buckets|Hits|Batches|Planning Time|'
                           'Execution Time|Query Identifier|Memory Usage|Planning:|Buffers|Memory:|Full-sort Groups|Pre-sorted Groups|'
-                          'Index Cond: \(id IS NOT NULL\))');
+                          'Replaces:|Index Cond: \(id IS NOT NULL\))');
     line := regexp_replace(line, '\(actual rows=(\d+)(\.00)? loops=1\)', '(rows=\1)');
     line := regexp_replace(line, '\(actual rows=[\d.]+ loops', '(loops');
     line := regexp_replace(line, ' \(returns [$0-9,]+\)', '');
-    line := regexp_replace(line, '\((ANY|ALL) \(.* [<>=]+ \((hashed )?SubPlan (\d+)\)\.col1\)\)', '(\2SubPlan \3)');
-    line := regexp_replace(line, 'EXISTS\(SubPlan (\d+)\)', '(SubPlan \1)');
+    line := regexp_replace(line, '\((ANY|ALL) \(.* [<>=]+ \((hashed )?SubPlan (\w+)\)\.col1\)\)', '(\2SubPlan \3)');
+    line := regexp_replace(line, 'EXISTS\(SubPlan (\w+)\)', '(SubPlan \1)');
     line := regexp_replace(line, ' OVER (\(\?\)|w\d*)', ' OVER w', 'g');
-    line := regexp_replace(line, '\$\d+|\(InitPlan \d+\)\.col\d+', '$n', 'g');
+    line := regexp_replace(line, '\$\d+|\(InitPlan \w+\)\.col\d+', '$n', 'g');
+    FOR name IN SELECT m[1] FROM regexp_matches(line, '(?:SubPlan|InitPlan) (\w+)', 'g') m LOOP
+      IF array_position(names, name) IS NULL THEN
+        names := names || name;
+      END IF;
+      line := regexp_replace(line, '(SubPlan|InitPlan) ' || name || '\M', '\1 #' || array_position(names, name), 'g');
+    END LOOP;
+    line := replace(line, 'Plan #', 'Plan ');
     RETURN NEXT line;
   END LOOP;
 END $$;

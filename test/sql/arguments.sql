@@ -149,6 +149,7 @@ RESET ROLE;
 GRANT EXECUTE ON FUNCTION raw_as_text TO regress_ccr_arguer;
 SET ROLE regress_ccr_arguer;
 SELECT concresce.enqueue('noted_later', ROW(1)::raw);
+SELECT concresce.flush();
 RESET ROLE;
 REVOKE EXECUTE ON FUNCTION raw_as_text FROM regress_ccr_arguer;
 SET ROLE regress_ccr_arguer;

@@ -138,7 +138,9 @@ BEGIN;
 SELECT concresce.submit('score', 7) AS id \gset
 SELECT concresce.gather(ARRAY[:id, :id]::bigint[], NULL::int);
 COMMIT;
+\set VERBOSITY terse
 SELECT concresce.gather(NULL);
+\set VERBOSITY default
 
 -- a dictionary
 SELECT concresce.gather(jsonb_build_object('score', concresce.submit('score', 3), 'label', concresce.submit('label', 3),

@@ -108,7 +108,9 @@ AS $$ SELECT id, score FROM scores WHERE id = ANY (collect(user_id)) $$;
 SELECT score_small(3::smallint);
 CREATE FUNCTION score_text(user_id text) RETURNS bigint LANGUAGE concresce STABLE
 AS $$ SELECT id, score FROM scores WHERE id::text = ANY (collect(user_id)) $$;
+\set VERBOSITY terse
 SELECT score_text('3');
+\set VERBOSITY default
 
 -- NULL is a key like any other
 CREATE TABLE far.pairs (a int, b text, v int);

@@ -109,7 +109,9 @@ SELECT run('a', 1);
 ALTER FUNCTION run SET concresce.key = 'generate_series(1, b)';
 SELECT run('a', 1);
 ALTER FUNCTION run SET concresce.key = 'nosuch(a)';
+\set VERBOSITY terse
 SELECT run('a', 1);
+\set VERBOSITY default
 ALTER FUNCTION run SET concresce.key = '1 / b';
 SELECT run('a', 0);
 SELECT run('a', 1) IS NOT NULL AS fine;
@@ -134,7 +136,9 @@ SELECT * FROM runs('lower(a)', 2, $$run('a', 1) FROM set_config('search_path', '
   $$run('A', 1)$$, $$run('b', 2)$$);
 ALTER FUNCTION run SET concresce.key = 'same(a)';
 SET search_path = mine, public;
+\set VERBOSITY terse
 SELECT run('a', 1);
+\set VERBOSITY default
 ALTER FUNCTION run SET concresce.key = 'mine.same(a)';
 SELECT run('a', 1) IS NOT NULL AS fine;
 ALTER FUNCTION run RESET concresce.key;

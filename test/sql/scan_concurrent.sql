@@ -32,7 +32,7 @@ BEGIN
     SET client_min_messages = notice;
     IF mode = 'on' THEN
       FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || statement LOOP
-        RAISE NOTICE '%', regexp_replace(line, ' \(returns [$0-9,]+\)', '');
+        RAISE NOTICE '%', regexp_replace(line, 'Plan (expr_)?(\d+)( \(returns [$0-9,]+\))?', 'Plan \2');
       END LOOP;
     END IF;
     CALL play('a: BEGIN', 'a: ' || change, 'b: SET concresce.enable_batchscan = ' || mode, 'b> ' || statement,

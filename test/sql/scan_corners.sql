@@ -58,7 +58,7 @@ EXECUTE back(1);
 RESET enable_hashjoin; RESET enable_nestloop; RESET enable_seqscan;
 
 -- a limit that a sub-select gives
-SELECT shape('SELECT id, score(k) FROM few ORDER BY id LIMIT (SELECT 3)');
+SELECT shape('SELECT id, score(k) FROM few ORDER BY id + 0 LIMIT (SELECT 3)');
 
 -- a cursor's row through a view that is a security barrier
 CREATE VIEW barred WITH (security_barrier) AS SELECT * FROM few WHERE grp = 1;

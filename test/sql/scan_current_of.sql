@@ -89,7 +89,7 @@ CALL current_of('CURSOR FOR SELECT id, score(k) FROM (SELECT * FROM few LIMIT 5)
 CALL current_of('CURSOR FOR SELECT id, score(k) FROM (SELECT * FROM few LIMIT 5 OFFSET 2) q WHERE score(k) IS NOT NULL', 'few', '2', 'update');
 CALL current_of('CURSOR FOR SELECT id, score(k) FROM (SELECT * FROM few OFFSET 0) q', 'few', '2', 'update', '1', 'delete');
 CALL current_of('CURSOR FOR SELECT * FROM (SELECT id, score(k) FROM few OFFSET 0) q', 'few', '2', 'update', '1', 'delete');
-CALL current_of('CURSOR FOR SELECT id, score(k) FROM few ORDER BY id DESC', 'few', '2', 'update');
+CALL current_of('CURSOR FOR SELECT id, score(k) FROM few ORDER BY id + 0 DESC', 'few', '2', 'update');
 CALL current_of('CURSOR FOR SELECT f.id, score(f.k) FROM few f, many m WHERE m.id = f.id', 'few', '2', 'update');
 CALL current_of('CURSOR FOR SELECT id, s FROM few, score(k) s', 'few', '2', 'update');
 CALL current_of('CURSOR FOR SELECT sum(score(k)) FROM few', 'few', '1', 'update');

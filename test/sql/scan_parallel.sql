@@ -42,7 +42,7 @@ SELECT plan_of('SELECT grp, sum(safe(k)) FROM many GROUP BY grp ORDER BY grp', '
 SELECT grp, sum(safe(k)) FROM many GROUP BY grp ORDER BY grp;
 SELECT plan_of('SELECT grp, max(safe(k)) + safe(grp) FROM many GROUP BY grp ORDER BY grp', '');
 SELECT grp, max(safe(k)) + safe(grp) FROM many GROUP BY grp ORDER BY grp;
-SELECT plan_of('SELECT id, safe(k) FROM many ORDER BY id', '');
+SELECT plan_of('SELECT id, safe(k) FROM many ORDER BY id + 0', '');
 SELECT id, safe(k) FROM many ORDER BY id LIMIT 3;
 SELECT plan_of('SELECT id, safe(k) FROM many ORDER BY safe(k) NULLS LAST, id LIMIT 3', '');
 SELECT id, safe(k) FROM many ORDER BY safe(k) NULLS LAST, id LIMIT 3;

@@ -93,7 +93,9 @@ CREATE FUNCTION moved(key int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT 
 PREPARE moves AS SELECT id, moved(k) FROM few WHERE id < 3;
 EXECUTE moves;
 DROP FUNCTION moved;
+\set VERBOSITY terse
 EXECUTE moves;
+\set VERBOSITY default
 CREATE FUNCTION moved(key int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT key + 2';
 EXECUTE moves;
 CREATE OR REPLACE FUNCTION moved(key int) RETURNS int LANGUAGE sql STABLE AS 'SELECT key + 3';

@@ -73,8 +73,8 @@ SELECT shape('SELECT f.id, m.id FROM many m JOIN few f ON f.id * 10 = score(m.k)
 SELECT shape('SELECT f.id, m.id FROM many m JOIN few f ON score(f.k) = m.id', options => :'analyze');
 SELECT shape('SELECT f.id, m.id FROM many m JOIN few f ON label(f.k) = label(m.k)', options => :'analyze');
 SELECT shape('SELECT f.id, m.id FROM many m JOIN few f ON f.k = m.id AND noted(f.k + m.id) > 50');
-SELECT shape('SELECT f.id, m.id FROM few f LEFT JOIN many m ON score(f.k) = m.id');
-SELECT shape('SELECT f.id, m.id FROM few f FULL JOIN few m ON score(f.k) = score(m.id) WHERE f.id IS NULL OR m.id IS NULL');
+SELECT shape('SELECT f.id, m.id FROM few f LEFT JOIN many m ON score(f.k) = m.id ORDER BY 1');
+SELECT shape('SELECT f.id, m.id FROM few f FULL JOIN few m ON score(f.k) = score(m.id) WHERE f.id IS NULL OR m.id IS NULL ORDER BY 1, 2');
 SELECT shape('SELECT f.id, score(m.id) FROM few f LEFT JOIN many m ON m.id = f.k ORDER BY f.id');
 -- merge joins: sorted by the call's result, on either side
 SET enable_hashjoin = off;

@@ -79,14 +79,17 @@ SELECT "q"") (; --"('''; DROP TABLE precious; --');
 CREATE FUNCTION bulk_text(a text) RETURNS text LANGUAGE concresce STABLE
 AS $$ SELECT x, x || '!' FROM unnest(collect(a)) x $$;
 SELECT bulk_text('''}''; DROP TABLE precious; --'), bulk_text('{"');
--- strings are read as the far side reads them
-SET standard_conforming_strings = off;
-SET escape_string_warning = off;
+-- strings are read as the far side reads them; from 19 on there is no other way
+DO $$
+BEGIN
+  SET escape_string_warning = off;
+  SET standard_conforming_strings = off;
+EXCEPTION WHEN undefined_object THEN NULL;
+END $$;
 CREATE FUNCTION f(a int) RETURNS text LANGUAGE concresce AS $$ SELECT '\') q, (SELECT 1 -- ' $$;
 CREATE FUNCTION backslash(a int) RETURNS text LANGUAGE concresce AS $$ SELECT '\' || a || '\' $$;
 SELECT backslash(1);
-RESET standard_conforming_strings;
-RESET escape_string_warning;
+SET standard_conforming_strings = on;
 SELECT count(*) FROM precious;
 
 -- bodies are checked when called, too

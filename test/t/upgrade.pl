@@ -7,6 +7,8 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 use Concresce;
+use File::Copy;
+use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -127,6 +129,56 @@ EOF_SQL
 		is($node->safe_psql('used', "SELECT count(*) >= 0 FROM mine_$n"), 't', "the view of $views[$n - 1] works");
 	}
 	$node->safe_psql('postgres', 'DROP DATABASE used');
+}
+
+# ---- before the restart ----------------------------------------------------
+
+# An installation of its own, with a library that lacks what the update needs.
+sub installation
+{
+	my ($from) = $node->config_data('--bindir') =~ m{^(.*/pg)/} or return;
+	my $root = "$PostgreSQL::Test::Utils::tmp_check/pg";
+	my ($path, $library) = map { my $p = $node->config_data($_); $p =~ s/^\Q$from\E/$root/; $p } '--bindir', '--pkglibdir';
+
+	system_or_bail('cp', '-R', '-P', $from, $root);
+	$path =~ s{/bin$}{};
+	return ($path, "$library/concresce.so");
+}
+
+sub rename_function
+{
+	my ($library, $new) = @_;
+	my $bytes = slurp_file($library, 0);
+
+	$bytes =~ s/concresce_check_ground/concresce_check_gr0und/g;
+	open(my $file, '>:raw', $new) or die "$new: $!";
+	print $file $bytes;
+	close($file);
+	return;
+}
+
+SKIP:
+{
+	my ($path, $library) = installation() or skip 'the installation is not its own', 1;
+	my $updated = PostgreSQL::Test::Cluster->new('updated', install_path => $path);
+
+	move($library, "$library.new");
+	rename_function("$library.new", $library);
+	$updated->init;
+	$updated->append_conf('postgresql.conf', "shared_preload_libraries = 'concresce'");
+	$updated->start;
+	$updated->safe_psql('postgres', "CREATE EXTENSION concresce VERSION '$older[0]';"
+		  . "CREATE FUNCTION twice(n int) RETURNS int LANGUAGE concresce STABLE AS 'SELECT 2 * n'");
+	move("$library.new", $library);
+
+	my $update = attempt($updated, 'ALTER EXTENSION concresce UPDATE');
+	is($update->sqlstate, '55000', 'an update before the restart');
+	like($update->err, qr/HINT:  Restart the server, then update the extension\./, 'says what to do');
+	is(attempt($updated, "SELECT extversion FROM pg_extension WHERE extname = 'concresce'")->out, $older[0], 'and changes nothing');
+	is(attempt($updated, 'SELECT twice(4)')->out, '8', 'lookups go on');
+	$updated->restart;
+	is(attempt($updated, 'ALTER EXTENSION concresce UPDATE')->sqlstate, '', 'after it the update works');
+	is(attempt($updated, 'SELECT twice(5)')->out, '10', 'and lookups');
 }
 
 done_testing();
