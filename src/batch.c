@@ -251,66 +251,104 @@ has_null(CcrBatch *batch)
 	return false;
 }
 
+/* A parameter as it is written: it has as much room as it needs. */
+typedef struct Draft
+{
+	Size		size;
+	char	   *data;
+	char	   *p;
+} Draft;
+
 static void
-put_int32(StringInfo buf, int32 n)
+put_int32(Draft *draft, int32 n)
 {
 	uint32		v = pg_hton32((uint32) n);
 
-	appendBinaryStringInfo(buf, (char *) &v, sizeof(v));
+	memcpy(draft->p, &v, sizeof(v));
+	draft->p += sizeof(v);
 }
 
 /* The header of a one-dimensional array, as array_recv() reads it. */
+#define ARRAY_HEADER	(5 * sizeof(int32))
+
 static void
-start_array(StringInfo buf, Oid element, int n)
+put_array_header(Draft *draft, Oid element, int n)
 {
-	initStringInfo(buf);
-	put_int32(buf, 1);
-	put_int32(buf, 1);			/* may contain NULLs */
-	put_int32(buf, element);
-	put_int32(buf, n);
-	put_int32(buf, 1);			/* lower bound */
+	put_int32(draft, 1);
+	put_int32(draft, 1);		/* may contain NULLs */
+	put_int32(draft, element);
+	put_int32(draft, n);
+	put_int32(draft, 1);		/* lower bound */
+}
+
+static void
+measure_items(const CcrBatch *batch, Draft *drafts, int nargs)
+{
+	for (int i = 0; i < batch->n; i++)
+	{
+		const char *p = batch->flights[i]->item->data;
+
+		for (int arg = 0; arg < nargs; arg++)
+		{
+			int32		length;
+
+			memcpy(&length, p, sizeof(length));
+			p += sizeof(length) + Max(length, 0);
+			drafts[arg].size += sizeof(length) + Max(length, 0);
+		}
+	}
+}
+
+static void
+put_items(const CcrBatch *batch, Draft *drafts, int nargs)
+{
+	for (int i = 0; i < batch->n; i++)
+	{
+		const char *p = batch->flights[i]->item->data;
+
+		for (int arg = 0; arg < nargs; arg++)
+		{
+			int32		length;
+
+			memcpy(&length, p, sizeof(length));
+			p += sizeof(length);
+			put_int32(&drafts[arg], length);
+			if (length <= 0)
+				continue;
+			memcpy(drafts[arg].p, p, length);
+			drafts[arg].p += length;
+			p += length;
+		}
+	}
 }
 
 /* One array per argument, or how many items there are. */
 static void
 build_params(CcrBatch *batch)
 {
+	static const Oid count_type = INT4OID;
 	const CcrSource *source = batch->queue->source;
 	int			n = Max(source->nargs, 1);
-	StringInfoData *bufs = palloc(n * sizeof(StringInfoData));
+	Draft	   *drafts = palloc(n * sizeof(Draft));
 	const char **values = palloc(n * sizeof(char *));
 	int		   *lengths = palloc(n * sizeof(int));
-	static const Oid count_type = INT4OID;
 
-	if (source->nargs == 0)
-	{
-		initStringInfo(&bufs[0]);
-		put_int32(&bufs[0], batch->n);
-	}
-	for (int arg = 0; arg < source->nargs; arg++)
-		start_array(&bufs[arg], source->arg_elements[arg], batch->n);
-	for (int i = 0; i < batch->n; i++)
-	{
-		const char *p = batch->flights[i]->item->data;
-
-		for (int arg = 0; arg < source->nargs; arg++)
-		{
-			int32		length;
-
-			memcpy(&length, p, sizeof(length));
-			p += sizeof(length);
-			put_int32(&bufs[arg], length);
-			if (length > 0)
-			{
-				appendBinaryStringInfo(&bufs[arg], p, length);
-				p += length;
-			}
-		}
-	}
+	for (int i = 0; i < n; i++)
+		drafts[i].size = source->nargs ? ARRAY_HEADER : sizeof(int32);
+	measure_items(batch, drafts, source->nargs);
 	for (int i = 0; i < n; i++)
 	{
-		values[i] = bufs[i].data;
-		lengths[i] = bufs[i].len;
+		drafts[i].data = drafts[i].p = palloc(drafts[i].size);
+		if (source->nargs)
+			put_array_header(&drafts[i], source->arg_elements[i], batch->n);
+		else
+			put_int32(&drafts[i], batch->n);
+	}
+	put_items(batch, drafts, source->nargs);
+	for (int i = 0; i < n; i++)
+	{
+		values[i] = drafts[i].data;
+		lengths[i] = drafts[i].size;
 	}
 	batch->params.n = n;
 	batch->params.types = source->nargs ? source->arg_arrays : &count_type;
@@ -427,6 +465,7 @@ next_step(CcrBatch *batch)
 		if (batch->shape.numbered)
 			batch->companions = ccr_companions_new(batch->n, batch->context);
 		query.binary = batch->shape.binary;
+		query.narrow = batch->shape.narrow;
 		ops->execute(batch->carrier, &query);
 	}
 }
@@ -515,6 +554,35 @@ all_binary(const CcrSource *source, const CcrRow *row, int first, int n)
 		if (!source->column_binary[i] ||
 			row->types[first + i] != source->column_types[i])
 			return false;
+	return true;
+}
+
+/* Is a row so small that libpq may hold some of them? */
+static bool
+all_narrow(const CcrSource *source, int n)
+{
+	for (int i = 0; i < n; i++)
+		switch (source->column_types[i])
+		{
+			case BOOLOID:
+			case CHAROID:
+			case INT2OID:
+			case INT4OID:
+			case INT8OID:
+			case OIDOID:
+			case FLOAT4OID:
+			case FLOAT8OID:
+			case DATEOID:
+			case TIMEOID:
+			case TIMETZOID:
+			case TIMESTAMPOID:
+			case TIMESTAMPTZOID:
+			case INTERVALOID:
+			case UUIDOID:
+				break;
+			default:
+				return false;
+		}
 	return true;
 }
 
@@ -655,6 +723,7 @@ ccr_batch_described(CcrBatch *batch, const CcrRow *row)
 		batch->error = wrong_shape(batch, got - lead);
 		return;
 	}
+	shape->narrow = shape->binary && all_narrow(source, source->ncolumns);
 	shape->styled = !shape->binary && (shape->whole || any_styled(source, row));
 	shape->known = true;
 }
@@ -754,7 +823,8 @@ static void
 too_large(CcrBatch *batch, CcrOutcome *outcome)
 {
 	batch->bytes -= outcome->rows.len;
-	pfree(outcome->rows.data);
+	if (outcome->rows.data)
+		pfree(outcome->rows.data);
 	outcome->rows.data = NULL;
 	outcome->error = with_context(batch,
 								  batch_error(batch, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -764,41 +834,70 @@ too_large(CcrBatch *batch, CcrOutcome *outcome)
 											  "You may need to increase \"concresce.shared_memory\"."));
 }
 
+/* Bytes that the result columns of a row take here. */
+static Size
+row_size(const CcrShape *shape, const CcrRow *row)
+{
+	Size		size = shape->ncolumns * sizeof(int32);
+
+	for (int i = 0; i < shape->ncolumns; i++)
+		size += Max(row->lengths[shape->first + i], 0);
+	return size;
+}
+
+/* Most items have one row, so there is room for just that at first. */
+static void
+make_room(CcrBatch *batch, StringInfo rows, Size size)
+{
+	if (rows->data)
+		enlargeStringInfo(rows, size);
+	else
+	{
+		rows->maxlen = Max(size + 1, 16);
+		rows->data = MemoryContextAlloc(batch->context, rows->maxlen);
+		rows->len = 0;
+	}
+}
+
+static void
+put_row(StringInfo rows, const CcrShape *shape, const CcrRow *row)
+{
+	char	   *p = rows->data + rows->len;
+
+	for (int i = 0; i < shape->ncolumns; i++)
+	{
+		int32		length = row->lengths[shape->first + i];
+
+		memcpy(p, &length, sizeof(length));
+		p += sizeof(length);
+		if (length <= 0)
+			continue;
+		memcpy(p, row->values[shape->first + i], length);
+		p += length;
+	}
+	rows->len = p - rows->data;
+}
+
 static void
 keep_row(CcrBatch *batch, CcrOutcome *outcome, const CcrRow *row)
 {
-	const CcrShape *shape = &batch->shape;
 	StringInfo	rows = &outcome->rows;
-	int			before;
+	Size		size;
 
 	/* a second row is kept only to tell that there is one */
 	if (outcome->error || (!batch->queue->source->returns_set && outcome->nrows >= 2))
 		return;
-	if (rows->data == NULL)
-	{
-		rows->maxlen = 64;
-		rows->data = MemoryContextAlloc(batch->context, rows->maxlen);
-		resetStringInfo(rows);
-	}
-	before = rows->len;
 	outcome->nrows++;
-	for (int i = 0; i < shape->ncolumns; i++)
+	size = row_size(&batch->shape, row);
+	if (batch->bytes + size > ccr_shared->heap_size ||
+		rows->len + size >= MaxAllocSize / 2)
 	{
-		int			field = shape->first + i;
-		int32		length = row->lengths[field];
-
-		if (batch->bytes + rows->len - before + Max(length, 0) > ccr_shared->heap_size ||
-			rows->len + (Size) Max(length, 0) >= MaxAllocSize / 2)
-		{
-			batch->bytes += rows->len - before;
-			too_large(batch, outcome);
-			return;
-		}
-		appendBinaryStringInfo(rows, (char *) &length, sizeof(length));
-		if (length > 0)
-			appendBinaryStringInfo(rows, row->values[field], length);
+		too_large(batch, outcome);
+		return;
 	}
-	batch->bytes += rows->len - before;
+	make_room(batch, rows, size);
+	put_row(rows, &batch->shape, row);
+	batch->bytes += size;
 	if (!is_within_budget(batch))
 		too_large(batch, outcome);
 }

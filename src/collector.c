@@ -51,6 +51,7 @@
 #define CCR_FINE_WAIT		20	/* ms; shorter waits are timed in us */
 #define CCR_SPIN			50	/* us to look for news before sleeping */
 #define CCR_CROWD		4	/* calls waiting: then there is no hurry */
+#define CCR_MAX_VAIN	6	/* 2^n sleeps, at most, between two looks in vain */
 #define CCR_RESTART_PAUSE	1000	/* ms between two starts, at least */
 
 #define CCR_ROUND_ITEMS	4096	/* taken before the connections get their turn */
@@ -619,26 +620,64 @@ sleep_time(void)
 }
 
 /*
- * While an answer is due within microseconds, a sleep costs more than it
- * spares: an idle core takes long to wake up.  In a crowd there is always
- * something to do, and the processor is better left to others.
+ * While an answer that somebody waits for is due within microseconds, a sleep
+ * costs more than it spares: an idle core takes long to wake up.  In a crowd
+ * there is always something to do, and the processor is better left to others.
  */
+static bool
+is_worth_spinning(void)
+{
+	uint32		sleepers = pg_atomic_read_u32(&worker->sleepers);
+
+	return ccr_pools_flying() > 0 && sleepers > 0 && sleepers < CCR_CROWD;
+}
+
+/* Until there is news, or it has taken too long. */
+static bool
+spin(void)
+{
+	CcrTime		end = ccr_now() + CCR_SPIN;
+
+	do
+	{
+		if (ccr_sockets_look(step_socket))
+			return true;
+	} while (ccr_now() < end);
+	return false;
+}
+
+/*
+ * The answers of a server take about as long as they did a moment ago.  Each time
+ * that it was in vain to look out for one, twice as many sleeps follow.
+ */
+static bool
+spin_if_it_pays(void)
+{
+	static int	vain = 0;
+	static int	sleeps = 0;
+
+	if (sleeps > 0)
+	{
+		sleeps--;
+		return false;
+	}
+	if (spin())
+	{
+		vain = 0;
+		return true;
+	}
+	vain = Min(vain + 1, CCR_MAX_VAIN);
+	sleeps = 1 << vain;
+	return false;
+}
+
 static void
 wait_for_events(bool all_taken)
 {
 	long		timeout = all_taken ? sleep_time() : 0;
 
-	if (timeout != 0 && ccr_pools_flying() > 0 &&
-		pg_atomic_read_u32(&worker->sleepers) < CCR_CROWD)
-	{
-		CcrTime		end = ccr_now() + CCR_SPIN;
-
-		do
-		{
-			if (ccr_sockets_look(step_socket))
-				return;
-		} while (ccr_now() < end);
-	}
+	if (timeout != 0 && is_worth_spinning() && spin_if_it_pays())
+		return;
 	ccr_sockets_wait(timeout, step_socket);
 }
 

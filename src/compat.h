@@ -377,4 +377,17 @@ ccr_new_wait_event(const char *name)
 #endif
 }
 
+/*
+ * Since libpq's 17 a result can come in parts of several rows.  What server is
+ * built for says nothing of libpq, so it says it itself.
+ */
+#ifdef LIBPQ_HAS_CHUNK_MODE
+#define CCR_TUPLES_CHUNK	PGRES_TUPLES_CHUNK
+#define ccr_set_rows_mode(conn, nrows) \
+	((nrows) > 1 ? PQsetChunkedRowsMode(conn, nrows) : PQsetSingleRowMode(conn))
+#else
+#define CCR_TUPLES_CHUNK	PGRES_SINGLE_TUPLE
+#define ccr_set_rows_mode(conn, nrows)	PQsetSingleRowMode(conn)
+#endif
+
 #endif							/* CCR_COMPAT_H */

@@ -12,6 +12,9 @@
  * have ended: what fails for a cause that passes waits again, and would find
  * them taken.
  *
+ * What is counted in shared memory is added up first: an admission, a take-off
+ * or a landing changes a word there once, not once for each item.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -33,8 +36,18 @@ typedef struct CcrWaiter
 	bool		placed;			/* has a place; enqueued items only */
 } CcrWaiter;
 
+/*
+ * A ticket is allotted together with its waiters and the flights that its items
+ * start, as these come and go by the million.  A flight may outlive the ticket
+ * if others have joined it, so the last of them frees all.
+ */
 struct CcrTicket
 {
+	int			references;		/* flights, and the request */
+	int			nflights;		/* used of these: */
+	CcrFlight  *flights;
+	char	   *items;			/* where the next flight's is copied to; NULL:
+								 * it stays in the request */
 	CcrRequest *request;		/* hash key */
 	CcrQueue   *queue;
 	CcrCounters *counters;		/* that the backend counted the calls in */
@@ -49,21 +62,11 @@ struct CcrTicket
 	bool		again;			/* an earlier generation had admitted it */
 	Size		memory;			/* that it and its flights take */
 	int			nlanded;		/* in this landing: */
+	uint32		failed;			/* of these, with an error */
 	CcrWaiter **landed;
 	dlist_node	landed_node;
 	CcrWaiter  *waiters;		/* as many as the request has items */
 };
-
-/*
- * Enqueued requests can be many and large, so their flights are allotted
- * together, and leave no holes when they are gone.
- */
-typedef struct FlightSlab
-{
-	int			references;		/* flights, and whoever takes some */
-	int			used;
-	CcrFlight	flights[FLEXIBLE_ARRAY_MEMBER];
-} FlightSlab;
 
 typedef struct ListedEntry
 {
@@ -78,8 +81,9 @@ typedef struct ListedEntry
 #define SH_KEY			flight
 #define SH_HASH_KEY(tb, key)	((key)->hash)
 #define SH_EQUAL(tb, a, b) \
-	((a)->key_length == (b)->key_length && \
-	 memcmp((a)->key, (b)->key, (a)->key_length) == 0)
+	((a) == (b) || \
+	 ((a)->key_length == (b)->key_length && \
+	  memcmp((a)->key, (b)->key, (a)->key_length) == 0))
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, a)		((a)->hash)
 #define SH_SCOPE		static inline
@@ -98,7 +102,7 @@ typedef struct TicketEntry
 #define SH_ELEMENT_TYPE	TicketEntry
 #define SH_KEY_TYPE		CcrRequest *
 #define SH_KEY			request
-#define SH_HASH_KEY(tb, key)	hash_bytes((const unsigned char *) &(key), sizeof(key))
+#define SH_HASH_KEY(tb, key)	murmurhash32((uint32) ((uintptr_t) (key) >> 3))
 #define SH_EQUAL(tb, a, b)		((a) == (b))
 #define SH_SCOPE		static inline
 #define SH_DECLARE
@@ -124,12 +128,23 @@ static HTAB *reliances;			/* by warrant */
 static int	torn = 0;			/* > 0 while they are being changed */
 static void (*batch_deserted) (struct CcrBatch *);
 
+/* It is a hash already. */
+static uint32
+fingerprint_hash(const void *key, Size size)
+{
+	uint32		hash;
+
+	memcpy(&hash, key, sizeof(hash));
+	return hash;
+}
+
 void
 ccr_flights_init(void (*deserted) (struct CcrBatch *))
 {
 	HASHCTL		ctl = {
 		.keysize = sizeof(CcrFingerprint),
-		.entrysize = sizeof(CcrFingerprint) + sizeof(CcrQueue *)
+		.entrysize = sizeof(CcrFingerprint) + sizeof(CcrQueue *),
+		.hash = fingerprint_hash
 	};
 	HASHCTL		reliance = {.keysize = sizeof(CcrWarrant *), .entrysize = sizeof(Reliance)};
 
@@ -137,41 +152,102 @@ ccr_flights_init(void (*deserted) (struct CcrBatch *))
 										   ALLOCSET_DEFAULT_SIZES);
 	landing_context = AllocSetContextCreate(TopMemoryContext, "concresce landing",
 											ALLOCSET_DEFAULT_SIZES);
-	queues = hash_create("concresce queues", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+	queues = hash_create("concresce queues", 64, &ctl, HASH_ELEM | HASH_FUNCTION);
 	reliances = hash_create("concresce warrants", 64, &reliance, HASH_ELEM | HASH_BLOBS);
 	tickets = ticket_create(TopMemoryContext, 256, NULL);
 	batch_deserted = deserted;
 }
 
 /*
- * Room that flights and items give up is given back once for all of them, so
- * that as many are woken as there is room for, and not all for each.
+ * What is to be told to shared memory, of one function or warrant at a time.
+ * Room is given back for all items at once, too, so that as many are woken as
+ * there is room for, and not all for each.  It must be told before anybody
+ * learns of the end of his request, as he may look.
  */
 static struct
 {
 	CcrCounters *counters;
-	uint32		backlog;
+	uint32		backlog;		/* room given back */
 	uint32		places;
-} given_up;
+	int			queued;			/* gauges */
+	int			active;
+	uint32		hits;
+	uint32		misses;
+	uint32		answered;
+	uint32		errors;
+	uint32		discarded;
+	int64		wait_us;
+
+	CcrWarrant *warrant;
+	int			flying;
+	uint32		settled;
+}			tally;
 
 static void
-give_back_room(void)
+tell_counter(CcrCounter counter, int64 n)
 {
-	if (given_up.counters == NULL)
+	if (n != 0)
+		ccr_count(tally.counters, counter, n);
+}
+
+static void
+tell_counters(void)
+{
+	if (tally.queued != 0 || tally.active != 0)
+		ccr_gauge(tally.counters, tally.queued, tally.active);
+	tell_counter(CCR_HITS, tally.hits);
+	tell_counter(CCR_MISSES, tally.misses);
+	tell_counter(CCR_ERRORS, tally.errors);
+	tell_counter(CCR_DISCARDED, tally.discarded);
+	tell_counter(CCR_ANSWERED, tally.answered);
+	tell_counter(CCR_WAIT_US, tally.wait_us);
+	if (tally.backlog > 0)
+		ccr_counters_release_backlog(tally.counters, tally.backlog);
+	if (tally.places > 0)
+		ccr_places_release(tally.counters, tally.places);
+}
+
+static void
+tell_warrant(void)
+{
+	if (tally.flying != 0)
+		pg_atomic_fetch_add_u64(&tally.warrant->flying, tally.flying);
+	if (tally.settled > 0)
+		pg_atomic_fetch_sub_u64(&tally.warrant->items, tally.settled);
+}
+
+static void
+tell_tally(void)
+{
+	if (tally.counters)
+		tell_counters();
+	if (tally.warrant)
+		tell_warrant();
+	memset(&tally, 0, sizeof(tally));
+}
+
+/* What is added up from now on is of these; warrant: NULL, or whose items. */
+static void
+tally_for(CcrCounters *counters, CcrWarrant *warrant)
+{
+	if (tally.counters == counters &&
+		(tally.warrant == warrant || warrant == NULL || tally.warrant == NULL))
+	{
+		if (warrant)
+			tally.warrant = warrant;
 		return;
-	ccr_counters_release_backlog(given_up.counters, given_up.backlog);
-	ccr_places_release(given_up.counters, given_up.places);
-	memset(&given_up, 0, sizeof(given_up));
+	}
+	tell_tally();
+	tally.counters = counters;
+	tally.warrant = warrant;
 }
 
 static void
 give_up_room(CcrCounters *counters, uint32 backlog, uint32 places)
 {
-	if (given_up.counters != counters)
-		give_back_room();
-	given_up.counters = counters;
-	given_up.backlog += backlog;
-	given_up.places += places;
+	tally_for(counters, NULL);
+	tally.backlog += backlog;
+	tally.places += places;
 }
 
 void
@@ -179,7 +255,7 @@ ccr_flights_tear(bool begin)
 {
 	torn += begin ? 1 : -1;
 	if (torn == 0)
-		give_back_room();
+		tell_tally();
 }
 
 /* ------------------------------------------------------------------ queues */
@@ -278,28 +354,24 @@ unlist(CcrFlight *flight)
 	flight->listed = false;
 }
 
+/* In the place of another with the same key, if there was one. */
 static void
-list(CcrFlight *flight)
+list(CcrFlight *flight, ListedEntry *entry, bool found)
 {
-	ListedEntry *entry;
-	bool		found;
-
-	entry = flight_insert_hash(flight->queue->listed, flight, flight->hash, &found);
+	/* it flies on for those who wait for it; nobody else joins it */
 	if (found)
-	{
-		/* it flies on for those who wait for it; nobody else joins it */
 		entry->flight->listed = false;
-		entry->flight = flight;
-	}
-	entry->hash = flight->hash;
+	entry->flight = flight;
 	flight->listed = true;
 }
 
 static void
-release_slab(FlightSlab *slab)
+release_ticket(CcrTicket *ticket)
 {
-	if (--slab->references == 0)
-		pfree(slab);
+	if (--ticket->references > 0)
+		return;
+	ccr_budget_own(-(int64) ticket->memory);
+	pfree(ticket);
 }
 
 static void
@@ -309,13 +381,7 @@ free_flight(CcrFlight *flight)
 	unlist(flight);
 	if (flight->reserved)
 		give_up_room(flight->counters, 1, 0);
-	if (flight->slab)
-		release_slab(flight->slab);
-	else
-	{
-		pfree(flight->item);
-		pfree(flight);
-	}
+	release_ticket(flight->ticket);
 }
 
 static void
@@ -331,35 +397,39 @@ waiting_flight(CcrWaitingEntry *entry)
 	return (CcrFlight *) ((char *) entry - offsetof(CcrFlight, waiting));
 }
 
-static CcrFlight *
-new_flight(CcrQueue *queue, const CcrRequest *request, const CcrItem *item,
-		   uint32 hash, FlightSlab *slab)
+/* 0: it has none. */
+static CcrTime
+window_end(const CcrRequest *request)
 {
-	CcrFlight  *flight;
+	return request->window_end > request->submitted ? request->window_end : 0;
+}
 
-	if (slab)
-	{
-		flight = &slab->flights[slab->used++];
-		slab->references++;
-		flight->slab = slab;
-		flight->item = unconstify(CcrItem *, item);
-	}
-	else
+static CcrFlight *
+new_flight(CcrTicket *ticket, const CcrItem *item, uint32 hash)
+{
+	const CcrRequest *request = ticket->request;
+	CcrFlight  *flight = &ticket->flights[ticket->nflights++];
+
+	memset(flight, 0, sizeof(CcrFlight));
+	ticket->references++;
+	flight->ticket = ticket;
+	flight->item = unconstify(CcrItem *, item);
+	if (ticket->items)
 	{
 		/* copied, as the request may be gone before the flight */
-		flight = MemoryContextAllocZero(flight_context, sizeof(CcrFlight));
-		flight->item = MemoryContextAlloc(flight_context, CCR_ITEM_SIZE(item->length));
+		flight->item = (CcrItem *) ticket->items;
 		memcpy(flight->item, item, offsetof(CcrItem, data) + item->length);
+		ticket->items += CCR_ITEM_SIZE(item->length);
 	}
 	flight->key = ccr_item_key(flight->item, &flight->key_length);
-	flight->queue = queue;
+	flight->queue = ticket->queue;
 	flight->hash = hash;
 	flight->reserved = request->reserved;
 	flight->counters = &ccr_counters[request->counters];
 	flight->party = request->party;
 	flight->arrived = request->submitted;
 	flight->waiting.roleid = request->party.outer;
-	flight->waiting.window_end = request->window_end;
+	flight->waiting.window_end = window_end(request);
 	flight->waiting.bytes = item->length;
 	flight->waiting.max_size = request->max_size;
 	flight->waiting.max_bytes = request->max_bytes;
@@ -374,33 +444,25 @@ join(CcrFlight *flight, const CcrRequest *request)
 	if (!ccr_party_same(flight->party, request->party))
 		flight->several = true;
 	if (flight->state == CCR_FLIGHT_WAITING)
-		ccr_waiting_hasten(&flight->queue->waiting, &flight->waiting, request->window_end,
+		ccr_waiting_hasten(&flight->queue->waiting, &flight->waiting, window_end(request),
 						   request->max_size, request->max_bytes);
 }
 
-/* The flight that an item may join, or NULL. */
-static CcrFlight *
-joinable(CcrQueue *queue, CcrFlight *probe, int coalesce)
+static bool
+may_join(const CcrFlight *flight, int coalesce)
 {
-	ListedEntry *entry;
-
-	if (coalesce == CCR_COALESCE_OFF)
-		return NULL;
-	entry = flight_lookup_hash(queue->listed, probe, probe->hash);
-	if (entry == NULL)
-		return NULL;
-	if (entry->flight->state == CCR_FLIGHT_FLYING && coalesce != CCR_COALESCE_FLIGHT)
-		return NULL;
-	return entry->flight;
+	return flight->state != CCR_FLIGHT_FLYING || coalesce == CCR_COALESCE_FLIGHT;
 }
 
 /* Calls whose flights take off; a negative number of those that come back. */
 static void
 move_to_active(CcrTicket *ticket, int n)
 {
-	ccr_gauge(ticket->counters, -n, n);
+	tally_for(ticket->counters, ticket->warrant);
+	tally.queued -= n;
+	tally.active += n;
 	if (ticket->warrant)
-		pg_atomic_fetch_add_u64(&ticket->warrant->flying, n);
+		tally.flying += n;
 }
 
 /* So that it is known since when the oldest waits. */
@@ -456,35 +518,43 @@ depart(CcrTicket *ticket, CcrTime now)
 }
 
 static void
-admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *slab)
+admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 {
 	CcrRequest *request = ticket->request;
 	CcrQueue   *queue = ticket->queue;
 	CcrWaiter  *waiter = &ticket->waiters[index];
+	bool		enqueued = request->kind == CCR_REQUEST_ENQUEUED;
 	CcrFlight	probe;
-	CcrFlight  *flight;
+	CcrFlight  *flight = NULL;
+	ListedEntry *entry = NULL;
+	bool		found = false;
 
-	probe.key = ccr_item_key(item, &probe.key_length);
-	probe.hash = request->coalesce == CCR_COALESCE_OFF ? 0 :
-		hash_bytes((const unsigned char *) probe.key, probe.key_length);
-	flight = joinable(queue, &probe, request->coalesce);
-	waiter->placed = request->kind == CCR_REQUEST_ENQUEUED && flight == NULL;
+	probe.hash = 0;
+	if (request->coalesce != CCR_COALESCE_OFF)
+	{
+		probe.key = ccr_item_key(item, &probe.key_length);
+		probe.hash = hash_bytes((const unsigned char *) probe.key, probe.key_length);
+		entry = flight_insert_hash(queue->listed, &probe, probe.hash, &found);
+		if (found && may_join(entry->flight, request->coalesce))
+			flight = entry->flight;
+	}
+	waiter->placed = enqueued && flight == NULL;
 	if (flight)
 	{
 		join(flight, request);
-		give_up_room(ticket->counters, request->reserved ? 1 : 0,
-					 request->kind == CCR_REQUEST_ENQUEUED ? 1 : 0);
-		ccr_count(ticket->counters, CCR_HITS, ticket->again ? 0 : 1);
+		give_up_room(ticket->counters, request->reserved ? 1 : 0, enqueued ? 1 : 0);
+		tally.hits += ticket->again ? 0 : 1;
 		request->joined++;
 		if (flight->state == CCR_FLIGHT_FLYING)
 			depart(ticket, ccr_now());
 	}
 	else
 	{
-		flight = new_flight(queue, request, item, probe.hash, slab);
-		ccr_count(ticket->counters, CCR_MISSES, ticket->again ? 0 : 1);
-		if (request->coalesce != CCR_COALESCE_OFF)
-			list(flight);
+		flight = new_flight(ticket, item, probe.hash);
+		tally_for(ticket->counters, ticket->warrant);
+		tally.misses += ticket->again ? 0 : 1;
+		if (entry)
+			list(flight, entry, found);
 		start_waiting(flight);
 	}
 	waiter->ticket = ticket;
@@ -495,35 +565,31 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item, FlightSlab *sla
 	ticket->admitted++;
 }
 
-static void finish_ticket(CcrTicket *ticket, CcrTime now);
+static void end_ticket(CcrTicket *ticket, CcrTime now);
 static void end_late(void *arg);
 static int	is_unwarranted(CcrRequest *request);
 static void drop_unwarranted(CcrQueue *queue);
 static void drop_from_group(CcrQueue *queue, CcrGroup *group);
 
-void
-ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
+static CcrTicket *
+new_ticket(CcrQueue *queue, CcrRequest *request)
 {
-	uint32		n = request->nitems;
-	Size		memory;
+	Size		n = request->nitems;
+	bool		enqueued = request->kind == CCR_REQUEST_ENQUEUED;
+	Size		waiters = MAXALIGN(sizeof(CcrTicket));
+	Size		flights = waiters + n * sizeof(CcrWaiter);
+	Size		items = flights + n * sizeof(CcrFlight);
+	Size		memory = items + (enqueued ? 0 : request->nbytes);
 	CcrTicket  *ticket;
-	CcrItem    *item = ccr_request_first(request);
-	FlightSlab *slab = NULL;
-	bool		unwarranted = request->kind == CCR_REQUEST_ENQUEUED &&
-		is_unwarranted(request) != 0;
 	bool		found;
 
-	ccr_request_check(request, queue->source->nargs);
-	ccr_flights_tear(true);
-
-	/* the entry may have been given away while nothing was going on */
-	queue->counters = &ccr_counters[request->counters];
-	memory = MAXALIGN(sizeof(CcrTicket)) + n * (sizeof(CcrWaiter) + sizeof(CcrFlight)) +
-		(request->kind == CCR_REQUEST_ENQUEUED ? 0 : request->nbytes);
 	ccr_budget_own(memory);
-	ticket = MemoryContextAllocZero(flight_context,
-									MAXALIGN(sizeof(CcrTicket)) + n * sizeof(CcrWaiter));
-	ticket->waiters = (CcrWaiter *) ((char *) ticket + MAXALIGN(sizeof(CcrTicket)));
+	ticket = MemoryContextAllocHuge(flight_context, memory);
+	memset(ticket, 0, sizeof(CcrTicket));
+	ticket->references = 1;
+	ticket->waiters = (CcrWaiter *) ((char *) ticket + waiters);
+	ticket->flights = (CcrFlight *) ((char *) ticket + flights);
+	ticket->items = enqueued ? NULL : (char *) ticket + items;
 	ticket->memory = memory;
 	ticket->request = request;
 	ticket->queue = queue;
@@ -537,32 +603,44 @@ ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
 	}
 	ticket_insert(tickets, request, &found)->ticket = ticket;
 	Assert(!found);
+	return ticket;
+}
+
+void
+ccr_queue_admit(CcrQueue *queue, CcrRequest *request)
+{
+	bool		enqueued = request->kind == CCR_REQUEST_ENQUEUED;
+	bool		unwarranted = enqueued && is_unwarranted(request) != 0;
+	CcrItem    *item = ccr_request_first(request);
+	CcrTicket  *ticket;
+
+	ccr_request_check(request, queue->source->nargs);
+	ccr_flights_tear(true);
+
+	/* the entry may have been given away while nothing was going on */
+	queue->counters = &ccr_counters[request->counters];
+	ticket = new_ticket(queue, request);
 	pg_atomic_write_u32(&request->phase, CCR_PHASE_QUEUED);
-	if (request->kind == CCR_REQUEST_ENQUEUED)
+	if (enqueued)
 	{
 		ticket->warrant = ccr_heap_address(request->warrant);
 		begin_reliance(ticket);
-		slab = MemoryContextAllocZero(flight_context, offsetof(FlightSlab, flights) +
-									  n * sizeof(CcrFlight));
-		slab->references = 1;
 	}
-
-	for (uint32 i = 0; i < n; i++)
+	for (uint32 i = 0; i < request->nitems; i++)
 	{
-		if (request->kind == CCR_REQUEST_ENQUEUED && ccr_request_ended(request)[i])
+		if (enqueued && ccr_request_ended(request)[i])
 		{
 			/* an earlier generation has seen to it */
+			ticket->waiters[i].flight = NULL;
 			ticket->admitted++;
 			ticket->remaining--;
 		}
 		else
-			admit_item(ticket, i, item, slab);
+			admit_item(ticket, i, item);
 		item = ccr_item_next(item);
 	}
-	if (slab)
-		release_slab(slab);
 	if (ticket->remaining == 0)
-		finish_ticket(ticket, ccr_now());
+		end_ticket(ticket, ccr_now());
 	if (unwarranted)
 		drop_unwarranted(queue);
 	ccr_flights_tear(false);
@@ -768,7 +846,8 @@ take_entry(CcrWaitingEntry *entry, void *arg)
 
 	if (taking->apart && !ccr_hashes_add(&taking->hashes, flight->item->equality))
 		return false;
-	ccr_count(flight->queue->counters, CCR_WAIT_US, Max(taking->now - flight->arrived, 0));
+	tally_for(flight->queue->counters, NULL);
+	tally.wait_us += Max(taking->now - flight->arrived, 0);
 	ccr_flight_take_off(flight, taking->batch, taking->now);
 	taking->flights[taking->n++] = flight;
 	return true;
@@ -876,28 +955,36 @@ ccr_queue_tell_senders(CcrQueue *queue, const CcrLastError *error, bool off)
 
 /* ----------------------------------------------------------------- landing */
 
+/* Its flights may go on for others. */
 static void
 free_ticket(CcrTicket *ticket)
 {
 	ticket_delete(tickets, ticket->request);
 	ccr_timer_clear(&ticket->deadline_timer);
-	ccr_budget_own(-(int64) ticket->memory);
-	pfree(ticket);
+	release_ticket(ticket);
 }
 
-/* Counted before the caller can look, and taken back if he has left. */
+/* As was counted; it is taken back if the caller has left. */
 static void
-complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
-		 uint32 errors)
+complete_counted(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
+				 uint32 errors)
 {
 	uint32		n = request->nitems;
 
-	ccr_count(counters, CCR_ERRORS, errors);
-	ccr_count(counters, CCR_ANSWERED, n - errors);
 	if (ccr_request_complete(request, failure))
 		return;
 	ccr_count(counters, CCR_ERRORS, -(int64) errors);
 	ccr_count(counters, CCR_ANSWERED, -(int64) (n - errors));
+}
+
+/* Counted before the caller can look. */
+static void
+complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
+		 uint32 errors)
+{
+	ccr_count(counters, CCR_ERRORS, errors);
+	ccr_count(counters, CCR_ANSWERED, request->nitems - errors);
+	complete_counted(request, counters, failure, errors);
 }
 
 static void
@@ -907,26 +994,54 @@ end_enqueued(CcrRequest *request)
 	ccr_request_end(request);
 }
 
+static uint32
+errors_of(const CcrTicket *ticket)
+{
+	return ticket->failure != CCR_FAILURE_NONE ? ticket->request->nitems : ticket->errors;
+}
+
+/* All of its items have landed; those that were enqueued count one by one. */
+static void
+count_ticket(CcrTicket *ticket)
+{
+	uint32		errors = errors_of(ticket);
+
+	if (ticket->warrant)
+		return;
+	tally_for(ticket->counters, NULL);
+	tally.active -= ticket->request->nitems;
+	tally.errors += errors;
+	tally.answered += ticket->request->nitems - errors;
+}
+
+/* After that was told. */
 static void
 finish_ticket(CcrTicket *ticket, CcrTime now)
 {
 	CcrRequest *request = ticket->request;
 	CcrCounters *counters = ticket->counters;
 	CcrFailure	failure = ticket->failure;
-	uint32		errors = failure != CCR_FAILURE_NONE ? request->nitems : ticket->errors;
+	uint32		errors = errors_of(ticket);
 
-	if (request->kind == CCR_REQUEST_ENQUEUED)
+	if (ticket->warrant)
 	{
 		end_reliance(ticket);
 		free_ticket(ticket);
 		end_enqueued(request);
 		return;
 	}
-	ccr_gauge(counters, 0, -(int) request->nitems);
 	if (ticket->departed != 0)
 		request->remote_us = now - ticket->departed;
 	free_ticket(ticket);
-	complete(request, counters, failure, errors);
+	complete_counted(request, counters, failure, errors);
+}
+
+static void
+end_ticket(CcrTicket *ticket, CcrTime now)
+{
+	count_ticket(ticket);
+	tell_tally();
+	finish_ticket(ticket, now);
 }
 
 /* Append a block with what landed for this ticket to its request's answer. */
@@ -985,13 +1100,10 @@ static void
 settle_ticket(CcrTicket *ticket)
 {
 	CcrRequest *request = ticket->request;
-	CcrCounters *counters = ticket->counters;
 	CcrSender  *sender = ccr_heap_address(request->sender);
-	uint32		n = ticket->nlanded;
-	uint32		failed = 0;
 	uint32		places = 0;
 
-	for (uint32 i = 0; i < n; i++)
+	for (int i = 0; i < ticket->nlanded; i++)
 	{
 		CcrWaiter  *waiter = ticket->landed[i];
 		const CcrError *error = waiter->flight->outcome.error;
@@ -999,31 +1111,28 @@ settle_ticket(CcrTicket *ticket)
 		if (error)
 		{
 			ccr_sender_failed(sender, error->sqlstate, error->message);
-			failed++;
+			ticket->failed++;
 		}
 		if (waiter->placed)
 			places++;
 		ccr_request_ended(request)[waiter->item] = 1;
 	}
-	ccr_gauge(counters, 0, -(int) n);
-	pg_atomic_fetch_sub_u64(&ticket->warrant->flying, n);
-	pg_atomic_fetch_sub_u64(&ticket->warrant->items, n);
-	ccr_count(counters, CCR_ERRORS, failed);
-	ccr_count(counters, CCR_DISCARDED, failed);
-	ccr_count(counters, CCR_ANSWERED, n - failed);
-	give_up_room(counters, 0, places);
-	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, n);
-	if (ccr_sender_settle(sender, n))
-		ccr_request_wake_later(sender->procno);
+	tally_for(ticket->counters, ticket->warrant);
+	tally.active -= ticket->nlanded;
+	tally.errors += ticket->failed;
+	tally.discarded += ticket->failed;
+	tally.answered += ticket->nlanded - ticket->failed;
+	tally.places += places;
+	tally.flying -= ticket->nlanded;
+	tally.settled += ticket->nlanded;
 }
 
+/* What landed has left its flights. */
 static void
-land_ticket(CcrTicket *ticket, int ncolumns, bool binary, CcrTime now)
+count_landed(CcrTicket *ticket)
 {
-	if (ticket->request->kind == CCR_REQUEST_ENQUEUED)
+	if (ticket->warrant)
 		settle_ticket(ticket);
-	else
-		answer_ticket(ticket, ncolumns, binary);
 	for (int i = 0; i < ticket->nlanded; i++)
 	{
 		CcrWaiter  *waiter = ticket->landed[i];
@@ -1033,9 +1142,48 @@ land_ticket(CcrTicket *ticket, int ncolumns, bool binary, CcrTime now)
 		waiter->flight = NULL;
 	}
 	ticket->remaining -= ticket->nlanded;
+	if (ticket->remaining == 0)
+		count_ticket(ticket);
+}
+
+/* After that was told. */
+static void
+announce_landed(CcrTicket *ticket, CcrTime now)
+{
+	uint32		n = ticket->nlanded;
+
 	ticket->nlanded = 0;
+	ticket->failed = 0;
+	if (ticket->warrant)
+	{
+		CcrSender  *sender = ccr_heap_address(ticket->request->sender);
+
+		pg_atomic_fetch_sub_u64(&ccr_mailboxes[ticket->request->worker].unsettled, n);
+		if (ccr_sender_settle(sender, n))
+			ccr_request_wake_later(sender->procno);
+	}
 	if (ticket->remaining == 0)
 		finish_ticket(ticket, now);
+}
+
+/* Nothing may fail from where they are counted to where they are told. */
+static void
+land_tickets(dlist_head *touched, int ncolumns, bool binary, CcrTime now)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, touched)
+	{
+		CcrTicket  *ticket = dlist_container(CcrTicket, landed_node, iter.cur);
+
+		if (ticket->warrant == NULL)
+			answer_ticket(ticket, ncolumns, binary);
+	}
+	dlist_foreach_modify(iter, touched)
+		count_landed(dlist_container(CcrTicket, landed_node, iter.cur));
+	tell_tally();
+	dlist_foreach_modify(iter, touched)
+		announce_landed(dlist_container(CcrTicket, landed_node, iter.cur), now);
 }
 
 void
@@ -1053,10 +1201,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 		ccr_outcome_share(&flights[i]->outcome, flights[i]->nwaiters);
 	}
 	gather_landed(flights, n, &touched);
-	while (!dlist_is_empty(&touched))
-		land_ticket(dlist_container(CcrTicket, landed_node,
-									dlist_pop_head_node(&touched)),
-					ncolumns, binary, now);
+	land_tickets(&touched, ncolumns, binary, now);
 	for (int i = 0; i < n; i++)
 		free_flight(flights[i]);
 	ccr_flights_tear(false);
@@ -1071,12 +1216,12 @@ static void
 leave_flight(CcrWaiter *waiter)
 {
 	CcrFlight  *flight = waiter->flight;
-	CcrCounters *counters = waiter->ticket->counters;
 
+	tally_for(waiter->ticket->counters, NULL);
 	if (flight == NULL || flight->state == CCR_FLIGHT_FLYING)
-		ccr_gauge(counters, 0, -1);
+		tally.active--;
 	else
-		ccr_gauge(counters, -1, 0);
+		tally.queued--;
 	if (flight == NULL)
 		return;
 
@@ -1102,7 +1247,7 @@ leave_flights(CcrTicket *ticket)
 	for (uint32 i = 0; i < ticket->request->nitems; i++)
 		leave_flight(&ticket->waiters[i]);
 	free_ticket(ticket);
-	give_back_room();
+	tell_tally();
 }
 
 void
@@ -1199,6 +1344,8 @@ settle_unwarranted(CcrRequest *request, uint32 item, bool placed)
 	CcrWarrant *warrant = ccr_heap_address(request->warrant);
 	int			sqlstate = is_unwarranted(request);
 
+	/* that it waits may not have been told yet */
+	tell_tally();
 	ccr_sender_failed(sender, sqlstate, ccr_warrant_reason(sqlstate));
 	ccr_request_ended(request)[item] = 1;
 	ccr_gauge(counters, -1, 0);
@@ -1223,7 +1370,7 @@ give_up(CcrWaiter *waiter)
 	waiter->flight = NULL;
 	settle_unwarranted(ticket->request, waiter->item, waiter->placed);
 	if (--ticket->remaining == 0)
-		finish_ticket(ticket, ccr_now());
+		end_ticket(ticket, ccr_now());
 }
 
 /* Its item is a part of a request, and may go with the last waiter. */
@@ -1580,7 +1727,7 @@ ccr_flights_fail_all(void)
 	if (tickets == NULL)
 		return;
 	visit_queues(hide_circuit);
-	give_back_room();
+	tell_tally();
 	ticket_start_iterate(tickets, &iter);
 	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
 	{
@@ -1596,8 +1743,8 @@ ccr_flights_fail_all(void)
 		}
 		for (uint32 i = 0; i < n; i++)
 		{
-			CcrFlight  *flight = ticket->waiters[i].flight;
 			bool		admitted = i < ticket->admitted;
+			CcrFlight  *flight = admitted ? ticket->waiters[i].flight : NULL;
 			bool		sent = admitted &&
 				(flight == NULL || flight->state == CCR_FLIGHT_FLYING);
 
@@ -1614,4 +1761,5 @@ ccr_flights_fail_all(void)
 		}
 		complete(ticket->request, counters, failure, n);
 	}
+	tell_tally();
 }

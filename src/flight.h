@@ -32,6 +32,7 @@
 
 struct CcrBatch;
 struct CcrPool;
+struct CcrTicket;
 struct flight_hash;
 
 typedef enum CcrFlightState
@@ -49,6 +50,7 @@ typedef struct CcrShape
 	bool		numbered;		/* in that variant that numbers the body's rows */
 	bool		positional;		/* a row for each item, in order */
 	bool		binary;			/* ask for binary results */
+	bool		narrow;			/* binary, and a row has some bytes only */
 	bool		styled;			/* some text depends on settings */
 	bool		whole;			/* one column holds the whole composite */
 	int			nfields;		/* of the query that is run */
@@ -123,8 +125,7 @@ typedef struct CcrFlight
 								 * to be told only of itself */
 	CcrParty	party;			/* whose item it is */
 	bool		several;		/* others wait for it, too, or did */
-	struct FlightSlab *slab;	/* that it is part of, with an item that is
-								 * the request's; or NULL */
+	struct CcrTicket *ticket;	/* that it is a part of */
 	int			failures;		/* of enqueued items only, as are these: */
 	uint64		seen;			/* successes of the queue at the last */
 	int			attempts;		/* of these, but for those since which nothing

@@ -34,7 +34,8 @@ typedef struct CcrQuery
 	const char *prefix;			/* of names of statements around it, or "" */
 	const char *sql;
 	const CcrParams *params;
-	bool		binary;			/* results; EXECUTE only */
+	bool		binary;			/* results; EXECUTE only, as is this: */
+	bool		narrow;			/* their rows have some bytes only */
 	const char *settings;		/* to be executed first, or NULL: nothing is */
 	const char *settings_statement; /* its name, or "" */
 } CcrQuery;

@@ -4,7 +4,8 @@
  *	  One connection to a foreign server, as a state machine.
  *
  * libpq is used in its non-blocking way throughout, rows are taken one at a
- * time (so a result is never held in whole by libpq), and connecting and
+ * time, or some if they are small (so a result is never held in whole by libpq),
+ * and connecting and
  * cancelling have deadlines.  What is sent is a script, which leaves the far
  * session as it was found; one that cannot be left so is closed.  How long a
  * query may take is for the callers to say, who leave, whereupon the owner
@@ -57,6 +58,7 @@
 #define CCR_KEPT_SMALL	(64 * 1024) /* what is not looked at */
 
 #define CCR_STRAY_OPS	8		/* operations after which strays are counted */
+#define CCR_CHUNK		128		/* rows of a narrow result that libpq holds */
 #define CCR_VAIN		(250 * 1000)	/* us of reading that bring no row */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
 #define CCR_NEWS		16		/* reads of what an idle one has sent: a far side
@@ -96,7 +98,9 @@ typedef struct CcrRemote
 	CcrSocket	cancel_socket;	/* of cancel */
 	bool		wants_write;
 	bool		read_only;		/* EXECUTE: what it does is not kept */
+	bool		narrow;			/* rows of the result have some bytes only */
 	bool		skip_rows;		/* the owner wants no more of this result */
+	bool		typed;			/* types are those of this result */
 	int			entry;			/* of the address list, that is being tried */
 	Bitmapset  *silent;			/* entries that did not answer in time */
 	CcrHandshake *handshake;	/* while CONNECTING: has the connection */
@@ -1344,6 +1348,7 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 		return;
 	start_op(remote, CCR_OP_EXECUTE);
 	remote->read_only = query->source->resend;
+	remote->narrow = query->narrow;
 	send_script(remote, start_script(remote) &&
 				ccr_script_execute(&remote->script, remote->conn, query, remote->pooled,
 								   remote->reset));
@@ -1512,9 +1517,11 @@ present(CcrRemote *remote, const PGresult *result)
 		remote->values = MemoryContextAlloc(remote->row_context, n * sizeof(char *));
 		remote->lengths = MemoryContextAlloc(remote->row_context, n * sizeof(int));
 		remote->room = n;
+		remote->typed = false;
 	}
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && !remote->typed; i++)
 		remote->types[i] = PQftype(result, i);
+	remote->typed = PQresultStatus(result) == PGRES_SINGLE_TUPLE;
 	row.n = n;
 	row.types = remote->types;
 	row.values = remote->values;
@@ -1522,34 +1529,49 @@ present(CcrRemote *remote, const PGresult *result)
 	return row;
 }
 
-/* Bytes of the message that it came in. */
+/* Bytes of the message that a row came in. */
 static int64
-row_size(const PGresult *result)
+row_size(const PGresult *result, int tuple)
 {
 	int			n = PQnfields(result);
 	int64		size = 7 + 4 * (int64) n;
 
 	for (int i = 0; i < n; i++)
-		size += PQgetlength(result, 0, i);
+		size += PQgetlength(result, tuple, i);
 	return size;
 }
 
 static bool
-hand_over_row(CcrRemote *remote, const PGresult *result)
+hand_over_row(CcrRemote *remote, const PGresult *result, int tuple, const CcrRow *row)
 {
-	CcrRow		row = present(remote, result);
-	int64		size = 7 + 4 * (int64) row.n;
+	int64		size = 7 + 4 * (int64) row->n;
 
-	for (int i = 0; i < row.n; i++)
+	for (int i = 0; i < row->n; i++)
 	{
-		int			length = PQgetlength(result, 0, i);
+		int			length = PQgetlength(result, tuple, i);
 
 		size += length;
-		remote->values[i] = PQgetvalue(result, 0, i);
-		remote->lengths[i] = length == 0 && PQgetisnull(result, 0, i) ? -1 : length;
+		remote->values[i] = PQgetvalue(result, tuple, i);
+		remote->lengths[i] = length == 0 && PQgetisnull(result, tuple, i) ? -1 : length;
 	}
 	note_passed(remote, size);
-	return remote->calls->row(remote->owner, &row);
+	return remote->calls->row(remote->owner, row);
+}
+
+static void
+hand_over_rows(CcrRemote *remote, const PGresult *result)
+{
+	CcrRow		row = present(remote, result);
+
+	for (int i = 0; i < PQntuples(result); i++)
+	{
+		if (remote->state == CCR_CARRIER_DEAD)
+			return;
+		if (!remote->skip_rows)
+			remote->skip_rows = !hand_over_row(remote, result, i, &row);
+		else
+			note_passed(remote, row_size(result, i));
+	}
 }
 
 static void
@@ -1632,12 +1654,10 @@ take_result(CcrRemote *remote, PGresult *result)
 	else if (step == CCR_STEP_DESCRIBE && !deaf &&
 			 PQnparams(result) + PQnfields(result) > 0)
 		hand_over_description(remote, result);
-	else if (status == PGRES_SINGLE_TUPLE)
+	else if (status == PGRES_SINGLE_TUPLE || status == CCR_TUPLES_CHUNK)
 	{
-		if (!deaf && !remote->skip_rows)
-			remote->skip_rows = !hand_over_row(remote, result);
-		else
-			note_passed(remote, row_size(result));
+		remote->skip_rows |= deaf;
+		hand_over_rows(remote, result);
 		return remote->state != CCR_CARRIER_DEAD;
 	}
 	if (PQnfields(result) > 0)
@@ -1658,6 +1678,7 @@ end_step(CcrRemote *remote)
 
 	script->at++;
 	remote->answered = false;
+	remote->typed = false;
 	if (remote->op == CCR_OP_EXECUTE && !remote->fatal &&
 		(remote->error || step == CCR_STEP_COMMIT ||
 		 (step == CCR_STEP_BODY && remote->read_only)))
@@ -1667,7 +1688,7 @@ end_step(CcrRemote *remote)
 	if (remote->conn && !ccr_script_ended(script) &&
 		ccr_script_step(script) == CCR_STEP_BODY &&
 		PQpipelineStatus(remote->conn) == PQ_PIPELINE_ON &&
-		!PQsetSingleRowMode(remote->conn))
+		!ccr_set_rows_mode(remote->conn, remote->narrow ? CCR_CHUNK : 1))
 		close_remote(remote, lost_error(remote));
 }
 

@@ -244,7 +244,7 @@ ccr_step_fits(CcrStep step, const PGresult *result)
 			return has_tag(result, "BEGIN");
 		case CCR_STEP_BODY:
 			/* without a tag, it is a second description that ended the rows */
-			return status == PGRES_SINGLE_TUPLE ||
+			return status == PGRES_SINGLE_TUPLE || status == CCR_TUPLES_CHUNK ||
 				((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) &&
 				 PQcmdStatus(unconstify(PGresult *, result))[0] != '\0');
 		case CCR_STEP_ROLLBACK:

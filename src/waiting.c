@@ -101,13 +101,18 @@ lower_limits(CcrWaiting *waiting, const CcrWaitingEntry *entry, bool first)
 		waiting->max_bytes = entry->max_bytes;
 }
 
-/* The limits of the next batch are those of what will be in it, most likely. */
+/*
+ * The limits of the next batch are those of what will be in it, most likely.  To
+ * look at all of it takes time, which is spared where all have the same.
+ */
 static void
 reset_limits(CcrWaiting *waiting)
 {
 	bool		first = true;
 	dlist_iter	strands;
 
+	if (!waiting->mixed)
+		return;
 	dlist_foreach(strands, &waiting->strands)
 	{
 		CcrStrand   *strand = dlist_container(CcrStrand, node, strands.cur);
@@ -127,17 +132,41 @@ reset_limits(CcrWaiting *waiting)
 
 /* ---------------------------------------------------------- coming, going */
 
+/* Without a window it is due, and so is what came before it. */
+static void
+begin_window(CcrWaiting *waiting, CcrWaitingEntry *entry)
+{
+	if (entry->window_end != 0)
+		pairingheap_add(waiting->windows, &entry->window_node);
+	else
+		waiting->hurry_until = Max(waiting->hurry_until, entry->number);
+}
+
+static void
+end_window(CcrWaiting *waiting, CcrWaitingEntry *entry)
+{
+	if (entry->window_end != 0)
+		pairingheap_remove(waiting->windows, &entry->window_node);
+}
+
+static bool
+has_other_limits(const CcrWaiting *waiting, const CcrWaitingEntry *entry)
+{
+	return entry->max_size != waiting->max_size || entry->max_bytes != waiting->max_bytes;
+}
+
 void
 ccr_waiting_add(CcrWaiting *waiting, CcrWaitingEntry *entry)
 {
 	CcrStrand   *strand = strand_of(waiting, entry->roleid);
 
+	waiting->mixed = waiting->n > 0 && (waiting->mixed || has_other_limits(waiting, entry));
 	if (waiting->n == 0 || strand->n < due_of_each(waiting))
 		lower_limits(waiting, entry, waiting->n == 0);
 	entry->strand = strand;
 	entry->number = ++waiting->last_number;
 	dlist_push_tail(&strand->entries, &entry->node);
-	pairingheap_add(waiting->windows, &entry->window_node);
+	begin_window(waiting, entry);
 	strand->n++;
 	waiting->n++;
 	waiting->bytes += entry->bytes;
@@ -150,7 +179,7 @@ take_out(CcrWaiting *waiting, CcrWaitingEntry *entry)
 	CcrStrand   *strand = entry->strand;
 
 	dlist_delete(&entry->node);
-	pairingheap_remove(waiting->windows, &entry->window_node);
+	end_window(waiting, entry);
 	entry->strand = NULL;
 	strand->n--;
 	waiting->n--;
@@ -159,8 +188,8 @@ take_out(CcrWaiting *waiting, CcrWaitingEntry *entry)
 }
 
 /*
- * One leaves from anywhere.  To look at all that stay takes time, which is
- * spared where one beside it has the same limits, as most have.
+ * One leaves from anywhere.  What stays is not looked at where one beside it has
+ * the same limits, as most have.
  */
 void
 ccr_waiting_remove(CcrWaiting *waiting, CcrWaitingEntry *entry)
@@ -183,14 +212,15 @@ ccr_waiting_hasten(CcrWaiting *waiting, CcrWaitingEntry *entry,
 {
 	if (window_end < entry->window_end)
 	{
-		pairingheap_remove(waiting->windows, &entry->window_node);
+		end_window(waiting, entry);
 		entry->window_end = window_end;
-		pairingheap_add(waiting->windows, &entry->window_node);
+		begin_window(waiting, entry);
 	}
 	if (max_size < entry->max_size || max_bytes < entry->max_bytes)
 	{
 		entry->max_size = Min(entry->max_size, max_size);
 		entry->max_bytes = Min(entry->max_bytes, max_bytes);
+		waiting->mixed = true;
 		reset_limits(waiting);
 	}
 }
@@ -249,9 +279,11 @@ full(CcrWaiting *waiting)
 		waiting->bytes >= (Size) waiting->max_bytes || hurried(waiting);
 }
 
+/* Of those that have one; there is one if nothing is due. */
 static CcrTime
 first_window_end(const CcrWaiting *waiting)
 {
+	Assert(!pairingheap_is_empty(waiting->windows));
 	return pairingheap_container(CcrWaitingEntry, window_node,
 								 pairingheap_first(waiting->windows))->window_end;
 }

@@ -30,7 +30,7 @@ typedef struct CcrWaitingEntry
 	uint64		number;			/* those of a queue ascend */
 
 	Oid			roleid;			/* whose it is */
-	CcrTime		window_end;
+	CcrTime		window_end;		/* 0: as it comes */
 	Size		bytes;
 	int			max_size;		/* of a batch that it is in */
 	int			max_bytes;
@@ -45,7 +45,8 @@ typedef struct CcrWaiting
 	Size		bytes;
 	int			max_size;		/* least of those in the next batch */
 	int			max_bytes;
-	pairingheap *windows;		/* of all entries, by window_end */
+	bool		mixed;			/* not all have the same */
+	pairingheap *windows;		/* of those that have one, by its end */
 	uint64		last_number;
 	uint64		hurry_until;	/* those up to this number are due */
 } CcrWaiting;
