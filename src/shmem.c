@@ -61,14 +61,14 @@ area_size(void)
 static Size
 shmem_size(void)
 {
-	Size		size = MAXALIGN(sizeof(CcrShared));
+	Size		size = CACHELINEALIGN(sizeof(CcrShared));
 
 	size = add_size(size, mul_size(CCR_MAX_WORKERS, sizeof(CcrWorker)));
 	size = add_size(size, mul_size(slot_count(), sizeof(CcrSlot)));
 	size = add_size(size, mul_size(CCR_MAX_COUNTERS, sizeof(CcrCounters)));
 	size = add_size(size, mul_size(CCR_MAX_CONNECTIONS, sizeof(CcrConnection)));
 	size = add_size(size, mul_size(CCR_MAX_STOPS, sizeof(CcrStop)));
-	size = add_size(size, 6 * MAXIMUM_ALIGNOF);
+	size = add_size(size, 6 * PG_CACHE_LINE_SIZE);
 	return add_size(size, area_size());
 }
 
@@ -237,17 +237,17 @@ ccr_shmem_startup(void)
 		memset(p, 0, shmem_size() - area_size());
 
 	ccr_shared = (CcrShared *) p;
-	p += MAXALIGN(sizeof(CcrShared));
+	p += CACHELINEALIGN(sizeof(CcrShared));
 	ccr_mailboxes = (CcrWorker *) p;
-	p += MAXALIGN(CCR_MAX_WORKERS * sizeof(CcrWorker));
+	p += CACHELINEALIGN(CCR_MAX_WORKERS * sizeof(CcrWorker));
 	ccr_slots = (CcrSlot *) p;
-	p += MAXALIGN(slot_count() * sizeof(CcrSlot));
+	p += CACHELINEALIGN(slot_count() * sizeof(CcrSlot));
 	ccr_counters = (CcrCounters *) p;
-	p += MAXALIGN(CCR_MAX_COUNTERS * sizeof(CcrCounters));
+	p += CACHELINEALIGN(CCR_MAX_COUNTERS * sizeof(CcrCounters));
 	ccr_connections = (CcrConnection *) p;
-	p += MAXALIGN(CCR_MAX_CONNECTIONS * sizeof(CcrConnection));
+	p += CACHELINEALIGN(CCR_MAX_CONNECTIONS * sizeof(CcrConnection));
 	ccr_stops = (CcrStop *) p;
-	p += MAXALIGN(CCR_MAX_STOPS * sizeof(CcrStop));
+	p += CACHELINEALIGN(CCR_MAX_STOPS * sizeof(CcrStop));
 	heap_place = p;
 
 	if (!found)

@@ -18,6 +18,10 @@
  * held at a time, none across a wait, a latch or an allocation that can fail.
  * No process-private pointer or descriptor is stored here.
  *
+ * Words that different processes write all the time are in cache lines of their
+ * own (CCR_LINE begins one), apart from those that are mostly read; those that
+ * one call changes one after the other share a line.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef CCR_SHMEM_H
@@ -30,6 +34,12 @@
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 #include "utils/dsa.h"
+
+#ifdef pg_attribute_aligned
+#define CCR_LINE		pg_attribute_aligned(PG_CACHE_LINE_SIZE)
+#else
+#define CCR_LINE
+#endif
 
 #define CCR_MAX_WORKERS			16
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
@@ -84,20 +94,20 @@ typedef struct CcrWorker
 	 * Heads of two lists of requests (dsa_pointer), newest first.  Backends
 	 * push, the collector takes a whole list at once, so there is no ABA.
 	 */
-	pg_atomic_uint64 intake;
+	CCR_LINE	pg_atomic_uint64 intake;
 	pg_atomic_uint64 abandoned;
-
-	/* Counts the starts of this collector: 0 before the first. */
-	pg_atomic_uint32 generation;
-
-	/* 1 + proc number of the running collector, 0 if there is none. */
-	pg_atomic_uint32 proc;
 
 	/*
 	 * Backends asleep until this collector answers: a guess that steers
 	 * spinning, never correctness.
 	 */
-	pg_atomic_uint32 sleepers;
+	CCR_LINE	pg_atomic_uint32 sleepers;
+
+	/* Counts the starts of this collector: 0 before the first. */
+	CCR_LINE	pg_atomic_uint32 generation;
+
+	/* 1 + proc number of the running collector, 0 if there is none. */
+	pg_atomic_uint32 proc;
 
 	/* Somebody has begun to wait for room: the collector is to look for whom. */
 	pg_atomic_uint32 pressed;
@@ -110,9 +120,6 @@ typedef struct CcrWorker
 	 */
 	dsa_pointer held;
 
-	/* Enqueued items, from their admission to their end. */
-	pg_atomic_uint64 unsettled;
-
 	/* A shutdown ended it: it will not come back. */
 	pg_atomic_uint32 closed;
 
@@ -123,6 +130,9 @@ typedef struct CcrWorker
 	pg_atomic_uint32 heeded;
 
 	bool		registered;		/* will be started by the postmaster */
+
+	/* Enqueued items, from their admission to their end. */
+	CCR_LINE	pg_atomic_uint64 unsettled;
 
 	/*
 	 * Bytes that it holds of what far sides have sent, the most so far, and
@@ -136,24 +146,11 @@ typedef struct CcrWorker
 /* The open requests of one backend; indexed by its proc number. */
 typedef struct CcrSlot
 {
-	LWLock		lock;			/* protects the list, and keeps its requests
+	CCR_LINE	LWLock lock;	/* protects the list, and keeps its requests
 								 * from being freed under a reader */
 	dsa_pointer requests;		/* newest first */
 
-	/*
-	 * Protects the list of announced requests: those that are DONE and whose
-	 * backend asked to be told, oldest first.
-	 */
-	slock_t		mutex;
-	dsa_pointer first_done;
-	dsa_pointer last_done;
-
-	/*
-	 * Bytes of the heap that its requests hold, and those that a backend
-	 * before this one has left behind.  The others are written by the backend:
-	 * see bounds.h.
-	 */
-	pg_atomic_uint64 bytes;
+	/* Written by the backend: see bounds.h. */
 	pg_atomic_uint32 roleid;
 	pg_atomic_uint32 max_session_memory;	/* kB; -1: any */
 	pg_atomic_uint32 max_role_memory;
@@ -163,6 +160,20 @@ typedef struct CcrSlot
 	pg_atomic_uint32 bounded_role;
 	pg_atomic_uint32 bounded_in;	/* 1 + index of counters, 0: for memory */
 	pg_atomic_uint32 bounded_first; /* is the first of its role there */
+
+	/*
+	 * Protects the list of announced requests: those that are DONE and whose
+	 * backend asked to be told, oldest first.
+	 */
+	CCR_LINE	slock_t mutex;
+	dsa_pointer first_done;
+	dsa_pointer last_done;
+
+	/*
+	 * Bytes of the heap that its requests hold, and those that a backend
+	 * before this one has left behind.  Collectors add answers.
+	 */
+	pg_atomic_uint64 bytes;
 } CcrSlot;
 
 typedef enum CcrCounter
@@ -194,12 +205,12 @@ typedef struct CcrCountersKey
 typedef struct CcrCounters
 {
 	/* Written under CcrShared.lock; serial changes with the key. */
-	CcrCountersKey key;
+	CCR_LINE	CcrCountersKey key;
 	Oid			roleid;			/* whose sessions use it; InvalidOid: several's */
 	pg_atomic_uint32 serial;	/* 0: free */
 
-	pg_atomic_uint64 value[CCR_NCOUNTERS];
-	pg_atomic_uint64 batch_sizes[CCR_HISTOGRAM_BINS];
+	/* What a call and a batch change; it fills one line. */
+	CCR_LINE	pg_atomic_uint64 value[CCR_NCOUNTERS];
 
 	/*
 	 * Gauges, which no reset touches: calls in flight << 32 | calls not yet sent.
@@ -209,16 +220,20 @@ typedef struct CcrCounters
 
 	/* Items admitted and not yet sent, after coalescing: the queue. */
 	pg_atomic_uint32 backlog;
-	CcrTurn		room_turn;
 
 	/*
 	 * The queue of enqueued items: places taken, from the admission of a
 	 * transaction to the end of its items.
 	 */
 	pg_atomic_uint32 places;
+
+	/* Whether somebody waits for room in these is asked with each change. */
+	CCR_LINE	CcrTurn room_turn;
 	CcrTurn		place_turn;
 	pg_atomic_uint32 nbounded;	/* backends that wait as their role has too
 								 * many of them */
+
+	CCR_LINE	pg_atomic_uint64 batch_sizes[CCR_HISTOGRAM_BINS];
 
 	/* Connections that wait for the end of a query that was given up. */
 	pg_atomic_uint32 cancelling;
@@ -296,11 +311,15 @@ typedef struct CcrShared
 	int			nworkers;
 	int			nslots;
 	Size		heap_size;		/* bytes */
-	pg_atomic_uint64 heap_used; /* bytes asked for and not given back */
+
+	CCR_LINE	pg_atomic_uint64 heap_used; /* bytes asked for and not given back */
 	pg_atomic_uint64 next_id;	/* of a request */
 	pg_atomic_uint32 next_serial;	/* of a CcrCounters */
 	pg_atomic_uint64 next_maker;	/* of a CcrCellMaker */
 } CcrShared;
+
+StaticAssertDecl(CCR_NCOUNTERS * sizeof(pg_atomic_uint64) + sizeof(pg_atomic_uint64) +
+				 2 * sizeof(pg_atomic_uint32) <= 128, "the hot words of CcrCounters fill one line");
 
 extern CcrShared *ccr_shared;
 extern CcrWorker *ccr_mailboxes;

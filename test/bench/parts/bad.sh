@@ -39,7 +39,7 @@ bad_objects() {
 				n := n + 1;
 				BEGIN
 					EXECUTE format('SELECT bad.call_%s($1)', kind) USING n;
-				EXCEPTION WHEN OTHERS THEN
+				EXCEPTION WHEN query_canceled OR OTHERS THEN
 				END;
 				PERFORM pg_sleep(0.01);
 			END LOOP;
