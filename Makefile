@@ -100,12 +100,20 @@ $(error no PGXS or no postgres.h found by "$(PG_CONFIG)": install \
 	postgresql-server-dev-NN, or say PG_CONFIG=/path/to/pg_config)
 endif
 
+# make would take what lies beside the sources for what it has to build here.
+ifneq ($(realpath $(HERE)),$(realpath $(CURDIR)))
+ifneq ($(wildcard $(HERE)/src/*.o $(HERE)/concresce.so),)
+$(error the sources have been built where they are: say "make -C $(HERE) clean" first)
+endif
+endif
+
 # Callbacks and PG_FUNCTION_ARGS have parameters that not every function
 # reads, in the server's own headers too; PG_FINALLY's own variable looks
 # clobbered.  clang does not know all that the headers say to gcc.
 PG_CPPFLAGS = -I$(libpq_srcdir)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered \
-	$(if $(findstring clang,$(CC)),-Wno-unknown-warning-option -Wno-ignored-attributes)
+	$(if $(findstring clang,$(CC)),-Wno-unknown-warning-option -Wno-ignored-attributes \
+		-Wno-ignored-optimization-argument)
 
 # -fvisibility=hidden would hide the SQL functions on PostgreSQL 15, whose
 # PG_FUNCTION_INFO_V1 exports only the info record.
