@@ -52,6 +52,14 @@ CREATE OR REPLACE FUNCTION concresce.batch_sizes(
 RETURNS SETOF record
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_batch_sizes';
 
+CREATE FUNCTION concresce.latencies(
+	function regproc,
+	OUT from_ms double precision,
+	OUT to_ms double precision,
+	OUT calls bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_latencies';
+
 CREATE FUNCTION concresce.flush_all(timeout interval DEFAULT NULL) RETURNS bigint
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_flush_all';
 
@@ -73,6 +81,7 @@ ALTER FUNCTION concresce.as_completed(bigint[], anyelement, boolean) RENAME TO a
 ALTER FUNCTION concresce.as_completed(bigint[]) RENAME TO as_completed_0_1;
 ALTER FUNCTION concresce.stats() RENAME TO stats_0_1;
 ALTER FUNCTION concresce.connections() RENAME TO connections_0_1;
+ALTER FUNCTION concresce.in_flight() RENAME TO in_flight_0_1;
 
 CREATE FUNCTION concresce.as_completed(
 	requests bigint[],
@@ -119,7 +128,14 @@ CREATE FUNCTION concresce.stats(
 	OUT last_error text,
 	OUT last_error_at timestamptz,
 	OUT stats_reset timestamptz,
-	OUT serverid oid)
+	OUT serverid oid,
+	OUT items bigint,
+	OUT retries bigint,
+	OUT wait_ms double precision,
+	OUT remote_ms double precision,
+	OUT bytes_sent bigint,
+	OUT bytes_received bigint,
+	OUT funcid oid)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stats';
 
@@ -134,13 +150,27 @@ CREATE FUNCTION concresce.connections(
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_connections';
 
+CREATE FUNCTION concresce.in_flight(
+	OUT request bigint,
+	OUT pid int,
+	OUT function regprocedure,
+	OUT items int,
+	OUT submitted_at timestamptz,
+	OUT age double precision,
+	OUT state text,
+	OUT role text,
+	OUT bytes bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_in_flight';
+
 ALTER VIEW concresce.stats RENAME COLUMN hits TO coalesced;
 ALTER VIEW concresce.stats RENAME COLUMN hit_rate TO coalesced_rate;
 CREATE OR REPLACE VIEW concresce.stats AS
 SELECT function, server, calls, coalesced, misses, coalesced_rate, batches, errors,
        timeouts, cancelled, discarded, active, queued, batch_size_mean,
        batch_size_max, wait_ms_mean, remote_ms_mean, remote_ms_max,
-       last_error, last_error_at, stats_reset
+       last_error, last_error_at, stats_reset, items, retries, wait_ms,
+       remote_ms, bytes_sent, bytes_received, funcid
 FROM concresce.stats();
 
 ALTER VIEW concresce.connections RENAME COLUMN "user" TO remote_user;
@@ -148,6 +178,11 @@ CREATE OR REPLACE VIEW concresce.connections AS
 SELECT server, remote_user, state, batches, last_error, last_error_at,
        connected_at
 FROM concresce.connections();
+
+CREATE OR REPLACE VIEW concresce.in_flight AS
+SELECT request, pid, function, items, submitted_at,
+       make_interval(secs => age) AS age, state, role, bytes
+FROM concresce.in_flight();
 
 DO $$
 DECLARE
@@ -204,12 +239,18 @@ CREATE FUNCTION concresce.collectors(
 	OUT pid int,
 	OUT memory_used bigint,
 	OUT memory_peak bigint,
-	OUT memory_limit bigint)
+	OUT memory_limit bigint,
+	OUT started_at timestamptz,
+	OUT restarts bigint,
+	OUT batches bigint,
+	OUT items bigint,
+	OUT enqueued_items bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_collectors';
 
 CREATE VIEW concresce.collectors AS
-SELECT worker, pid, memory_used, memory_peak, memory_limit
+SELECT worker, pid, memory_used, memory_peak, memory_limit, started_at,
+       restarts, batches, items, enqueued_items
 FROM concresce.collectors();
 
 GRANT SELECT ON concresce.collectors TO PUBLIC;
@@ -235,6 +276,16 @@ SELECT function, server, role, items, in_flight, bytes, oldest_at,
 FROM concresce.enqueued();
 
 GRANT SELECT ON concresce.enqueued TO PUBLIC;
+
+CREATE VIEW concresce.memory_use AS
+SELECT role, function, count(*) AS requests, sum(bytes)::bigint AS bytes,
+       false AS enqueued
+FROM concresce.in_flight GROUP BY role, function
+UNION ALL
+SELECT role, function, NULL, sum(bytes)::bigint, true
+FROM concresce.enqueued GROUP BY role, function;
+
+GRANT SELECT ON concresce.memory_use TO PUBLIC;
 
 CREATE FUNCTION concresce.discard(
 	function regproc DEFAULT '-',

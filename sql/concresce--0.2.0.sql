@@ -166,7 +166,14 @@ CREATE FUNCTION concresce.stats(
 	OUT last_error text,
 	OUT last_error_at timestamptz,
 	OUT stats_reset timestamptz,
-	OUT serverid oid)
+	OUT serverid oid,
+	OUT items bigint,
+	OUT retries bigint,
+	OUT wait_ms double precision,
+	OUT remote_ms double precision,
+	OUT bytes_sent bigint,
+	OUT bytes_received bigint,
+	OUT funcid oid)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stats';
 
@@ -174,7 +181,8 @@ CREATE VIEW concresce.stats AS
 SELECT function, server, calls, coalesced, misses, coalesced_rate, batches, errors,
        timeouts, cancelled, discarded, active, queued, batch_size_mean,
        batch_size_max, wait_ms_mean, remote_ms_mean, remote_ms_max,
-       last_error, last_error_at, stats_reset
+       last_error, last_error_at, stats_reset, items, retries, wait_ms,
+       remote_ms, bytes_sent, bytes_received, funcid
 FROM concresce.stats();
 
 CREATE FUNCTION concresce.batch_sizes(
@@ -184,6 +192,14 @@ CREATE FUNCTION concresce.batch_sizes(
 	OUT batches bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_batch_sizes';
+
+CREATE FUNCTION concresce.latencies(
+	function regproc,
+	OUT from_ms double precision,
+	OUT to_ms double precision,
+	OUT calls bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_latencies';
 
 CREATE FUNCTION concresce.connections(
 	OUT server text,
@@ -222,13 +238,15 @@ CREATE FUNCTION concresce.in_flight(
 	OUT items int,
 	OUT submitted_at timestamptz,
 	OUT age double precision,
-	OUT state text)
+	OUT state text,
+	OUT role text,
+	OUT bytes bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_in_flight';
 
 CREATE VIEW concresce.in_flight AS
 SELECT request, pid, function, items, submitted_at,
-       make_interval(secs => age) AS age, state
+       make_interval(secs => age) AS age, state, role, bytes
 FROM concresce.in_flight();
 
 CREATE FUNCTION concresce.memory(
@@ -242,12 +260,18 @@ CREATE FUNCTION concresce.collectors(
 	OUT pid int,
 	OUT memory_used bigint,
 	OUT memory_peak bigint,
-	OUT memory_limit bigint)
+	OUT memory_limit bigint,
+	OUT started_at timestamptz,
+	OUT restarts bigint,
+	OUT batches bigint,
+	OUT items bigint,
+	OUT enqueued_items bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_collectors';
 
 CREATE VIEW concresce.collectors AS
-SELECT worker, pid, memory_used, memory_peak, memory_limit
+SELECT worker, pid, memory_used, memory_peak, memory_limit, started_at,
+       restarts, batches, items, enqueued_items
 FROM concresce.collectors();
 
 CREATE FUNCTION concresce.reset_stats(function regproc DEFAULT '-') RETURNS void
@@ -283,6 +307,16 @@ SELECT function, server, role, items, in_flight, bytes, oldest_at,
 FROM concresce.enqueued();
 
 GRANT SELECT ON concresce.enqueued TO PUBLIC;
+
+CREATE VIEW concresce.memory_use AS
+SELECT role, function, count(*) AS requests, sum(bytes)::bigint AS bytes,
+       false AS enqueued
+FROM concresce.in_flight GROUP BY role, function
+UNION ALL
+SELECT role, function, NULL, sum(bytes)::bigint, true
+FROM concresce.enqueued GROUP BY role, function;
+
+GRANT SELECT ON concresce.memory_use TO PUBLIC;
 
 CREATE FUNCTION concresce.discard(
 	function regproc DEFAULT '-',

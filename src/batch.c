@@ -59,6 +59,8 @@ struct CcrBatch
 	int64		nrows;
 	Size		bytes;			/* of results kept */
 	Size		counted;		/* of those, in the budget of the collector */
+	Size		given;			/* of arguments that are sent, */
+	Size		received;		/* and of rows that were kept */
 	const CcrError *error;		/* found by ourselves */
 };
 
@@ -349,6 +351,7 @@ build_params(CcrBatch *batch)
 	{
 		values[i] = drafts[i].data;
 		lengths[i] = drafts[i].size;
+		batch->given += drafts[i].size;
 	}
 	batch->params.n = n;
 	batch->params.types = source->nargs ? source->arg_arrays : &count_type;
@@ -481,6 +484,29 @@ wants_apart(const CcrQueue *queue)
 		(queue->shape.keyed || !queue->shape.known);
 }
 
+/* waited: see ccr_queue_take() */
+static void
+count_departure(const CcrBatch *batch, CcrTime waited)
+{
+	CcrCounters *counters = batch->queue->counters;
+
+	ccr_counters_touch(counters, batch->sent);
+	ccr_count(counters, CCR_BATCHES, 1);
+	ccr_count(counters, CCR_BATCH_ITEMS, batch->n);
+	ccr_count(counters, CCR_BYTES_SENT, batch->given);
+	if (waited >= 0)
+	{
+		ccr_count(counters, CCR_DEPARTED, batch->n);
+		ccr_count(counters, CCR_WAIT_US, waited);
+	}
+	else
+		ccr_count(counters, CCR_RETRIED, batch->n);
+	if ((uint64) batch->n > pg_atomic_read_u64(&counters->value[CCR_BATCH_MAX]))
+		pg_atomic_write_u64(&counters->value[CCR_BATCH_MAX], batch->n);
+	pg_atomic_fetch_add_u64(&counters->batch_sizes[Min(pg_leftmost_one_pos32(batch->n),
+													   CCR_HISTOGRAM_BINS - 1)], 1);
+}
+
 CcrBatch *
 ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 			  void *owner, int most, int *n)
@@ -490,7 +516,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	CcrBatch   *batch = palloc0(sizeof(CcrBatch));
-	CcrCounters *counters = queue->counters;
+	CcrTime		waited;
 
 	batch->context = context;
 	batch->queue = queue;
@@ -498,7 +524,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 	batch->owner = owner;
 	batch->nonce = nonce;
 	batch->apart = wants_apart(queue);
-	batch->flights = ccr_queue_take(queue, batch, batch->apart, most, &batch->n);
+	batch->flights = ccr_queue_take(queue, batch, batch->apart, most, &batch->n, &waited);
 	*n = batch->n;
 	batch->live = batch->n;
 	if (batch->n == 0)
@@ -512,13 +538,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 
 	queue->flying++;
 	batch->sent = ccr_now();
-	ccr_counters_touch(counters, batch->sent);
-	ccr_count(counters, CCR_BATCHES, 1);
-	ccr_count(counters, CCR_BATCH_ITEMS, batch->n);
-	if ((uint64) batch->n > pg_atomic_read_u64(&counters->value[CCR_BATCH_MAX]))
-		pg_atomic_write_u64(&counters->value[CCR_BATCH_MAX], batch->n);
-	pg_atomic_fetch_add_u64(&counters->batch_sizes[Min(pg_leftmost_one_pos32(batch->n),
-													   CCR_HISTOGRAM_BINS - 1)], 1);
+	count_departure(batch, waited);
 
 	/* what a void lookup returns is nobody's business */
 	if (queue->source->returns_void)
@@ -898,6 +918,7 @@ keep_row(CcrBatch *batch, CcrOutcome *outcome, const CcrRow *row)
 	make_room(batch, rows, size);
 	put_row(rows, &batch->shape, row);
 	batch->bytes += size;
+	batch->received += size;
 	if (!is_within_budget(batch))
 		too_large(batch, outcome);
 }
@@ -939,7 +960,9 @@ count_end(CcrBatch *batch)
 
 	if (batch->sent == 0)
 		return;
+	ccr_count(counters, CCR_BATCHES_ENDED, 1);
 	ccr_count(counters, CCR_REMOTE_US, us);
+	ccr_count(counters, CCR_BYTES_RECEIVED, batch->received);
 	if ((uint64) us > pg_atomic_read_u64(&counters->value[CCR_REMOTE_US_MAX]))
 		pg_atomic_write_u64(&counters->value[CCR_REMOTE_US_MAX], us);
 	if (ccr_log_min_duration >= 0 && us >= ccr_log_min_duration * INT64CONST(1000))
@@ -1346,6 +1369,7 @@ take_waiting(CcrQueue *queue)
 		CcrBatch   *batch = new_unsent(queue);
 		CcrSuspect *suspect = ccr_circuit_take_suspect(queue, batch);
 		MemoryContext old = MemoryContextSwitchTo(batch->context);
+		CcrTime		unused;
 
 		if (suspect)
 		{
@@ -1354,7 +1378,8 @@ take_waiting(CcrQueue *queue)
 			MemoryContextDelete(suspect->context);
 		}
 		else
-			batch->flights = ccr_queue_take(queue, batch, false, PG_INT32_MAX, &batch->n);
+			batch->flights = ccr_queue_take(queue, batch, false, PG_INT32_MAX, &batch->n,
+											&unused);
 		MemoryContextSwitchTo(old);
 		if (batch->n > 0)
 			return batch;

@@ -263,6 +263,7 @@ start(void)
 	before_shmem_exit(fail_what_is_held, 0);
 	pg_atomic_fetch_add_u32(&worker->generation, 1);
 	worker->started = ccr_now();
+	pg_atomic_write_u64(&worker->started_at, GetCurrentTimestamp());
 
 	/* ended during a smart shutdown, and started again, as there are clients */
 	pg_atomic_write_u32(&worker->closed, 0);

@@ -171,12 +171,11 @@ static struct
 	uint32		places;
 	int			queued;			/* gauges */
 	int			active;
-	uint32		hits;
+	uint32		coalesced;
 	uint32		misses;
 	uint32		answered;
 	uint32		errors;
 	uint32		discarded;
-	int64		wait_us;
 
 	CcrWarrant *warrant;
 	int			flying;
@@ -195,12 +194,11 @@ tell_counters(void)
 {
 	if (tally.queued != 0 || tally.active != 0)
 		ccr_gauge(tally.counters, tally.queued, tally.active);
-	tell_counter(CCR_HITS, tally.hits);
+	tell_counter(CCR_COALESCED, tally.coalesced);
 	tell_counter(CCR_MISSES, tally.misses);
 	tell_counter(CCR_ERRORS, tally.errors);
 	tell_counter(CCR_DISCARDED, tally.discarded);
 	tell_counter(CCR_ANSWERED, tally.answered);
-	tell_counter(CCR_WAIT_US, tally.wait_us);
 	if (tally.backlog > 0)
 		ccr_counters_release_backlog(tally.counters, tally.backlog);
 	if (tally.places > 0)
@@ -543,7 +541,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 	{
 		join(flight, request);
 		give_up_room(ticket->counters, request->reserved ? 1 : 0, enqueued ? 1 : 0);
-		tally.hits += ticket->again ? 0 : 1;
+		tally.coalesced += ticket->again ? 0 : 1;
 		request->joined++;
 		if (flight->state == CCR_FLIGHT_FLYING)
 			depart(ticket, ccr_now());
@@ -835,6 +833,7 @@ typedef struct Taking
 	bool		apart;
 	CcrHashes	hashes;
 	CcrTime		now;
+	CcrTime		waited;
 } Taking;
 
 /* One that must be apart from another is passed over, and has the next turn. */
@@ -846,8 +845,7 @@ take_entry(CcrWaitingEntry *entry, void *arg)
 
 	if (taking->apart && !ccr_hashes_add(&taking->hashes, flight->item->equality))
 		return false;
-	tally_for(flight->queue->counters, NULL);
-	tally.wait_us += Max(taking->now - flight->arrived, 0);
+	taking->waited += Max(taking->now - flight->arrived, 0);
 	ccr_flight_take_off(flight, taking->batch, taking->now);
 	taking->flights[taking->n++] = flight;
 	return true;
@@ -855,7 +853,7 @@ take_entry(CcrWaitingEntry *entry, void *arg)
 
 static CcrFlight **
 take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
-			 int most, CcrTime now)
+			 int most, CcrTime now, CcrTime *waited)
 {
 	int			limit = Min(queue->waiting.n, most);
 	Taking		taking = {
@@ -869,21 +867,24 @@ take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
 		taking.hashes = ccr_hashes_new(limit);
 	ccr_waiting_take(&queue->waiting, limit, take_entry, &taking);
 	*n = taking.n;
+	*waited = taking.waited;
 	return taking.flights;
 }
 
 /* What waits has its turns: those that fly again do not keep it back. */
 CcrFlight **
-ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int most, int *n)
+ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int most, int *n,
+			   CcrTime *waited)
 {
 	CcrTime		now = ccr_now();
 
 	if (!group_ready(queue, now) || (queue->turn && ccr_waiting_due(&queue->waiting, now)))
 	{
 		queue->turn = false;
-		return take_waiting(queue, batch, apart, n, most, now);
+		return take_waiting(queue, batch, apart, n, most, now, waited);
 	}
 	queue->turn = true;
+	*waited = -1;
 	return take_group(queue, first_group(queue), batch, apart, most, n, now);
 }
 
@@ -1032,6 +1033,7 @@ finish_ticket(CcrTicket *ticket, CcrTime now)
 	}
 	if (ticket->departed != 0)
 		request->remote_us = now - ticket->departed;
+	ccr_counters_latency(counters, now - request->submitted, request->nitems);
 	free_ticket(ticket);
 	complete_counted(request, counters, failure, errors);
 }

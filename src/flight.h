@@ -202,10 +202,11 @@ extern void ccr_queue_hurry(CcrQueue *queue, bool rashly);
 /*
  * Take the flights of the next batch, at most the queue's limits and most; they are
  * FLYING from then on.  The array is palloc'd.  May be none.  apart: none of
- * them may be equal to another, identical or not.
+ * them may be equal to another, identical or not.  waited: us, all together; -1:
+ * they fly again.
  */
 extern CcrFlight **ccr_queue_take(CcrQueue *queue, struct CcrBatch *batch,
-								  bool apart, int most, int *n);
+								  bool apart, int most, int *n, CcrTime *waited);
 
 /*
  * Let flights that were FLYING wait for another batch, as one group; not

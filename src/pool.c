@@ -1451,6 +1451,8 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 		link->sent[i] = ccr_rate_begin(queue->rates[i], now, n);
 	ccr_pool_check(queue);
 	ccr_sources_touch(queue);
+	pg_atomic_fetch_add_u64(&ccr_mailboxes[my_worker].batches, 1);
+	pg_atomic_fetch_add_u64(&ccr_mailboxes[my_worker].items, n);
 	in_flight++;
 	link->owner = queue->source->owner;
 	link->batches++;

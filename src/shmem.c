@@ -95,6 +95,8 @@ init_counters(CcrCounters *counters)
 		pg_atomic_init_u64(&counters->value[i], 0);
 	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
 		pg_atomic_init_u64(&counters->batch_sizes[i], 0);
+	for (int i = 0; i < CCR_LATENCY_BINS; i++)
+		pg_atomic_init_u64(&counters->latencies[i], 0);
 	pg_atomic_init_u64(&counters->open, 0);
 	pg_atomic_init_u32(&counters->backlog, 0);
 	init_turn(&counters->room_turn);
@@ -146,6 +148,9 @@ init_shared(int tranche)
 		pg_atomic_init_u64(&ccr_mailboxes[i].logged, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].heeded, 0);
 		ccr_mailboxes[i].registered = registered[i];
+		pg_atomic_init_u64(&ccr_mailboxes[i].started_at, 0);
+		pg_atomic_init_u64(&ccr_mailboxes[i].batches, 0);
+		pg_atomic_init_u64(&ccr_mailboxes[i].items, 0);
 		pg_atomic_init_u64(&ccr_mailboxes[i].memory_used, 0);
 		pg_atomic_init_u64(&ccr_mailboxes[i].memory_peak, 0);
 		pg_atomic_init_u64(&ccr_mailboxes[i].memory_limit, 0);
@@ -537,6 +542,15 @@ choose_counters(Oid roleid, CcrCounters **victim)
 	return nown >= CCR_ROLE_COUNTERS ? own_last : &ccr_counters[CCR_MAX_COUNTERS - 1];
 }
 
+static void
+empty_histograms(CcrCounters *counters)
+{
+	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
+		pg_atomic_write_u64(&counters->batch_sizes[i], 0);
+	for (int i = 0; i < CCR_LATENCY_BINS; i++)
+		pg_atomic_write_u64(&counters->latencies[i], 0);
+}
+
 /* The entry for a key not seen before. */
 static CcrCounters *
 allot_counters(const CcrCountersKey *key, Oid roleid)
@@ -553,8 +567,7 @@ allot_counters(const CcrCountersKey *key, Oid roleid)
 						pg_atomic_fetch_add_u32(&ccr_shared->next_serial, 1));
 	for (int i = 0; i < CCR_NCOUNTERS; i++)
 		pg_atomic_write_u64(&victim->value[i], 0);
-	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
-		pg_atomic_write_u64(&victim->batch_sizes[i], 0);
+	empty_histograms(victim);
 
 	SpinLockAcquire(&victim->mutex);
 	victim->used = ccr_now();
@@ -684,8 +697,7 @@ ccr_counters_reset(CcrCounters *counters)
 			continue;
 		pg_atomic_write_u64(&counters->value[i], 0);
 	}
-	for (int i = 0; i < CCR_HISTOGRAM_BINS; i++)
-		pg_atomic_write_u64(&counters->batch_sizes[i], 0);
+	empty_histograms(counters);
 
 	SpinLockAcquire(&counters->mutex);
 	counters->reset = now;

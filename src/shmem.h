@@ -29,6 +29,7 @@
 
 #include "clock.h"
 #include "datatype/timestamp.h"
+#include "port/pg_bitutils.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
@@ -47,7 +48,8 @@
 #define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
 #define CCR_MAX_STOPS			256 /* stopped lookups, and servers */
 #define CCR_STOPS_RESERVED		64	/* of these, for superusers */
-#define CCR_HISTOGRAM_BINS		24	/* of powers of two */
+#define CCR_HISTOGRAM_BINS		24	/* of powers of two: items, */
+#define CCR_LATENCY_BINS		32	/* and us */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
 
 /*
@@ -113,6 +115,11 @@ typedef struct CcrWorker
 	pg_atomic_uint32 pressed;
 
 	CcrTime		started;		/* of this generation; collector only */
+	pg_atomic_uint64 started_at;	/* the same, a TimestampTz */
+
+	/* What it has sent, since the server was started. */
+	pg_atomic_uint64 batches;
+	pg_atomic_uint64 items;
 
 	/*
 	 * Enqueued requests that were taken and have not ended.  Collector only,
@@ -178,22 +185,31 @@ typedef struct CcrSlot
 
 typedef enum CcrCounter
 {
+	/* what calls and batches change, and the rest: see CcrCounters */
 	CCR_CALLS,
-	CCR_HITS,					/* joined another call's flight */
+	CCR_COALESCED,				/* joined another call's flight */
 	CCR_MISSES,
 	CCR_ANSWERED,
 	CCR_ERRORS,
-	CCR_TIMEOUTS,
-	CCR_CANCELLED,
-	CCR_DISCARDED,				/* enqueued items given up */
 	CCR_BATCHES,
 	CCR_BATCH_ITEMS,
 	CCR_BATCH_MAX,
-	CCR_WAIT_US,				/* sum over misses, arrival to first departure */
-	CCR_REMOTE_US,				/* sum over batches, departure to end */
+	CCR_DEPARTED,				/* items that were sent for the first time, */
+	CCR_WAIT_US,				/* and the sum of what they had waited */
+	CCR_BATCHES_ENDED,
+	CCR_REMOTE_US,				/* sum over these, departure to end */
+	CCR_BYTES_SENT,				/* of arguments, */
+	CCR_BYTES_RECEIVED,			/* and of rows that were kept */
+
+	CCR_TIMEOUTS,
+	CCR_CANCELLED,
+	CCR_DISCARDED,				/* enqueued items given up */
+	CCR_RETRIED,				/* items that were sent once more */
 	CCR_REMOTE_US_MAX,
 	CCR_NCOUNTERS
 } CcrCounter;
+
+#define CCR_HOT_COUNTERS	CCR_TIMEOUTS	/* those before it */
 
 typedef struct CcrCountersKey
 {
@@ -209,14 +225,14 @@ typedef struct CcrCounters
 	Oid			roleid;			/* whose sessions use it; InvalidOid: several's */
 	pg_atomic_uint32 serial;	/* 0: free */
 
-	/* What a call and a batch change; it fills one line. */
-	CCR_LINE	pg_atomic_uint64 value[CCR_NCOUNTERS];
-
 	/*
+	 * What a call and a batch change fills one line, to the last of the hot
+	 * counters.
+	 *
 	 * Gauges, which no reset touches: calls in flight << 32 | calls not yet sent.
 	 * In one word, so that a call that goes from one to the other is never missed.
 	 */
-	pg_atomic_uint64 open;
+	CCR_LINE	pg_atomic_uint64 open;
 
 	/* Items admitted and not yet sent, after coalescing: the queue. */
 	pg_atomic_uint32 backlog;
@@ -227,6 +243,8 @@ typedef struct CcrCounters
 	 */
 	pg_atomic_uint32 places;
 
+	pg_atomic_uint64 value[CCR_NCOUNTERS];
+
 	/* Whether somebody waits for room in these is asked with each change. */
 	CCR_LINE	CcrTurn room_turn;
 	CcrTurn		place_turn;
@@ -234,6 +252,8 @@ typedef struct CcrCounters
 								 * many of them */
 
 	CCR_LINE	pg_atomic_uint64 batch_sizes[CCR_HISTOGRAM_BINS];
+	pg_atomic_uint64 latencies[CCR_LATENCY_BINS];	/* of calls that collectors
+													 * have answered */
 
 	/* Connections that wait for the end of a query that was given up. */
 	pg_atomic_uint32 cancelling;
@@ -318,8 +338,8 @@ typedef struct CcrShared
 	pg_atomic_uint64 next_maker;	/* of a CcrCellMaker */
 } CcrShared;
 
-StaticAssertDecl(CCR_NCOUNTERS * sizeof(pg_atomic_uint64) + sizeof(pg_atomic_uint64) +
-				 2 * sizeof(pg_atomic_uint32) <= 128, "the hot words of CcrCounters fill one line");
+StaticAssertDecl(offsetof(CcrCounters, value) + CCR_HOT_COUNTERS * sizeof(pg_atomic_uint64) -
+				 offsetof(CcrCounters, open) == 128, "the hot words of CcrCounters fill one line");
 
 extern CcrShared *ccr_shared;
 extern CcrWorker *ccr_mailboxes;
@@ -398,6 +418,15 @@ extern int	ccr_counters_find(const CcrCountersKey *key, Oid roleid,
 extern void ccr_counters_touch(CcrCounters *counters, CcrTime now);
 extern void ccr_counters_error(CcrCounters *counters, const CcrLastError *error);
 extern void ccr_counters_reset(CcrCounters *counters);
+
+/* So many calls were answered, us after they were made. */
+static inline void
+ccr_counters_latency(CcrCounters *counters, CcrTime us, uint32 calls)
+{
+	int			bin = us > 0 ? pg_leftmost_one_pos64(us) : 0;
+
+	pg_atomic_fetch_add_u64(&counters->latencies[Min(bin, CCR_LATENCY_BINS - 1)], calls);
+}
 
 /* first: of this queue; else it has failed again. */
 extern void ccr_counters_open_circuit(CcrCounters *counters, bool first,

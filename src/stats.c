@@ -31,6 +31,7 @@
 
 PG_FUNCTION_INFO_V1(concresce_stats);
 PG_FUNCTION_INFO_V1(concresce_batch_sizes);
+PG_FUNCTION_INFO_V1(concresce_latencies);
 PG_FUNCTION_INFO_V1(concresce_connections);
 PG_FUNCTION_INFO_V1(concresce_circuits);
 PG_FUNCTION_INFO_V1(concresce_in_flight);
@@ -40,11 +41,12 @@ PG_FUNCTION_INFO_V1(concresce_reset_stats);
 PG_FUNCTION_INFO_V1(concresce_reset_stats_0_2);
 PG_FUNCTION_INFO_V1(concresce_reset_stats_all);
 
-#define CCR_STATS_COLUMNS		22
-#define CCR_IN_FLIGHT_COLUMNS	7
+#define CCR_STATS_OLD_COLUMNS	22	/* in version 0.1.0 */
+#define CCR_STATS_COLUMNS		29
+#define CCR_IN_FLIGHT_COLUMNS	9	/* 7 */
 #define CCR_CONNECTION_COLUMNS	7	/* 5 in version 0.1.0 */
 #define CCR_CIRCUIT_COLUMNS		6
-#define CCR_COLLECTOR_COLUMNS	5
+#define CCR_COLLECTOR_COLUMNS	10
 
 static bool
 sees_all(void)
@@ -119,34 +121,48 @@ put_server(Datum *values, bool *nulls, int i, Oid serverid)
 
 /* ------------------------------------------------------------------- stats */
 
+/* Counters, from column i on; the next column. */
+static int
+put_values(Datum *values, int i, const CcrCounters *counters, const CcrCounter *which, int n)
+{
+	for (int j = 0; j < n; j++)
+		values[i++] = Int64GetDatum(value(counters, which[j]));
+	return i;
+}
+
+/* In ms, from a counter in us. */
+static Datum
+milliseconds(const CcrCounters *counters, CcrCounter counter)
+{
+	return Float8GetDatum(value(counters, counter) / 1000.0);
+}
+
+/* Means divide what has ended by what has ended. */
 static void
 put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 {
-	static const CcrCounter first[] = {CCR_CALLS, CCR_HITS, CCR_MISSES};
+	static const CcrCounter first[] = {CCR_CALLS, CCR_COALESCED, CCR_MISSES};
 	static const CcrCounter second[] = {
 		CCR_BATCHES, CCR_ERRORS, CCR_TIMEOUTS, CCR_CANCELLED, CCR_DISCARDED
 	};
-	uint64		misses = value(counters, CCR_MISSES);
-	uint64		batches = value(counters, CCR_BATCHES);
+	uint64		coalesced = value(counters, CCR_COALESCED);
 	uint64		open = pg_atomic_read_u64(&counters->open);
 	CcrLastError last_error;
 	TimestampTz last_error_at;
 	TimestampTz reset;
-	int			i = 2;
+	int			i = put_values(values, 2, counters, first, lengthof(first));
 
-	for (int j = 0; j < (int) lengthof(first); j++)
-		values[i++] = Int64GetDatum(value(counters, first[j]));
-	put_ratio(values, nulls, i++, value(counters, CCR_HITS),
-			  value(counters, CCR_HITS) + misses);
-	for (int j = 0; j < (int) lengthof(second); j++)
-		values[i++] = Int64GetDatum(value(counters, second[j]));
+	put_ratio(values, nulls, i++, coalesced, coalesced + value(counters, CCR_MISSES));
+	i = put_values(values, i, counters, second, lengthof(second));
 	values[i++] = Int64GetDatum(ccr_gauge_active(open));
 	values[i++] = Int64GetDatum(ccr_gauge_queued(open));
-	put_ratio(values, nulls, i++, value(counters, CCR_BATCH_ITEMS), batches);
+	put_ratio(values, nulls, i++, value(counters, CCR_BATCH_ITEMS), value(counters, CCR_BATCHES));
 	values[i++] = Int64GetDatum(value(counters, CCR_BATCH_MAX));
-	put_ratio(values, nulls, i++, value(counters, CCR_WAIT_US) / 1000.0, misses);
-	put_ratio(values, nulls, i++, value(counters, CCR_REMOTE_US) / 1000.0, batches);
-	values[i++] = Float8GetDatum(value(counters, CCR_REMOTE_US_MAX) / 1000.0);
+	put_ratio(values, nulls, i++, value(counters, CCR_WAIT_US) / 1000.0,
+			  value(counters, CCR_DEPARTED));
+	put_ratio(values, nulls, i++, value(counters, CCR_REMOTE_US) / 1000.0,
+			  value(counters, CCR_BATCHES_ENDED));
+	values[i++] = milliseconds(counters, CCR_REMOTE_US_MAX);
 
 	SpinLockAcquire(&counters->mutex);
 	last_error = counters->last_error;
@@ -155,7 +171,21 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 	SpinLockRelease(&counters->mutex);
 	put_last_error(values, nulls, i++, &last_error);
 	put_time(values, nulls, i++, last_error_at);
-	values[i++] = TimestampTzGetDatum(reset);
+	values[i] = TimestampTzGetDatum(reset);
+}
+
+/* Those behind the columns of version 0.1.0. */
+static void
+put_totals(CcrCounters *counters, Datum *values)
+{
+	static const CcrCounter bytes[] = {CCR_BYTES_SENT, CCR_BYTES_RECEIVED};
+	int			i = CCR_STATS_OLD_COLUMNS;
+
+	values[i++] = Int64GetDatum(value(counters, CCR_BATCH_ITEMS));
+	values[i++] = Int64GetDatum(value(counters, CCR_RETRIED));
+	values[i++] = milliseconds(counters, CCR_WAIT_US);
+	values[i++] = milliseconds(counters, CCR_REMOTE_US);
+	i = put_values(values, i, counters, bytes, lengthof(bytes));
 	Assert(i == CCR_STATS_COLUMNS - 1);
 }
 
@@ -225,7 +255,9 @@ concresce_stats(PG_FUNCTION_ARGS)
 		values[0] = ObjectIdGetDatum(v.keys[v.i].function);
 		put_server(values, nulls, 1, v.keys[v.i].serverid);
 		put_counters(&ccr_counters[v.i], values, nulls);
-		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].serverid);
+		values[CCR_STATS_OLD_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].serverid);
+		put_totals(&ccr_counters[v.i], values);
+		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].function);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -259,24 +291,38 @@ concresce_circuits(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Add up a histogram over the servers of a function; false: it is not to be seen. */
+static bool
+add_up(Oid function, Size histogram, uint64 *bins, int nbins)
+{
+	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
+	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
+
+	if (!sees_all() && !owns(function))
+		return false;
+	copy_keys(keys, serials);
+	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
+	{
+		pg_atomic_uint64 *own = (pg_atomic_uint64 *) ((char *) &ccr_counters[i] + histogram);
+
+		if (serials[i] != 0 && keys[i].dbid == MyDatabaseId && keys[i].function == function)
+			for (int bin = 0; bin < nbins; bin++)
+				bins[bin] += pg_atomic_read_u64(&own[bin]);
+	}
+	return true;
+}
+
 Datum
 concresce_batch_sizes(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid			function = ccr_arguments_function(fcinfo, NULL);
-	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
-	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
 	uint64		bins[CCR_HISTOGRAM_BINS] = {0};
 
 	ccr_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	if (!sees_all() && !owns(function))
+	if (!add_up(function, offsetof(CcrCounters, batch_sizes), bins, CCR_HISTOGRAM_BINS))
 		return (Datum) 0;
-	copy_keys(keys, serials);
-	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
-		if (serials[i] != 0 && keys[i].dbid == MyDatabaseId && keys[i].function == function)
-			for (int bin = 0; bin < CCR_HISTOGRAM_BINS; bin++)
-				bins[bin] += pg_atomic_read_u64(&ccr_counters[i].batch_sizes[bin]);
 	for (int bin = 0; bin < CCR_HISTOGRAM_BINS; bin++)
 	{
 		Datum		values[3];
@@ -286,6 +332,32 @@ concresce_batch_sizes(PG_FUNCTION_ARGS)
 			continue;
 		values[0] = Int32GetDatum(1 << bin);
 		values[1] = Int32GetDatum((1 << (bin + 1)) - 1);
+		values[2] = Int64GetDatum(bins[bin]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+Datum
+concresce_latencies(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			function = ccr_arguments_function(fcinfo, NULL);
+	uint64		bins[CCR_LATENCY_BINS] = {0};
+
+	ccr_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	if (!add_up(function, offsetof(CcrCounters, latencies), bins, CCR_LATENCY_BINS))
+		return (Datum) 0;
+	for (int bin = 0; bin < CCR_LATENCY_BINS; bin++)
+	{
+		Datum		values[3];
+		bool		nulls[3] = {0};
+
+		if (bins[bin] == 0)
+			continue;
+		values[0] = Float8GetDatum(bin == 0 ? 0 : (UINT64CONST(1) << bin) / 1000.0);
+		values[1] = Float8GetDatum((UINT64CONST(2) << bin) / 1000.0);
 		values[2] = Int64GetDatum(bins[bin]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
@@ -381,6 +453,7 @@ typedef struct InFlight
 	Oid			dbid;
 	Oid			function;
 	uint32		nitems;
+	Size		bytes;
 	CcrTime		submitted;
 	uint32		phase;
 	uint32		state;
@@ -407,6 +480,7 @@ copy_requests(CcrSlot *slot, InFlight **rows, int *size)
 		(*rows)[n].function = request->kind == CCR_REQUEST_LOOKUP ?
 			request->function : InvalidOid;
 		(*rows)[n].nitems = request->nitems;
+		(*rows)[n].bytes = request->charged;
 		(*rows)[n].submitted = request->submitted;
 		(*rows)[n].phase = pg_atomic_read_u32(&request->phase);
 		(*rows)[n].state = pg_atomic_read_u32(&request->state);
@@ -473,6 +547,8 @@ concresce_in_flight(PG_FUNCTION_ARGS)
 			values[4] = TimestampTzGetDatum(today - (now - rows[i].submitted));
 			values[5] = Float8GetDatum((now - rows[i].submitted) / 1000000.0);
 			put_text(values, nulls, 6, shown_state(&rows[i]));
+			put_text(values, nulls, 7, GetUserNameFromId(rows[i].roleid, true));
+			values[8] = Int64GetDatum(rows[i].bytes);
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		}
 	}
@@ -504,6 +580,13 @@ pid_of(const CcrWorker *worker)
 	return proc == 0 ? 0 : GetPGProcByNumber(proc - 1)->pid;
 }
 
+/* Starts after the first. */
+static int64
+restarts_of(const CcrWorker *worker)
+{
+	return Max((int64) pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &worker->generation)) - 1, 0);
+}
+
 Datum
 concresce_collectors(PG_FUNCTION_ARGS)
 {
@@ -523,6 +606,11 @@ concresce_collectors(PG_FUNCTION_ARGS)
 		values[2] = Int64GetDatum(pg_atomic_read_u64(&worker->memory_used));
 		values[3] = Int64GetDatum(pg_atomic_read_u64(&worker->memory_peak));
 		values[4] = Int64GetDatum(pg_atomic_read_u64(&worker->memory_limit));
+		put_time(values, nulls, 5, pg_atomic_read_u64(&worker->started_at));
+		values[6] = Int64GetDatum(restarts_of(worker));
+		values[7] = Int64GetDatum(pg_atomic_read_u64(&worker->batches));
+		values[8] = Int64GetDatum(pg_atomic_read_u64(&worker->items));
+		values[9] = Int64GetDatum(pg_atomic_read_u64(&worker->unsettled));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
