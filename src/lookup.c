@@ -356,7 +356,7 @@ submit(CcrPending *pending, CcrTime now)
 	request->counters = route->counters;
 	request->reserved = true;
 	request->submitted = now;
-	request->window_end = now + (CcrTime) (ccr_max_window * 1000.0);
+	request->window_end = pending->full ? now : now + (CcrTime) (ccr_max_window * 1000.0);
 	request->max_size = ccr_max_size;
 	request->max_bytes = ccr_max_bytes;
 	request->coalesce = ccr_clauses_coalesce(&definition->clauses);
@@ -387,7 +387,7 @@ give_to_owner(CcrPending *pending, ResourceOwner owner)
 
 static CcrPending *
 start_one(CcrDefinition *definition, const CcrResult *result,
-		  const CcrItems *items, bool announce, CcrTime now)
+		  const CcrItems *items, bool full, bool announce, CcrTime now)
 {
 	/* on the list before there is anything to be given back */
 	CcrPending *pending = MemoryContextAllocZero(pending_context, sizeof(CcrPending));
@@ -396,6 +396,7 @@ start_one(CcrDefinition *definition, const CcrResult *result,
 	definition->references++;
 	pending->result = result;
 	pending->items = items;
+	pending->full = full;
 	pending->announce = announce;
 	pending->owner = CurrentResourceOwner;
 	pending->timeout = ccr_timeout;
@@ -413,7 +414,7 @@ start_one(CcrDefinition *definition, const CcrResult *result,
 /* The chain of those of the shards that have an item. */
 static CcrPending *
 start_dealt(CcrDefinition *definition, const CcrResult *result,
-			const CcrDealt *dealt, int shards, bool announce, CcrTime now)
+			const CcrDealt *dealt, int shards, bool full, bool announce, CcrTime now)
 {
 	CcrPending *chain = NULL;
 
@@ -423,7 +424,7 @@ start_dealt(CcrDefinition *definition, const CcrResult *result,
 
 		if (dealt[i].items.n == 0)
 			continue;
-		pending = start_one(definition, result, &dealt[i].items, announce, now);
+		pending = start_one(definition, result, &dealt[i].items, full, announce, now);
 		pending->places = dealt[i].places;
 		pending->rest = chain;
 		chain = pending;
@@ -442,6 +443,7 @@ start_shards(CcrDefinition *definition, const CcrResult *result,
 	CcrDealt   *dealt = ccr_items_deal(items, shards);
 	CcrRoute   *route = open_route(definition, result, items->barred);
 	CcrCounters *counters = ccr_route_counters(route);
+	bool		full = items->n >= (uint32) ccr_max_size;
 	CcrPending *volatile chain = NULL;
 
 	take_room(definition, route, items->n, now);
@@ -449,7 +451,7 @@ start_shards(CcrDefinition *definition, const CcrResult *result,
 	spare_room.n = items->n;
 	PG_TRY();
 	{
-		chain = start_dealt(definition, result, dealt, shards, announce, now);
+		chain = start_dealt(definition, result, dealt, shards, full, announce, now);
 	}
 	PG_FINALLY();
 	{
@@ -472,7 +474,7 @@ start(CcrDefinition *definition, const CcrResult *result,
 		shards = ccr_route_shards(ccr_route_get(definition, result, items->barred));
 	chain = shards > 1 ?
 		start_shards(definition, result, items, shards, announce, now) :
-		start_one(definition, result, items, announce, now);
+		start_one(definition, result, items, false, announce, now);
 	for (CcrPending *pending = chain; pending; pending = pending->rest)
 		if (owner != pending->owner)
 			give_to_owner(pending, owner);

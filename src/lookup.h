@@ -24,6 +24,8 @@ typedef struct CcrPending
 	struct CcrPending *rest;	/* of the chain, or NULL */
 	const uint32 *places;		/* in a chain: by item, its index among all
 								 * items of it; else NULL */
+	bool		full;			/* the chain is a batch that is full: it waits
+								 * for no company */
 	CcrRequest *request;		/* NULL once it has been read */
 	int			worker;			/* whose it is */
 	struct CcrAnswered *read;	/* what it brought, in the context, until it */

@@ -50,6 +50,8 @@ cmp_ok(foreign_queries($far), '<=', 3 * 7, 'a round is a query for each collecto
 is($node->safe_psql('postgres', "SELECT count(*) FROM generate_series(1, 3000) k WHERE v(k) IS NULL"), 2000, 'also if there is none');
 is($node->safe_psql('postgres', 'SELECT string_agg(v(k::int), $$,$$ ORDER BY k) FROM (VALUES (3), (1), (3), (1000), (2)) x (k)'),
 	'v1,v2,v3,v3,v1000', 'in a small round, too');
+is(attempt($node, q{SET statement_timeout = '30s'; SELECT count(v(k)) FROM generate_series(1, 30) k}, max_window => '60s', max_size => 30)->out,
+	30, 'a round that is a full batch waits for no company');
 is(attempt($node, 'SELECT div(k) FROM generate_series(-20, 20) k')->sqlstate, '22012', "a row's error is raised");
 is(attempt($node, 'SELECT sum(div(k)) FROM generate_series(1, 20) k')->out, 3590, 'others have their results');
 is(attempt($node, 'SELECT * FROM (SELECT div(20 - k) FROM generate_series(0, 40) k OFFSET 0) x LIMIT 20')->sqlstate, '', 'an error of a row that is not wanted is not');
