@@ -62,6 +62,25 @@ lower_gauge(void)
 	raised = NULL;
 }
 
+/* Room in a queue that was taken for requests yet to be made. */
+static struct
+{
+	CcrCounters *counters;
+	uint32		n;
+} spare_room;
+
+static void
+give_spare_room_back(void)
+{
+	uint32		n = spare_room.n;
+
+	spare_room.n = 0;
+	if (n == 0)
+		return;
+	ccr_counters_release_backlog(spare_room.counters, n);
+	ccr_stopped_recount();
+}
+
 static void
 end_pending(CcrPending *pending)
 {
@@ -102,6 +121,7 @@ exit_backend(int code, Datum arg)
 	/* the transaction is yet to be aborted */
 	lower_gauge();
 	ccr_turn_end();
+	give_spare_room_back();
 	dlist_foreach(iter, &under_way)
 		dlist_container(CcrPending, node, iter.cur)->request = NULL;
 	dlist_foreach(iter, &unowned)
@@ -218,6 +238,17 @@ wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
 	PG_END_TRY();
 }
 
+static void
+take_room(const CcrDefinition *definition, CcrRoute *route, uint32 n, CcrTime now)
+{
+	CcrCounters *counters = ccr_route_counters(route);
+
+	if (spare_room.counters == counters && spare_room.n >= n)
+		spare_room.n -= n;
+	else if (!reserve(counters, n))
+		wait_for_room(definition, route, n, deadline_from(now, ccr_timeout));
+}
+
 /* It may hold a password. */
 static void
 wipe_source(StringInfo source)
@@ -267,6 +298,17 @@ worker_for(const CcrDefinition *definition, const CcrRoute *route, const CcrItem
 	return ccr_route_worker(route, key, length);
 }
 
+/* Unless its server is switched off. */
+static CcrRoute *
+open_route(CcrDefinition *definition, const CcrResult *result, bool barred)
+{
+	CcrRoute   *route = ccr_route_get(definition, result, barred);
+
+	if (ccr_switched_off(MyDatabaseId, route->source->serverid, NULL))
+		ccr_switched_off_refuse(route->source->server_name);
+	return route;
+}
+
 /* A request for items, as the present role and settings have it. */
 static CcrRequest *
 submit(CcrPending *pending, CcrTime now)
@@ -281,9 +323,7 @@ submit(CcrPending *pending, CcrTime now)
 	uint32		generation;
 	StringInfoData source = {0};
 
-	route = ccr_route_get(definition, result, items->barred);
-	if (ccr_switched_off(MyDatabaseId, route->source->serverid, NULL))
-		ccr_switched_off_refuse(route->source->server_name);
+	route = open_route(definition, result, items->barred);
 	counters = ccr_route_counters(route);
 	worker = worker_for(definition, route, items);
 	generation = pg_atomic_read_u32(&ccr_mailboxes[worker].generation);
@@ -291,8 +331,7 @@ submit(CcrPending *pending, CcrTime now)
 		ccr_shmem_require_collector(worker);
 	if (route->described[worker] != generation || generation == 0)
 		ccr_route_describe(route, &source, false);
-	if (!reserve(counters, items->n))
-		wait_for_room(definition, route, items->n, deadline_from(now, ccr_timeout));
+	take_room(definition, route, items->n, now);
 	if (ccr_stopped(MyDatabaseId, definition->function, false))
 	{
 		ccr_counters_release_backlog(counters, items->n);
@@ -317,7 +356,7 @@ submit(CcrPending *pending, CcrTime now)
 	request->counters = route->counters;
 	request->reserved = true;
 	request->submitted = now;
-	request->window_end = now + (CcrTime) (ccr_max_window * 1000.0);
+	request->window_end = pending->full ? now : now + (CcrTime) (ccr_max_window * 1000.0);
 	request->max_size = ccr_max_size;
 	request->max_bytes = ccr_max_bytes;
 	request->coalesce = ccr_clauses_coalesce(&definition->clauses);
@@ -348,7 +387,7 @@ give_to_owner(CcrPending *pending, ResourceOwner owner)
 
 static CcrPending *
 start_one(CcrDefinition *definition, const CcrResult *result,
-		  const CcrItems *items, bool announce, CcrTime now)
+		  const CcrItems *items, bool full, bool announce, CcrTime now)
 {
 	/* on the list before there is anything to be given back */
 	CcrPending *pending = MemoryContextAllocZero(pending_context, sizeof(CcrPending));
@@ -357,6 +396,7 @@ start_one(CcrDefinition *definition, const CcrResult *result,
 	definition->references++;
 	pending->result = result;
 	pending->items = items;
+	pending->full = full;
 	pending->announce = announce;
 	pending->owner = CurrentResourceOwner;
 	pending->timeout = ccr_timeout;
@@ -373,10 +413,9 @@ start_one(CcrDefinition *definition, const CcrResult *result,
 
 /* The chain of those of the shards that have an item. */
 static CcrPending *
-start_shards(CcrDefinition *definition, const CcrResult *result,
-			 const CcrItems *items, int shards, bool announce, CcrTime now)
+start_dealt(CcrDefinition *definition, const CcrResult *result,
+			const CcrDealt *dealt, int shards, bool full, bool announce, CcrTime now)
 {
-	CcrDealt   *dealt = ccr_items_deal(items, shards);
 	CcrPending *chain = NULL;
 
 	for (int i = shards - 1; i >= 0; i--)
@@ -385,11 +424,40 @@ start_shards(CcrDefinition *definition, const CcrResult *result,
 
 		if (dealt[i].items.n == 0)
 			continue;
-		pending = start_one(definition, result, &dealt[i].items, announce, now);
+		pending = start_one(definition, result, &dealt[i].items, full, announce, now);
 		pending->places = dealt[i].places;
 		pending->rest = chain;
 		chain = pending;
 	}
+	return chain;
+}
+
+/*
+ * Room is taken for all items at once, as for one request: else what some of
+ * them take up could be what the others lack.
+ */
+static CcrPending *
+start_shards(CcrDefinition *definition, const CcrResult *result,
+			 const CcrItems *items, int shards, bool announce, CcrTime now)
+{
+	CcrDealt   *dealt = ccr_items_deal(items, shards);
+	CcrRoute   *route = open_route(definition, result, items->barred);
+	CcrCounters *counters = ccr_route_counters(route);
+	bool		full = items->n >= (uint32) ccr_max_size;
+	CcrPending *volatile chain = NULL;
+
+	take_room(definition, route, items->n, now);
+	spare_room.counters = counters;
+	spare_room.n = items->n;
+	PG_TRY();
+	{
+		chain = start_dealt(definition, result, dealt, shards, full, announce, now);
+	}
+	PG_FINALLY();
+	{
+		give_spare_room_back();
+	}
+	PG_END_TRY();
 	return chain;
 }
 
@@ -406,7 +474,7 @@ start(CcrDefinition *definition, const CcrResult *result,
 		shards = ccr_route_shards(ccr_route_get(definition, result, items->barred));
 	chain = shards > 1 ?
 		start_shards(definition, result, items, shards, announce, now) :
-		start_one(definition, result, items, announce, now);
+		start_one(definition, result, items, false, announce, now);
 	for (CcrPending *pending = chain; pending; pending = pending->rest)
 		if (owner != pending->owner)
 			give_to_owner(pending, owner);
@@ -885,15 +953,18 @@ put_together(CcrAnswered *all, const CcrAnswered *part, const uint32 *places)
 static CcrAnswered *
 take_chain(CcrPending *chain, bool no_error)
 {
-	CcrAnswered *all = palloc0(sizeof(CcrAnswered));
+	CcrAnswered *all;
+	uint32		n = 0;
 
 	/* an error must find an owner for all of them */
 	for (CcrPending *pending = chain; pending; pending = pending->rest)
 	{
 		give_to_owner(pending, CurrentResourceOwner);
-		all->n += pending->items->n;
+		n += pending->items->n;
 	}
-	all->entries = palloc0(all->n * sizeof(CcrEntry *));
+	all = palloc0(sizeof(CcrAnswered));
+	all->n = n;
+	all->entries = palloc0(n * sizeof(CcrEntry *));
 	while (chain)
 	{
 		CcrPending *rest = chain->rest;

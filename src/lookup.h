@@ -21,8 +21,11 @@
 typedef struct CcrPending
 {
 	dlist_node	node;			/* in the list of this backend's */
-	struct CcrPending *rest;	/* for other collectors, or NULL; its items have */
-	const uint32 *places;		/* these indexes among all; NULL: it has all */
+	struct CcrPending *rest;	/* of the chain, or NULL */
+	const uint32 *places;		/* in a chain: by item, its index among all
+								 * items of it; else NULL */
+	bool		full;			/* the chain is a batch that is full: it waits
+								 * for no company */
 	CcrRequest *request;		/* NULL once it has been read */
 	int			worker;			/* whose it is */
 	struct CcrAnswered *read;	/* what it brought, in the context, until it */

@@ -283,7 +283,7 @@ link_limit(const CcrPool *pool)
 	if (!pool->sharded)
 		return ccr_max_connections;
 	return ccr_shard_part(ccr_max_connections, shards_of(pool),
-						  ccr_shard_first(pool->source->serverid), my_worker);
+						  ccr_shard_first(pool->source), my_worker);
 }
 
 /* Calls that fail at once wait for no attempt, so it is the pool that makes it. */
@@ -445,12 +445,12 @@ hand_over_enqueued(CcrPool *pool)
 	}
 }
 
-/* Those of the server as a whole, and of the lookup at it: our part of them. */
+/* Our part of what they are allowed. */
 static void
 set_limits(CcrQueue *queue)
 {
 	const CcrSource *source = queue->source;
-	int			first = ccr_shard_first(source->serverid);
+	int			first = ccr_shard_first(source);
 	int			shards;
 
 	queue->home->sharded = queue->sharded;
@@ -593,6 +593,9 @@ ccr_pool_register(const CcrRequest *request, CcrSource *source,
 	queue->pool = queue->home = entry->pool;
 	queue->sharded = !entry->pool->local && ccr_shard_listed(source->server_name);
 	set_rates(queue);
+
+	/* what was enqueued before this process began is named by nobody */
+	set_limits(queue);
 	queue->used = ccr_now();
 	ccr_sources_add(queue, asker);
 	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);

@@ -15,7 +15,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "route.h"
@@ -411,8 +410,7 @@ make_route(CcrDefinition *definition, const CcrResult *result, bool isolate)
 	explicit_bzero(buf.data, buf.len);
 	pfree(buf.data);
 
-	/* all executors of a database belong to one collector, which counts them */
-	route->worker = ccr_shard_first(local ? MyDatabaseId : route->source->serverid);
+	route->worker = ccr_shard_first(route->source);
 	route->sharded = !local && ccr_shard_listed(route->server_name);
 	route->counters_key.dbid = MyDatabaseId;
 	route->counters_key.function = definition->function;

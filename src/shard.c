@@ -23,33 +23,38 @@
 /* Of what a shard has, slow lookups may take all but one: see line.c. */
 #define CCR_SHARD_CONNECTIONS	2
 
-/* The list is read into a copy, which the names point into. */
+/* Is it a list of names, and name (NULL: none) in it? */
 static bool
-split_list(const char *list, List **names)
+read_list(const char *list, const char *name, bool *found)
 {
-	return SplitIdentifierString(pstrdup(list), ',', names);
+	char	   *copy = pstrdup(list);
+	List	   *names;
+	ListCell   *lc;
+	bool		valid = SplitIdentifierString(copy, ',', &names);
+
+	*found = false;
+	foreach(lc, names)
+		*found |= name && strcmp(lfirst(lc), name) == 0;
+	list_free(names);
+	pfree(copy);
+	return valid;
 }
 
 bool
 ccr_shard_check_list(const char *list)
 {
-	List	   *names;
+	bool		found;
 
-	return split_list(list, &names);
+	return read_list(list, NULL, &found);
 }
 
 bool
 ccr_shard_listed(const char *server_name)
 {
-	List	   *names;
-	ListCell   *lc;
+	bool		found;
 
-	if (ccr_sharded_servers[0] == '\0' || !split_list(ccr_sharded_servers, &names))
-		return false;
-	foreach(lc, names)
-		if (strcmp(lfirst(lc), server_name) == 0)
-			return true;
-	return false;
+	(void) read_list(ccr_sharded_servers, server_name, &found);
+	return found;
 }
 
 /* No more than there is to be shared out. */
@@ -78,8 +83,11 @@ ccr_shards_of_lookup(int shards, CcrLimits own_limits)
 }
 
 int
-ccr_shard_first(Oid oid)
+ccr_shard_first(const CcrSource *source)
 {
+	/* all executors of a database belong to one collector, which counts them */
+	Oid			oid = ccr_source_is_local(source) ? source->dbid : source->serverid;
+
 	return murmurhash32(oid) % ccr_shared->nworkers;
 }
 

@@ -32,8 +32,10 @@ extern bool ccr_shard_listed(const char *server_name);
 extern int	ccr_shards_of_server(CcrLimits limits);
 extern int	ccr_shards_of_lookup(int shards, CcrLimits own_limits);
 
-/* The collector of the first shard, or of a database; and of another shard. */
-extern int	ccr_shard_first(Oid oid);
+/* The collector of the first shard, or of all that is local to a database. */
+extern int	ccr_shard_first(const CcrSource *source);
+
+/* And of another shard. */
 extern int	ccr_shard_worker(int first, int shard);
 
 /* The shard of a key. */

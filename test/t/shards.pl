@@ -31,8 +31,11 @@ $node->safe_psql('postgres', 'CREATE EXTENSION postgres_fdw;'
 	. define('others', 'others(n int)' => 'int STABLE SET concresce.max_batches_per_second = 2' => 'SELECT strict_batches(collect(n))')
 	. define('two', 'two(n int)' => 'int STABLE' => 'SELECT n')
 	. define('far', 'write(n int)' => 'void VOLATILE' => 'INSERT INTO log SELECT unnest(collect(n))',
-		'same()' => 'int VOLATILE' => 'SELECT gate FROM gate(1)')
-	. define('', 'here(n int)' => 'int STABLE' => 'SELECT n'));
+		'same()' => 'int VOLATILE' => 'SELECT gate FROM gate(1)',
+		'write_gate(n int)' => 'void VOLATILE SET concresce.max_size = 1' => 'SELECT gate(n)')
+	. define('ten', 'write_ten(n int)' => 'void VOLATILE SET concresce.max_size = 1' => 'SELECT strict_batches(collect(n))')
+	. define('', 'here(n int)' => 'int STABLE' => 'SELECT n',
+		'here_slowly(n int)' => 'int STABLE SET concresce.max_batches_per_second = 1000 SET concresce.max_size = 1' => 'SELECT n'));
 my @collectors = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM concresce.collectors ORDER BY worker');
 is(scalar @collectors, 3, 'three collectors');
 
@@ -47,11 +50,13 @@ cmp_ok(foreign_queries($far), '<=', 3 * 7, 'a round is a query for each collecto
 is($node->safe_psql('postgres', "SELECT count(*) FROM generate_series(1, 3000) k WHERE v(k) IS NULL"), 2000, 'also if there is none');
 is($node->safe_psql('postgres', 'SELECT string_agg(v(k::int), $$,$$ ORDER BY k) FROM (VALUES (3), (1), (3), (1000), (2)) x (k)'),
 	'v1,v2,v3,v3,v1000', 'in a small round, too');
+is(attempt($node, q{SET statement_timeout = '30s'; SELECT count(v(k)) FROM generate_series(1, 30) k}, max_window => '60s', max_size => 30)->out,
+	30, 'a round that is a full batch waits for no company');
 is(attempt($node, 'SELECT div(k) FROM generate_series(-20, 20) k')->sqlstate, '22012', "a row's error is raised");
 is(attempt($node, 'SELECT sum(div(k)) FROM generate_series(1, 20) k')->out, 3590, 'others have their results');
 is(attempt($node, 'SELECT * FROM (SELECT div(20 - k) FROM generate_series(0, 40) k OFFSET 0) x LIMIT 20')->sqlstate, '', 'an error of a row that is not wanted is not');
-is($node->safe_psql('postgres', q{SELECT string_agg(concresce.await(f, NULL::text), ',' ORDER BY k) FROM
-	(SELECT k, concresce.submit('v', k) f FROM generate_series(1, 12) k OFFSET 0) x}), join(',', map { "v$_" } 1 .. 12), 'futures');
+is($node->safe_psql('postgres', q{SELECT concresce.gather(array_agg(concresce.submit('v', k) ORDER BY k)) FROM generate_series(1, 12) k}),
+	'{' . join(',', map { "v$_" } 1 .. 12) . '}', 'futures');
 
 # ---- equal keys meet -------------------------------------------------------
 
@@ -76,10 +81,10 @@ kill 'CONT', $collectors[1];
 is(join(',', map { $_->out } finish_all(@calls)), join(',', map { "v$_" } 1 .. 30), 'one that is held up has a part of the keys');
 
 $gate = close_gate($far);
-@calls = map { call($node, 'SELECT same()') } 1 .. 12;
+my $futures = call($node, "SELECT concresce.gather(array_agg(concresce.submit('same')), NULL::int) FROM generate_series(1, 12)", max_size => 1);
 poll_far($far, 7);
 open_gate($gate);
-is(join(',', map { $_->out } finish_all(@calls)), join(',', (10) x 12), 'calls that need not meet are spread though they are equal');
+is($futures->out, '{' . join(',', (10) x 12) . '}', 'calls that need not meet are spread though they are equal');
 
 # ---- limits ----------------------------------------------------------------
 
@@ -97,6 +102,32 @@ foreach my $case ([ 'ten', 50, 10 ], [ 'others', 12, 2 ])
 $far->safe_psql('far', 'TRUNCATE seen');
 is(attempt($node, 'SELECT count(forty(k)) FROM generate_series(1, 150) k', timeout => '60s')->out, 150, 'forty items a second');
 unlike(refused($far), qr/item/, 'in no second more');
+
+# ---- room ------------------------------------------------------------------
+
+# what one part of a round takes up is not what the others lack
+$node->append_conf('postgresql.conf', 'concresce.queue_size = 5');
+$node->reload;
+poll($node, q{SELECT current_setting('concresce.queue_size') = '5'});
+foreach my $on_full (qw(error wait))
+{
+	is(attempt($node, 'SELECT count(v(k)) FROM generate_series(1, 300) k', on_full => $on_full)->out, 300,
+		"a round that is larger than the queue, with on_full = $on_full");
+}
+$gate = close_gate($far);
+@calls = map { call($node, "SELECT gate($_)", max_size => 1) } 201 .. 220;
+poll($node, 'SELECT sum(queued) = 5 FROM concresce.stats');
+my @stopped = map { call($node, 'SELECT sum(gate(k)) FROM generate_series(301, 330) k', app => $_) } qw(cancel terminate);
+poll($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name IN ('cancel', 'terminate')
+	AND wait_event_type = 'Extension' AND pid NOT IN (SELECT pid FROM concresce.in_flight)});
+$stopped[0]->signal('pg_cancel_backend');
+$stopped[1]->signal('pg_terminate_backend');
+is(join(',', map { $_->sqlstate } finish_all(@stopped)), '57014,57P01', 'who waits for room can be stopped');
+open_gate($gate);
+is(join(',', map { $_->out } finish_all(@calls)), join(',', map { 10 * $_ } 201 .. 220), 'others have their answers');
+at_rest($node, 'and all room is given back');
+$node->append_conf('postgresql.conf', 'concresce.queue_size = 10000');
+$node->reload;
 
 # ---- turns -----------------------------------------------------------------
 
@@ -119,6 +150,7 @@ $far->safe_psql('far', 'TRUNCATE log');
 is(attempt($node, "SELECT concresce.enqueue('write', k) FROM generate_series(1, 500) k; SELECT concresce.flush()")->err, '', 'what is enqueued');
 is($far->safe_psql('far', 'SELECT count(DISTINCT n), count(*) FROM log'), '500|500', 'arrives');
 is($node->safe_psql('postgres', 'SELECT sum(here(k)) FROM generate_series(1, 100) k'), 5050, 'local lookups');
+is(attempt($node, q{SET statement_timeout = '15s'; SELECT sum(here_slowly(k)) FROM generate_series(1, 40) k})->out, 820, 'and all of what they are allowed');
 $gate = close_gate($far);
 $node->safe_psql('postgres', 'CREATE FUNCTION two_gate(n int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = two SET concresce.max_size = 1 AS $$ SELECT gate(n) $$');
 @calls = map { call($node, "SELECT two_gate($_)") } 1 .. 12;
@@ -173,6 +205,35 @@ $ends{ $_->sqlstate }++ for finish_all(@calls);
 is(join(',', sort keys %ends), ',57000', 'calls of one that ends fail, others do not');
 is($scan->out, 780, 'a scan asks again');
 is(answered($node, 'gate') - $answered, $ends{''} + 12, 'for what has no answer, and nothing else');
+
+# what is enqueued is sent by another process then
+sub end_collectors
+{
+	my $pids = $node->safe_psql('postgres', q{SELECT string_agg(pid::text, ',') FROM concresce.collectors});
+
+	kill 'TERM', split(/,/, $pids);
+	poll($node, "SELECT count(pid) = 3 AND bool_and(pid NOT IN ($pids)) FROM concresce.collectors");
+	return;
+}
+$far->safe_psql('far', 'TRUNCATE seen, refused');
+attempt($node, "SELECT concresce.enqueue('write_ten', k) FROM generate_series(1, 100) k");
+poll($node, q{SELECT sum(active) > 0 FROM concresce.stats WHERE function::text LIKE 'write_ten%'});
+end_collectors();
+$far->poll_query_until('far', 'SELECT count(*) > 15 FROM seen');
+is(refused($far), '', 'within its limit');
+$node->safe_psql('postgres', q{SELECT concresce.discard('write_ten')});
+$gate = close_gate($far);
+attempt($node, "SELECT concresce.enqueue('write_gate', k) FROM generate_series(1, 100) k");
+poll($node, q{SELECT sum(active) > 0 FROM concresce.stats WHERE function::text LIKE 'write_gate%'});
+end_collectors();
+@calls = map { call($node, "SELECT gate($_)", max_size => 1) } 1 .. 30;
+poll($node, q{SELECT count(*) >= 7 FROM concresce.connections WHERE server = 'far' AND state = 'active'});
+poll($node, q{SELECT sum(active + queued) = 30 FROM concresce.stats WHERE function::text LIKE 'gate%'});
+is(connections('far'), 7, 'over no more connections than there may be');
+open_gate($gate);
+is(join(',', map { $_->out } finish_all(@calls)), join(',', map { 10 * $_ } 1 .. 30), 'beside calls');
+$node->safe_psql('postgres', 'SELECT concresce.flush()');
+poll($node, 'SELECT sum(active + queued) = 0 FROM concresce.stats');
 
 # ---- fewer than there are --------------------------------------------------
 
