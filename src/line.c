@@ -14,7 +14,9 @@
  *
  * That is of no help to a fast lookup while slow batches hold all links.  So
  * where a fast one has been used a moment ago, slow ones leave one link to it.
- * Which it is shows with its first batch.
+ * Which it is shows with its first batch.  One accident makes no slow one, and
+ * who has been taken for one is soon known better: he would wait for those that
+ * are.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,7 +27,8 @@
 #define CCR_SLOW			5000	/* us that a batch of a slow queue takes */
 #define CCR_FAST_LATELY		(10 * 1000) /* ms for which a fast one is expected
 										 * to come again */
-#define CCR_MEAN_WEIGHT		8	/* batches that the mean is about */
+#define CCR_RISE_WEIGHT		8	/* batches that the mean is about, as it rises, */
+#define CCR_FALL_WEIGHT		2	/* and as it falls */
 #define CCR_MAX_ROLES		64	/* remembered, besides those in the line */
 #define CCR_ACCIDENT		(250 * 1000)	/* us beyond CCR_USUAL means that are
 											 * charged, at most */
@@ -179,6 +182,19 @@ ccr_line_begin(CcrLine *line, CcrLineEntry *entry, CcrLineBatch *batch, CcrTime 
 		line->fast_at = now;
 }
 
+static void
+note_time(CcrLineEntry *entry, int64 took)
+{
+	int64		mean = entry->mean;
+
+	if (mean == 0)
+		entry->mean = Max(took, 1);
+	else if (took < mean)
+		entry->mean = Max(mean - (mean - took) / CCR_FALL_WEIGHT, 1);
+	else
+		entry->mean += (Min(took, CCR_USUAL * mean + CCR_SLOW) - mean) / CCR_RISE_WEIGHT;
+}
+
 void
 ccr_line_end(CcrLine *line, CcrLineEntry *entry, const CcrLineBatch *batch, CcrTime now)
 {
@@ -188,10 +204,7 @@ ccr_line_end(CcrLine *line, CcrLineEntry *entry, const CcrLineBatch *batch, CcrT
 	entry->had += took - batch->charged;
 	batch->role->had += took - batch->charged;
 	batch->role->references--;
-	if (entry->mean == 0)
-		entry->mean = Max(took, 1);
-	else
-		entry->mean += (took - entry->mean) / CCR_MEAN_WEIGHT;
+	note_time(entry, took);
 	if (batch->slow)
 		line->slow--;
 }
