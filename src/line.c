@@ -14,9 +14,10 @@
  *
  * That is of no help to a fast lookup while slow batches hold all links.  So
  * where a fast one has been used a moment ago, slow ones leave one link to it.
- * Which it is shows with its first batch.  One accident makes no slow one, and
- * who has been taken for one is soon known better: he would wait for those that
- * are.
+ * Which it is shows with its first batch: slow is what takes some ms, and several
+ * times as long as the fastest.  Where the machine is busy, all take that long.
+ * One accident makes no slow one, and who has been taken for one is soon known
+ * better: he would wait for those that are.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,6 +26,7 @@
 #include "line.h"
 
 #define CCR_SLOW			5000	/* us that a batch of a slow queue takes */
+#define CCR_MUCH_SLOWER		4	/* times what one of the fastest takes */
 #define CCR_FAST_LATELY		(10 * 1000) /* ms for which a fast one is expected
 										 * to come again */
 #define CCR_RISE_WEIGHT		8	/* batches that the mean is about, as it rises, */
@@ -119,11 +121,34 @@ is_slow(const CcrLineEntry *entry)
 	return entry->mean >= CCR_SLOW;
 }
 
+static bool
+is_much_slower(const CcrLine *line, const CcrLineEntry *entry)
+{
+	return is_slow(entry) && line->fast_at != 0 && entry != line->fastest &&
+		entry->mean > CCR_MUCH_SLOWER * line->fast_mean;
+}
+
+/* It has begun a batch. */
+static void
+note_fast(CcrLine *line, const CcrLineEntry *entry, CcrTime now)
+{
+	bool		lately = line->fast_at != 0 && ccr_after(line->fast_at, CCR_FAST_LATELY) > now;
+
+	if (entry->mean == 0 || (lately && is_much_slower(line, entry)))
+		return;
+	if (!lately || entry == line->fastest || entry->mean < line->fast_mean)
+	{
+		line->fastest = entry;
+		line->fast_mean = entry->mean;
+	}
+	line->fast_at = now;
+}
+
 /* Must it leave the last link to a fast one?  Until when? */
 static CcrTime
 kept_for_fast(const CcrLine *line, const CcrLineEntry *entry, int limit)
 {
-	if (!is_slow(entry) || limit < 2 || line->slow < limit - 1 || line->fast_at == 0)
+	if (!is_much_slower(line, entry) || limit < 2 || line->slow < limit - 1)
 		return 0;
 	return ccr_after(line->fast_at, CCR_FAST_LATELY);
 }
@@ -178,8 +203,7 @@ ccr_line_begin(CcrLine *line, CcrLineEntry *entry, CcrLineBatch *batch, CcrTime 
 	batch->role->had += batch->charged;
 	if (batch->slow)
 		line->slow++;
-	else if (entry->mean > 0)
-		line->fast_at = now;
+	note_fast(line, entry, now);
 }
 
 static void
