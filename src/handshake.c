@@ -68,6 +68,7 @@ run(void *arg)
 	int			expected = UNDER_WAY;
 	uint64		one = 1;
 
+	/* for ccr_handshake_lower() */
 	__atomic_store_n(&handshake->tid, (int) syscall(SYS_gettid), __ATOMIC_RELEASE);
 	handshake->wants = PQconnectPoll(handshake->conn);
 
@@ -188,10 +189,18 @@ ccr_handshake_ended(CcrHandshake *handshake, PostgresPollingStatusType *wants)
 }
 
 void
+ccr_handshake_lower(CcrHandshake *handshake)
+{
+	int			tid = __atomic_load_n(&handshake->tid, __ATOMIC_ACQUIRE);
+
+	if (tid != 0)
+		(void) setpriority(PRIO_PROCESS, tid, 19);
+}
+
+void
 ccr_handshake_abandon(CcrHandshake *handshake)
 {
 	int			expected = UNDER_WAY;
-	int			tid;
 
 	nunder_way--;
 	if (!__atomic_compare_exchange_n(&handshake->state, &expected, ABANDONED, false,
@@ -207,9 +216,7 @@ ccr_handshake_abandon(CcrHandshake *handshake)
 		free_handshake(handshake);
 		return;
 	}
-	tid = __atomic_load_n(&handshake->tid, __ATOMIC_ACQUIRE);
-	if (tid != 0)
-		(void) setpriority(PRIO_PROCESS, tid, 19);
+	ccr_handshake_lower(handshake);
 	dlist_push_tail(&abandoned, &handshake->node);
 	nabandoned++;
 }

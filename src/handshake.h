@@ -35,6 +35,9 @@ extern int	ccr_handshake_socket(CcrHandshake *handshake);
 extern bool ccr_handshake_ended(CcrHandshake *handshake,
 								PostgresPollingStatusType *wants);
 
+/* The step goes on, with the least priority. */
+extern void ccr_handshake_lower(CcrHandshake *handshake);
+
 /* Give it up.  The connection is closed when the step has ended. */
 extern void ccr_handshake_abandon(CcrHandshake *handshake);
 

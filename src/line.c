@@ -14,7 +14,10 @@
  *
  * That is of no help to a fast lookup while slow batches hold all links.  So
  * where a fast one has been used a moment ago, slow ones leave one link to it.
- * Which it is shows with its first batch.
+ * Which it is shows with its first batch: slow is what takes some ms, and several
+ * times as long as the fastest.  Where the machine is busy, all take that long.
+ * One accident makes no slow one, and who has been taken for one is soon known
+ * better: he would wait for those that are.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,9 +26,11 @@
 #include "line.h"
 
 #define CCR_SLOW			5000	/* us that a batch of a slow queue takes */
+#define CCR_MUCH_SLOWER		4	/* times what one of the fastest takes */
 #define CCR_FAST_LATELY		(10 * 1000) /* ms for which a fast one is expected
 										 * to come again */
-#define CCR_MEAN_WEIGHT		8	/* batches that the mean is about */
+#define CCR_RISE_WEIGHT		8	/* batches that the mean is about, as it rises, */
+#define CCR_FALL_WEIGHT		2	/* and as it falls */
 #define CCR_MAX_ROLES		64	/* remembered, besides those in the line */
 #define CCR_ACCIDENT		(250 * 1000)	/* us beyond CCR_USUAL means that are
 											 * charged, at most */
@@ -116,11 +121,34 @@ is_slow(const CcrLineEntry *entry)
 	return entry->mean >= CCR_SLOW;
 }
 
+static bool
+is_much_slower(const CcrLine *line, const CcrLineEntry *entry)
+{
+	return is_slow(entry) && line->fast_at != 0 && entry != line->fastest &&
+		entry->mean > CCR_MUCH_SLOWER * line->fast_mean;
+}
+
+/* It has begun a batch. */
+static void
+note_fast(CcrLine *line, const CcrLineEntry *entry, CcrTime now)
+{
+	bool		lately = line->fast_at != 0 && ccr_after(line->fast_at, CCR_FAST_LATELY) > now;
+
+	if (entry->mean == 0 || (lately && is_much_slower(line, entry)))
+		return;
+	if (!lately || entry == line->fastest || entry->mean < line->fast_mean)
+	{
+		line->fastest = entry;
+		line->fast_mean = entry->mean;
+	}
+	line->fast_at = now;
+}
+
 /* Must it leave the last link to a fast one?  Until when? */
 static CcrTime
 kept_for_fast(const CcrLine *line, const CcrLineEntry *entry, int limit)
 {
-	if (!is_slow(entry) || limit < 2 || line->slow < limit - 1 || line->fast_at == 0)
+	if (!is_much_slower(line, entry) || limit < 2 || line->slow < limit - 1)
 		return 0;
 	return ccr_after(line->fast_at, CCR_FAST_LATELY);
 }
@@ -175,8 +203,20 @@ ccr_line_begin(CcrLine *line, CcrLineEntry *entry, CcrLineBatch *batch, CcrTime 
 	batch->role->had += batch->charged;
 	if (batch->slow)
 		line->slow++;
-	else if (entry->mean > 0)
-		line->fast_at = now;
+	note_fast(line, entry, now);
+}
+
+static void
+note_time(CcrLineEntry *entry, int64 took)
+{
+	int64		mean = entry->mean;
+
+	if (mean == 0)
+		entry->mean = Max(took, 1);
+	else if (took < mean)
+		entry->mean = Max(mean - (mean - took) / CCR_FALL_WEIGHT, 1);
+	else
+		entry->mean += (Min(took, CCR_USUAL * mean + CCR_SLOW) - mean) / CCR_RISE_WEIGHT;
 }
 
 void
@@ -188,10 +228,7 @@ ccr_line_end(CcrLine *line, CcrLineEntry *entry, const CcrLineBatch *batch, CcrT
 	entry->had += took - batch->charged;
 	batch->role->had += took - batch->charged;
 	batch->role->references--;
-	if (entry->mean == 0)
-		entry->mean = Max(took, 1);
-	else
-		entry->mean += (took - entry->mean) / CCR_MEAN_WEIGHT;
+	note_time(entry, took);
 	if (batch->slow)
 		line->slow--;
 }

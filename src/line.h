@@ -30,7 +30,10 @@ typedef struct CcrLine
 								 * was last had had, */
 	int64		role_clock;		/* and its role */
 	int			slow;			/* batches in flight of slow queues */
-	CcrTime		fast_at;		/* when one of a fast queue last began */
+	const struct CcrLineEntry *fastest; /* of those used lately; to be compared
+										 * only, as it may be gone */
+	int64		fast_mean;		/* us that a batch of it takes */
+	CcrTime		fast_at;		/* when one that is about as fast last began */
 } CcrLine;
 
 /* What the line keeps of a queue; zeroed at first. */

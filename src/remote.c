@@ -45,6 +45,8 @@
 #define CCR_ERROR_LENGTH		4096	/* bytes of each part of an error */
 #define CCR_CONNECT_TIMEOUT		10	/* s, without connect_timeout */
 #define CCR_CONNECT_TIMEOUT_MAX	300 /* s, for what says: for ever */
+#define CCR_HANDSHAKE_PRIOR	20	/* ms until a step of it gives way: a password
+								 * that is hashed 4096 times takes less */
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
 #define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's end */
@@ -104,6 +106,7 @@ typedef struct CcrRemote
 	int			entry;			/* of the address list, that is being tried */
 	Bitmapset  *silent;			/* entries that did not answer in time */
 	CcrHandshake *handshake;	/* while CONNECTING: has the connection */
+	CcrTimer	handshake_timer;	/* it computes for long */
 	bool		queued;			/* for a handshake */
 	dlist_node	queue_node;
 	CcrCancel  *cancel;			/* while CANCELLING, until it has ended */
@@ -162,6 +165,7 @@ static const CcrCarrierOps remote_ops;
 static void seek_and_connect(CcrRemote *remote);
 static void start_connecting(CcrRemote *remote);
 static void next_in_handshake_queue(void);
+static void handshake_takes_long(void *arg);
 static void close_remote(CcrRemote *remote, const CcrError *error);
 static void step_idle(CcrRemote *remote);
 static void flush(CcrRemote *remote);
@@ -603,6 +607,7 @@ static void
 close_connection(CcrRemote *remote)
 {
 	ccr_timer_clear(&remote->deadline);
+	ccr_timer_clear(&remote->handshake_timer);
 	end_cancel(remote);
 	ccr_socket_forget(&remote->socket);
 	ccr_socket_forget(&remote->handshake_socket);
@@ -976,6 +981,7 @@ ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 	remote->statements = hash_create("concresce statements", 32, &ctl,
 									 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	ccr_timer_init(&remote->deadline, deadline_passed, remote);
+	ccr_timer_init(&remote->handshake_timer, handshake_takes_long, remote);
 	seek_and_connect(remote);
 	return &remote->carrier;
 }
@@ -1110,6 +1116,16 @@ peer_of(const CcrRemote *remote)
 	return hash;
 }
 
+/* It goes on, but not at the cost of those who are served. */
+static void
+handshake_takes_long(void *arg)
+{
+	CcrRemote  *remote = arg;
+
+	if (remote->handshake)
+		ccr_handshake_lower(remote->handshake);
+}
+
 /* One of PQconnectPoll()'s, in a thread. */
 static void
 take_step(CcrRemote *remote)
@@ -1124,6 +1140,7 @@ take_step(CcrRemote *remote)
 			ccr_socket_watch(&remote->handshake_socket,
 							 ccr_handshake_socket(remote->handshake),
 							 WL_SOCKET_READABLE, true);
+			ccr_timer_set(&remote->handshake_timer, ccr_after(ccr_now(), CCR_HANDSHAKE_PRIOR));
 			break;
 		case CCR_HANDSHAKE_LATER:
 			dlist_push_tail(&handshake_queue, &remote->queue_node);
@@ -1171,6 +1188,7 @@ step_handshake(CcrRemote *remote)
 	if (!ccr_handshake_ended(remote->handshake, &wants))
 		return;
 	ccr_socket_forget(&remote->handshake_socket);
+	ccr_timer_clear(&remote->handshake_timer);
 	remote->handshake = NULL;
 	next_in_handshake_queue();
 

@@ -10,6 +10,7 @@ use Concresce;
 use Peers;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 
 my $node = start_node('local');
 make_far($node);
@@ -39,8 +40,33 @@ sub server
 	return make_server($name, far_options($node, %o), $mapping)
 	  . define($name, "v_$name(n int)" => 'text STABLE' => 'SELECT v FROM items WHERE id = n');
 }
+
+# The 17th behind the name, which may hold anything.
+sub nice_of
+{
+	my ($task) = @_;
+	open my $file, '<', "$task/stat" or return 0;
+	my $stat = <$file> // '';
+
+	$stat =~ s/.*\) //s;
+	return (split / /, $stat)[16] // 0;
+}
+
+sub until_true
+{
+	my ($test, $seconds) = @_;
+	my $end = time + $seconds;
+
+	until ($test->())
+	{
+		return 0 if time > $end;
+		select undef, undef, undef, 0.01;
+	}
+	return 1;
+}
+
 $node->safe_psql('postgres', server('scram', "user 'me', password 'secret'",
-		port => $fake->port, dbname => 'scram', connect_timeout => 1)
+		port => $fake->port, dbname => 'scram', connect_timeout => 3)
 	  . server('gss', '', port => $fake->port, dbname => 'gss', connect_timeout => 2));
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'another server works');
 my $pid = collector_pid($node);
@@ -50,6 +76,7 @@ my $pid = collector_pid($node);
 my $call = call($node, 'SELECT v_scram(1)');
 ok($node->poll_query_until('postgres', q{SELECT state = 'connecting' FROM concresce.connections WHERE server = 'scram'}),
 	'it connects');
+ok(until_true(sub { grep { $_ == 19 } map { nice_of($_) } glob("/proc/$pid/task/*") }, 2), 'at the expense of nobody: with the least priority');
 my $slowest = 0;
 foreach my $n (1 .. 20)
 {

@@ -135,6 +135,18 @@ $held->waiting;
 select undef, undef, undef, 4;
 open_gate($gate);
 is($held->out, 40, 'a batch that was held up');
+# Nor is one taken for slow for good as it was so once: a slow one leaves it a link.
+$node->safe_psql('postgres', define('far', 'moody(n int)' => 'int VOLATILE' => 'SELECT n FROM pg_sleep(CASE n WHEN 0 THEN 0.3 ELSE 0 END)',
+	'stuck(n int)' => 'int VOLATILE' => 'SELECT gate FROM pg_sleep(0.05), gate(n)'));
+attempt($node, "SELECT moody($_)") foreach 1 .. 3, 0;
+attempt($node, "SELECT stuck($_)") foreach 1 .. 3;
+$gate = close_gate($far);
+my $stuck = call($node, 'SELECT stuck(4)');
+$stuck->waiting;
+cmp_ok(timed(sub { attempt($node, 'SELECT moody(1)') }), '<', 3, 'one that was slow once');
+open_gate($gate);
+$stuck->out;
+
 my @busy = map { call($node, "SELECT sum(busy$_(k)) FROM generate_series(1, 2000) k", max_size => 1) } (1 .. 3) x 2;
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 3 FROM concresce.stats WHERE function::text LIKE 'busy%' AND batches > 5}), 'others need all connections');
 cmp_ok(timed(sub { attempt($node, 'SELECT gate(5)') }), '<', 3, 'the next one need not wait for its sake');
