@@ -218,12 +218,6 @@ ccr_items_add(CcrDefinition *definition, CcrItems *items, const Datum *values,
 
 /* --------------------------------------------------------------- admission */
 
-static CcrTime
-deadline_from(CcrTime start, int timeout)
-{
-	return timeout > 0 ? ccr_after(start, timeout) : 0;
-}
-
 static bool
 reserve(CcrCounters *counters, uint32 n)
 {
@@ -241,21 +235,23 @@ queue_full(const CcrDefinition *definition)
 }
 
 static void
-timed_out(const char *name, int timeout, const char *waited_for)
+timed_out(const char *name, CcrTimeout timeout, const char *waited_for)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED),
 			 errmsg("canceling lookup %s due to timeout", name),
-			 errdetail("It waited %d ms for %s.", timeout, waited_for),
-			 errhint("The limit is set by \"concresce.timeout\".")));
+			 ccr_timeout_detail(timeout, waited_for, NULL),
+			 ccr_timeout_hint(timeout)));
 }
 
 /* Wait for room in the queue: backpressure. */
 static void
 wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
-			  CcrTime deadline)
+			  CcrTime begin)
 {
 	CcrCounters *counters = ccr_route_counters(route);
+	CcrTimeout	timeout = ccr_timeout_present();
+	CcrTime		deadline = ccr_timeout_end(timeout, begin);
 
 	/* what is held back takes up room, too */
 	ccr_outbox_push();
@@ -271,7 +267,7 @@ wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
 			long		left = ccr_until(deadline, ccr_now());
 
 			if (left == 0)
-				timed_out(definition->name, ccr_timeout, "room in its queue");
+				timed_out(definition->name, timeout, "room in its queue");
 			if (!ccr_turn_claim())
 				ccr_turn_sleep(left, wait_event_room);
 		}
@@ -336,7 +332,7 @@ submit(CcrPending *pending, CcrTime now)
 	if (route->described != generation || generation == 0)
 		ccr_route_describe(route, &source, false);
 	if (!reserve(counters, items->n))
-		wait_for_room(definition, route, items->n, deadline_from(now, ccr_timeout));
+		wait_for_room(definition, route, items->n, now);
 	if (ccr_stopped(MyDatabaseId, definition->function, false))
 	{
 		ccr_counters_release_backlog(counters, items->n);
@@ -407,11 +403,11 @@ start(CcrDefinition *definition, const CcrResult *result,
 	pending->items = items;
 	pending->announce = announce;
 	pending->owner = CurrentResourceOwner;
-	pending->timeout = ccr_timeout;
+	pending->timeout = ccr_timeout_present();
 	pending->on_missing =
 		ccr_clauses_on_missing(&definition->clauses,
 							   ccr_route_steered(definition, items->barred));
-	pending->deadline = deadline_from(now, ccr_timeout);
+	pending->deadline = ccr_timeout_end(pending->timeout, now);
 	pending->settings = present_settings(definition);
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
 	dlist_push_tail(&under_way, &pending->node);
@@ -491,7 +487,7 @@ typedef struct Wait
 	bool		effects;
 	CcrRequest *request;
 	CcrTime		deadline;
-	int			timeout;		/* ms */
+	CcrTimeout	timeout;
 	bool		no_error;		/* return what ended the wait */
 } Wait;
 
@@ -605,7 +601,7 @@ submit_again(CcrPending *pending)
 void
 ccr_lookup_restart_timeout(CcrPending *pending)
 {
-	pending->deadline = deadline_from(ccr_now(), pending->timeout);
+	pending->deadline = ccr_timeout_end(pending->timeout, ccr_now());
 }
 
 bool
@@ -1100,8 +1096,8 @@ ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 	Wait		wait = {.name = definition ? definition->name : "to be forgotten"};
 
 	ccr_lookup_init();
-	wait.timeout = ccr_timeout;
-	wait.deadline = deadline_from(ccr_now(), ccr_timeout);
+	wait.timeout = ccr_timeout_present();
+	wait.deadline = ccr_timeout_end(wait.timeout, ccr_now());
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
 		CcrRequest *request;
