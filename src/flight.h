@@ -129,6 +129,9 @@ typedef struct CcrFlight
 	int			attempts;		/* of these, but for those since which nothing
 								 * else had succeeded */
 	int			alone;			/* of these, how often it was alone */
+	CcrTime		ended_after;	/* how long the batch had taken that somebody had
+								 * to end; 0: none */
+	int			ended_among;	/* its items */
 	uint32		hash;
 	uint32		key_length;
 	const char *key;			/* within item */
