@@ -334,6 +334,7 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
 												ALLOCSET_SMALL_SIZES);
 	pool->reach.server = own->server_name;
+	pool->reach.number = (uint64) own->dbid << 32 | own->serverid;
 	pool->reach.password_required = source->password_required;
 	pool->reach.noptions = source->noptions;
 	pool->reach.keywords = copied_strings(source->keywords, source->noptions);

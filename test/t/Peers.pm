@@ -282,7 +282,8 @@ sub run
 # at that stage: greet, parse, describe, bind, portal, execute, sync; begin: the
 # execution of a BEGIN. The act
 # "cancel" is code to call for a cancel request. The act "tls", a certificate
-# and a key, is of all: openssl speaks TLS for this server then.
+# and a key, is of all: openssl speaks TLS for this server then. With "pretend_tls" it
+# agrees to TLS, and says nothing more.
 package FakeServer;
 
 use parent -norequire, 'Peer';
@@ -474,6 +475,11 @@ sub start
 	my $body = $self->receive($length - 4);
 	my $code = unpack('N', $body);
 
+	if ($code == 80877103 && $self->{acts}{pretend_tls})
+	{
+		$self->send_raw('S');
+		$self->receive(1) while 1;
+	}
 	if ($code == 80877103 && $self->{acts}{tls})
 	{
 		$self->send_raw('S');
