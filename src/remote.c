@@ -1365,8 +1365,8 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 	start_op(remote, CCR_OP_EXECUTE);
 	remote->read_only = query->source->resend;
 	send_script(remote, start_script(remote) &&
-				ccr_script_execute(&remote->script, remote->conn, query, remote->pooled,
-								   remote->reset));
+				ccr_script_execute(&remote->script, remote->conn, query,
+								   remote->pooled || !remote->probed, remote->reset));
 }
 
 static bool
