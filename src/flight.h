@@ -269,8 +269,11 @@ extern void ccr_flights_hurry(void (*check) (CcrQueue *));
  */
 extern void ccr_flights_fail_all(void);
 
-/* Log how many enqueued items are left, as there will be no next generation. */
-extern uint64 ccr_flights_log_left(void);
+/*
+ * Log how many enqueued items are left, as there will be no next generation.
+ * detail: for ereport(), why those of a queue are.
+ */
+extern uint64 ccr_flights_log_left(int (*detail) (const CcrQueue *));
 
 /* Is this request among them? */
 extern bool ccr_flights_hold(CcrRequest *request);

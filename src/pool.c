@@ -1696,14 +1696,38 @@ ccr_pools_switch(void)
 	ccr_flights_tear(false);
 }
 
+/* Nobody takes what it has: this server starts nothing, and lets nobody in. */
+static bool
+is_shut(CcrPool *pool)
+{
+	return pool->failures > 0 && !has_live_link(pool) &&
+		(pool->local || ccr_shutdown_is_own_server(&pool->reach));
+}
+
+int
+ccr_pool_detail_left(const CcrQueue *queue)
+{
+	CcrPool    *pool = queue->pool;
+	const char *server = queue->source->server_name;
+
+	if (pool->off)
+		return errdetail("Server \"%s\" is switched off.", server);
+	if (is_shut(pool) && pool->local)
+		return errdetail("There was no local executor to run them, and none is started any more.");
+	if (is_shut(pool))
+		return errdetail("Server \"%s\" is this one, which takes no connections any more.", server);
+	if (pool->local)
+		return errdetail("They could not be run within \"concresce.drain_timeout\".");
+	return errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
+					 server);
+}
+
 static bool
 has_hope(CcrPool *pool)
 {
 	dlist_iter	iter;
 
-	if (pool->off ||
-		(pool->failures > 0 && !has_live_link(pool) &&
-		 (pool->local || ccr_shutdown_is_own_server(&pool->reach))))
+	if (pool->off || is_shut(pool))
 		return false;
 	dlist_foreach(iter, &pool->queues)
 	{

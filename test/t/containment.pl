@@ -504,7 +504,7 @@ sql("SELECT concresce.switch_off('pg')");
 enqueue('pg_write', '1, 5');
 $session->quit;
 cmp_ok(timed(sub { $node->stop('fast') }), '<', 20, 'a shutdown does not wait for a server that is switched off');
-like(slurp_file($node->logfile), qr/WARNING:  5 enqueued items of lookup pg_write\(integer\) are lost at shutdown/, 'but says what is lost');
+like(slurp_file($node->logfile), qr/WARNING:  5 enqueued items of lookup pg_write\(integer\) are lost at shutdown\n.*DETAIL:  Server "pg" is switched off/, 'but says what is lost, and why');
 unlike(slurp_file($node->logfile), qr/PANIC|terminated by signal|TRAP:|cannot go on/, 'nothing crashes on the way');
 
 done_testing();
