@@ -126,6 +126,31 @@ is(attempt($node, q{SELECT echo(repeat('x', 200 * 1024))}, user => 'other')->out
 $node->safe_psql('postgres', 'ALTER ROLE hog RESET ALL; ALTER ROLE third RESET ALL');
 at_rest($node);
 
+# The workers of a parallel query are one session with it.
+$node->safe_psql('postgres', define('far', 'held(t text)' => 'int STABLE PARALLEL SAFE' => 'SELECT gate(length(t))') . <<'EOF_SQL');
+CREATE TABLE pages (id int, filler text) WITH (parallel_workers = 3);
+ALTER TABLE pages ALTER filler SET STORAGE PLAIN;
+INSERT INTO pages SELECT i, repeat('x', 5000) FROM generate_series(1, 40) i;
+GRANT SELECT ON pages TO PUBLIC;
+ALTER ROLE hog SET concresce.max_session_memory = '250kB';
+EOF_SQL
+foreach my $kb (40, 100)
+{
+	my $gate = close_gate($node);
+	my $what = "four processes that hold $kb kB each";
+
+	$hog = call($node, <<"EOF_SQL", user => 'hog', timeout => '20s', enable_batchscan => 'off');
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 3;
+SELECT min(n) FROM (SELECT held(repeat('x', $kb * 1024) || id) n FROM pages) s
+EOF_SQL
+	poll($node, 'SELECT count(*) = 4 FROM concresce.in_flight') if $kb == 40;
+	is($hog->sqlstate, '53400', "$what: refused") if $kb == 100;
+	open_gate($gate);
+	like($hog->out, qr/^\d+$/, "$what: below the ceiling") if $kb == 40;
+	at_rest($node);
+}
+$node->safe_psql('postgres', 'ALTER ROLE hog RESET ALL');
+
 # ---- futures that nobody awaits --------------------------------------------
 
 $hog = hold(q{SELECT concresce.submit('nap', 1000), concresce.submit('nap', 1001); SELECT concresce.submit('nap', 1002)}, user => 'hog', timeout => '6s');
