@@ -367,7 +367,7 @@ new_flight(CcrQueue *queue, const CcrRequest *request, const CcrItem *item,
 	return flight;
 }
 
-/* The more impatient of those who wait for it decides when it goes. */
+/* The more impatient of those who wait for it decides when it goes: waiting.h. */
 static void
 join(CcrFlight *flight, const CcrRequest *request)
 {
