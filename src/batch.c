@@ -36,6 +36,8 @@
 #include "textform.h"
 #include "utils/memutils.h"
 
+#define CCR_SOON	INT64CONST(5000000) /* us: what ended before is no runaway */
+
 struct CcrBatch
 {
 	CcrQueue   *queue;
@@ -55,6 +57,7 @@ struct CcrBatch
 	bool		asked_shape;	/* this very batch had it described */
 	bool		reshaped;		/* rows came in another shape than described */
 	bool		loose;			/* a row may be another item's as well */
+	bool		late;			/* it is we who end it */
 	CcrCompanions *companions;	/* if the rows are numbered */
 	int64		nrows;
 	Size		bytes;			/* of results kept */
@@ -1179,6 +1182,29 @@ discard(CcrBatch *batch, const CcrError *error)
 	fail(batch, error);
 }
 
+/*
+ * Whoever ends a batch wants it not to go on.  Which item is the cause is found
+ * by halving it, and he is not to be asked again for each half.
+ */
+static void
+note_ended_by_hand(CcrBatch *batch)
+{
+	CcrTime		took = ccr_now() - batch->sent;
+
+	if (took < CCR_SOON || batch->late)
+		return;
+	for (int i = 0; i < batch->n; i++)
+	{
+		batch->flights[i]->ended_after = took;
+		batch->flights[i]->ended_among = batch->n;
+	}
+	if (batch->n > 1)
+		ereport(LOG,
+				(errmsg("a batch of %d enqueued items of lookup %s was ended by hand after %lld ms",
+						batch->n, batch->queue->source->function_name, (long long) took / 1000),
+				 errdetail("It is divided. What takes too long again is ended, and an item that does so alone is discarded.")));
+}
+
 /* Nobody waits for enqueued items: they fly until they land or are bad. */
 static void
 enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
@@ -1188,6 +1214,8 @@ enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
 		error->by_hand ? CCR_KIND_ENDED : kind_of(batch, error);
 	CcrLastError last;
 
+	if (kind == CCR_KIND_ENDED)
+		note_ended_by_hand(batch);
 	ccr_batch_last_error(batch, error, &last);
 	switch (ccr_circuit_failed(queue, batch->flights, batch->n, kind, &last))
 	{
@@ -1327,9 +1355,33 @@ ccr_batch_sent(const CcrBatch *batch)
 	return batch->sent;
 }
 
+/*
+ * An item alone may take as long as the batch had; a part, in proportion, twice
+ * as long: so what was merely slow gets through, and the one that never ends is
+ * found after three times as long, however many there were.
+ */
+CcrTime
+ccr_batch_allowance(const CcrBatch *batch)
+{
+	CcrTime		longest = 0;
+	CcrTime		share = 0;
+
+	for (int i = 0; i < batch->n; i++)
+	{
+		const CcrFlight *flight = batch->flights[i];
+
+		if (flight->ended_after == 0)
+			return 0;
+		longest = Max(longest, flight->ended_after);
+		share += 2 * flight->ended_after / flight->ended_among;
+	}
+	return batch->n == 1 ? longest : Min(longest, Max(share, CCR_SOON));
+}
+
 void
 ccr_batch_late(CcrBatch *batch, const CcrError *error)
 {
+	batch->late = true;
 	enqueued_ended_badly(batch, error);
 }
 

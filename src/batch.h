@@ -50,9 +50,12 @@ extern void ccr_batch_lost(CcrBatch *batch, CcrOp op,
 extern bool ccr_batch_deserted(CcrBatch *batch);
 extern void ccr_batch_drop(CcrBatch *batch);
 
+/* How long a part of one may take that somebody had to end; 0: any time. */
+extern CcrTime ccr_batch_allowance(const CcrBatch *batch);
+
 /*
  * When it was sent; and that a batch of enqueued items has taken too long since:
- * they are tried again, and whoever runs it is to cancel it.
+ * it has ended, and whoever runs it is to cancel it.
  */
 extern CcrTime ccr_batch_sent(const CcrBatch *batch);
 extern void ccr_batch_late(CcrBatch *batch, const CcrError *error);

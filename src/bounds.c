@@ -27,10 +27,17 @@ set_once(pg_atomic_uint32 *place, uint32 value)
 		pg_atomic_write_u32(place, value);
 }
 
+int
+ccr_bounds_procno(void)
+{
+	return MyProc->lockGroupLeader ?
+		ccr_procno_of(MyProc->lockGroupLeader) : ccr_my_procno();
+}
+
 void
 ccr_bounds_declare(Oid roleid)
 {
-	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
+	CcrSlot    *slot = &ccr_slots[ccr_bounds_procno()];
 
 	set_once(&slot->roleid, roleid);
 	set_once(&slot->max_session_memory, ccr_max_session_memory);
@@ -79,7 +86,7 @@ ccr_bounds_check(int procno, Size bytes, Size untaken)
 bool
 ccr_bounds_scarce(void)
 {
-	uint64		mine = pg_atomic_read_u64(&ccr_slots[ccr_my_procno()].bytes);
+	uint64		mine = pg_atomic_read_u64(&ccr_slots[ccr_bounds_procno()].bytes);
 
 	return pg_atomic_read_u64(&ccr_shared->heap_used) > ccr_shared->heap_size / 2 ||
 		exceeds(2 * mine, ccr_shared->heap_size / 2, ccr_max_session_memory);

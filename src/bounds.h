@@ -29,6 +29,12 @@ typedef enum CcrBound
 } CcrBound;
 
 /*
+ * Backend: the slot that keeps what the session holds.  A parallel worker is a
+ * part of its leader's, who outlives it.
+ */
+extern int	ccr_bounds_procno(void);
+
+/*
  * Backend: whose sessions this one counts among from now on (the role that it
  * has set for itself), and which ceilings it has.
  */

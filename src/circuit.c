@@ -263,7 +263,8 @@ merge_groups(CcrQueue *queue)
 		CcrGroup   *group = dlist_container(CcrGroup, node, iter.cur);
 
 		/* it is a part of what was divided, or fails where others do not */
-		if (!group->waits || group->flights[0]->attempts > 1)
+		if (!group->waits || group->flights[0]->attempts > 1 ||
+			group->flights[0]->ended_after != 0)
 			continue;
 		ccr_group_remove(queue, group);
 		dlist_push_tail(&old, &group->node);

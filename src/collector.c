@@ -725,7 +725,7 @@ end_or_drain(void)
 	ccr_pools_dispatch();
 	if (pg_atomic_read_u64(&worker->unsettled) > 0 && now < drain_until &&
 		(taken || pg_atomic_read_u64(&worker->intake) != InvalidDsaPointer ||
-		 ccr_request_held(worker) == NULL || ccr_pools_hope()))
+		 ccr_request_held(worker) == NULL || admit_timer.armed || ccr_pools_hope()))
 		return;
 
 	/*
@@ -738,7 +738,7 @@ end_or_drain(void)
 	{
 		while (!take_mail())
 			;
-		pg_atomic_write_u64(&worker->logged, ccr_flights_log_left());
+		pg_atomic_write_u64(&worker->logged, ccr_flights_log_left(ccr_pool_detail_left));
 	}
 	leave();
 }

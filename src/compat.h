@@ -308,6 +308,16 @@ ccr_my_procno(void)
 #endif
 }
 
+static inline int
+ccr_procno_of(const PGPROC *proc)
+{
+#if PG_VERSION_NUM >= 170000
+	return GetNumberFromPGProc(proc);
+#else
+	return proc->pgprocno;
+#endif
+}
+
 static inline Latch *
 ccr_proc_latch(int procno)
 {

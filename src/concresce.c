@@ -43,6 +43,7 @@ int			ccr_max_bytes = 8 * 1024 * 1024;
 int			ccr_max_connections = 4;
 int			ccr_coalesce = CCR_COALESCE_AUTO;
 int			ccr_timeout = 60 * 1000;
+int			ccr_max_timeout = 0;
 bool		ccr_isolate_errors = false;
 int			ccr_on_missing = CCR_MISSING_NULL;
 int			ccr_on_full = CCR_FULL_WAIT;
@@ -126,6 +127,11 @@ define_call_settings(void)
 							"0 disables the limit.",
 							&ccr_timeout, 60 * 1000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_timeout",
+							"Ceiling of concresce.timeout.",
+							"0: there is none.",
+							&ccr_max_timeout, 0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomBoolVariable("concresce.isolate_errors",
 							 "Divides a batch that fails on its data until only the bad items fail.",
 							 NULL, &ccr_isolate_errors, false,

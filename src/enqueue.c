@@ -36,6 +36,7 @@
 #include "restricted.h"
 #include "settings.h"
 #include "stopped.h"
+#include "timeout.h"
 #include "turn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -431,19 +432,16 @@ take_places(Share *first)
 static long
 time_left(const CcrLane *lane, CcrTime start, const char *what)
 {
-	long		left = -1;
+	CcrTimeout	timeout = ccr_timeout_of(lane->settings.timeout);
+	long		left = ccr_until(ccr_timeout_end(timeout, start), ccr_now());
 
-	if (lane->settings.timeout > 0)
-	{
-		left = ccr_until(ccr_after(start, lane->settings.timeout), ccr_now());
-		if (left == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_QUERY_CANCELED),
-					 errmsg("canceling commit due to timeout of enqueued lookup %s",
-							lane->definition->name),
-					 errdetail("It waited %d ms for %s.", lane->settings.timeout, what),
-					 errhint("The limit is set by \"concresce.timeout\".")));
-	}
+	if (left == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("canceling commit due to timeout of enqueued lookup %s",
+						lane->definition->name),
+				 ccr_timeout_detail(timeout, what, NULL),
+				 ccr_timeout_hint(timeout)));
 	return left;
 }
 

@@ -25,6 +25,7 @@
 #include "stopped.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
+#include "timeout.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
@@ -313,17 +314,17 @@ static void
 wait_for_collectors(void)
 {
 	static uint32 wait_event = 0;
-	CcrTime		deadline = ccr_timeout > 0 ? ccr_after(ccr_now(), ccr_timeout) : 0;
+	CcrTimeout	timeout = ccr_timeout_present();
 
 	if (wait_event == 0)
 		wait_event = ccr_new_wait_event("ConcresceDiscard");
-	if (!ccr_marks_wait(ccr_marks_announce(), deadline, wait_event))
+	if (!ccr_marks_wait(ccr_marks_announce(), ccr_timeout_end(timeout, ccr_now()), wait_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("canceling discard of enqueued items due to timeout"),
-				 errdetail("It waited %d ms for the collector. They will be discarded nevertheless.",
-						   ccr_timeout),
-				 errhint("The limit is set by \"concresce.timeout\".")));
+				 ccr_timeout_detail(timeout, "the collector",
+									"They will be discarded nevertheless."),
+				 ccr_timeout_hint(timeout)));
 }
 
 /* One after another in a database, or two would count what one has discarded. */

@@ -500,7 +500,6 @@ run_job(const CcrJob *job)
 	int			save_sec_context;
 	int			level;
 
-	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	if (job->read_only)
 		XactReadOnly = true;
@@ -635,6 +634,9 @@ begin_job(const CcrJob *job)
 		QueryCancelPending = true;
 	}
 	debug_query_string = job->sql;
+
+	/* first, as it is shown as the query's */
+	SetCurrentStatementStartTimestamp();
 	pgstat_report_activity(STATE_RUNNING, job->sql);
 	return true;
 }

@@ -435,7 +435,7 @@ new_flight(CcrTicket *ticket, const CcrItem *item, uint32 hash)
 	return flight;
 }
 
-/* The more impatient of those who wait for it decides when it goes. */
+/* The more impatient of those who wait for it decides when it goes: waiting.h. */
 static void
 join(CcrFlight *flight, const CcrRequest *request)
 {
@@ -1662,20 +1662,8 @@ ccr_flights_flush(CcrRequest *request, void (*check) (CcrQueue *))
 	(void) ccr_request_complete(request, CCR_FAILURE_NONE);
 }
 
-static void
-log_left(const CcrQueue *queue, uint64 n)
-{
-	ereport(WARNING,
-			(errmsg("%llu enqueued items of lookup %s are lost at shutdown",
-					(unsigned long long) n, queue->source->function_name),
-			 queue->source->server_name[0] ?
-			 errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
-					   queue->source->server_name) :
-			 errdetail("They could not be run within \"concresce.drain_timeout\".")));
-}
-
 uint64
-ccr_flights_log_left(void)
+ccr_flights_log_left(int (*detail) (const CcrQueue *))
 {
 	uint64		n = 0;
 	ticket_iterator tickets_iter;
@@ -1691,7 +1679,10 @@ ccr_flights_log_left(void)
 		CcrQueue   *queue = dlist_container(CcrQueue, node, iter.cur);
 
 		if (queue->left > 0)
-			log_left(queue, queue->left);
+			ereport(WARNING,
+					(errmsg("%llu enqueued items of lookup %s are lost at shutdown",
+							(unsigned long long) queue->left, queue->source->function_name),
+					 detail(queue)));
 		n += queue->left;
 	}
 	return n;

@@ -131,6 +131,9 @@ typedef struct CcrFlight
 	int			attempts;		/* of these, but for those since which nothing
 								 * else had succeeded */
 	int			alone;			/* of these, how often it was alone */
+	CcrTime		ended_after;	/* how long the batch had taken that somebody had
+								 * to end; 0: none */
+	int			ended_among;	/* its items */
 	uint32		hash;
 	uint32		key_length;
 	const char *key;			/* within item */
@@ -269,8 +272,11 @@ extern void ccr_flights_hurry(void (*check) (CcrQueue *));
  */
 extern void ccr_flights_fail_all(void);
 
-/* Log how many enqueued items are left, as there will be no next generation. */
-extern uint64 ccr_flights_log_left(void);
+/*
+ * Log how many enqueued items are left, as there will be no next generation.
+ * detail: for ereport(), why those of a queue are.
+ */
+extern uint64 ccr_flights_log_left(int (*detail) (const CcrQueue *));
 
 /* Is this request among them? */
 extern bool ccr_flights_hold(CcrRequest *request);

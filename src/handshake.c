@@ -16,6 +16,11 @@
  * priority, and closes the connection at its end; until then no other is
  * begun for the same peer, which bounds what a far side can tie up.
  *
+ * No server may take the threads of the others: it has at most twice as many as
+ * are left for them, of those under way and of those that were given up alike.
+ * One that has none finds one in any case, up to a bound that only many servers
+ * together can reach.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -35,6 +40,8 @@
 #define CCR_HANDSHAKE_STACK		(512 * 1024)	/* bytes */
 #define CCR_MAX_HANDSHAKES		32	/* under way */
 #define CCR_MAX_ABANDONED		64
+#define CCR_SERVER_SHARE		2	/* times what is left of these */
+#define CCR_FIRST_ONES			4	/* times these, if it is a server's first */
 
 typedef enum HandshakeEnd
 {
@@ -47,6 +54,7 @@ typedef enum HandshakeEnd
 struct CcrHandshake
 {
 	PGconn	   *conn;
+	uint64		server;
 	uint64		peer;
 	int			fd;				/* eventfd, readable at the end */
 	int			tid;			/* of the thread; 0: not yet known */
@@ -54,9 +62,10 @@ struct CcrHandshake
 								 * other's */
 	int			closed;			/* abandoned, and the thread has done with it */
 	PostgresPollingStatusType wants;
-	dlist_node	node;			/* while abandoned */
+	dlist_node	node;			/* in one of the two lists */
 };
 
+static dlist_head under_way = DLIST_STATIC_INIT(under_way);
 static int	nunder_way = 0;
 static dlist_head abandoned = DLIST_STATIC_INIT(abandoned);
 static int	nabandoned = 0;
@@ -122,29 +131,46 @@ exit_at_once(int code, Datum arg)
 		_exit(code);
 }
 
+/* Is there room for one more of a server, beside n that there are? */
 static bool
-may_start(uint64 peer)
+is_within_share(const dlist_head *list, uint64 server, int n, int most)
+{
+	int			own = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, unconstify(dlist_head *, list))
+		if (dlist_container(CcrHandshake, node, iter.cur)->server == server)
+			own++;
+	return own == 0 ? n < CCR_FIRST_ONES * most : own < CCR_SERVER_SHARE * (most - n);
+}
+
+static bool
+may_start(uint64 server, uint64 peer)
 {
 	dlist_iter	iter;
 
 	reap();
-	if (nabandoned >= CCR_MAX_ABANDONED)
-		return false;
 	dlist_foreach(iter, &abandoned)
 		if (dlist_container(CcrHandshake, node, iter.cur)->peer == peer)
 			return false;
-	return true;
+	return is_within_share(&abandoned, server, nabandoned, CCR_MAX_ABANDONED);
+}
+
+bool
+ccr_handshake_has_room(uint64 server)
+{
+	return is_within_share(&under_way, server, nunder_way, CCR_MAX_HANDSHAKES);
 }
 
 CcrHandshakeStart
-ccr_handshake_start(PGconn *conn, uint64 peer, CcrHandshake **result)
+ccr_handshake_start(PGconn *conn, uint64 server, uint64 peer, CcrHandshake **result)
 {
 	static bool exit_registered = false;
 	CcrHandshake *handshake;
 
-	if (!may_start(peer))
+	if (!may_start(server, peer))
 		return CCR_HANDSHAKE_REFUSED;
-	if (nunder_way >= CCR_MAX_HANDSHAKES)
+	if (!ccr_handshake_has_room(server))
 		return CCR_HANDSHAKE_LATER;
 	if (!exit_registered)
 		on_proc_exit(exit_at_once, 0);
@@ -154,11 +180,13 @@ ccr_handshake_start(PGconn *conn, uint64 peer, CcrHandshake **result)
 	if (handshake == NULL)
 		return CCR_HANDSHAKE_FAILED;
 	handshake->conn = conn;
+	handshake->server = server;
 	handshake->peer = peer;
 	handshake->state = UNDER_WAY;
 	handshake->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (handshake->fd >= 0 && ccr_thread_start(run, handshake, CCR_HANDSHAKE_STACK))
 	{
+		dlist_push_tail(&under_way, &handshake->node);
 		nunder_way++;
 		*result = handshake;
 		return CCR_HANDSHAKE_STARTED;
@@ -167,6 +195,13 @@ ccr_handshake_start(PGconn *conn, uint64 peer, CcrHandshake **result)
 		close(handshake->fd);
 	free(handshake);
 	return CCR_HANDSHAKE_FAILED;
+}
+
+static void
+end_being_under_way(CcrHandshake *handshake)
+{
+	dlist_delete(&handshake->node);
+	nunder_way--;
 }
 
 int
@@ -183,7 +218,7 @@ ccr_handshake_ended(CcrHandshake *handshake, PostgresPollingStatusType *wants)
 	if (read(handshake->fd, &n, sizeof(n)) != sizeof(n))
 		return false;
 	*wants = handshake->wants;
-	nunder_way--;
+	end_being_under_way(handshake);
 	free_handshake(handshake);
 	return true;
 }
@@ -202,7 +237,7 @@ ccr_handshake_abandon(CcrHandshake *handshake)
 {
 	int			expected = UNDER_WAY;
 
-	nunder_way--;
+	end_being_under_way(handshake);
 	if (!__atomic_compare_exchange_n(&handshake->state, &expected, ABANDONED, false,
 									 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 	{

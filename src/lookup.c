@@ -172,12 +172,6 @@ ccr_lookup_init(void)
 
 /* --------------------------------------------------------------- admission */
 
-static CcrTime
-deadline_from(CcrTime start, int timeout)
-{
-	return timeout > 0 ? ccr_after(start, timeout) : 0;
-}
-
 static bool
 reserve(CcrCounters *counters, uint32 n)
 {
@@ -195,21 +189,23 @@ queue_full(const CcrDefinition *definition)
 }
 
 static void
-timed_out(const char *name, int timeout, const char *waited_for)
+timed_out(const char *name, CcrTimeout timeout, const char *waited_for)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED),
 			 errmsg("canceling lookup %s due to timeout", name),
-			 errdetail("It waited %d ms for %s.", timeout, waited_for),
-			 errhint("The limit is set by \"concresce.timeout\".")));
+			 ccr_timeout_detail(timeout, waited_for, NULL),
+			 ccr_timeout_hint(timeout)));
 }
 
 /* Wait for room in the queue: backpressure. */
 static void
 wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
-			  CcrTime deadline)
+			  CcrTime begin)
 {
 	CcrCounters *counters = ccr_route_counters(route);
+	CcrTimeout	timeout = ccr_timeout_present();
+	CcrTime		deadline = ccr_timeout_end(timeout, begin);
 
 	/* what is held back takes up room, too */
 	ccr_outbox_push();
@@ -226,7 +222,7 @@ wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
 			long		left = ccr_until(deadline, ccr_now());
 
 			if (left == 0)
-				timed_out(definition->name, ccr_timeout, "room in its queue");
+				timed_out(definition->name, timeout, "room in its queue");
 			if (!ccr_turn_claim())
 				ccr_turn_sleep(left, wait_event_room);
 		}
@@ -246,7 +242,7 @@ take_room(const CcrDefinition *definition, CcrRoute *route, uint32 n, CcrTime no
 	if (spare_room.counters == counters && spare_room.n >= n)
 		spare_room.n -= n;
 	else if (!reserve(counters, n))
-		wait_for_room(definition, route, n, deadline_from(now, ccr_timeout));
+		wait_for_room(definition, route, n, now);
 }
 
 /* It may hold a password. */
@@ -399,11 +395,11 @@ start_one(CcrDefinition *definition, const CcrResult *result,
 	pending->full = full;
 	pending->announce = announce;
 	pending->owner = CurrentResourceOwner;
-	pending->timeout = ccr_timeout;
+	pending->timeout = ccr_timeout_present();
 	pending->on_missing =
 		ccr_clauses_on_missing(&definition->clauses,
 							   ccr_route_steered(definition, items->barred));
-	pending->deadline = deadline_from(now, ccr_timeout);
+	pending->deadline = ccr_timeout_end(pending->timeout, now);
 	pending->settings = present_settings(definition);
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
 	dlist_push_tail(&under_way, &pending->node);
@@ -551,7 +547,7 @@ typedef struct Wait
 	bool		effects;
 	CcrRequest *request;
 	CcrTime		deadline;
-	int			timeout;		/* ms */
+	CcrTimeout	timeout;
 	bool		no_error;		/* return what ended the wait */
 } Wait;
 
@@ -668,7 +664,7 @@ ccr_lookup_restart_timeout(CcrPending *pending)
 	CcrTime		now = ccr_now();
 
 	for (; pending; pending = pending->rest)
-		pending->deadline = deadline_from(now, pending->timeout);
+		pending->deadline = ccr_timeout_end(pending->timeout, now);
 }
 
 static bool
@@ -1225,8 +1221,8 @@ ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
 	Wait		wait = {.name = definition ? definition->name : "to be forgotten"};
 
 	ccr_lookup_init();
-	wait.timeout = ccr_timeout;
-	wait.deadline = deadline_from(ccr_now(), ccr_timeout);
+	wait.timeout = ccr_timeout_present();
+	wait.deadline = ccr_timeout_end(wait.timeout, ccr_now());
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
 		CcrRequest *request;

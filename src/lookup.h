@@ -12,6 +12,7 @@
 #include "lib/ilist.h"
 #include "outbox.h"
 #include "request.h"
+#include "timeout.h"
 #include "utils/resowner.h"
 
 /*
@@ -39,7 +40,7 @@ typedef struct CcrPending
 	ResourceOwner owner;		/* drops it when released; NULL: the caller
 								 * sees to that */
 	CcrTime		deadline;		/* 0: none */
-	int			timeout;		/* ms, as it was when submitted */
+	CcrTimeout	timeout;		/* as it was when submitted */
 	int			on_missing;		/* CcrOnMissing, then */
 	Oid			roleid;			/* with whose rights; to submit it again */
 	int			sec_context;
@@ -54,7 +55,7 @@ typedef struct CcrAnswered
 	CcrEntry  **entries;		/* by item; rows or an error, NULL: the request
 								 * that it was in has no answer */
 	CcrFailure	failure;		/* of the first request without one */
-	int			timeout;		/* ms, and what it waited for, if that is why */
+	CcrTimeout	timeout;		/* and what it waited for, if that is why */
 	const char *waited_for;
 	uint32		joined;			/* items that shared another's flight */
 	int64		remote_us;		/* from departure to the end */

@@ -42,6 +42,7 @@ get_settings(CcrSettings *settings)
 	settings->max_bytes = ccr_max_bytes;
 	settings->coalesce = ccr_coalesce;
 	settings->timeout = ccr_timeout;
+	settings->max_timeout = ccr_max_timeout;
 	settings->on_full = ccr_on_full;
 	settings->isolate_errors = ccr_isolate_errors;
 	settings->prepare = ccr_prepare;
@@ -57,6 +58,7 @@ put_settings(const CcrSettings *settings)
 	ccr_max_bytes = settings->max_bytes;
 	ccr_coalesce = settings->coalesce;
 	ccr_timeout = settings->timeout;
+	ccr_max_timeout = settings->max_timeout;
 	ccr_on_full = settings->on_full;
 	ccr_isolate_errors = settings->isolate_errors;
 	ccr_prepare = settings->prepare;
@@ -68,7 +70,8 @@ same_settings(const CcrSettings *a, const CcrSettings *b)
 	return a->server_source == b->server_source &&
 		a->max_window == b->max_window && a->max_size == b->max_size &&
 		a->max_bytes == b->max_bytes && a->coalesce == b->coalesce &&
-		a->timeout == b->timeout && a->on_full == b->on_full &&
+		a->timeout == b->timeout && a->max_timeout == b->max_timeout &&
+		a->on_full == b->on_full &&
 		a->isolate_errors == b->isolate_errors && a->prepare == b->prepare &&
 		strcmp(a->server_name, b->server_name) == 0;
 }

@@ -23,6 +23,7 @@ typedef struct CcrSettings
 	int			max_bytes;
 	int			coalesce;
 	int			timeout;
+	int			max_timeout;
 	int			on_full;
 	bool		isolate_errors;
 	bool		prepare;

@@ -373,6 +373,7 @@ new_pool(const CcrFingerprint *key, const CcrSource *source)
 	pool->hosts_context = AllocSetContextCreate(context, "concresce hosts",
 												ALLOCSET_SMALL_SIZES);
 	pool->reach.server = own->server_name;
+	pool->reach.number = (uint64) own->dbid << 32 | own->serverid;
 	pool->reach.password_required = source->password_required;
 	pool->reach.noptions = source->noptions;
 	pool->reach.keywords = copied_strings(source->keywords, source->noptions);
@@ -873,48 +874,68 @@ idle_too_long(void *arg)
 	}
 }
 
-/* Those that nobody waits for have a deadline nevertheless. */
-static bool
-has_deadline(const CcrLink *link)
-{
-	return link->batch && !link->pool->local && ccr_enqueue_timeout > 0 &&
-		ccr_batch_queue(link->batch)->source->enqueued;
-}
-
+/* Those that nobody waits for have a deadline nevertheless; 0: this has none. */
 static CcrTime
 deadline_of(const CcrLink *link)
 {
-	return ccr_after(ccr_batch_sent(link->batch), ccr_enqueue_timeout);
+	CcrTime		allowance;
+
+	if (link->batch == NULL || !ccr_batch_queue(link->batch)->source->enqueued)
+		return 0;
+	if (!link->pool->local)
+		return ccr_enqueue_timeout > 0 ?
+			ccr_after(ccr_batch_sent(link->batch), ccr_enqueue_timeout) : 0;
+	allowance = ccr_batch_allowance(link->batch);
+	return allowance > 0 ? ccr_batch_sent(link->batch) + allowance : 0;
 }
 
 /* Looked at again when it is time, rather than moved with every batch. */
 static void
 batch_is_late(void *arg)
 {
-	CcrLink    *link = arg;
-	CcrQueue   *queue;
-	CcrError	error = {
+	static const CcrError late = {
 		.sqlstate = ERRCODE_QUERY_CANCELED,
 		.author = CCR_TEXTS_OURS,
 		.message = "canceling batch of enqueued items due to timeout",
 		.detail = "The foreign server has not answered in time. They are tried again.",
 		.hint = "\"concresce.enqueue_timeout\" is the limit."
 	};
+	static const CcrError again = {
+		.sqlstate = ERRCODE_QUERY_CANCELED,
+		.author = CCR_TEXTS_OURS,
+		.by_hand = true,
+		.message = "canceling enqueued items that run for too long again",
+		.detail = "A batch in which they were was ended by hand before."
+	};
+	CcrLink    *link = arg;
+	CcrTime		deadline = deadline_of(link);
+	const CcrError *error = link->pool->local ? &again : &late;
+	CcrQueue   *queue;
 
-	if (!has_deadline(link))
+	if (deadline == 0)
 		return;
-	if (deadline_of(link) > ccr_now())
+	if (deadline > ccr_now())
 	{
-		ccr_timer_set(&link->late_timer, deadline_of(link));
+		ccr_timer_set(&link->late_timer, deadline);
 		return;
 	}
 	queue = ccr_batch_queue(link->batch);
 	ccr_flights_tear(true);
-	show_link(link, "active", &error);
-	ccr_batch_late(link->batch, &error);
+	show_link(link, "active", error);
+	ccr_batch_late(link->batch, error);
 	cancel_link(link, queue);
 	ccr_pool_check(queue);
 	ccr_flights_tear(false);
+}
+
+/* It may be set for a batch that ends later than this one. */
+static void
+set_late_timer(CcrLink *link)
+{
+	CcrTime		deadline = deadline_of(link);
+
+	if (deadline != 0 && (!link->late_timer.armed || link->pool->local))
+		ccr_timer_set(&link->late_timer, deadline);
 }
 
 static void
@@ -1460,8 +1481,7 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	link->owner = queue->source->owner;
 	link->batches++;
 	show_link(link, "active", NULL);
-	if (!link->late_timer.armed && has_deadline(link))
-		ccr_timer_set(&link->late_timer, deadline_of(link));
+	set_late_timer(link);
 	ccr_batch_start(link->batch);
 
 	/*
@@ -1740,14 +1760,38 @@ ccr_pools_switch(void)
 	ccr_flights_tear(false);
 }
 
+/* Nobody takes what it has: this server starts nothing, and lets nobody in. */
+static bool
+is_shut(CcrPool *pool)
+{
+	return pool->failures > 0 && !has_live_link(pool) &&
+		(pool->local || ccr_shutdown_is_own_server(&pool->reach));
+}
+
+int
+ccr_pool_detail_left(const CcrQueue *queue)
+{
+	CcrPool    *pool = queue->pool;
+	const char *server = queue->source->server_name;
+
+	if (pool->off)
+		return errdetail("Server \"%s\" is switched off.", server);
+	if (is_shut(pool) && pool->local)
+		return errdetail("There was no local executor to run them, and none is started any more.");
+	if (is_shut(pool))
+		return errdetail("Server \"%s\" is this one, which takes no connections any more.", server);
+	if (pool->local)
+		return errdetail("They could not be run within \"concresce.drain_timeout\".");
+	return errdetail("They could not be sent to server \"%s\" within \"concresce.drain_timeout\".",
+					 server);
+}
+
 static bool
 has_hope(CcrPool *pool)
 {
 	dlist_iter	iter;
 
-	if (pool->off ||
-		(pool->failures > 0 && !has_live_link(pool) &&
-		 (pool->local || ccr_shutdown_is_own_server(&pool->reach))))
+	if (pool->off || is_shut(pool))
 		return false;
 	dlist_foreach(iter, &pool->queues)
 	{

@@ -53,6 +53,9 @@ extern void ccr_pools_reload(void);
 /* As the server shuts down: can what is enqueued still be sent? */
 extern bool ccr_pools_hope(void);
 
+/* If not, or not in time, why not; for ereport(). */
+extern int	ccr_pool_detail_left(const CcrQueue *queue);
+
 /* An error was raised while this connection was stepped: give it up. */
 extern void ccr_pool_broken(CcrCarrier *carrier, const CcrError *error);
 

@@ -164,7 +164,7 @@ static const CcrCarrierOps remote_ops;
 
 static void seek_and_connect(CcrRemote *remote);
 static void start_connecting(CcrRemote *remote);
-static void next_in_handshake_queue(void);
+static void go_on_in_handshake_queue(void);
 static void handshake_takes_long(void *arg);
 static void close_remote(CcrRemote *remote, const CcrError *error);
 static void step_idle(CcrRemote *remote);
@@ -588,7 +588,7 @@ wake_lacking(void)
 static void
 handshake_queue_moves(void *arg)
 {
-	next_in_handshake_queue();
+	go_on_in_handshake_queue();
 }
 
 static void
@@ -1134,7 +1134,8 @@ take_step(CcrRemote *remote)
 
 	/* libpq may close it, and open another one */
 	ccr_socket_forget(&remote->socket);
-	switch (ccr_handshake_start(remote->conn, peer_of(remote), &remote->handshake))
+	switch (ccr_handshake_start(remote->conn, remote->reach->number, peer_of(remote),
+								&remote->handshake))
 	{
 		case CCR_HANDSHAKE_STARTED:
 			ccr_socket_watch(&remote->handshake_socket,
@@ -1155,20 +1156,39 @@ take_step(CcrRemote *remote)
 	}
 }
 
+/* The first one whose server has a share left. */
+static CcrRemote *
+first_in_handshake_queue(void)
+{
+	uint64		without_room = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &handshake_queue)
+	{
+		CcrRemote  *remote = dlist_container(CcrRemote, queue_node, iter.cur);
+
+		/* many of one server may stand there */
+		if (remote->reach->number == without_room)
+			continue;
+		if (ccr_handshake_has_room(remote->reach->number))
+			return remote;
+		without_room = remote->reach->number;
+	}
+	return NULL;
+}
+
+/* One that has ended may leave room for several, of several servers. */
 static void
-next_in_handshake_queue(void)
+go_on_in_handshake_queue(void)
 {
 	CcrRemote  *next;
 
-	if (dlist_is_empty(&handshake_queue))
-		return;
-	next = dlist_container(CcrRemote, queue_node, dlist_pop_head_node(&handshake_queue));
-	next->queued = false;
-	take_step(next);
-
-	/* one that was refused leaves its turn to the one behind it */
-	if (next->state == CCR_CARRIER_DEAD)
-		wake_handshake_queue();
+	while ((next = first_in_handshake_queue()) != NULL)
+	{
+		dlist_delete(&next->queue_node);
+		next->queued = false;
+		take_step(next);
+	}
 }
 
 static void
@@ -1190,7 +1210,7 @@ step_handshake(CcrRemote *remote)
 	ccr_socket_forget(&remote->handshake_socket);
 	ccr_timer_clear(&remote->handshake_timer);
 	remote->handshake = NULL;
-	next_in_handshake_queue();
+	go_on_in_handshake_queue();
 
 	remote->wants_write = (wants == PGRES_POLLING_WRITING);
 	if (wants == PGRES_POLLING_OK)
@@ -1368,8 +1388,8 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 	remote->read_only = query->source->resend;
 	remote->narrow = query->narrow;
 	send_script(remote, start_script(remote) &&
-				ccr_script_execute(&remote->script, remote->conn, query, remote->pooled,
-								   remote->reset));
+				ccr_script_execute(&remote->script, remote->conn, query,
+								   remote->pooled || !remote->probed, remote->reset));
 }
 
 static bool

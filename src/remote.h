@@ -16,6 +16,7 @@
 typedef struct CcrReach
 {
 	const char *server;			/* for messages */
+	uint64		number;			/* that stands for it */
 	bool		password_required;
 	int			noptions;
 	const char **keywords;

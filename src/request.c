@@ -74,7 +74,7 @@ ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 		return allocate(kind, nitems, nbytes, source, length);
 
 	ccr_bounds_declare(ccr_seat_party().outer);
-	refused = ccr_bounds_check(ccr_my_procno(), sizeof(CcrRequest) + nbytes + length,
+	refused = ccr_bounds_check(ccr_bounds_procno(), sizeof(CcrRequest) + nbytes + length,
 							   sizeof(CcrRequest) + nbytes + length);
 	if (refused != CCR_BOUND_NONE)
 		return NULL;
@@ -82,7 +82,8 @@ ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 	if (request == NULL)
 		return NULL;
 	request->charged = request->size + request->source_size;
-	ccr_bounds_charge(request->procno, request->charged);
+	request->charged_to = ccr_bounds_procno();
+	ccr_bounds_charge(request->charged_to, request->charged);
 	return request;
 }
 
@@ -95,7 +96,7 @@ megabytes(uint64 bytes)
 void
 ccr_request_no_room(Size nbytes)
 {
-	const CcrSlot *slot = &ccr_slots[ccr_my_procno()];
+	const CcrSlot *slot = &ccr_slots[ccr_bounds_procno()];
 	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used);
 	bool		never = nbytes >= ccr_shared->heap_size;
 
@@ -140,7 +141,7 @@ destroy(CcrRequest *request)
 {
 	free_source(request);
 	if (request->kind != CCR_REQUEST_ENQUEUED)
-		ccr_bounds_release(request->procno, request->charged);
+		ccr_bounds_release(request->charged_to, request->charged);
 	else if (DsaPointerIsValid(request->warrant))
 		ccr_warrant_discharge(ccr_heap_address(request->warrant),
 							  &ccr_counters[request->counters], request->nitems,
@@ -570,7 +571,7 @@ ccr_request_answer(CcrRequest *request, const CcrAnswerDraft *draft)
 		[CCR_BOUND_ROLE] = CCR_FAILURE_ROLE_MEMORY
 	};
 	Size		bytes = draft->size + draft->shared;
-	CcrBound	bound = ccr_bounds_check(request->procno, bytes, draft->size);
+	CcrBound	bound = ccr_bounds_check(request->charged_to, bytes, draft->size);
 	dsa_pointer block = InvalidDsaPointer;
 
 	if (bound == CCR_BOUND_NONE)
@@ -584,7 +585,7 @@ ccr_request_answer(CcrRequest *request, const CcrAnswerDraft *draft)
 		return failures[bound];
 	}
 	request->charged += bytes;
-	ccr_bounds_charge(request->procno, bytes);
+	ccr_bounds_charge(request->charged_to, bytes);
 	ccr_answer_block(block)->next = request->answer;
 	request->answer = block;
 	return CCR_FAILURE_NONE;

@@ -128,7 +128,8 @@ typedef struct CcrRequest
 	/* Written by the backend before it pushes the request. */
 	dsa_pointer self;
 	Size		size;			/* bytes of this block */
-	Size		charged;		/* bytes, to the session or to the warrant */
+	Size		charged;		/* bytes, to the warrant or, if it is none's, */
+	int			charged_to;		/* to the session in this slot */
 	uint64		id;
 	CcrRequestKind kind;
 	int			worker;			/* index of the mailbox */

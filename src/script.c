@@ -188,6 +188,17 @@ say_clean(CcrScript *script, PGconn *conn)
 		ccr_script_say(script, conn, CCR_STEP_RESET, "DISCARD TEMP");
 }
 
+/*
+ * A statement_timeout that a body leaves would be in force for the reset, and may
+ * cancel it: then a pooler hands the session on as it is.  So it is taken back
+ * within the transaction, which is committed with that or not at all.
+ */
+static bool
+say_no_timeout(CcrScript *script, PGconn *conn)
+{
+	return ccr_script_say(script, conn, CCR_STEP_UNTIMED, "RESET statement_timeout");
+}
+
 bool
 ccr_script_execute(CcrScript *script, PGconn *conn, const CcrQuery *query,
 				   bool pooled, const char *reset)
@@ -202,7 +213,8 @@ ccr_script_execute(CcrScript *script, PGconn *conn, const CcrQuery *query,
 	if (read_only)
 		return say(script, conn, PHRASE_ROLLBACK, query->prefix, reset) &&
 			(!pooled || say_unlock(script, conn)) && ccr_script_sync(script, conn);
-	return ccr_script_say(script, conn, CCR_STEP_COMMIT, "COMMIT") &&
+	return (!pooled || say_no_timeout(script, conn)) &&
+		ccr_script_say(script, conn, CCR_STEP_COMMIT, "COMMIT") &&
 		(!pooled || say_clean(script, conn)) &&
 		say_reset(script, conn, query->prefix, reset) && ccr_script_sync(script, conn);
 }
@@ -234,6 +246,7 @@ ccr_step_fits(CcrStep step, const PGresult *result)
 			return status == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
 				PQnfields(result) == 1;
 		case CCR_STEP_DISCARD:
+		case CCR_STEP_UNTIMED:
 		case CCR_STEP_PREPARE_FRAME:
 		case CCR_STEP_PREPARE_FRAME_END:
 		case CCR_STEP_PREPARE_SETTINGS:

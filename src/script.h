@@ -7,7 +7,7 @@
  * as it was found:
  *
  *	not VOLATILE:	BEGIN READ ONLY; [settings;] body; ROLLBACK
- *	VOLATILE:		BEGIN; [settings;] body; COMMIT; reset
+ *	VOLATILE:		BEGIN; [settings;] body; [no timeout;] COMMIT; reset
  *	after an error:	ROLLBACK; reset
  *
  * each in one pipeline with one sync at its end.  An error skips all that is
@@ -19,7 +19,7 @@
  * serves lookups of another owner.  Behind a pooler in transaction mode that
  * cannot be done, as any session may come next: there each script gives up
  * locks, LISTEN, cursors and temporary tables, and no named statement is
- * executed.
+ * executed, and no timeout of a body's is in force when they do.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,6 +44,7 @@ typedef enum CcrStep
 	CCR_STEP_SETTINGS,
 	CCR_STEP_BODY,
 	CCR_STEP_ROLLBACK,
+	CCR_STEP_UNTIMED,
 	CCR_STEP_COMMIT,
 	CCR_STEP_RESET
 } CcrStep;
@@ -91,8 +92,9 @@ extern bool ccr_script_describe(CcrScript *script, PGconn *conn,
 								const char *statement);
 
 /*
- * A transaction around a bulk query.  reset: the last statement of one.  What is
- * around the query has been prepared if query->prefix says so.
+ * A transaction around a bulk query.  pooled: others may have the session next.
+ * reset: the last statement of one.  What is around the query has been prepared
+ * if query->prefix says so.
  */
 extern bool ccr_script_execute(CcrScript *script, PGconn *conn,
 							   const CcrQuery *query, bool pooled,

@@ -37,7 +37,8 @@ extern int	ccr_max_bytes;		/* bytes */
 extern int	ccr_max_connections;	/* per server and user mapping */
 extern int	ccr_max_local_workers;	/* per database */
 extern int	ccr_coalesce;		/* CcrCoalesce */
-extern int	ccr_timeout;		/* ms; 0: none */
+extern int	ccr_timeout;		/* ms; 0: none; to be read by timeout.h */
+extern int	ccr_max_timeout;	/* the same; a superuser's */
 extern bool ccr_isolate_errors;
 extern int	ccr_on_missing;		/* CcrOnMissing */
 extern int	ccr_on_full;		/* CcrOnFull */

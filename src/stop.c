@@ -26,6 +26,7 @@
 #include "settings.h"
 #include "stopped.h"
 #include "storage/ipc.h"
+#include "timeout.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -99,15 +100,16 @@ wait_until_drained(Oid function)
 static void
 tell_collector(CcrRequestKind kind, Oid function, int worker)
 {
-	CcrTime		deadline = ccr_timeout > 0 ? ccr_after(ccr_now(), ccr_timeout) : 0;
+	CcrTimeout	timeout = ccr_timeout_present();
 
-	if (!ccr_lookup_tell(kind, function, worker, deadline, wait_event_drained))
+	if (!ccr_lookup_tell(kind, function, worker, ccr_timeout_end(timeout, ccr_now()),
+						 wait_event_drained))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("canceling stop of lookups due to timeout"),
-				 errdetail("It waited %d ms for the collector. No more calls are taken nevertheless.",
-						   ccr_timeout),
-				 errhint("The limit is set by \"concresce.timeout\".")));
+				 ccr_timeout_detail(timeout, "the collector",
+									"No more calls are taken nevertheless."),
+				 ccr_timeout_hint(timeout)));
 }
 
 static void
@@ -254,17 +256,16 @@ static void
 tell_collectors(const char *what)
 {
 	static uint32 wait_event = 0;
-	CcrTime		deadline = ccr_timeout > 0 ? ccr_after(ccr_now(), ccr_timeout) : 0;
+	CcrTimeout	timeout = ccr_timeout_present();
 
 	if (wait_event == 0)
 		wait_event = ccr_new_wait_event("ConcresceSwitch");
-	if (!ccr_marks_wait(ccr_marks_announce(), deadline, wait_event))
+	if (!ccr_marks_wait(ccr_marks_announce(), ccr_timeout_end(timeout, ccr_now()), wait_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("canceling wait for a server to be switched %s due to timeout", what),
-				 errdetail("It waited %d ms for the collector, which will see to it nevertheless.",
-						   ccr_timeout),
-				 errhint("The limit is set by \"concresce.timeout\".")));
+				 ccr_timeout_detail(timeout, "the collector", "It will see to it nevertheless."),
+				 ccr_timeout_hint(timeout)));
 }
 
 Datum

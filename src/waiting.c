@@ -9,6 +9,8 @@
 
 #include "waiting.h"
 
+#define CCR_PAST	((CcrTime) 1)
+
 /* What waits of one role. */
 typedef struct CcrStrand
 {
@@ -210,16 +212,19 @@ void
 ccr_waiting_hasten(CcrWaiting *waiting, CcrWaitingEntry *entry,
 				   CcrTime window_end, int max_size, int max_bytes)
 {
+	/* who would have the batch go by now does not wait for more */
+	if (max_size <= waiting->n)
+		window_end = CCR_PAST;
 	if (window_end < entry->window_end)
 	{
 		end_window(waiting, entry);
 		entry->window_end = window_end;
 		begin_window(waiting, entry);
 	}
-	if (max_size < entry->max_size || max_bytes < entry->max_bytes)
+	if (max_size > entry->max_size || max_bytes > entry->max_bytes)
 	{
-		entry->max_size = Min(entry->max_size, max_size);
-		entry->max_bytes = Min(entry->max_bytes, max_bytes);
+		entry->max_size = Max(entry->max_size, max_size);
+		entry->max_bytes = Max(entry->max_bytes, max_bytes);
 		waiting->mixed = true;
 		reset_limits(waiting);
 	}

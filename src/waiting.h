@@ -55,7 +55,11 @@ extern void ccr_waiting_init(CcrWaiting *waiting, MemoryContext context);
 extern void ccr_waiting_add(CcrWaiting *waiting, CcrWaitingEntry *entry);
 extern void ccr_waiting_remove(CcrWaiting *waiting, CcrWaitingEntry *entry);
 
-/* Somebody else waits for it, too: the more impatient one decides. */
+/*
+ * Somebody else waits for it, too: the more impatient one decides when it goes,
+ * and the one with the larger limits in which company.  So nobody makes the
+ * batches of others small by asking for what they have asked for.
+ */
 extern void ccr_waiting_hasten(CcrWaiting *waiting, CcrWaitingEntry *entry,
 							   CcrTime window_end, int max_size, int max_bytes);
 

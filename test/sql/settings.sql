@@ -39,6 +39,7 @@ CALL refuse('max_size', '0', '-1', '100001', 'many');
 CALL refuse('max_bytes', '0', '1023', '513MB');
 CALL refuse('coalesce', 'on', 'true', '', 'flights');
 CALL refuse('timeout', '-1', '25d');
+CALL refuse('max_timeout', '-1', '25d');
 CALL refuse('isolate_errors', 'maybe');
 CALL refuse('on_missing', 'NULLs', '');
 CALL refuse('on_full', 'drop');

@@ -158,11 +158,13 @@ sub run
 
 # ---- a proxy ---------------------------------------------------------------
 
-# new(port): to that port of 127.0.0.1. It forwards, until it is told otherwise:
+# new(port, stall): to that port of 127.0.0.1. It forwards, until it is told otherwise:
 #
 #	mute(N)		those open fall silent towards the client after N more bytes
 #	close		those open are closed
 #	hole		those to come get no answer at all
+#	stall(S)	what is parsed and holds S is executed 200 ms after it was bound; if
+#				"stall" was given, the first such S
 #
 # and asked: open, accepted (how many).
 package Proxy;
@@ -171,13 +173,14 @@ use parent -norequire, 'Peer';
 
 sub new
 {
-	my ($class, $target) = @_;
+	my ($class, $target, $stall) = @_;
 
-	return $class->spawn(target => $target, accepted => 0);
+	return $class->spawn(target => $target, accepted => 0, stall => $stall);
 }
 
 sub mute { return $_[0]->ask("mute $_[1]") }
 sub hole { return $_[0]->ask('hole') }
+sub stall { return $_[0]->ask("stall $_[1]") }
 sub close { return $_[0]->ask('close') }
 
 sub forget
@@ -197,13 +200,15 @@ sub forget
 sub command
 {
 	my ($self, $text) = @_;
-	my ($word, $bytes) = split ' ', $text;
+	my ($word, $bytes) = split ' ', $text, 2;
 	my @open = values %{ $self->{all} };
 
 	if ($word eq 'mute') { $_->{budget} //= $bytes foreach @open }
 	elsif ($word eq 'close') { $self->forget($_) foreach @open }
 	elsif ($word eq 'hole') { $self->{hole} = 1 }
+	elsif ($word eq 'stall') { $self->{stall} = $bytes }
 	elsif ($word eq 'accepted') { return $self->{accepted} }
+	elsif ($word eq 'stalls') { return $self->{stalls} // 0 }
 	return scalar @open;
 }
 
@@ -228,6 +233,46 @@ sub accept_one
 	return;
 }
 
+# The whole messages that have come of a client, each by itself.
+sub messages
+{
+	my ($pair, $data) = @_;
+	my @messages;
+
+	$pair->{in} .= $data;
+	while (length $pair->{in} >= 8 || ($pair->{started} && length $pair->{in} >= 5))
+	{
+		my $head = $pair->{started} ? 1 : 0;
+		my $length = $head + unpack('N', substr($pair->{in}, $head, 4));
+
+		last if length $pair->{in} < $length;
+		# what comes before the startup message has a code of its own
+		$pair->{started} ||= unpack('N', substr($pair->{in}, 4, 4)) < 1234 << 16;
+		push @messages, substr($pair->{in}, 0, $length, '');
+	}
+	return @messages;
+}
+
+sub forward_slowly
+{
+	my ($self, $pair, $data) = @_;
+
+	foreach my $message (messages($pair, $data))
+	{
+		my $type = $pair->{last} ? substr($message, 0, 1) : '';
+
+		$pair->{last} = 1 if $pair->{started};
+		$pair->{stalled} = index($message, $self->{stall}) >= 0 if $type eq 'P';
+		if ($type eq 'E' && $pair->{stalled})
+		{
+			$self->{stalls}++;
+			select(undef, undef, undef, 0.2);
+		}
+		syswrite($pair->{server}, $message) == length $message or return $self->forget($pair);
+	}
+	return;
+}
+
 sub forward
 {
 	my ($self, $from) = @_;
@@ -246,6 +291,7 @@ sub forward
 		$pair->{budget} -= length $data;
 	}
 	my $to = $from == $pair->{client} ? $pair->{server} : $pair->{client};
+	return $self->forward_slowly($pair, $data) if $self->{stall} && $to == $pair->{server};
 	while (length $data)
 	{
 		my $written = syswrite($to, $data) // return $self->forget($pair);
@@ -266,6 +312,7 @@ sub run
 			if ($socket == $control)
 			{
 				my $text = readline($control) // return;
+				chomp $text;
 				print {$control} $self->command($text), "\n";
 			}
 			elsif ($socket == $listener) { $self->accept_one($listener) }
@@ -282,7 +329,8 @@ sub run
 # at that stage: greet, parse, describe, bind, portal, execute, sync; begin: the
 # execution of a BEGIN. The act
 # "cancel" is code to call for a cancel request. The act "tls", a certificate
-# and a key, is of all: openssl speaks TLS for this server then.
+# and a key, is of all: openssl speaks TLS for this server then. With "pretend_tls" it
+# agrees to TLS, and says nothing more.
 package FakeServer;
 
 use parent -norequire, 'Peer';
@@ -474,6 +522,11 @@ sub start
 	my $body = $self->receive($length - 4);
 	my $code = unpack('N', $body);
 
+	if ($code == 80877103 && $self->{acts}{pretend_tls})
+	{
+		$self->send_raw('S');
+		$self->receive(1) while 1;
+	}
 	if ($code == 80877103 && $self->{acts}{tls})
 	{
 		$self->send_raw('S');

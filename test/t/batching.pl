@@ -100,6 +100,26 @@ poll($node, 'SELECT sum(active) + sum(queued) = 3 FROM concresce.stats');
 ok(poll_far($node, 1), 'max_connections lowered: one batch at a time');
 open_gate($gate);
 finish_all(@calls);
+
+# Who wants small batches does not make those of others small by asking for the same.
+fresh();
+$gate = close_gate($node);
+my $busy = call($node, 'SELECT gate(40)');
+poll_far($node, 1);
+my @large = call_all($node, 6, 'SELECT gate(40 + :i)');
+poll($node, 'SELECT sum(queued) = 6 FROM concresce.stats');
+my @small = call_all($node, 6, 'SELECT gate(40 + :i)', max_size => 1, max_bytes => 1024);
+poll($node, 'SELECT sum(queued) = 12 FROM concresce.stats');
+open_gate($gate);
+is(join(',', map { $_->out } finish_all($busy, @large, @small)), join(',', 400, (map { 400 + 10 * $_ } 1 .. 6) x 2), 'all are answered');
+is(sizes('gate'), '2|6|6|7', 'one batch, though others who wait for its items want small ones');
+
+# Nor does he wait for their window, for whom enough have come.
+fresh();
+$patient = call($node, 'SELECT v(21)', max_window => '60s');
+$patient->waiting('queued');
+is(attempt($node, 'SELECT v(21)', max_window => '60s', max_size => 1)->out, 'v21', 'who wants no company does not wait for it');
+is($patient->out, 'v21', 'and the other neither');
 $node->append_conf('postgresql.conf', 'concresce.max_connections = 3');
 
 # ---- the queue -------------------------------------------------------------

@@ -126,9 +126,34 @@ is(attempt($node, q{SELECT echo(repeat('x', 200 * 1024))}, user => 'other')->out
 $node->safe_psql('postgres', 'ALTER ROLE hog RESET ALL; ALTER ROLE third RESET ALL');
 at_rest($node);
 
+# The workers of a parallel query are one session with it.
+$node->safe_psql('postgres', define('far', 'held(t text)' => 'int STABLE PARALLEL SAFE' => 'SELECT gate(length(t))') . <<'EOF_SQL');
+CREATE TABLE pages (id int, filler text) WITH (parallel_workers = 3);
+ALTER TABLE pages ALTER filler SET STORAGE PLAIN;
+INSERT INTO pages SELECT i, repeat('x', 5000) FROM generate_series(1, 40) i;
+GRANT SELECT ON pages TO PUBLIC;
+ALTER ROLE hog SET concresce.max_session_memory = '250kB';
+EOF_SQL
+foreach my $kb (40, 100)
+{
+	my $gate = close_gate($node);
+	my $what = "four processes that hold $kb kB each";
+
+	$hog = call($node, <<"EOF_SQL", user => 'hog', timeout => '20s', enable_batchscan => 'off');
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 3;
+SELECT min(n) FROM (SELECT held(repeat('x', $kb * 1024) || id) n FROM pages) s
+EOF_SQL
+	poll($node, 'SELECT count(*) = 4 FROM concresce.in_flight') if $kb == 40;
+	is($hog->sqlstate, '53400', "$what: refused") if $kb == 100;
+	open_gate($gate);
+	like($hog->out, qr/^\d+$/, "$what: below the ceiling") if $kb == 40;
+	at_rest($node);
+}
+$node->safe_psql('postgres', 'ALTER ROLE hog RESET ALL');
+
 # ---- futures that nobody awaits --------------------------------------------
 
-$hog = hold(q{SELECT concresce.submit('nap', 1000), concresce.submit('nap', 1001); SELECT concresce.submit('nap', 1002)}, user => 'hog', timeout => '2s');
+$hog = hold(q{SELECT concresce.submit('nap', 1000), concresce.submit('nap', 1001); SELECT concresce.submit('nap', 1002)}, user => 'hog', timeout => '6s');
 poll($node, q{SELECT count(*) = 2 FROM concresce.in_flight WHERE state = 'in flight'});
 is(attempt($node, 'SELECT nap(0)', user => 'other', timeout => '1s')->sqlstate, '',
 	'the last executor is for a role that has none');
@@ -145,6 +170,54 @@ SELECT concresce.await(:f, NULL::text)
 EOF_SQL
 is($result->sqlstate, '57014', 'who awaits one later is told');
 like($result->err, qr/canceling lookup nap\(double precision\) due to timeout.*It waited 100 ms for the local executor's answer/s, 'what it waited for');
+at_rest($node);
+
+# ---- nobody waits for ever, if a superuser says so -------------------------
+
+sub names_the_ceiling
+{
+	my ($result, $what, $ms) = @_;
+
+	is($result->sqlstate, '57014', $what);
+	like($result->err, qr/It waited $ms ms for [^,]+, which is the ceiling, "concresce.max_timeout"\./, 'is told whose limit that is');
+	return;
+}
+
+$result = attempt($node, 'SELECT nap(0)', user => 'hog', max_timeout => '10min');
+is($result->sqlstate, '42501', 'a role cannot set its own ceiling');
+$node->safe_psql('postgres', <<'EOF_SQL');
+ALTER ROLE hog SET concresce.max_timeout = '300ms';
+CREATE FUNCTION patient(s float8) RETURNS text LANGUAGE concresce VOLATILE SET concresce.server = ''
+	SET concresce.timeout = 0 AS $$ SELECT pg_sleep(s)::text $$;
+CREATE FUNCTION defined(s float8) RETURNS text LANGUAGE concresce VOLATILE SECURITY DEFINER SET concresce.server = ''
+	SET concresce.timeout = 0 AS $$ SELECT pg_sleep(s)::text $$;
+CREATE FUNCTION unbounded(s float8) RETURNS text LANGUAGE concresce VOLATILE SECURITY DEFINER SET concresce.server = ''
+	SET concresce.max_timeout = 0 AS $$ SELECT pg_sleep(s)::text $$;
+CREATE FUNCTION indirect(s float8) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET concresce.timeout = 0 AS 'BEGIN RETURN patient(s); END';
+EOF_SQL
+foreach my $call ('nap(1000)', 'patient(1000)', 'defined(1000)', 'indirect(1000)')
+{
+	names_the_ceiling(attempt($node, "SELECT $call", user => 'hog', timeout => 0), $call, 300);
+}
+foreach my $function (qw(nap patient defined))
+{
+	names_the_ceiling(attempt($node, "SELECT concresce.await(concresce.submit('$function', 1000))", user => 'hog', timeout => 0),
+		"a future of $function", 300);
+}
+names_the_ceiling(attempt($node, 'SELECT nap(1000)', user => 'hog', timeout => '1h'), 'a longer timeout', 300);
+$result = attempt($node, 'SELECT nap(1000)', user => 'hog', timeout => '100ms');
+like($result->err, qr/It waited 100 ms for the local executor's answer\.\n.*set by "concresce.timeout"/s, 'a shorter one counts as it is');
+is(attempt($node, 'SELECT unbounded(0.5)', user => 'hog', timeout => 0)->sqlstate, '', 'a superuser can except a lookup that is run as him');
+is(attempt($node, q{SELECT concresce.await(concresce.submit('unbounded', 0.5))}, user => 'hog', timeout => 0)->sqlstate, '', 'and its futures');
+at_rest($node);
+
+# One that nobody awaits holds nothing beyond it.
+$hog = hold(q{SELECT concresce.submit('nap', 1000)}, user => 'hog', timeout => 0);
+ok(poll($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'concresce executor' AND state = 'active'}),
+	'its executor is free again');
+is(attempt($node, 'SELECT nap(0)', user => 'hog')->sqlstate, '', 'for others');
+release($hog);
+$node->safe_psql('postgres', 'ALTER ROLE hog RESET ALL');
 at_rest($node);
 
 # ---- room in a queue -------------------------------------------------------
@@ -206,7 +279,7 @@ at_rest($node);
 # memory: texts of 100 kB
 $lock = $node->background_psql('far');
 $lock->query_safe('BEGIN; LOCK kept');
-$result = attempt($node, q{SELECT count(concresce.enqueue('keep', repeat('x', 100 * 1024))) FROM generate_series(1, 150) i}, user => 'hog', timeout => '2s');
+$result = attempt($node, q{SELECT count(concresce.enqueue('keep', repeat('x', 100 * 1024))) FROM generate_series(1, 150) i}, user => 'hog', timeout => '6s');
 is($result->sqlstate, '54000', 'a transaction has its limit');
 is(attempt($node, q{SELECT count(concresce.enqueue('keep', repeat('x', 100 * 1024))) FROM generate_series(1, 80) i}, user => 'hog')->sqlstate, '', 'below it');
 $result = attempt($node, q{SELECT count(concresce.enqueue('keep', repeat('x', 100 * 1024))) FROM generate_series(1, 40) i}, user => 'hog', timeout => '500ms');

@@ -105,6 +105,8 @@ sub arrived { return $node->safe_psql('far', 'WITH d AS (DELETE FROM events RETU
 
 # ---- executors -------------------------------------------------------------
 
+my $gate;
+
 # What runs for ever is ended for good, though nobody waits for it.
 foreach my $function (qw(pg_terminate_backend pg_cancel_backend))
 {
@@ -145,6 +147,34 @@ EOF_SQL
 	$session->query_safe('RESET ROLE');
 	rest();
 }
+
+# For how long one has run is counted from its beginning: an idle one that gets a
+# job is not taken for a runaway.
+enqueue('alone', '1, 1');
+flush();
+sql('SELECT pg_sleep(1.2)');
+$gate = close_here();
+enqueue('alone', '2, 2');
+ok(executing(1), 'an executor that was idle runs a query');
+is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'concresce executor' AND query_start < xact_start - interval '1 s'}), 0, 'which has not begun before');
+open_gate($gate);
+flush();
+is(done(), '1,2', 'both arrive');
+rest();
+
+# Who ends a batch that runs away is asked once.
+foreach my $function (qw(pg_terminate_backend pg_cancel_backend))
+{
+	enqueue('together', '3, 6');
+	enqueue('together', '11, 20');
+	poll($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'concresce executor' AND wait_event = 'PgSleep' AND clock_timestamp() - query_start > '5 s'});
+	is(sql("SELECT count($function(pid)) FROM pg_stat_activity WHERE backend_type = 'concresce executor' AND wait_event = 'PgSleep'"), 1, "$function: once");
+	like(flush(), qr/1 of 14 enqueued items of lookup together\(integer\) were discarded\nDETAIL:  The first one failed with: canceling enqueued items that run for too long again/, 'the one that runs away is lost, as is told');
+	is(done(), '3,4,6,11,12,13,14,15,16,17,18,19,20', 'all others arrive');
+	ok(executing(0), 'and nothing goes on');
+	like(slurp_file($node->logfile), qr/LOG:  a batch of \d+ enqueued items of lookup together\(integer\) was ended by hand after [56]\d\d\d ms/, 'the log says what becomes of them');
+	rest();
+}
 enqueue('poison', '1, 8');
 like(flush(), qr/1 of 8 enqueued items of lookup poison\(integer\) were discarded/, 'an item that ends its executor is found');
 is(done(), '1,2,3,4,6,7,8', 'all others arrive');
@@ -174,7 +204,7 @@ like(slurp_file($node->logfile), qr/WARNING:  discarded 30 enqueued items of loo
 sql(define('down', 'lost(n int)' => 'void VOLATILE' => 'SELECT unnest(collect(n))'));
 
 # By server, by age, and all.
-my $gate = close_gate($node);
+$gate = close_gate($node);
 enqueue('gated_write', '1, 1');
 in_flight('gated_write', 1);
 enqueue('lost', '1, 10');
@@ -474,7 +504,7 @@ sql("SELECT concresce.switch_off('pg')");
 enqueue('pg_write', '1, 5');
 $session->quit;
 cmp_ok(timed(sub { $node->stop('fast') }), '<', 20, 'a shutdown does not wait for a server that is switched off');
-like(slurp_file($node->logfile), qr/WARNING:  5 enqueued items of lookup pg_write\(integer\) are lost at shutdown/, 'but says what is lost');
+like(slurp_file($node->logfile), qr/WARNING:  5 enqueued items of lookup pg_write\(integer\) are lost at shutdown\n.*DETAIL:  Server "pg" is switched off/, 'but says what is lost, and why');
 unlike(slurp_file($node->logfile), qr/PANIC|terminated by signal|TRAP:|cannot go on/, 'nothing crashes on the way');
 
 done_testing();

@@ -9,9 +9,11 @@ use lib $FindBin::RealBin;
 use Concresce;
 use Peers;
 use PostgreSQL::Test::Utils;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 
+my $hungry;
 my $node = start_node('local');
 make_far($node);
 
@@ -30,6 +32,7 @@ my $fake = FakeServer->new(
 			$s->receive(1) while 1;
 		}
 	});
+my $pretender = FakeServer->new(pretend_tls => 1);
 my $hole = Proxy->new($node->port);
 $hole->hole;
 
@@ -96,6 +99,48 @@ cmp_ok(scalar(() = glob("/proc/$pid/task/*")), '<', 5, 'nor are there more threa
 $call = attempt($node, 'SELECT v_gss(1)');
 is($call->sqlstate, '08001', 'GSSAPI is refused');
 
+# ---- a server that takes threads for good ------------------------------------
+
+# Steps that never end, as libpq waits for somebody to write a certificate; from
+# 70 user mappings of one server. Then a great many that take long to end.
+SKIP:
+{
+	my $fifo = PostgreSQL::Test::Utils::tempdir_short() . '/fifo';
+	my $roles = 70;
+
+	skip 'libpq was built without TLS', 5 if $node->psql('postgres', 'CREATE SERVER tls FOREIGN DATA WRAPPER concresce OPTIONS (sslrootcert \'x\')') != 0;
+	POSIX::mkfifo($fifo, 0600) or die "mkfifo: $!";
+	chmod 0666, $fifo;
+	$node->safe_psql('postgres', join('', server('swallows', '', port => $pretender->port, connect_timeout => 1,
+			sslmode => 'verify-ca', sslrootcert => $fifo), 'GRANT USAGE ON FOREIGN SERVER swallows TO PUBLIC;',
+		map { "CREATE ROLE r$_; CREATE USER MAPPING FOR r$_ SERVER swallows OPTIONS (user 'r$_', password_required 'false');" } 1 .. $roles));
+	$hungry = call($node, <<"EOF_SQL", timeout => '30s');
+BEGIN;
+CREATE TEMP TABLE ids (id bigint); GRANT ALL ON ids TO PUBLIC;
+DO \$\$ BEGIN FOR i IN 1 .. $roles LOOP
+	PERFORM set_config('role', 'r' || i, true);
+	INSERT INTO ids SELECT concresce.submit('v_swallows', 1);
+END LOOP; PERFORM set_config('role', 'none', true); END \$\$;
+SELECT sqlstate, count(*) FROM concresce.as_completed((SELECT array_agg(id) FROM ids), NULL::text, true) GROUP BY 1;
+COMMIT
+EOF_SQL
+	ok($node->poll_query_until('postgres', q{SELECT count(*) > 20 FROM concresce.connections WHERE server = 'swallows' AND state = 'connecting'}), 'seventy connect to a server that swallows handshakes');
+	$node->safe_psql('postgres', server('meanwhile', ''));
+	is(attempt($node, 'SELECT v_meanwhile(1)', timeout => '20s')->out, 'v1', 'another server can be connected to meanwhile');
+	is($hungry->out, "08001|$roles", 'they end in time') or diag $hungry->err;
+	my $threads = () = glob("/proc/$pid/task/*");
+	cmp_ok($threads, '>', 30, 'their threads go on');
+	cmp_ok($threads, '<', 60, 'but are no more than its share');
+	$node->safe_psql('postgres', server('afterwards', ''));
+	is(attempt($node, 'SELECT v_afterwards(1)', timeout => '20s')->out, 'v1', 'another server can be connected to afterwards');
+	is(attempt($node, 'SELECT v_swallows(1)', timeout => '20s')->sqlstate, '08001', 'this one cannot');
+
+	# somebody has written nothing
+	open(my $writer, '+<', $fifo) or die "open: $!";
+	close $writer;
+	ok($node->poll_query_until('postgres', "SELECT count(*) < 8 FROM pg_ls_dir('/proc/$pid/task')"), 'all of them end');
+}
+
 # ---- many at a time ---------------------------------------------------------
 
 $node->safe_psql('postgres', join('', map { server("s$_", '') } 1 .. 60));
@@ -130,6 +175,8 @@ $call->finish;
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'and works');
 unlike(slurp_file($node->logfile), qr/terminated by signal/, 'nothing crashes');
 
+# the last one first, as it has the others' descriptors
 undef $hole;
+undef $pretender;
 undef $fake;
 done_testing();

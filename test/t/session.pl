@@ -259,10 +259,12 @@ SKIP:
 	my $dir = PostgreSQL::Test::Utils::tempdir;
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 	my $user = $node->safe_psql('postgres', 'SELECT current_user');
+	my $slow = Proxy->new($node->port, 'nowhere');
 
 	append_to_file("$dir/ini", <<"EOF_INI");
 [databases]
 far = host=127.0.0.1 port=@{[$node->port]} dbname=far user=$user
+slow = host=127.0.0.1 port=@{[$slow->port]} dbname=far user=$user
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = $port
@@ -296,7 +298,32 @@ EOF_INI
 	$node->safe_psql('postgres', 'SELECT pooled.bob_score(1)');
 	attempt($node, 'SELECT beside.alice_replaces(1)');
 	is(attempt($node, 'SELECT pooled.bob_score(1)')->out, 10, 'pooled: and after somebody beside him') foreach 1 .. 3;
+
+	# The first batch of a connection finds out that there is a pooler.
+	$node->safe_psql('postgres', define('beside', 'listens(c text)' => "void VOLATILE SET concresce.prepare = 'off'" => 'SELECT run(unnest(collect(c)))'));
+	$node->safe_psql('postgres', "ALTER SERVER beside OPTIONS (ADD connect_timeout '9')");
+	is(attempt($node, q{SELECT listens('LISTEN channel')})->sqlstate, '', 'a body listens, in the first batch of a connection');
+	unlike(attempt($node, 'SELECT pooled.bob_finds(1)')->out, qr/listens/, 'pooled: the next one does not');
+
+	# What is to take a timeout back takes longer than that, as on a busy machine.
+	$node->safe_psql('postgres',
+		'CREATE SERVER stalled FOREIGN DATA WRAPPER concresce OPTIONS (' . far_options($node, port => $port, dbname => 'slow')
+		  . '); CREATE USER MAPPING FOR PUBLIC SERVER stalled');
+	$node->safe_psql('postgres', lookups('stalled'));
+	my $short = q{$$SET statement_timeout = '20ms'; SET lock_timeout = '20ms'$$};
+	foreach my $where ('RESET statement_timeout', 'UNLISTEN', 'RESET ROLE', 'RESET ALL', 'pg_advisory_unlock_all')
+	{
+		my $before = $slow->ask('stalls');
+
+		$slow->stall($where);
+		my $set = attempt($node, "SELECT stalled.alice_writes($short)");
+		$slow->stall('nowhere');
+		cmp_ok($slow->ask('stalls'), '>', $before, "$where is slow");
+		is($set->sqlstate || $set->out, $where eq 'RESET statement_timeout' ? '57014' : 'done', 'whoever has set a timeout bears it');
+		is(attempt($node, 'SELECT stalled.bob_finds(1)')->out, '', 'the next one finds nothing of it');
+	}
 	$pooler->kill_kill(grace => 5);
+	undef $slow;
 }
 
 # ---- nothing was executed yet ----------------------------------------------

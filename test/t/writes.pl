@@ -283,6 +283,16 @@ attempt($node, "SELECT concresce.enqueue('log_own', 1)");
 $offset = -s $node->logfile;
 $seconds = timed(sub { $node->stop('fast') });
 cmp_ok($seconds, '<', 30, 'a loopback server: the shutdown does not wait in vain');
-like(log_since($offset), qr/WARNING:  1 enqueued items of lookup log_own\(integer\) are lost at shutdown/, 'and says so');
+like(log_since($offset), qr/WARNING:  1 enqueued items of lookup log_own\(integer\) are lost at shutdown\n.*DETAIL:  Server "own" is this one, which takes no connections any more/,
+	'and says so');
+$node->start;
+
+# Local ones with no executor, as the shutdown begins before there is one.
+attempt($node, "SET concresce.max_window = '50s'; SELECT concresce.enqueue('log_here', 1)");
+$offset = -s $node->logfile;
+$seconds = timed(sub { $node->stop('fast') });
+cmp_ok($seconds, '<', 30, 'no local executor: the shutdown does not wait in vain');
+like(log_since($offset), qr/WARNING:  1 enqueued items of lookup log_here\(integer\) are lost at shutdown\n.*DETAIL:  There was no local executor to run them, and none is started any more/,
+	'and says so');
 
 done_testing();
