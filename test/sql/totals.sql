@@ -67,3 +67,8 @@ CALL play('close', 'a> SELECT gated(1)', '1 in flight', 'b> SELECT gated(2)', '2
 SELECT count(*) FROM concresce.memory_use;
 DROP OWNED BY totals_role;
 DROP ROLE totals_role;
+DROP FUNCTION lost;
+DROP SERVER nowhere CASCADE;
+DROP FUNCTION gated, wide, napped, divided;
+SET client_min_messages = warning;
+CALL clean_up();
