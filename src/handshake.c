@@ -89,6 +89,7 @@ run(void *arg)
 		return NULL;
 	}
 	PQfinish(handshake->conn);
+	/* pairs with reap() */
 	__atomic_store_n(&handshake->closed, 1, __ATOMIC_RELEASE);
 	return NULL;
 }

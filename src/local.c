@@ -82,7 +82,7 @@ give_up_seat(CcrLocal *local)
 	if (local->seat == NULL)
 		return;
 
-	/* not even a body that catches a cancel goes on for nobody: see begin_job() */
+	/* not even a body that catches a cancel goes on for nobody: the partner is in begin_job() */
 	if (local->op != CCR_OP_NONE)
 	{
 		pg_atomic_write_u32(&local->seat->unwanted, 1);

@@ -87,7 +87,12 @@ ccr_seat_state(CcrSeat *seat)
 	return state_of(pg_atomic_read_u64(&seat->state));
 }
 
-/* Only while it has this very state, under whatever serial number. */
+/*
+ * Only while it has this very state, under whatever serial number.  Each of these
+ * is a full barrier, and its partner is the other side's: of the collector's to
+ * CALLED and ABANDONED those in ccr_seat_take() and of an executor that exits,
+ * and the other way round.
+ */
 static bool
 move(CcrSeat *seat, CcrSeatState from, CcrSeatState to)
 {
@@ -224,7 +229,7 @@ send_signal(CcrSeat *seat, int pid, int signal)
 void
 ccr_seat_cancel(CcrSeat *seat, uint64 job)
 {
-	/* seen by an executor that begins it later, too: see begin_job() */
+	/* seen by an executor that begins it later, too: the partner is in begin_job() */
 	pg_atomic_write_u64(&seat->cancelled, job);
 	pg_memory_barrier();
 	send_signal(seat, 0, SIGUSR2);
@@ -244,6 +249,7 @@ ccr_seat_take(const CcrSeatNumber *number)
 	CcrSeat    *seat = &ccr_seats[number->index];
 	uint64		word = word_of(number->serial, CCR_SEAT_CALLED);
 
+	/* the partner is in move() */
 	if (!pg_atomic_compare_exchange_u64(&seat->state, &word,
 										word_of(number->serial, CCR_SEAT_TAKEN)))
 		return false;

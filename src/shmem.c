@@ -308,7 +308,7 @@ ccr_heap_free(dsa_pointer dp, Size size)
 
 	dsa_free(attached_heap(), dp);
 
-	/* a full barrier, as in ccr_room_release() */
+	/* a full barrier; its partners are in turn.c, and in ccr_bounded_below() */
 	used = pg_atomic_sub_fetch_u64(&ccr_shared->heap_used, size);
 	ccr_turn_announce(&ccr_shared->memory_turn, 1);
 

@@ -101,7 +101,7 @@ typedef struct CcrWorker
 
 	/*
 	 * Backends asleep until this collector answers: a guess that steers
-	 * spinning, never correctness.
+	 * spinning, never correctness; so it has no partner.
 	 */
 	CCR_LINE	pg_atomic_uint32 sleepers;
 
@@ -439,7 +439,10 @@ extern CcrCircuit ccr_counters_circuit(CcrCounters *counters);
 /* Items have left the queue: there is room for others. */
 extern void ccr_counters_release_backlog(CcrCounters *counters, uint32 n);
 
-/* Add to the gauges, or take away. */
+/*
+ * Add to the gauges, or take away.  Whoever waits until they are 0 is told by
+ * ccr_stopped_recount(), which has the barriers.
+ */
 static inline void
 ccr_gauge(CcrCounters *counters, int queued, int active)
 {
