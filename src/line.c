@@ -7,7 +7,8 @@
  * the role that has had the least, and among its queues of the one that has.
  * A batch is charged what one of its queue takes on average, and the
  * difference as it ends.  Whoever comes to the line after a while starts with
- * what the last one had, so nobody saves up.  A batch that takes very much
+ * what the last one had, so nobody saves up; nor does a role whose other lookups
+ * are held back meanwhile, but for a little.  A batch that takes very much
  * longer than others of its queue, as on a locked table or a server that has
  * fallen silent, is an accident: were all of it charged, the queue would have to
  * wait until each of the others had had as much.
@@ -35,6 +36,8 @@
 #define CCR_ACCIDENT		(250 * 1000)	/* us beyond CCR_USUAL means that are
 											 * charged, at most */
 #define CCR_USUAL			4
+#define CCR_SAVED			(500 * 1000)	/* us of link time that a role may be
+											 * behind, at most */
 
 void
 ccr_line_init(CcrLine *line, MemoryContext context)
@@ -45,7 +48,7 @@ ccr_line_init(CcrLine *line, MemoryContext context)
 	dlist_init(&line->roles);
 }
 
-static void
+static bool
 forget_oldest_role(CcrLine *line)
 {
 	dlist_iter	iter;
@@ -59,8 +62,9 @@ forget_oldest_role(CcrLine *line)
 		dlist_delete(&role->node);
 		line->nroles--;
 		pfree(role);
-		return;
+		return true;
 	}
+	return false;
 }
 
 static CcrLineRole *
@@ -80,14 +84,15 @@ role_of(CcrLine *line, Oid roleid)
 		dlist_delete(&role->node);
 	else
 	{
-		if (line->nroles >= CCR_MAX_ROLES)
-			forget_oldest_role(line);
+		while (line->nroles >= CCR_MAX_ROLES && forget_oldest_role(line))
+			;
 		role = MemoryContextAllocZero(line->context, sizeof(CcrLineRole));
 		role->roleid = roleid;
 		line->nroles++;
 	}
-	if (role->references == 0)
-		role->had = Max(role->had, line->role_clock);
+
+	/* what it has there may be held back, as by a rate, and not make use of it */
+	role->had = Max(role->had, line->role_clock - (role->references > 0 ? CCR_SAVED : 0));
 	dlist_push_tail(&line->roles, &role->node);
 	return role;
 }
