@@ -210,7 +210,7 @@ SELECT array_length(done, 1) FROM concresce.wait(:'done');
 SELECT ARRAY[concresce.submit('gate', 1), concresce.submit('vgate', 2)] AS ids \gset
 SELECT pid AS before FROM pg_stat_activity WHERE backend_type = 'concresce collector' \gset
 SELECT cardinality(done) FROM concresce.wait(:'ids', 'first_exception');
-SELECT sqlstate FROM concresce.as_completed(:'ids', NULL::int, true) ORDER BY 1;
+SELECT error_sqlstate FROM concresce.as_completed(:'ids', NULL::int, true) ORDER BY 1;
 SELECT concresce.gather(:'done'::bigint[]);
 SELECT concresce.await(concresce.submit('v', 4));
 COMMIT
@@ -313,7 +313,7 @@ my $split = call($node, <<'EOF_SQL');
 BEGIN;
 SELECT array_agg(concresce.submit(('gate' || j)::regproc, j) ORDER BY j) AS ids FROM generate_series(1, 6) j \gset
 SELECT cardinality(done) BETWEEN 1 AND 5 FROM concresce.wait(:'ids', 'first_exception');
-SELECT count(*) FILTER (WHERE sqlstate = '57000') BETWEEN 1 AND 5, count(*) FILTER (WHERE result > 0) BETWEEN 1 AND 5, count(*)
+SELECT count(*) FILTER (WHERE error_sqlstate = '57000') BETWEEN 1 AND 5, count(*) FILTER (WHERE result > 0) BETWEEN 1 AND 5, count(*)
 FROM concresce.as_completed(:'ids', NULL::int, true);
 COMMIT
 EOF_SQL

@@ -81,7 +81,7 @@ SELECT FROM concresce.wait((SELECT array_agg(id) FROM f), 'first_completed', int
 DO $$ BEGIN WHILE EXISTS (SELECT FROM concresce.in_flight WHERE pid = pg_backend_pid() AND state <> 'done') LOOP
 	PERFORM pg_sleep(0.01);
 END LOOP; END $$;
-SELECT sqlstate, count(*) FROM concresce.as_completed((SELECT array_agg(id) FROM f), NULL::text, true) GROUP BY 1 ORDER BY 1;
+SELECT error_sqlstate, count(*) FROM concresce.as_completed((SELECT array_agg(id) FROM f), NULL::text, true) GROUP BY 1 ORDER BY 1;
 COMMIT
 EOF_SQL
 like($result->out, qr/^54000\|\d+$/m, 'results for which there was no room: an error of their own');
@@ -97,7 +97,7 @@ DO $$ BEGIN FOR k IN 1 .. 8 LOOP
 		PERFORM pg_sleep(0.01);
 	END LOOP;
 END LOOP; END $$;
-SELECT count(*), count(*) FILTER (WHERE sqlstate IS NULL) FROM concresce.as_completed((SELECT array_agg(id) FROM f), NULL::text, true);
+SELECT count(*), count(*) FILTER (WHERE error_sqlstate IS NULL) FROM concresce.as_completed((SELECT array_agg(id) FROM f), NULL::text, true);
 COMMIT
 EOF_SQL
 is($result->out, '40|40', 'forty megabytes pass through sixteen') or diag $result->err;

@@ -121,7 +121,7 @@ DO \$\$ BEGIN FOR i IN 1 .. $roles LOOP
 	PERFORM set_config('role', 'r' || i, true);
 	INSERT INTO ids SELECT concresce.submit('v_swallows', 1);
 END LOOP; PERFORM set_config('role', 'none', true); END \$\$;
-SELECT sqlstate, count(*) FROM concresce.as_completed((SELECT array_agg(id) FROM ids), NULL::text, true) GROUP BY 1;
+SELECT error_sqlstate, count(*) FROM concresce.as_completed((SELECT array_agg(id) FROM ids), NULL::text, true) GROUP BY 1;
 COMMIT
 EOF_SQL
 	ok($node->poll_query_until('postgres', q{SELECT count(*) > 20 FROM concresce.connections WHERE server = 'swallows' AND state = 'connecting'}), 'seventy connect to a server that swallows handshakes');
