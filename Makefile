@@ -29,7 +29,8 @@
 HERE := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 MODULE_big = concresce
-OBJS = $(patsubst $(HERE)/%.c,%.o,$(sort $(wildcard $(HERE)/src/*.c)))
+SOURCES = $(sort $(wildcard $(HERE)/src/*.c $(HERE)/src/*/*.c))
+OBJS = $(patsubst $(HERE)/%.c,%.o,$(SOURCES))
 PGFILEDESC = "concresce - lookups, batched and coalesced across sessions"
 
 EXTENSION = concresce
@@ -102,22 +103,24 @@ endif
 
 # make would take what lies beside the sources for what it has to build here.
 ifneq ($(realpath $(HERE)),$(realpath $(CURDIR)))
-ifneq ($(wildcard $(HERE)/src/*.o $(HERE)/concresce.so),)
+ifneq ($(wildcard $(HERE)/src/*.o $(HERE)/src/*/*.o $(HERE)/concresce.so),)
 $(error the sources have been built where they are: say "make -C $(HERE) clean" first)
 endif
 endif
 
 # Callbacks and PG_FUNCTION_ARGS have parameters that not every function
 # reads, in the server's own headers too; PG_FINALLY's own variable looks
-# clobbered.  clang does not know all that the headers say to gcc.
-PG_CPPFLAGS = -I$(libpq_srcdir)
+# clobbered.  clang does not know all that the headers say to gcc.  These come
+# before the server's own folders, so none of src/ may be called like one of
+# them.
+PG_CPPFLAGS = -I$(HERE)/src -I$(libpq_srcdir)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered \
 	$(if $(findstring clang,$(CC)),-Wno-unknown-warning-option -Wno-ignored-attributes \
 		-Wno-ignored-optimization-argument)
 
 # -fvisibility=hidden would hide the SQL functions on PostgreSQL 15, whose
 # PG_FUNCTION_INFO_V1 exports only the info record.
-SHLIB_LINK = $(libpq) -lpthread -Wl,--version-script=$(HERE)/concresce.map
+SHLIB_LINK = $(libpq) -lpthread -Wl,--version-script=$(HERE)/src/concresce.map
 EXTRA_CLEAN = src/.built-for-*
 
 include $(PGXS)
@@ -125,12 +128,12 @@ include $(PGXS)
 # PGXS tracks no headers where PostgreSQL was built without dependency
 # tracking, and never notices another PG_CONFIG.
 BUILT_FOR = src/.built-for-$(VERSION)
-$(OBJS) $(OBJS:.o=.bc): $(wildcard $(HERE)/src/*.h) $(BUILT_FOR) $(HERE)/Makefile
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(HERE)/src/*/*.h) $(BUILT_FOR) $(HERE)/Makefile
 $(BUILT_FOR):
-	@mkdir -p $(@D)
+	@mkdir -p $(sort $(dir $(OBJS)))
 	@rm -f src/.built-for-*
 	@touch $@
-$(shlib): $(HERE)/concresce.map
+$(shlib): $(HERE)/src/concresce.map
 
 .PHONY: server-is-ready
 server-is-ready:

@@ -1,7 +1,7 @@
 /* Bodies of lookups. What is made of one that is accepted must be SQL. */
 #include "postgres.h"
 
-#include "body.h"
+#include "lookup/body.h"
 #include "fuzz.h"
 #include "mb/pg_wchar.h"
 #include "parser/parser.h"

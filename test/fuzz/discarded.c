@@ -1,5 +1,5 @@
 /* Arguments of discarded items, as they are shown in the log. */
-#include "../../src/discard.c"
+#include "../../src/collector/discard.c"
 
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 /* Errors as they are handed from process to process. */
 #include "postgres.h"
 
-#include "answer.h"
+#include "shared/answer.h"
 #include "fuzz.h"
 
 static void

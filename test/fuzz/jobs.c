@@ -3,7 +3,7 @@
 
 #include "catalog/pg_type.h"
 #include "fuzz.h"
-#include "job.h"
+#include "shared/job.h"
 
 static void
 read_job(const char *data, Size size)

@@ -8,7 +8,7 @@ static int	open_input(const char *name, int flags);
 
 /* the reader opens a file of its own choice */
 #define open(name, flags)	open_input(name, flags)
-#include "../../src/lockfile.c"
+#include "../../src/shared/lockfile.c"
 #undef open
 
 #include "fuzz.h"

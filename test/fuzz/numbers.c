@@ -2,7 +2,7 @@
 #include "postgres.h"
 
 #include "fuzz.h"
-#include "reader.h"
+#include "shared/reader.h"
 
 static void
 read_number(const char *data, Size size)

@@ -1,5 +1,5 @@
 /* Options of servers and user mappings: name=value, each ended by a newline. */
-#include "../../src/server.c"
+#include "../../src/lookup/server.c"
 
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"

@@ -1,5 +1,5 @@
 /* Replies of a local executor, as its collector reads them: one after another. */
-#include "../../src/local.c"
+#include "../../src/collector/local.c"
 
 #include "catalog/pg_type.h"
 #include "fuzz.h"

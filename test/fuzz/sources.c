@@ -2,7 +2,7 @@
 #include "postgres.h"
 
 #include "fuzz.h"
-#include "source.h"
+#include "shared/source.h"
 
 static void
 read_source(const char *data, Size size)

@@ -7,9 +7,9 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "fuzz.h"
-#include "reader.h"
+#include "shared/reader.h"
 #include "utils/lsyscache.h"
-#include "wire.h"
+#include "lookup/wire.h"
 
 static Oid
 type_for(unsigned char choice)

@@ -1,0 +1,1245 @@
+/*-------------------------------------------------------------------------
+ *
+ * lookup.c
+ *	  The backend's side of a call: submit, wait, read.
+ *
+ * A request that was submitted is always given back: waiting for it abandons
+ * it on any error, the resource owner of what asked for it drops it when it is
+ * released, and a backend that exits abandons what its slot still lists.  What
+ * a request brought is copied out of shared memory before anything is made of
+ * it, since input functions may raise errors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "call/lookup.h"
+#include "call/turn.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "common/hashfn.h"
+#include "lookup/route.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "shared/compat.h"
+#include "shared/reader.h"
+#include "shared/seat.h"
+#include "shared/settings.h"
+#include "shared/shard.h"
+#include "shared/stopped.h"
+#include "storage/ipc.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+static uint32 wait_event_answer;
+static uint32 wait_event_room;
+
+/* All that this process has under way: what has an owner, and the rest. */
+static dlist_head under_way = DLIST_STATIC_INIT(under_way);
+static dlist_head unowned = DLIST_STATIC_INIT(unowned);
+static MemoryContext pending_context = NULL;
+
+/* Gauges that this process has raised, and has to lower whatever happens. */
+static pg_atomic_uint32 *raised = NULL;
+
+static void
+raise_gauge(pg_atomic_uint32 *gauge)
+{
+	Assert(raised == NULL);
+	pg_atomic_fetch_add_u32(gauge, 1);
+	raised = gauge;
+}
+
+static void
+lower_gauge(void)
+{
+	if (raised)
+		pg_atomic_fetch_sub_u32(raised, 1);
+	raised = NULL;
+}
+
+/* Room in a queue that was taken for requests yet to be made. */
+static struct
+{
+	CcrCounters *counters;
+	uint32		n;
+} spare_room;
+
+static void
+give_spare_room_back(void)
+{
+	uint32		n = spare_room.n;
+
+	spare_room.n = 0;
+	if (n == 0)
+		return;
+	ccr_counters_release_backlog(spare_room.counters, n);
+	ccr_stopped_recount();
+}
+
+static void
+end_pending(CcrPending *pending)
+{
+	dlist_delete(&pending->node);
+	ccr_definition_release(pending->definition);
+	if (pending->context)
+		MemoryContextDelete(pending->context);
+	pfree(pending);
+}
+
+static void
+drop_one(CcrPending *pending)
+{
+	if (pending->request && !ccr_outbox_withdraw(&pending->held))
+		ccr_request_abandon(pending->request, CCR_ABANDON_CANCEL);
+	end_pending(pending);
+}
+
+void
+ccr_lookup_drop(CcrPending *pending)
+{
+	while (pending)
+	{
+		CcrPending *rest = pending->rest;
+
+		drop_one(pending);
+		pending = rest;
+	}
+}
+
+/* FATAL errors do not pass through PG_CATCH. */
+static void
+exit_backend(int code, Datum arg)
+{
+	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
+	dlist_iter	iter;
+
+	/* the transaction is yet to be aborted */
+	lower_gauge();
+	ccr_turn_end();
+	give_spare_room_back();
+	dlist_foreach(iter, &under_way)
+		dlist_container(CcrPending, node, iter.cur)->request = NULL;
+	dlist_foreach(iter, &unowned)
+		dlist_container(CcrPending, node, iter.cur)->request = NULL;
+	ccr_outbox_push();
+	while (DsaPointerIsValid(slot->requests))
+		ccr_request_abandon(ccr_heap_address(slot->requests), CCR_ABANDON_CANCEL);
+}
+
+/*
+ * Waiting gives back what it waits for, but errors may come before and after
+ * the wait, and a portal may end without having been run to its end.
+ */
+static void
+release_owner(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg)
+{
+	dlist_mutable_iter iter;
+
+	if (phase != RESOURCE_RELEASE_BEFORE_LOCKS)
+		return;
+	dlist_foreach_modify(iter, &under_way)
+	{
+		CcrPending *pending = dlist_container(CcrPending, node, iter.cur);
+
+		if (pending->owner == CurrentResourceOwner)
+			drop_one(pending);
+	}
+
+	/* a statement has ended, or a part of one */
+	ccr_outbox_push();
+}
+
+void
+ccr_lookup_init(void)
+{
+	static bool done = false;
+
+	if (done)
+		return;
+	wait_event_answer = ccr_new_wait_event("ConcresceAnswer");
+	wait_event_room = ccr_new_wait_event("ConcresceQueueFull");
+	before_shmem_exit(exit_backend, (Datum) 0);
+	RegisterResourceReleaseCallback(release_owner, NULL);
+	pending_context = AllocSetContextCreate(TopMemoryContext, "concresce requests",
+											ALLOCSET_SMALL_SIZES);
+	done = true;
+}
+
+/* --------------------------------------------------------------- admission */
+
+static bool
+reserve(CcrCounters *counters, uint32 n)
+{
+	return ccr_room_take(&counters->backlog, &counters->room_turn, n);
+}
+
+static void
+queue_full(const CcrDefinition *definition)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("queue of lookup %s is full", definition->name),
+			 errdetail("%d items may wait.", ccr_queue_size),
+			 errhint("Set \"concresce.on_full\" to \"wait\", or increase \"concresce.queue_size\".")));
+}
+
+static void
+timed_out(const char *name, CcrTimeout timeout, const char *waited_for)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("canceling lookup %s due to timeout", name),
+			 ccr_timeout_detail(timeout, waited_for, NULL),
+			 ccr_timeout_hint(timeout)));
+}
+
+/* Wait for room in the queue: backpressure. */
+static void
+wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
+			  CcrTime begin)
+{
+	CcrCounters *counters = ccr_route_counters(route);
+	CcrTimeout	timeout = ccr_timeout_present();
+	CcrTime		deadline = ccr_timeout_end(timeout, begin);
+
+	/* what is held back takes up room, too */
+	ccr_outbox_push();
+	if (ccr_on_full == CCR_FULL_ERROR)
+		queue_full(definition);
+
+	ccr_turn_begin(&counters->room_turn, &counters->backlog);
+	for (int i = 0; i < ccr_route_shards(route); i++)
+		ccr_worker_press(&ccr_mailboxes[ccr_shard_worker(route->worker, i)]);
+	PG_TRY();
+	{
+		while (!reserve(counters, n))
+		{
+			long		left = ccr_until(deadline, ccr_now());
+
+			if (left == 0)
+				timed_out(definition->name, timeout, "room in its queue");
+			if (!ccr_turn_claim())
+				ccr_turn_sleep(left, wait_event_room);
+		}
+	}
+	PG_FINALLY();
+	{
+		ccr_turn_end();
+	}
+	PG_END_TRY();
+}
+
+static void
+take_room(const CcrDefinition *definition, CcrRoute *route, uint32 n, CcrTime now)
+{
+	CcrCounters *counters = ccr_route_counters(route);
+
+	if (spare_room.counters == counters && spare_room.n >= n)
+		spare_room.n -= n;
+	else if (!reserve(counters, n))
+		wait_for_room(definition, route, n, now);
+}
+
+/* It may hold a password. */
+static void
+wipe_source(StringInfo source)
+{
+	if (source->data == NULL)
+		return;
+	explicit_bzero(source->data, source->len);
+	pfree(source->data);
+}
+
+/* One that is submitted again keeps its number. */
+static void
+hand_over(CcrPending *pending, CcrRequest *request)
+{
+	if (pending->id == 0)
+		pending->id = request->id;
+	request->id = pending->id;
+	request->announce = pending->announce;
+	pending->worker = request->worker;
+	if (pending->announce)
+	{
+		request->deadline = pending->deadline;
+		ccr_request_open(request);
+		ccr_outbox_hold(&pending->held, request);
+		return;
+	}
+	ccr_outbox_push();
+	ccr_request_submit(request);
+}
+
+/*
+ * The collector for items, which are all of one shard.  Where identical ones
+ * need not meet, a single one goes to each in turn: they may all be identical.
+ */
+static int
+worker_for(const CcrDefinition *definition, const CcrRoute *route, const CcrItems *items)
+{
+	static uint32 turn = 0;
+	const char *key;
+	uint32		length;
+
+	if (!route->sharded)
+		return route->worker;
+	if (items->n == 1 && ccr_clauses_coalesce(&definition->clauses) == CCR_COALESCE_OFF)
+		return ccr_shard_worker(route->worker, (ccr_my_procno() + turn++) % ccr_route_shards(route));
+	key = ccr_item_key((CcrItem *) items->buf.data, &length);
+	return ccr_route_worker(route, key, length);
+}
+
+/* Unless its server is switched off. */
+static CcrRoute *
+open_route(CcrDefinition *definition, const CcrResult *result, bool barred)
+{
+	CcrRoute   *route = ccr_route_get(definition, result, barred);
+
+	if (ccr_switched_off(MyDatabaseId, route->source->serverid, NULL))
+		ccr_switched_off_refuse(route->source->server_name);
+	return route;
+}
+
+/* A request for items, as the present role and settings have it. */
+static CcrRequest *
+submit(CcrPending *pending, CcrTime now)
+{
+	CcrDefinition *definition = pending->definition;
+	const CcrResult *result = pending->result;
+	const CcrItems *items = pending->items;
+	CcrRoute   *route;
+	CcrCounters *counters;
+	CcrRequest *request;
+	int			worker;
+	uint32		generation;
+	StringInfoData source = {0};
+
+	route = open_route(definition, result, items->barred);
+	counters = ccr_route_counters(route);
+	worker = worker_for(definition, route, items);
+	generation = pg_atomic_read_u32(&ccr_mailboxes[worker].generation);
+	if (generation == 0)
+		ccr_shmem_require_collector(worker);
+	if (route->described[worker] != generation || generation == 0)
+		ccr_route_describe(route, &source, false);
+	take_room(definition, route, items->n, now);
+	if (ccr_stopped(MyDatabaseId, definition->function, false))
+	{
+		ccr_counters_release_backlog(counters, items->n);
+		wipe_source(&source);
+		ccr_stopped_recount();
+		ccr_stopped_refuse(definition->name);
+	}
+
+	request = ccr_request_new(CCR_REQUEST_LOOKUP, items->n, items->buf.len,
+							  source.data, source.len);
+	wipe_source(&source);
+	if (request == NULL)
+	{
+		ccr_counters_release_backlog(counters, items->n);
+		ccr_stopped_recount();
+		ccr_request_no_room(items->buf.len);
+	}
+	memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
+	request->worker = worker;
+	request->function = definition->function;
+	request->fingerprint = route->fingerprint;
+	request->counters = route->counters;
+	request->reserved = true;
+	request->submitted = now;
+	request->window_end = pending->full ? now : now + (CcrTime) (ccr_max_window * 1000.0);
+	request->max_size = ccr_max_size;
+	request->max_bytes = ccr_max_bytes;
+	request->coalesce = ccr_clauses_coalesce(&definition->clauses);
+	hand_over(pending, request);
+	route->described[worker] = generation;
+	return request;
+}
+
+/* The settings that say who is asked. */
+static uint64
+present_settings(const CcrDefinition *definition)
+{
+	const char *server = ccr_route_server(definition);
+	bool		local = server[0] == '\0';
+	const char *name = local ? namespace_search_path : server;
+
+	return hash_bytes_extended((const unsigned char *) name, strlen(name), local);
+}
+
+/* An owner sees to it that it is dropped. */
+static void
+give_to_owner(CcrPending *pending, ResourceOwner owner)
+{
+	dlist_delete(&pending->node);
+	dlist_push_tail(owner ? &under_way : &unowned, &pending->node);
+	pending->owner = owner;
+}
+
+static CcrPending *
+start_one(CcrDefinition *definition, const CcrResult *result,
+		  const CcrItems *items, bool full, bool announce, CcrTime now)
+{
+	/* on the list before there is anything to be given back */
+	CcrPending *pending = MemoryContextAllocZero(pending_context, sizeof(CcrPending));
+
+	pending->definition = definition;
+	definition->references++;
+	pending->result = result;
+	pending->items = items;
+	pending->full = full;
+	pending->announce = announce;
+	pending->owner = CurrentResourceOwner;
+	pending->timeout = ccr_timeout_present();
+	pending->on_missing =
+		ccr_clauses_on_missing(&definition->clauses,
+							   ccr_route_steered(definition, items->barred));
+	pending->deadline = ccr_timeout_end(pending->timeout, now);
+	pending->settings = present_settings(definition);
+	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
+	dlist_push_tail(&under_way, &pending->node);
+	pending->request = submit(pending, now);
+	return pending;
+}
+
+/* The chain of those of the shards that have an item. */
+static CcrPending *
+start_dealt(CcrDefinition *definition, const CcrResult *result,
+			const CcrDealt *dealt, int shards, bool full, bool announce, CcrTime now)
+{
+	CcrPending *chain = NULL;
+
+	for (int i = shards - 1; i >= 0; i--)
+	{
+		CcrPending *pending;
+
+		if (dealt[i].items.n == 0)
+			continue;
+		pending = start_one(definition, result, &dealt[i].items, full, announce, now);
+		pending->places = dealt[i].places;
+		pending->rest = chain;
+		chain = pending;
+	}
+	return chain;
+}
+
+/*
+ * Room is taken for all items at once, as for one request: else what some of
+ * them take up could be what the others lack.
+ */
+static CcrPending *
+start_shards(CcrDefinition *definition, const CcrResult *result,
+			 const CcrItems *items, int shards, bool announce, CcrTime now)
+{
+	CcrDealt   *dealt = ccr_items_deal(items, shards);
+	CcrRoute   *route = open_route(definition, result, items->barred);
+	CcrCounters *counters = ccr_route_counters(route);
+	bool		full = items->n >= (uint32) ccr_max_size;
+	CcrPending *volatile chain = NULL;
+
+	take_room(definition, route, items->n, now);
+	spare_room.counters = counters;
+	spare_room.n = items->n;
+	PG_TRY();
+	{
+		chain = start_dealt(definition, result, dealt, shards, full, announce, now);
+	}
+	PG_FINALLY();
+	{
+		give_spare_room_back();
+	}
+	PG_END_TRY();
+	return chain;
+}
+
+static CcrPending *
+start(CcrDefinition *definition, const CcrResult *result,
+	  const CcrItems *items, ResourceOwner owner, bool announce)
+{
+	CcrTime		now = ccr_now();
+	int			shards = 1;
+	CcrPending *chain;
+
+	ccr_lookup_init();
+	if (items->n > 1)
+		shards = ccr_route_shards(ccr_route_get(definition, result, items->barred));
+	chain = shards > 1 ?
+		start_shards(definition, result, items, shards, announce, now) :
+		start_one(definition, result, items, false, announce, now);
+	for (CcrPending *pending = chain; pending; pending = pending->rest)
+		if (owner != pending->owner)
+			give_to_owner(pending, owner);
+	return chain;
+}
+
+CcrPending *
+ccr_lookup_submit(CcrDefinition *definition, const CcrResult *result,
+				  const CcrItems *items, ResourceOwner owner)
+{
+	return start(definition, result, items, owner, false);
+}
+
+CcrPending *
+ccr_lookup_start(CcrDefinition *definition, const CcrResult *result,
+				 const CcrItems *items, ResourceOwner owner)
+{
+	return start(definition, result, items, owner, true);
+}
+
+/* ----------------------------------------------------------------- waiting */
+
+static bool
+is_done(CcrRequest *request)
+{
+	return pg_atomic_read_u32(&request->state) == CCR_REQUEST_DONE;
+}
+
+static const char *
+waits_for(CcrRequest *request)
+{
+	switch (pg_atomic_read_u32(&request->phase))
+	{
+		case CCR_PHASE_SUBMITTED:
+			return "the collector";
+		case CCR_PHASE_QUEUED:
+			return "its batch to be sent";
+		default:
+			return OidIsValid(ccr_counters[request->counters].key.serverid) ?
+				"the foreign server's answer" : "the local executor's answer";
+	}
+}
+
+static void
+collector_gone(const char *name, bool outcome_unknown)
+{
+	if (outcome_unknown)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
+				 errmsg("concresce collector exited during lookup %s", name),
+				 errdetail("The lookup is VOLATILE: it may have had its effect.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OPERATOR_INTERVENTION),
+			 errmsg("concresce collector exited during lookup %s", name),
+			 errhint("It restarts by itself; try again.")));
+}
+
+void
+ccr_lookup_sleep(int worker, long timeout)
+{
+	raise_gauge(&ccr_mailboxes[worker].sleepers);
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+					 timeout, wait_event_answer);
+	lower_gauge();
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* What one waits for, and how long; effects: the lookup may have some. */
+typedef struct Wait
+{
+	const char *name;
+	bool		effects;
+	CcrRequest *request;
+	CcrTime		deadline;
+	CcrTimeout	timeout;
+	bool		no_error;		/* return what ended the wait */
+} Wait;
+
+static CcrFailure
+sleep_until_done(const Wait *wait)
+{
+	CcrRequest *request = wait->request;
+
+	while (!is_done(request))
+	{
+		long		left = ccr_until(wait->deadline, ccr_now());
+
+		if (left == 0 && wait->no_error)
+			return CCR_FAILURE_TIMEOUT;
+		if (left == 0)
+			timed_out(wait->name, wait->timeout, waits_for(request));
+		if (ccr_request_lost(request) && wait->no_error)
+			return CCR_FAILURE_COLLECTOR_EXIT;
+		if (ccr_request_lost(request))
+			collector_gone(wait->name, wait->effects &&
+						   pg_atomic_read_u32(&request->phase) == CCR_PHASE_IN_FLIGHT);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
+						 left, wait_event_answer);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return CCR_FAILURE_NONE;
+}
+
+/* Wait for the end of a request; on an error abandon it, and end what holds it. */
+static CcrFailure
+wait_until_done(const Wait *wait, CcrPending *pending)
+{
+	CcrWorker  *worker = &ccr_mailboxes[wait->request->worker];
+	volatile CcrFailure failure = CCR_FAILURE_NONE;
+
+	ccr_outbox_push();
+	raise_gauge(&worker->sleepers);
+	PG_TRY();
+	{
+		failure = sleep_until_done(wait);
+	}
+	PG_CATCH();
+	{
+		bool		late = wait->deadline != 0 && geterrcode() == ERRCODE_QUERY_CANCELED &&
+			ccr_now() >= wait->deadline;
+
+		lower_gauge();
+		ccr_request_abandon(wait->request, late ? CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
+		if (pending)
+			end_pending(pending);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	lower_gauge();
+
+	/* what the request brought: the partner is in become_done() */
+	pg_read_barrier();
+	return failure;
+}
+
+static CcrFailure
+wait_for_pending(CcrPending *pending, bool no_error)
+{
+	Wait		wait = {
+		.name = pending->definition->name,
+		.effects = pending->definition->volatility == PROVOLATILE_VOLATILE,
+		.request = pending->request,
+		.deadline = pending->deadline,
+		.timeout = pending->timeout,
+		.no_error = no_error
+	};
+
+	return wait_until_done(&wait, pending);
+}
+
+/*
+ * The collector did not know the source: describe it and submit the items
+ * again, with the rights and settings of the lookup.  If settings have changed
+ * since, they would be another source's items: false.
+ */
+static bool
+submit_again(CcrPending *pending)
+{
+	CcrRequest *request = pending->request;
+	CcrTime		begun = request->submitted;
+	ResourceOwner owner = pending->owner;
+	CcrEntered	entered;
+	bool		same;
+
+	/* an error must find an owner */
+	give_to_owner(pending, CurrentResourceOwner);
+	ccr_definition_enter_as(pending->definition, pending->roleid,
+							pending->sec_context, &entered);
+	same = pending->settings == present_settings(pending->definition);
+	if (same)
+	{
+		ccr_route_forget(pending->definition, &request->fingerprint);
+		pending->request = NULL;
+		ccr_request_free(request);
+		pending->request = submit(pending, begun);
+	}
+	else
+		request->failure = CCR_FAILURE_OTHER_SETTINGS;
+	ccr_definition_leave(&entered);
+	give_to_owner(pending, owner);
+	return same;
+}
+
+void
+ccr_lookup_restart_timeout(CcrPending *pending)
+{
+	CcrTime		now = ccr_now();
+
+	for (; pending; pending = pending->rest)
+		pending->deadline = ccr_timeout_end(pending->timeout, now);
+}
+
+static bool
+ready(CcrPending *pending)
+{
+	if (pending->read)
+		return true;
+	if (!is_done(pending->request))
+		return ccr_request_lost(pending->request);
+
+	/* the partner is in become_done() */
+	pg_read_barrier();
+	if (pending->request->failure != CCR_FAILURE_UNKNOWN_SOURCE)
+		return true;
+	return !submit_again(pending);
+}
+
+bool
+ccr_lookup_ready(CcrPending *pending)
+{
+	while (pending && ready(pending))
+		pending = pending->rest;
+	return pending == NULL;
+}
+
+/* -------------------------------------------------------------- the answer */
+
+/* An entry that has its rows elsewhere, with them. */
+static CcrEntry *
+completed_entry(const CcrEntry *entry)
+{
+	Size		length;
+	const char *rows = ccr_entry_rows(entry, &length);
+	CcrEntry   *copy = palloc(offsetof(CcrEntry, data) + length);
+
+	memcpy(copy, entry, offsetof(CcrEntry, data));
+	memcpy(copy->data, rows, length);
+	copy->length = length;
+	copy->kind = CCR_ENTRY_ROWS;
+	return copy;
+}
+
+/* It lies within its block, and is for an item that was asked for. */
+static void
+check_entry(const CcrAnswer *block, const CcrEntry *entry, uint32 nitems)
+{
+	CcrReader	reader = ccr_reader((const char *) entry,
+									(const char *) block + block->size - (const char *) entry,
+									"answer of a lookup");
+
+	(void) ccr_read(&reader, offsetof(CcrEntry, data));
+	(void) ccr_read(&reader, entry->length);
+	if (entry->item >= nitems)
+		ccr_read_failed(&reader);
+}
+
+static void
+copy_answer(CcrRequest *request, CcrAnswered *answered)
+{
+	for (CcrAnswer *block = ccr_answer_block(request->answer); block;
+		 block = ccr_answer_block(block->next))
+	{
+		CcrAnswer  *copy = palloc_extended(block->size, MCXT_ALLOC_HUGE);
+		CcrEntry   *entry;
+		CcrEntry   *previous = NULL;
+
+		memcpy(copy, block, block->size);
+		entry = ccr_answer_first(copy);
+		for (uint32 i = 0; i < copy->nentries; i++)
+		{
+			check_entry(copy, entry, answered->n);
+			if (entry->kind == CCR_ENTRY_ERROR && entry->length == 0)
+				answered->entries[entry->item] = previous;
+			else if (entry->kind == CCR_ENTRY_SHARED)
+				answered->entries[entry->item] = completed_entry(entry);
+			else
+				answered->entries[entry->item] = entry;
+			previous = answered->entries[entry->item];
+			entry = ccr_entry_next(entry);
+		}
+	}
+}
+
+static void
+raise_failure(const CcrDefinition *definition, const CcrAnswered *answered)
+{
+	CcrFailure	failure = answered->failure;
+
+	switch (failure)
+	{
+		case CCR_FAILURE_NO_MEMORY:
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("result of lookup %s does not fit into shared memory",
+							definition->name),
+					 errdetail("Requests and results may take %d MB.", ccr_shared_memory),
+					 errhint("You may need to increase \"concresce.shared_memory\".")));
+			break;
+		case CCR_FAILURE_SESSION_MEMORY:
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("result of lookup %s does not fit into shared memory",
+							definition->name),
+					 errdetail("Requests and results of a session may take twice what is free of %d MB, and no more than \"concresce.max_session_memory\".",
+							   ccr_shared_memory),
+					 errhint("Await what was submitted, ask for less at a time, or increase \"concresce.shared_memory\".")));
+			break;
+		case CCR_FAILURE_ROLE_MEMORY:
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("result of lookup %s does not fit into shared memory",
+							definition->name),
+					 errdetail("Requests and results of the sessions of a role may take four times what is free of %d MB, and no more than \"concresce.max_role_memory\".",
+							   ccr_shared_memory),
+					 errhint("You may need to increase \"concresce.shared_memory\".")));
+			break;
+		case CCR_FAILURE_TOO_MANY_SOURCES:
+			ereport(ERROR,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("sessions of the role use too many different lookups at a time"),
+					 errdetail("A lookup with other settings, as of \"search_path\", \"TimeZone\" or \"concresce.server\", is another one. A collector keeps what takes %d MB.",
+							   ccr_shared_memory),
+					 errhint("Use fewer, or increase \"concresce.shared_memory\".")));
+			break;
+		case CCR_FAILURE_TIMEOUT:
+			timed_out(definition->name, answered->timeout, answered->waited_for);
+			break;
+		case CCR_FAILURE_COLLECTOR_EXIT:
+			collector_gone(definition->name, false);
+			break;
+		case CCR_FAILURE_UNKNOWN_OUTCOME:
+			collector_gone(definition->name, true);
+			break;
+		case CCR_FAILURE_OTHER_SETTINGS:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("\"concresce.server\" or \"search_path\" was changed during lookup %s",
+							definition->name),
+					 errdetail("It was about to be sent again, as the collector did not know it any more.")));
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("concresce collector could not handle a call of lookup %s",
+							definition->name),
+					 errhint("See the server log.")));
+	}
+}
+
+/* After a failure of the connection its addresses are looked up anew. */
+static void
+check_connection_errors(CcrDefinition *definition, const CcrFingerprint *fingerprint,
+						const CcrAnswered *answered)
+{
+	for (uint32 i = 0; i < answered->n; i++)
+	{
+		CcrEntry   *entry = answered->entries[i];
+		int			sqlstate;
+
+		if (entry == NULL || entry->kind != CCR_ENTRY_ERROR ||
+			entry->length < sizeof(sqlstate))
+			return;
+		memcpy(&sqlstate, entry->data, sizeof(sqlstate));
+		if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_CONNECTION_EXCEPTION)
+			ccr_route_forget(definition, fingerprint);
+		return;
+	}
+}
+
+/* Of a request that has ended, or that we leave. */
+static CcrAnswered *
+new_answered(const CcrPending *pending, CcrFailure failure)
+{
+	CcrRequest *request = pending->request;
+	CcrAnswered *answered = palloc0(sizeof(CcrAnswered));
+
+	answered->n = request->nitems;
+	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
+	answered->counters = &ccr_counters[request->counters];
+	answered->failure = failure;
+	answered->timeout = pending->timeout;
+	answered->waited_for = waits_for(request);
+	return answered;
+}
+
+/* Copy what a request brought that is done, and free it. */
+static CcrAnswered *
+read_out(CcrPending *pending)
+{
+	CcrRequest *request = pending->request;
+	CcrAnswered *answered = new_answered(pending, request->failure);
+
+	answered->on_missing = pending->on_missing;
+	answered->shape = pending->result->shape;
+	answered->joined = request->joined;
+	answered->remote_us = request->remote_us;
+	if (answered->failure == CCR_FAILURE_NONE)
+		copy_answer(request, answered);
+	check_connection_errors(pending->definition, &request->fingerprint, answered);
+	pending->request = NULL;
+	ccr_request_free(request);
+	return answered;
+}
+
+void
+ccr_lookup_read_out(CcrPending *pending)
+{
+	MemoryContext context;
+	MemoryContext old;
+
+	Assert(pending->rest == NULL && is_done(pending->request));
+	context = AllocSetContextCreate(CurrentMemoryContext, "concresce answer",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	pending->read = read_out(pending);
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(context, pending_context);
+	pending->context = context;
+}
+
+static CcrAnswered *
+take_what_was_read(CcrPending *pending)
+{
+	CcrAnswered *answered = pending->read;
+
+	MemoryContextSetParent(pending->context, CurrentMemoryContext);
+	pending->context = NULL;
+	end_pending(pending);
+	return answered;
+}
+
+static CcrAnswered *
+take_one(CcrPending *pending, bool no_error)
+{
+	CcrAnswered *answered;
+	CcrFailure	failure;
+
+	if (pending->read)
+		return take_what_was_read(pending);
+
+	/* there may be no memory for what it brought */
+	give_to_owner(pending, CurrentResourceOwner);
+	failure = wait_for_pending(pending, no_error);
+	while (failure == CCR_FAILURE_NONE &&
+		   pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE &&
+		   submit_again(pending))
+		failure = wait_for_pending(pending, no_error);
+	if (failure == CCR_FAILURE_NONE)
+		answered = read_out(pending);
+	else
+	{
+		answered = new_answered(pending, failure);
+		ccr_request_abandon(pending->request, failure == CCR_FAILURE_TIMEOUT ?
+							CCR_ABANDON_TIMEOUT : CCR_ABANDON_CANCEL);
+	}
+	end_pending(pending);
+	return answered;
+}
+
+/* Put what one shard brought where it belongs. */
+static void
+put_together(CcrAnswered *all, const CcrAnswered *part, const uint32 *places)
+{
+	for (uint32 i = 0; i < part->n; i++)
+		all->entries[places[i]] = part->entries[i];
+	all->joined += part->joined;
+	all->remote_us = Max(all->remote_us, part->remote_us);
+	all->counters = part->counters;
+	if (part->failure == CCR_FAILURE_NONE)
+	{
+		all->on_missing = part->on_missing;
+		all->shape = part->shape;
+	}
+	else if (all->failure == CCR_FAILURE_NONE)
+	{
+		all->failure = part->failure;
+		all->timeout = part->timeout;
+		all->waited_for = part->waited_for;
+	}
+}
+
+static CcrAnswered *
+take_chain(CcrPending *chain, bool no_error)
+{
+	CcrAnswered *all;
+	uint32		n = 0;
+
+	/* an error must find an owner for all of them */
+	for (CcrPending *pending = chain; pending; pending = pending->rest)
+	{
+		give_to_owner(pending, CurrentResourceOwner);
+		n += pending->items->n;
+	}
+	all = palloc0(sizeof(CcrAnswered));
+	all->n = n;
+	all->entries = palloc0(n * sizeof(CcrEntry *));
+	while (chain)
+	{
+		CcrPending *rest = chain->rest;
+		const uint32 *places = chain->places;
+
+		put_together(all, take_one(chain, no_error), places);
+		chain = rest;
+	}
+	return all;
+}
+
+static CcrAnswered *
+take(CcrPending *pending, bool no_error)
+{
+	return pending->places ? take_chain(pending, no_error) : take_one(pending, no_error);
+}
+
+CcrAnswered *
+ccr_lookup_take(CcrPending *pending)
+{
+	return take(pending, false);
+}
+
+CcrAnswered *
+ccr_lookup_try_to_take(CcrPending *pending)
+{
+	return take(pending, true);
+}
+
+/* ----------------------------------------------------------------- reading */
+
+static void
+raise_entry(const CcrEntry *entry)
+{
+	CcrError   *error = ccr_error_restore(entry->data, entry->length);
+
+	ccr_error_throw(error);
+}
+
+static void
+check_row_count(const CcrDefinition *definition, const CcrResult *result,
+				uint32 nrows, int on_missing)
+{
+	if (nrows == 0 && on_missing == CCR_MISSING_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA),
+				 errmsg("lookup %s found no row", definition->name),
+				 errhint("Set \"concresce.on_missing\" to \"null\" to have NULL, or no rows, instead.")));
+	if (nrows > 1 && !result->returns_set)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("lookup %s found more than one row", definition->name),
+				 errhint("Declare it RETURNS SETOF, or add LIMIT 1 to its body.")));
+}
+
+static void
+next_value(CcrReader *reader, CcrResultWire *wire, bool binary, Datum *value,
+		   bool *isnull)
+{
+	int32		length;
+	const char *data = ccr_read_value(reader, &length);
+
+	*isnull = data == NULL;
+	if (*isnull)
+	{
+		*value = (Datum) 0;
+
+		/* the input function of a domain may refuse NULL */
+		if (wire->type != wire->base)
+			(void) InputFunctionCall(&wire->in, NULL, wire->in_param, wire->typmod);
+		return;
+	}
+	*value = ccr_wire_get(wire, data, length, binary);
+}
+
+/*
+ * One column that holds the whole of a composite.  The input function goes by
+ * the type as it is now, which may not be as it was when we were compiled.
+ */
+static void
+next_whole(CcrReader *reader, CcrResult *result, Datum *values, bool *nulls,
+		   bool *isnull)
+{
+	Datum		value;
+	HeapTupleHeader header;
+	HeapTupleData tuple;
+	TupleDesc	tupdesc;
+
+	next_value(reader, &result->whole, false, &value, isnull);
+	if (*isnull)
+		return;
+	header = DatumGetHeapTupleHeader(value);
+	tupdesc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+									 HeapTupleHeaderGetTypMod(header));
+	for (int i = 0; i < Max(tupdesc->natts, result->tupdesc->natts); i++)
+		if (tupdesc->natts != result->tupdesc->natts ||
+			TupleDescAttr(tupdesc, i)->atttypid != TupleDescAttr(result->tupdesc, i)->atttypid)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("type %s was altered during a lookup",
+							format_type_be(result->type))));
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	tuple.t_data = header;
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	heap_deform_tuple(&tuple, tupdesc, values, nulls);
+	ReleaseTupleDesc(tupdesc);
+}
+
+static void
+read_rows(CcrResult *result, const CcrEntry *entry, CcrReceive receive, void *arg)
+{
+	CcrReader	reader = ccr_reader(entry->data, entry->length, "answer of a lookup");
+	int			natts = result->tupdesc ? result->tupdesc->natts : 1;
+	Datum	   *values = palloc0(natts * sizeof(Datum));
+	bool	   *nulls = palloc(natts * sizeof(bool));
+	int			level = ccr_wire_begin_reading();
+
+	for (uint32 row = 0; row < entry->nrows; row++)
+	{
+		bool		isnull = false;
+
+		memset(nulls, true, natts);
+		if (result->tupdesc == NULL)
+			next_value(&reader, result->columns, entry->binary, &values[0], &isnull);
+		else if (entry->ncolumns != result->ncolumns)
+			next_whole(&reader, result, values, nulls, &isnull);
+		else
+			for (int i = 0; i < result->ncolumns; i++)
+			{
+				int			attribute = result->attributes[i];
+
+				next_value(&reader, &result->columns[i], entry->binary,
+						   &values[attribute], &nulls[attribute]);
+			}
+		receive(arg, values[0], isnull, values, nulls);
+	}
+	ccr_read_end(&reader);
+	ccr_wire_end_style(level);
+}
+
+static void
+read_error_callback(void *arg)
+{
+	errcontext("result of lookup %s", ((const CcrDefinition *) arg)->name);
+}
+
+/* The collector counted an answer, but the caller gets an error. */
+static void
+count_error(CcrCounters *counters, MemoryContext context)
+{
+	ErrorData  *edata;
+	CcrLastError last;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	ccr_count(counters, CCR_ERRORS, 1);
+	ccr_count(counters, CCR_ANSWERED, -1);
+	last.sqlstate = edata->sqlerrcode;
+	last.open = false;
+	last.roleid = ccr_seat_party().outer;
+	strlcpy(last.message, edata->message ? edata->message : "", CCR_TEXT_LEN);
+	ccr_counters_error(counters, &last);
+	FreeErrorData(edata);
+}
+
+void
+ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
+				const CcrAnswered *answered, uint32 item, CcrReceive receive,
+				void *arg)
+{
+	const CcrEntry *entry = answered->entries[item];
+	MemoryContext context = CurrentMemoryContext;
+	ErrorContextCallback callback;
+
+	if (answered->failure != CCR_FAILURE_NONE)
+		raise_failure(definition, answered);
+	if (entry == NULL)
+		elog(ERROR, "item %u has no answer", item);
+	if (entry->kind == CCR_ENTRY_ERROR)
+		raise_entry(entry);
+	if (result->is_void)
+		return;
+
+	callback.callback = read_error_callback;
+	callback.arg = definition;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	PG_TRY();
+	{
+		check_row_count(definition, result, entry->nrows, answered->on_missing);
+		read_rows(result, entry, receive, arg);
+	}
+	PG_CATCH();
+	{
+		count_error(answered->counters, context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+}
+
+/* Whatever else says "canceled" may be about this session. */
+bool
+ccr_lookup_raised(const ErrorData *error)
+{
+	return error->funcname != NULL &&
+		(strcmp(error->funcname, "ccr_error_throw") == 0 ||
+		 strcmp(error->funcname, "timed_out") == 0);
+}
+
+/* --------------------------------------------------- telling the collector */
+
+bool
+ccr_lookup_tell(CcrRequestKind kind, Oid function, int worker, CcrTime deadline,
+				uint32 wait_event)
+{
+	CcrRequest *request;
+	volatile bool heard = true;
+
+	/* there is nothing that it could be told of */
+	if (!ccr_shmem_has_collector(worker))
+		return true;
+	request = ccr_request_new(kind, 0, 0, NULL, 0);
+	if (request == NULL)
+		ccr_request_no_room(0);
+	request->worker = worker;
+	request->function = function;
+	request->submitted = ccr_now();
+	ccr_request_submit(request);
+	PG_TRY();
+	{
+		while (heard && !is_done(request) && !ccr_request_lost(request))
+		{
+			long		left = ccr_until(deadline, ccr_now());
+
+			heard = left != 0;
+			if (!heard)
+				break;
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
+							 left, wait_event);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	PG_FINALLY();
+	{
+		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
+	}
+	PG_END_TRY();
+	return heard;
+}
+
+void
+ccr_lookup_forget(const CcrDefinition *definition, const CcrItems *items)
+{
+	Wait		wait = {.name = definition ? definition->name : "to be forgotten"};
+
+	ccr_lookup_init();
+	wait.timeout = ccr_timeout_present();
+	wait.deadline = ccr_timeout_end(wait.timeout, ccr_now());
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+	{
+		CcrRequest *request;
+
+		if (!ccr_shmem_has_collector(i))
+			continue;
+		request = ccr_request_new(CCR_REQUEST_FORGET, items->n, items->buf.len, NULL, 0);
+		if (request == NULL)
+			ccr_request_no_room(items->buf.len);
+		if (items->n > 0)
+			memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
+		request->worker = i;
+		request->function = definition ? definition->function : InvalidOid;
+		request->submitted = ccr_now();
+		ccr_request_submit(request);
+		wait.request = request;
+		(void) wait_until_done(&wait, NULL);
+		ccr_request_free(request);
+	}
+}

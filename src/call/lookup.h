@@ -1,0 +1,150 @@
+/*-------------------------------------------------------------------------
+ *
+ * lookup.h
+ *	  The backend's side of a call: submit, wait, read.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_LOOKUP_H
+#define CCR_LOOKUP_H
+
+#include "call/items.h"
+#include "call/outbox.h"
+#include "call/timeout.h"
+#include "lib/ilist.h"
+#include "shared/request.h"
+#include "utils/resowner.h"
+
+/*
+ * A request under way; or, where several collectors share the calls of a server,
+ * one for each, in a chain.  It ends by being taken or dropped, in any order.
+ */
+typedef struct CcrPending
+{
+	dlist_node	node;			/* in the list of this backend's */
+	struct CcrPending *rest;	/* of the chain, or NULL */
+	const uint32 *places;		/* in a chain: by item, its index among all
+								 * items of it; else NULL */
+	bool		full;			/* the chain is a batch that is full: it waits
+								 * for no company */
+	CcrRequest *request;		/* NULL once it has been read */
+	int			worker;			/* whose it is */
+	struct CcrAnswered *read;	/* what it brought, in the context, until it */
+	MemoryContext context;		/* is taken */
+	uint64		id;				/* of the request, if submitted again, too */
+	bool		announce;		/* hold it back, and announce its end */
+	CcrHeld		held;
+	CcrDefinition *definition;	/* a reference is held */
+	const CcrResult *result;	/* these two belong to the caller, and must */
+	const CcrItems *items;		/* last until it is taken or dropped */
+	ResourceOwner owner;		/* drops it when released; NULL: the caller
+								 * sees to that */
+	CcrTime		deadline;		/* 0: none */
+	CcrTimeout	timeout;		/* as it was when submitted */
+	int			on_missing;		/* CcrOnMissing, then */
+	Oid			roleid;			/* with whose rights; to submit it again */
+	int			sec_context;
+	uint64		settings;		/* hash of the server, or the search_path, that
+								 * it was submitted with */
+} CcrPending;
+
+/* What a request brought, copied out of shared memory. */
+typedef struct CcrAnswered
+{
+	uint32		n;
+	CcrEntry  **entries;		/* by item; rows or an error, NULL: the request
+								 * that it was in has no answer */
+	CcrFailure	failure;		/* of the first request without one */
+	CcrTimeout	timeout;		/* and what it waited for, if that is why */
+	const char *waited_for;
+	uint32		joined;			/* items that shared another's flight */
+	int64		remote_us;		/* from departure to the end */
+	CcrCounters *counters;
+	int			on_missing;		/* CcrOnMissing, when it was submitted */
+	uint32		shape;			/* of the result that it was submitted with */
+} CcrAnswered;
+
+/* To be called before anything is submitted: what is, ends with the process. */
+extern void ccr_lookup_init(void);
+
+/*
+ * Start looking items up.  Waits, interruptibly, while the queue is full.
+ * The result ends with the resource owner, if there is one.
+ */
+extern CcrPending *ccr_lookup_submit(CcrDefinition *definition,
+									 const CcrResult *result,
+									 const CcrItems *items,
+									 ResourceOwner owner);
+
+/*
+ * The same for one of many: it leaves together with others, and is announced
+ * in the slot when it is done.
+ */
+extern CcrPending *ccr_lookup_start(CcrDefinition *definition,
+									const CcrResult *result,
+									const CcrItems *items,
+									ResourceOwner owner);
+
+/* Would taking it not have to wait? */
+extern bool ccr_lookup_ready(CcrPending *pending);
+
+/* Let its timeout run from now on: nobody has waited for it yet. */
+extern void ccr_lookup_restart_timeout(CcrPending *pending);
+
+/*
+ * Wait for a request and take what it brought, into the current context.
+ * pending is gone after this, whether it returns or raises an error.  Errors
+ * of items are not raised.
+ */
+extern CcrAnswered *ccr_lookup_take(CcrPending *pending);
+
+/*
+ * The same, but a timeout, or a collector that is gone, is the failure of the
+ * request and no error.
+ */
+extern CcrAnswered *ccr_lookup_try_to_take(CcrPending *pending);
+
+/*
+ * Move what a request of one item that is ready has brought out of shared
+ * memory, to be taken later.
+ */
+extern void ccr_lookup_read_out(CcrPending *pending);
+
+/* Leave it. */
+extern void ccr_lookup_drop(CcrPending *pending);
+
+/*
+ * Sleep until something may have come from this collector, or for timeout
+ * milliseconds; -1: no limit.
+ */
+extern void ccr_lookup_sleep(int worker, long timeout);
+
+/* Read one item's rows, handing each to receive(); raises its error. */
+typedef void (*CcrReceive) (void *arg, Datum value, bool isnull,
+							const Datum *values, const bool *nulls);
+extern void ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
+							const CcrAnswered *answered, uint32 item,
+							CcrReceive receive, void *arg);
+
+/*
+ * Was this error raised for a call that failed?  Its SQLSTATE may be that of an
+ * interrupt of this session.
+ */
+extern bool ccr_lookup_raised(const ErrorData *error);
+
+/*
+ * Tell a collector something that has no items, and wait until it has heard.
+ * False: it has not by then.
+ */
+extern bool ccr_lookup_tell(CcrRequestKind kind, Oid function, int worker,
+							CcrTime deadline, uint32 wait_event);
+
+/*
+ * Let later identical calls start flights of their own: those like the one
+ * item, or all if there is none; of all lookups of this database if definition
+ * is NULL.
+ */
+extern void ccr_lookup_forget(const CcrDefinition *definition,
+							  const CcrItems *items);
+
+#endif							/* CCR_LOOKUP_H */

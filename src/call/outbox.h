@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.h
+ *	  Requests that a backend holds back for a moment, so that they leave
+ *	  together.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_OUTBOX_H
+#define CCR_OUTBOX_H
+
+#include "lib/ilist.h"
+#include "shared/request.h"
+
+/* A request's place in the outbox; of no meaning once it was pushed. */
+typedef struct CcrHeld
+{
+	dlist_node	node;
+	CcrRequest *request;
+	uint64		round;			/* in which it was held; 0: never */
+} CcrHeld;
+
+/*
+ * Hold back an open request.  It is pushed with others: when as many items of
+ * its source are held as fit into a batch, when a few milliseconds have passed
+ * without another one, or by ccr_outbox_push(), which is to be called before
+ * anything is waited for and when a statement ends.
+ */
+extern void ccr_outbox_hold(CcrHeld *held, CcrRequest *request);
+extern void ccr_outbox_push(void);
+
+/* End a request that is still held.  False: it was pushed. */
+extern bool ccr_outbox_withdraw(CcrHeld *held);
+
+#endif							/* CCR_OUTBOX_H */

@@ -1,0 +1,791 @@
+/*-------------------------------------------------------------------------
+ *
+ * collector.c
+ *	  The background worker that collects calls and sends batches.
+ *
+ * The loop: take what backends pushed, let it wait or join, send what is due,
+ * wait for the latch, a socket or a deadline.  It never blocks elsewhere, and
+ * without requests it sleeps until a deadline, if there is one.
+ *
+ * An error raised on behalf of one request fails that request, one raised on
+ * behalf of one connection fails its batch.  Should the process exit, it first
+ * fails what it holds; what is still in the mailbox is left for the next one,
+ * which starts at once.
+ *
+ * Enqueued requests are never failed: they are held in shared memory until
+ * their items have ended, and a new generation begins with them.  When the
+ * server shuts down there is none, so the collector first sends them, for as
+ * long as concresce.drain_timeout says.
+ *
+ * It is connected to no database (but to the shared catalogs, which makes it
+ * show up in pg_stat_activity), so it is in nobody's way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sched.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "collector/budget.h"
+#include "collector/collector.h"
+#include "collector/flight.h"
+#include "collector/local.h"
+#include "collector/pool.h"
+#include "collector/shutdown.h"
+#include "collector/sockets.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "shared/compat.h"
+#include "shared/lockfile.h"
+#include "shared/settings.h"
+#include "shared/stopped.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#define CCR_FINE_WAIT		20	/* ms; shorter waits are timed in us */
+#define CCR_SPIN			50	/* us to look for news before sleeping */
+#define CCR_CROWD		4	/* calls waiting: then there is no hurry */
+#define CCR_MAX_VAIN	6	/* 2^n sleeps, at most, between two looks in vain */
+#define CCR_RESTART_PAUSE	1000	/* ms between two starts, at least */
+
+#define CCR_ROUND_ITEMS	4096	/* taken before the connections get their turn */
+#define CCR_ADMIT_PAUSE	1000	/* ms until an admission that failed is repeated */
+
+static int	worker_index;
+static CcrWorker *worker;
+static int	fine_timer = -1;	/* timerfd: epoll counts in ms only */
+static MemoryContext loop_context;
+static uint32 wait_event_idle;
+
+/* Taken from the mailbox and not yet dealt with. */
+static CcrRequest *current = NULL;
+static CcrRequest *taken = NULL;
+static CcrRequest *taken_abandoned = NULL;
+
+static volatile sig_atomic_t terminated = false;
+static bool draining = false;	/* the server shuts down */
+static CcrTime drain_until;
+static CcrTimer drain_timer;
+static CcrTimer admit_timer;	/* some of what is held was not admitted */
+
+/* ----------------------------------------------------------- start and end */
+
+void
+ccr_collector_register(void)
+{
+	for (int i = 0; i < ccr_workers; i++)
+	{
+		BackgroundWorker bgw = {
+			.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+			.bgw_start_time = BgWorkerStart_ConsistentState,
+			.bgw_restart_time = 0,
+			.bgw_main_arg = Int32GetDatum(i)
+		};
+
+		strlcpy(bgw.bgw_library_name, "concresce", sizeof(bgw.bgw_library_name));
+		strlcpy(bgw.bgw_function_name, "ccr_collector_main", sizeof(bgw.bgw_function_name));
+		strlcpy(bgw.bgw_type, "concresce collector", BGW_MAXLEN);
+		if (ccr_workers == 1)
+			strlcpy(bgw.bgw_name, "concresce collector", BGW_MAXLEN);
+		else
+			snprintf(bgw.bgw_name, BGW_MAXLEN, "concresce collector %d", i);
+		RegisterBackgroundWorker(&bgw);
+		if (IsPostmasterEnvironment && ccr_worker_is_registered(&bgw))
+			ccr_shmem_registered(i);
+	}
+}
+
+static void
+refuse(CcrRequest *request, CcrFailure failure)
+{
+	/* it is held, and comes again */
+	if (request->kind == CCR_REQUEST_ENQUEUED)
+		ccr_timer_set(&admit_timer, ccr_after(ccr_now(),
+																CCR_ADMIT_PAUSE));
+	else if (request->kind == CCR_REQUEST_LOOKUP)
+		ccr_flights_refuse(request, failure);
+	else
+		ccr_request_complete(request, failure);
+}
+
+/* One that is not is still in the mailbox, and will be taken from there. */
+static bool
+is_taken(CcrRequest *request)
+{
+	return pg_atomic_read_u32(&request->taken) != 0;
+}
+
+/*
+ * Before the heap goes away.  The rows of concresce.connections and the gauges
+ * outlive this process, so they are put right.
+ */
+static void
+fail_what_is_held(int code, Datum arg)
+{
+	pg_atomic_write_u32(&worker->proc, 0);
+	if (current && !ccr_flights_hold(current))
+		refuse(current, CCR_FAILURE_COLLECTOR_EXIT);
+	while (taken)
+	{
+		CcrRequest *request = taken;
+
+		taken = ccr_request_following(request);
+		refuse(request, CCR_FAILURE_COLLECTOR_EXIT);
+	}
+	ccr_flights_fail_all();
+	while (taken_abandoned)
+	{
+		CcrRequest *request = taken_abandoned;
+
+		taken_abandoned = ccr_request_following_abandoned(request);
+		if (is_taken(request))
+			ccr_request_release(request);
+		else
+			ccr_request_return_abandoned(request);
+	}
+	ccr_requests_wake();
+	ccr_pools_hide();
+	ccr_locals_abandon();
+}
+
+static void admit_held(void *arg);
+
+/*
+ * Not more often than once in a while, whatever makes it exit.  The first
+ * restart is at once.
+ */
+static void
+pause_before_restart(void)
+{
+	long		left;
+
+	if (pg_atomic_read_u32(&worker->generation) == 0)
+		return;
+	left = ccr_until(ccr_after(worker->started, CCR_RESTART_PAUSE), ccr_now());
+	if (left == 0)
+		return;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 left, wait_event_idle);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* Whoever waits for the collector before this one shall notice. */
+static void
+wake_waiters(void)
+{
+	for (int i = 0; i < ccr_shared->nslots; i++)
+		if (DsaPointerIsValid(ccr_slots[i].requests))
+			ccr_wake(i);
+}
+
+/*
+ * libpq takes from PG* variables what it is not told.  What reaches a foreign
+ * server is for the server's options to say, not for the shell that started
+ * this one; and dates have to come in a style that any session reads alike.
+ */
+static void
+clear_environment(void)
+{
+	for (int i = 0; environ[i];)
+	{
+		const char *equals = strchr(environ[i], '=');
+
+		if (equals && strncmp(environ[i], "PG", 2) == 0)
+		{
+			char	   *name = pnstrdup(environ[i], equals - environ[i]);
+
+			/* shifts what follows to this place */
+			unsetenv(name);
+			pfree(name);
+		}
+		else
+			i++;
+	}
+	setenv("PGDATESTYLE", "ISO", 1);
+}
+
+/* To be done when it suits, as there may be something to be sent first. */
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	int			saved_errno = errno;
+
+	terminated = true;
+	SetLatch(MyLatch);
+	errno = saved_errno;
+}
+
+static void
+wake_up(void *arg)
+{
+	/* the loop goes round, which is all there is to it */
+}
+
+static void
+start(void)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, handle_sigterm);
+
+	/* a cancel is for queries; as an error it would fail what all wait for */
+	pqsignal(SIGINT, PG_SIG_IGN);
+
+	/* a reload in the moment since the fork found no handler */
+	ConfigReloadPending = true;
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	CurrentResourceOwner = ResourceOwnerCreate(NULL, "concresce collector");
+
+	clear_environment();
+
+	wait_event_idle = ccr_new_wait_event("ConcresceCollectorMain");
+	pause_before_restart();
+
+	loop_context = AllocSetContextCreate(TopMemoryContext, "concresce loop",
+										 ALLOCSET_DEFAULT_SIZES);
+	ccr_flights_init(ccr_pool_deserted);
+	ccr_pools_init(worker_index);
+	ccr_budget_init(worker);
+	fine_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (fine_timer < 0)
+		elog(ERROR, "timerfd_create failed: %m");
+	ccr_sockets_init(fine_timer, wait_event_idle);
+
+	ccr_timer_init(&drain_timer, wake_up, NULL);
+	ccr_timer_init(&admit_timer, admit_held, NULL);
+	before_shmem_exit(fail_what_is_held, 0);
+	pg_atomic_fetch_add_u32(&worker->generation, 1);
+	worker->started = ccr_now();
+	pg_atomic_write_u64(&worker->started_at, GetCurrentTimestamp());
+
+	/* ended during a smart shutdown, and started again, as there are clients */
+	pg_atomic_write_u32(&worker->closed, 0);
+	pg_atomic_write_u32(&worker->proc, ccr_my_procno() + 1);
+
+	/*
+	 * Who pushes from now on wakes us; what was pushed before, we find.  The
+	 * partner is the compare-and-swap in push().  So it is for wake_waiters(): who
+	 * is not yet in his slot as we look sees the generation before he sleeps.
+	 */
+	pg_memory_barrier();
+	wake_waiters();
+	if (ccr_request_held(worker))
+		ccr_timer_set(&admit_timer, ccr_now());
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* ------------------------------------------------------------------ errors */
+
+static CcrError *
+caught_error(void)
+{
+	CcrError   *error;
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(loop_context);
+	edata = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	LWLockReleaseAll();
+	InterruptHoldoffCount = 0;
+	QueryCancelHoldoffCount = 0;
+	if (ccr_flights_torn())
+		elog(FATAL, "concresce collector cannot go on after an error");
+
+	error = palloc0(sizeof(CcrError));
+	error->sqlstate = edata->sqlerrcode;
+	error->message = edata->message ? edata->message : "missing error text";
+	error->detail = edata->detail;
+	error->hint = edata->hint;
+	return error;
+}
+
+/* ------------------------------------------------------------------ intake */
+
+/* It has been stopped by force, but this was already on its way. */
+static void
+fail_if_stopped(CcrQueue *queue)
+{
+	if (ccr_stopped(queue->source->dbid, queue->source->function, true))
+		ccr_pools_stop(queue->source->dbid, queue->source->function);
+}
+
+static void
+admit(CcrRequest *request)
+{
+	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
+
+	if (DsaPointerIsValid(request->source))
+	{
+		MemoryContext context = AllocSetContextCreate(loop_context,
+													  "concresce source",
+													  ALLOCSET_SMALL_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+		CcrSource  *source = ccr_request_source(request);
+
+		MemoryContextSwitchTo(old);
+		queue = ccr_pool_register(request, source, context);
+		if (queue == NULL)
+		{
+			ccr_flights_refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
+			return;
+		}
+	}
+	else if (queue && !request->announce && ccr_pool_wants_addresses(queue))
+		queue = NULL;
+	if (queue == NULL)
+	{
+		ccr_flights_refuse(request, CCR_FAILURE_UNKNOWN_SOURCE);
+		return;
+	}
+	ccr_queue_admit(queue, request);
+	ccr_pool_named(queue);
+	ccr_pool_check(queue);
+	fail_if_stopped(queue);
+}
+
+/*
+ * As for a call, but the description is kept for as long as there are such
+ * requests.  What else one of them brings has fresh addresses.
+ */
+static void
+admit_enqueued(CcrRequest *request)
+{
+	bool		new = pg_atomic_read_u32(&request->phase) == CCR_PHASE_SUBMITTED;
+	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
+
+	if (queue == NULL || DsaPointerIsValid(request->source))
+	{
+		MemoryContext context = AllocSetContextCreate(loop_context,
+													  "concresce source",
+													  ALLOCSET_SMALL_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+		CcrKept    *kept = ccr_heap_address(request->kept);
+		CcrSource  *source = ccr_request_source(request);
+
+		if (source == NULL)
+			source = ccr_source_restore(kept->data, kept->length);
+		source->enqueued = true;
+		source->returns_void = true;	/* nobody looks */
+		MemoryContextSwitchTo(old);
+		queue = ccr_pool_register(request, source, context);
+	}
+	if (queue == NULL)
+	{
+		refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
+		return;
+	}
+	ccr_queue_admit(queue, request);
+	if (new)
+		ccr_pool_named(queue);
+	ccr_pool_check(queue);
+	fail_if_stopped(queue);
+}
+
+static void
+take_request(CcrRequest *request)
+{
+	PG_TRY();
+	{
+		switch (request->kind)
+		{
+			case CCR_REQUEST_LOOKUP:
+				admit(request);
+				break;
+			case CCR_REQUEST_ENQUEUED:
+				admit_enqueued(request);
+				break;
+			case CCR_REQUEST_FLUSH:
+			case CCR_REQUEST_DRAIN:
+				ccr_flights_flush(request, ccr_pool_flushed);
+				break;
+			case CCR_REQUEST_STOP:
+				ccr_pools_stop(request->dbid, request->function);
+				(void) ccr_request_complete(request, CCR_FAILURE_NONE);
+				break;
+			case CCR_REQUEST_FORGET:
+				ccr_flights_forget(request);
+				break;
+		}
+	}
+	PG_CATCH();
+	{
+		(void) caught_error();
+		refuse(request, CCR_FAILURE_INTERNAL);
+	}
+	PG_END_TRY();
+}
+
+static int
+older_first(const void *a, const void *b)
+{
+	const CcrRequest *ra = *(CcrRequest *const *) a;
+	const CcrRequest *rb = *(CcrRequest *const *) b;
+
+	return ra->id < rb->id ? -1 : ra->id > rb->id ? 1 : 0;
+}
+
+/* Admit what is held and was not yet, in order.  It has waited long enough. */
+static void
+admit_held(void *arg)
+{
+	int			n = 0;
+	int			size = 256;
+	CcrRequest **requests;
+
+	/* what is in the mail is held, too, and will be admitted from there */
+	if (taken)
+	{
+		ccr_timer_set(&admit_timer, ccr_after(ccr_now(), 1));
+		return;
+	}
+	requests = palloc(size * sizeof(CcrRequest *));
+	for (CcrRequest *request = ccr_request_held(worker); request;
+		 request = ccr_request_next_held(request))
+	{
+		if (ccr_flights_hold(request))
+			continue;
+		if (n == size)
+			requests = repalloc_huge(requests, (size *= 2) * sizeof(CcrRequest *));
+		requests[n++] = request;
+	}
+	qsort(requests, n, sizeof(CcrRequest *), older_first);
+	for (int i = 0; i < n; i++)
+	{
+		/* it may be gone, if it had been stopped by force */
+		CcrFingerprint fingerprint = requests[i]->fingerprint;
+		CcrQueue   *queue;
+
+		take_request(requests[i]);
+		queue = ccr_queue_find(&fingerprint);
+		if (queue)
+		{
+			ccr_queue_hurry(queue, false);
+			ccr_pool_check(queue);
+		}
+	}
+	pfree(requests);
+}
+
+/*
+ * Warrants have ended, items are to be discarded, or servers were switched.  To
+ * be done when all that was taken has been dealt with, which is held, too.
+ */
+static void
+heed_marks(uint32 marks)
+{
+	static uint32 heeded = 0;
+	CcrRequest *request;
+
+	if (marks == heeded)
+		return;
+	heeded = marks;
+	ccr_pools_switch();
+	ccr_flights_drop_unwarranted(ccr_pool_check);
+
+	/* what is held was admitted, unless that has failed, or is about to be done */
+	request = admit_timer.armed ? ccr_request_held(worker) : NULL;
+	while (request)
+	{
+		CcrRequest *next = ccr_request_next_held(request);
+
+		ccr_flights_end_unwarranted(request);
+		request = next;
+	}
+}
+
+/* Whoever waits for that is told by ccr_stopped_recount(). */
+static void
+say_heeded(uint32 marks)
+{
+	/* a full barrier, whose partner is in ccr_marks_wait() */
+	if (pg_atomic_read_u32(&worker->heeded) != marks)
+		(void) pg_atomic_exchange_u32(&worker->heeded, marks);
+}
+
+static bool
+is_admitted(CcrRequest *request)
+{
+	return ccr_flights_hold(request);
+}
+
+/* Let those go of whom it is true, and keep the others. */
+static void
+drop_abandoned(bool (*which) (CcrRequest *))
+{
+	CcrRequest *rest = taken_abandoned;
+
+	taken_abandoned = NULL;
+	while (rest)
+	{
+		CcrRequest *request = rest;
+
+		rest = ccr_request_following_abandoned(request);
+		if (which(request))
+			ccr_flights_abandon(request);
+		else
+			ccr_request_keep_abandoned(request, &taken_abandoned);
+	}
+}
+
+/*
+ * What was abandoned may still be in the mailbox, if it came after the intake
+ * was taken: it is kept until it has been taken, too.  A great many items are
+ * admitted in several rounds, so that the first ones fly meanwhile.  False:
+ * there is more.
+ */
+static bool
+take_mail(void)
+{
+	uint32		n = 0;
+
+	if (taken == NULL)
+	{
+		/* in this order: who left before a request came is seen with it */
+		taken = ccr_request_take(worker);
+		ccr_request_take_abandoned(worker, &taken_abandoned);
+	}
+
+	/* a call must not join the flights of those who have left */
+	drop_abandoned(is_admitted);
+	while (taken)
+	{
+		if (n > CCR_ROUND_ITEMS)
+			return false;
+		current = taken;
+		taken = ccr_request_following(current);
+		n += current->nitems;
+		take_request(current);
+		current = NULL;
+	}
+	drop_abandoned(is_taken);
+	return true;
+}
+
+/* ----------------------------------------------------------------- waiting */
+
+static void
+step(CcrCarrier *carrier, int fd, int events)
+{
+	PG_TRY();
+	{
+		carrier->ops->step(carrier, fd, events);
+	}
+	PG_CATCH();
+	{
+		ccr_pool_broken(carrier, caught_error());
+	}
+	PG_END_TRY();
+}
+
+/* Executors have no descriptor to wait for: they set the latch. */
+static void
+step_local(CcrCarrier *carrier)
+{
+	step(carrier, -1, 0);
+}
+
+static void
+step_socket(CcrSocket *socket, int events)
+{
+	step(socket->owner, socket->fd, events);
+}
+
+/*
+ * How long to sleep, in ms.  Waits of less than a millisecond count, so the
+ * nearer deadlines are given to a timer that is more exact.
+ */
+static long
+sleep_time(void)
+{
+	CcrTime		now = ccr_now();
+	long		ms = ccr_timers_wait(now);
+	struct itimerspec spec = {{0, 0}, {0, 0}};
+	CcrTime		when;
+
+	if (ms <= 0 || ms > CCR_FINE_WAIT)
+		return ms;
+	when = Max(ccr_timers_next() - now, 1);
+	spec.it_value.tv_nsec = when * 1000;
+	if (timerfd_settime(fine_timer, 0, &spec, NULL) < 0)
+		return ms;
+	return -1;
+}
+
+/*
+ * While an answer that somebody waits for is due within microseconds, a sleep
+ * costs more than it spares: an idle core takes long to wake up.  In a crowd
+ * there is always something to do, and the processor is better left to others.
+ */
+static bool
+is_worth_spinning(void)
+{
+	uint32		sleepers = pg_atomic_read_u32(&worker->sleepers);
+
+	return ccr_pools_flying() > 0 && sleepers > 0 && sleepers < CCR_CROWD;
+}
+
+/* Until there is news, or it has taken too long. */
+static bool
+spin(void)
+{
+	CcrTime		end = ccr_now() + CCR_SPIN;
+
+	do
+	{
+		if (ccr_sockets_look(step_socket))
+			return true;
+	} while (ccr_now() < end);
+	return false;
+}
+
+/*
+ * The answers of a server take about as long as they did a moment ago.  Each time
+ * that it was in vain to look out for one, twice as many sleeps follow.
+ */
+static bool
+spin_if_it_pays(void)
+{
+	static int	vain = 0;
+	static int	sleeps = 0;
+
+	if (sleeps > 0)
+	{
+		sleeps--;
+		return false;
+	}
+	if (spin())
+	{
+		vain = 0;
+		return true;
+	}
+	vain = Min(vain + 1, CCR_MAX_VAIN);
+	sleeps = 1 << vain;
+	return false;
+}
+
+static void
+wait_for_events(bool all_taken)
+{
+	long		timeout = all_taken ? sleep_time() : 0;
+
+	if (timeout != 0 && is_worth_spinning() && spin_if_it_pays())
+		return;
+	ccr_sockets_wait(timeout, step_socket);
+}
+
+/*
+ * In a crowd, those who were woken a moment ago are about to call again.  Who
+ * can run gets to run first, so that they share a batch; nobody waits for
+ * anything but the processor, and where it is free this takes no time.
+ */
+static void
+let_crowd_in(void)
+{
+	if (pg_atomic_read_u32(&worker->sleepers) >= CCR_CROWD)
+		sched_yield();
+}
+
+/* As die() would have it. */
+static void
+leave(void)
+{
+	ProcDiePending = true;
+	InterruptPending = true;
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * SIGTERM.  If it is for this process alone, the next one goes on where it
+ * left.  If the server shuts down, what is enqueued is sent first; or it is
+ * said what was lost.
+ */
+static void
+end_or_drain(void)
+{
+	CcrTime		now = ccr_now();
+
+	if (!draining)
+	{
+		if (!ccr_lockfile_stopping())
+			leave();
+		draining = true;
+		drain_until = ccr_after(now, ccr_drain_timeout);
+		ccr_timer_set(&drain_timer, drain_until);
+	}
+	ccr_flights_hurry(ccr_pool_check);
+	ccr_pools_dispatch();
+	if (pg_atomic_read_u64(&worker->unsettled) > 0 && now < drain_until &&
+		(taken || pg_atomic_read_u64(&worker->intake) != InvalidDsaPointer ||
+		 ccr_request_held(worker) == NULL || admit_timer.armed || ccr_pools_hope()))
+		return;
+
+	/*
+	 * Whoever commits from now on is told that it is too late, or has been
+	 * counted: the partner is the addition in take_place().
+	 */
+	pg_atomic_write_u32(&worker->closed, 1);
+	pg_memory_barrier();
+	if (pg_atomic_read_u64(&worker->unsettled) > 0)
+	{
+		while (!take_mail())
+			;
+		pg_atomic_write_u64(&worker->logged, ccr_flights_log_left(ccr_pool_detail_left));
+	}
+	leave();
+}
+
+static void
+loop_once(void)
+{
+	uint32		marks = ccr_marks_present();
+	bool		all_taken;
+
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		ccr_budget_reload();
+		ccr_pools_reload();
+	}
+	let_crowd_in();
+	all_taken = take_mail();
+	if (all_taken)
+		heed_marks(marks);
+	ccr_flights_press(worker, ccr_pool_check);
+	ccr_locals_visit(step_local);
+	ccr_timers_run(ccr_now());
+	ccr_pools_dispatch();
+	ccr_requests_wake();
+	if (all_taken)
+		say_heeded(marks);
+	ccr_stopped_recount();
+	ccr_pools_sweep();
+	if (terminated)
+		end_or_drain();
+	wait_for_events(all_taken);
+	ccr_requests_wake();
+	MemoryContextReset(loop_context);
+}
+
+void
+ccr_collector_main(Datum index)
+{
+	worker_index = DatumGetInt32(index);
+	worker = &ccr_mailboxes[worker_index];
+	start();
+	for (;;)
+	{
+		MemoryContextSwitchTo(loop_context);
+		loop_once();
+	}
+}

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * remote.h
+ *	  One connection to a foreign server, as a state machine: a carrier.
+ *
+ * Nothing here blocks.  Knows no shared memory and nothing of batches.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_REMOTE_H
+#define CCR_REMOTE_H
+
+#include "collector/carrier.h"
+
+/* How to connect. */
+typedef struct CcrReach
+{
+	const char *server;			/* for messages */
+	uint64		number;			/* that stands for it */
+	bool		password_required;
+	int			noptions;
+	const char **keywords;
+	const char **values;
+	const char *hosts;			/* in place of host, hostaddr and port; or
+								 * NULL */
+	const char *hostaddrs;
+	const char *ports;
+} CcrReach;
+
+/* Never fails at once: what goes wrong is told by dead(). */
+extern CcrCarrier *ccr_remote_open(const CcrReach *reach,
+								   const CcrCarrierCalls *calls, void *owner);
+
+/* Some of them wait for a descriptor. */
+extern bool ccr_remotes_lack(void);
+
+#endif							/* CCR_REMOTE_H */

@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * timer.h
+ *	  The deadlines of a collector.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_TIMER_H
+#define CCR_TIMER_H
+
+#include "lib/pairingheap.h"
+#include "shared/clock.h"
+
+typedef struct CcrTimer
+{
+	pairingheap_node node;
+	bool		armed;
+	CcrTime		when;
+	void		(*fire) (void *arg);
+	void	   *arg;
+} CcrTimer;
+
+extern void ccr_timer_init(CcrTimer *timer, void (*fire) (void *), void *arg);
+
+/* Arm, or move if it is armed already. */
+extern void ccr_timer_set(CcrTimer *timer, CcrTime when);
+extern void ccr_timer_clear(CcrTimer *timer);
+
+/* Fire what is due.  A timer is disarmed before it fires. */
+extern void ccr_timers_run(CcrTime now);
+
+/* When the next one is due; 0 if there is none. */
+extern CcrTime ccr_timers_next(void);
+
+/* Milliseconds from now to the next one, rounded up; -1 if there is none. */
+extern long ccr_timers_wait(CcrTime now);
+
+#endif							/* CCR_TIMER_H */

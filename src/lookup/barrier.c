@@ -1,0 +1,274 @@
+/*-------------------------------------------------------------------------
+ *
+ * barrier.c
+ *	  Calls that keep rows back from the very session that makes them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_proc.h"
+#include "executor/executor.h"
+#include "lookup/barrier.h"
+#include "nodes/primnodes.h"
+#include "nodes/value.h"
+#include "shared/compat.h"
+#include "utils/fmgrprotos.h"
+
+/*
+ * In place of where the call stands in the text of the statement, which nobody
+ * asks for once that has been analyzed.  It goes with the call wherever the
+ * planner takes it, but not to parallel workers.  What functions call, is
+ * inlined or made up has none.
+ */
+#define CCR_LOCATION_OWN	(-8)
+
+static CcrBarrier *innermost = NULL;
+
+static ExecutorStart_hook_type prev_start = NULL;
+static ExecutorRun_hook_type prev_run = NULL;
+static ExecutorFinish_hook_type prev_finish = NULL;
+
+/* Of the nodes that call a function which anybody can write. */
+static int *
+location_of(Node *expr)
+{
+	switch (nodeTag(expr))
+	{
+		case T_FuncExpr:
+			return &((FuncExpr *) expr)->location;
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			return &((OpExpr *) expr)->location;
+		case T_ScalarArrayOpExpr:
+			return &((ScalarArrayOpExpr *) expr)->location;
+		default:
+			return NULL;
+	}
+}
+
+void
+ccr_barrier_mark_call(Node *expr)
+{
+	int		   *location = location_of(expr);
+
+	if (location)
+		*location = CCR_LOCATION_OWN;
+}
+
+bool
+ccr_barrier_is_own(Node *expr)
+{
+	int		   *location = expr ? location_of(expr) : NULL;
+
+	return location && *location == CCR_LOCATION_OWN;
+}
+
+static int
+trigger_depth(void)
+{
+	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
+}
+
+/* Those of the statement that fired a trigger do not concern the trigger. */
+static CcrBarrier *
+current_barrier(void)
+{
+	return innermost && innermost->trigger_depth == trigger_depth() ? innermost : NULL;
+}
+
+static CcrBarrier *
+outer_barrier(const CcrBarrier *barrier)
+{
+	CcrBarrier *outer = barrier->outer;
+
+	if (outer == NULL || outer->trigger_depth != barrier->trigger_depth)
+		return NULL;
+	if (outer->state == CCR_BARRIER_DOUBTED)
+	{
+		outer->passed = true;
+		return NULL;
+	}
+	return outer;
+}
+
+/*
+ * What is evaluated while the statement is planned has no mark.  There, what
+ * functions call is told by the context that they put up for errors; and only
+ * what is immutable becomes part of the plan.
+ */
+bool
+ccr_barrier_holds(Node *expr, char volatility)
+{
+	CcrBarrier *barrier = current_barrier();
+	bool		called;
+
+	if (barrier == NULL)
+		return false;
+	if (outer_barrier(barrier))
+		return true;
+	if (barrier->state == CCR_BARRIER_RUN)
+		return !ccr_barrier_is_own(expr);
+	called = error_context_stack != barrier->context ||
+		volatility == PROVOLATILE_IMMUTABLE;
+	if (barrier->state == CCR_BARRIER_PLANNED)
+		return called;
+	barrier->passed |= called;
+	return false;
+}
+
+/*
+ * The planner has done with these conditions, and the executor does not look at
+ * them.
+ */
+static void
+mark(RangeTblEntry *rte)
+{
+	rte->securityQuals = list_make1(makeInteger(1));
+}
+
+void
+ccr_barrier_mark_statement(PlannedStmt *stmt)
+{
+	/* without one, nothing is left of them */
+	if (stmt->rtable)
+		mark(linitial_node(RangeTblEntry, stmt->rtable));
+}
+
+static bool
+is_marked(const PlannedStmt *stmt)
+{
+	return stmt->rtable &&
+		linitial_node(RangeTblEntry, stmt->rtable)->securityQuals != NIL;
+}
+
+void
+ccr_barrier_begin(CcrBarrier *barrier, CcrBarrierState state)
+{
+	barrier->outer = innermost;
+	barrier->context = error_context_stack;
+	barrier->trigger_depth = trigger_depth();
+	barrier->state = state;
+	barrier->passed = false;
+	innermost = barrier;
+}
+
+void
+ccr_barrier_end(const CcrBarrier *barrier)
+{
+	innermost = barrier->outer;
+}
+
+/* Within a statement that keeps rows back, all others are within it. */
+static bool
+concerned(const QueryDesc *desc)
+{
+	CcrBarrier *barrier = current_barrier();
+
+	return is_marked(desc->plannedstmt) ||
+		(barrier && barrier->state != CCR_BARRIER_DOUBTED);
+}
+
+/*
+ * A function's statement may have parallel workers of its own, which know of
+ * nothing but their plan.  That may be kept for other calls, too.
+ */
+static void
+mark_for_workers(QueryDesc *desc)
+{
+	PlannedStmt *stmt = desc->plannedstmt;
+	RangeTblEntry *rte;
+
+	if (!stmt->parallelModeNeeded || stmt->rtable == NIL || is_marked(stmt))
+		return;
+	desc->plannedstmt = makeNode(PlannedStmt);
+	memcpy(desc->plannedstmt, stmt, sizeof(PlannedStmt));
+	rte = makeNode(RangeTblEntry);
+	memcpy(rte, linitial(stmt->rtable), sizeof(RangeTblEntry));
+	mark(rte);
+	desc->plannedstmt->rtable = list_copy(stmt->rtable);
+	linitial(desc->plannedstmt->rtable) = rte;
+}
+
+static void
+start(QueryDesc *desc, int flags)
+{
+	ExecutorStart_hook_type next = prev_start ? prev_start : standard_ExecutorStart;
+	CcrBarrier	barrier;
+
+	if (!concerned(desc))
+	{
+		next(desc, flags);
+		return;
+	}
+	mark_for_workers(desc);
+	ccr_barrier_begin(&barrier, CCR_BARRIER_RUN);
+	PG_TRY();
+	{
+		next(desc, flags);
+	}
+	PG_FINALLY();
+	{
+		ccr_barrier_end(&barrier);
+	}
+	PG_END_TRY();
+}
+
+static void
+run(CCR_EXECUTOR_RUN_PARAMS(desc))
+{
+	ExecutorRun_hook_type next = prev_run ? prev_run : standard_ExecutorRun;
+	CcrBarrier	barrier;
+
+	if (!concerned(desc))
+	{
+		next(CCR_EXECUTOR_RUN_ARGS(desc));
+		return;
+	}
+	ccr_barrier_begin(&barrier, CCR_BARRIER_RUN);
+	PG_TRY();
+	{
+		next(CCR_EXECUTOR_RUN_ARGS(desc));
+	}
+	PG_FINALLY();
+	{
+		ccr_barrier_end(&barrier);
+	}
+	PG_END_TRY();
+}
+
+/* Triggers, and what of WITH nobody has read to its end. */
+static void
+finish(QueryDesc *desc)
+{
+	ExecutorFinish_hook_type next = prev_finish ? prev_finish : standard_ExecutorFinish;
+	CcrBarrier	barrier;
+
+	if (!concerned(desc))
+	{
+		next(desc);
+		return;
+	}
+	ccr_barrier_begin(&barrier, CCR_BARRIER_RUN);
+	PG_TRY();
+	{
+		next(desc);
+	}
+	PG_FINALLY();
+	{
+		ccr_barrier_end(&barrier);
+	}
+	PG_END_TRY();
+}
+
+void
+ccr_barrier_init(void)
+{
+	prev_start = ExecutorStart_hook;
+	ExecutorStart_hook = start;
+	prev_run = ExecutorRun_hook;
+	ExecutorRun_hook = run;
+	prev_finish = ExecutorFinish_hook;
+	ExecutorFinish_hook = finish;
+}

@@ -1,0 +1,101 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_node.h
+ *	  The batch node as a plan: what the planner's side hands to the
+ *	  executor's.
+ *
+ * A CustomScan whose child is its outer plan.  Its scan tuples are the child's
+ * columns and, after them, one cell for each call.  Filter and target list are
+ * computed from these as in any scan.  For EXPLAIN, custom_scan_tlist has the
+ * calls themselves in the places of the cells; the node sees to the types.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SCAN_NODE_H
+#define CCR_SCAN_NODE_H
+
+#include "nodes/extensible.h"
+#include "nodes/plannodes.h"
+#include "scan/scan_terms.h"
+
+/* How much of its rows will be asked for. */
+typedef struct CcrReach
+{
+	Node	   *count;			/* at most so many and those of offset; NULL:
+								 * no limit */
+	Node	   *offset;
+	bool		all;			/* all of them, as far as one can tell */
+	bool		at_once;		/* all of them for sure, and nothing that has
+								 * effects is done until the last is there */
+	bool		whole;			/* all or none, unless the statement fails or
+								 * its caller has enough */
+	bool		each;			/* every row of the statement's result takes
+								 * one of these rows at least */
+	bool		current;		/* WHERE CURRENT OF may look for their scan */
+	bool		wavers;			/* see CcrAhead */
+} CcrReach;
+
+/* A plan that is not read ahead, as somebody would notice. */
+typedef struct CcrRefusal
+{
+	Plan	   *plan;
+	const char *obstacle;
+} CcrRefusal;
+
+/* What is planned. */
+typedef struct CcrPlanning
+{
+	PlannedStmt *stmt;
+	int			last_node_id;
+	bool		parallel;		/* below a Gather, in what several processes
+								 * run */
+	bool		cursor;			/* it is declared as one */
+	bool		watched;		/* see ccr_ahead_is_watched() */
+	bool		sets;			/* see ccr_ahead_sets() */
+	bool		keeps_rows;		/* for who goes back over them: SCROLL */
+	List	   *init_plans;		/* SubPlan, all of the statement's */
+	List	   *refusals;		/* CcrRefusal */
+	CcrReaders	readers;
+	List	   *functions;		/* OIDs of those that the plan was made to
+								 * depend on */
+	List	   *types;			/* the same */
+	List	   *passed;			/* CcrCall; sub-plans read their cells from
+								 * parameters */
+} CcrPlanning;
+
+/*
+ * A batch node over child.  The calls get their columns in the order of the
+ * list, after those of the child; ccr_node_number() says so beforehand, since
+ * target list and filter have to refer to them.  in: how the calls are put in
+ * terms of the scan tuple.  shown: how they are put in terms of the child's
+ * columns.
+ */
+extern void ccr_node_number(CcrCalls *calls, Plan *child);
+extern Plan *ccr_node_make(CcrPlanning *planning, Plan *child,
+						   const CcrCalls *calls, const CcrTerms *in,
+						   const CcrTerms *shown, const CcrReach *reach,
+						   List *targetlist, List *qual);
+extern bool ccr_node_is_batch(Plan *plan);
+
+/* What the executor's side reads. */
+#define CCR_NODE_NAME	"ConcresceBatch"
+
+typedef struct CcrNodeCall
+{
+	Oid			function;
+	List	   *args;			/* in terms of the scan tuple */
+	List	   *guard;
+	CcrCertainty certainty;
+	bool		infallible;		/* its arguments and guard are */
+	Expr	   *shown;			/* for EXPLAIN */
+} CcrNodeCall;
+
+extern int	ccr_node_columns(CustomScan *node); /* of the child */
+extern List *ccr_node_calls(CustomScan *node);	/* of CcrNodeCall */
+extern Bitmapset *ccr_node_first(CustomScan *node);	/* see CcrCalls */
+extern CcrReach ccr_node_reach(CustomScan *node);
+
+/* Defined by scan_exec.c. */
+extern const CustomScanMethods ccr_scan_methods;
+
+#endif							/* CCR_SCAN_NODE_H */

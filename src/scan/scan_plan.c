@@ -1,0 +1,834 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_plan.c
+ *	  Where batch nodes go: from a finished plan to one that has them.
+ *
+ * The standard planner finishes its work; then the plan tree is visited from
+ * the leaves up, and a batch node is put in by one of two moves:
+ *
+ *	above a node	that computes calls in its target list or filter.  The node
+ *					gives those up and emits the values that they are made of;
+ *					the batch node filters and projects in its place.  A filter
+ *					moves together with all that come after it, so that no
+ *					function sees a row that it would not have seen.
+ *	below a node	that evaluates calls over its child's columns: arguments of
+ *					aggregates and window functions, hash keys.  The batch node
+ *					adds the cells as columns, and the calls read them.
+ *
+ * Nothing changes for plans without lookups, and these are told by the list of
+ * functions that every plan depends on.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "lookup/hidden.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planner.h"
+#include "scan/scan_ahead.h"
+#include "scan/scan_fields.h"
+#include "scan/scan_hoist.h"
+#include "scan/scan_known.h"
+#include "scan/scan_moves.h"
+#include "scan/scan_node.h"
+#include "scan/scan_plan.h"
+#include "scan/scan_reasons.h"
+#include "shared/compat.h"
+#include "shared/settings.h"
+#include "shared/shmem.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+static planner_hook_type prev_planner = NULL;
+
+static const CcrReach reach_unknown = {0};
+
+static Plan *visit(CcrPlanning *planning, Plan *plan, CcrReach reach);
+
+/* ------------------------------------------------------------ above a node */
+
+/* Parameters that have no value before the target list is computed. */
+static Bitmapset *
+params_set_by_list(const CcrPlanning *planning, Plan *plan)
+{
+	return planning->stmt->subplans ? ccr_params_set_by((Node *) plan->targetlist) : NULL;
+}
+
+/* The first of the quals that holds a call which can be made ahead, or -1. */
+static int
+first_with_call(List *quals)
+{
+	ListCell   *lc;
+
+	foreach(lc, quals)
+	{
+		CcrCalls	calls = {0};
+
+		ccr_calls_find(&calls, lfirst(lc), NIL);
+		if (calls.calls)
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
+/*
+ * Cut off the quals from the first one that holds a call.  Those of an inner
+ * join are a filter on its rows; but a join that may stop at the first match
+ * has been told so on account of all of them.
+ */
+static List *
+cut_quals(Plan *plan)
+{
+	List	  **conditions = NULL;
+	List	   *moved = NIL;
+	int			first;
+
+	if (IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin))
+	{
+		Join	   *join = (Join *) plan;
+
+		if (join->jointype == JOIN_INNER)
+			conditions = &join->joinqual;
+		if (conditions && (first = first_with_call(*conditions)) >= 0)
+		{
+			moved = list_copy_tail(*conditions, first);
+			*conditions = list_copy_head(*conditions, first);
+			moved = list_concat(moved, plan->qual);
+			plan->qual = NIL;
+			join->inner_unique = false;
+			return moved;
+		}
+	}
+	first = first_with_call(plan->qual);
+	if (first >= 0)
+	{
+		moved = list_copy_tail(plan->qual, first);
+		plan->qual = list_copy_head(plan->qual, first);
+	}
+	return moved;
+}
+
+/* Take quals off a node and put a batch node with them above it. */
+static Plan *
+above_quals(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+{
+	Join	   *join = IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin) ?
+		(Join *) plan : NULL;
+	List	   *qual = plan->qual;
+	List	   *joinqual = join ? join->joinqual : NIL;
+	bool		inner_unique = join ? join->inner_unique : false;
+	List	   *moved = cut_quals(plan);
+	Plan	   *batch = plan;
+	CcrCalls	calls = {0};
+
+	if (moved == NIL)
+		return plan;
+	ccr_calls_find_in_quals(&calls, moved, NIL);
+	if (!ccr_put_above(planning, &batch, &calls, moved, reach))
+	{
+		plan->qual = qual;
+		if (join)
+		{
+			join->joinqual = joinqual;
+			join->inner_unique = inner_unique;
+		}
+	}
+	return batch;
+}
+
+/* A limit bounds what is read only where every row that is read is emitted. */
+static Plan *
+above(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+{
+	CcrCalls	calls = {0};
+
+	if (!IsA(plan, WindowAgg))
+		plan = above_quals(planning, plan, reach);
+
+	/* what else the target list calls is for the rows that passed */
+	calls.unset = params_set_by_list(planning, plan);
+	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
+	if (calls.calls)
+		(void) ccr_put_above(planning, &plan, &calls, NIL, reach);
+	return plan;
+}
+
+/* ------------------------------------------------------------ below a node */
+
+/* Does each row take part in the aggregates of some row's frame? */
+static CcrFrame
+frame_of(Plan *plan)
+{
+	CcrFrame	frame = {true, false};
+
+	if (IsA(plan, WindowAgg))
+	{
+		WindowAgg  *window = (WindowAgg *) plan;
+		int			options = window->frameOptions;
+
+		frame.covers_all = (options & FRAMEOPTION_EXCLUSION) == 0 &&
+			(options & (FRAMEOPTION_START_UNBOUNDED_PRECEDING | FRAMEOPTION_START_CURRENT_ROW |
+						FRAMEOPTION_START_OFFSET_PRECEDING)) != 0 &&
+			(options & (FRAMEOPTION_END_UNBOUNDED_FOLLOWING | FRAMEOPTION_END_CURRENT_ROW |
+						FRAMEOPTION_END_OFFSET_FOLLOWING)) != 0;
+		frame.ends_early = window->runCondition != NIL;
+	}
+	return frame;
+}
+
+/*
+ * What the aggregates of a row are computed of.  A window function has more to
+ * look at before.
+ */
+static bool
+inputs_walker(Node *node, void *context)
+{
+	List	  **inputs = context;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Aggref))
+		return expression_tree_walker(node, inputs_walker, context);
+	if (((Aggref *) node)->args)
+		*inputs = list_append_unique(*inputs, list_make2(((Aggref *) node)->aggfilter,
+														 ((Aggref *) node)->args));
+	return false;
+}
+
+/* Of several aggregates nobody knows which one is the first to be computed. */
+static Bitmapset *
+first_of_aggregates(CcrPlanning *planning, Plan *plan)
+{
+	List	   *inputs = NIL;
+
+	if (planning->init_plans == NIL || !IsA(plan, Agg))
+		return NULL;
+	(void) inputs_walker((Node *) plan->targetlist, &inputs);
+	(void) inputs_walker((Node *) plan->qual, &inputs);
+	return list_length(inputs) == 1 ? ccr_ahead_first(planning, inputs) : NULL;
+}
+
+/* The arguments of aggregates and window functions. */
+static void
+below_aggregates(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+{
+	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+	CcrFrame	frame = frame_of(plan);
+
+	ccr_calls_find_in_aggregates(&calls, (Node *) plan->targetlist, &frame);
+	ccr_calls_find_in_aggregates(&calls, (Node *) plan->qual, &frame);
+	calls.first = first_of_aggregates(planning, plan);
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &plan->lefttree, &calls, reach))
+		return;
+	terms.in_aggregates = true;
+	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
+	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
+}
+
+/* A node that only filters and projects its child's rows. */
+static void
+below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+{
+	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+
+	calls.unset = params_set_by_list(planning, plan);
+	ccr_calls_find_in_quals(&calls, plan->qual, NIL);
+	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
+	calls.first = ccr_ahead_first(planning, list_concat_copy(plan->qual, plan->targetlist));
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &plan->lefttree, &calls, reach))
+		return;
+	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
+	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
+}
+
+/*
+ * What an outer join or semijoin is conditional on cannot be moved above it,
+ * but what depends on the outer side alone can be looked up there, although
+ * there may be no inner row to ask it for.
+ */
+static void
+below_condition(CcrPlanning *planning, Join *join)
+{
+	CcrCalls	calls = {.varno = OUTER_VAR, .certainty = CCR_UNSURE};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+
+	if (join->jointype == JOIN_INNER)
+		return;
+	ccr_calls_find_in_quals(&calls, join->joinqual, NIL);
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &join->plan.lefttree, &calls, &reach_unknown))
+		return;
+	join->joinqual = (List *) ccr_terms_apply(&terms, (Node *) join->joinqual);
+}
+
+/* Is an outer row emitted even if there are no inner ones? */
+static bool
+fills_outer(Join *join)
+{
+	return join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL ||
+		join->jointype == JOIN_ANTI;
+}
+
+/*
+ * An outer row may have been read before the hash table turns out to be empty;
+ * then its keys are evaluated only if the join emits it all the same.
+ */
+static void
+below_outer_keys(CcrPlanning *planning, HashJoin *join)
+{
+	CcrCalls	calls = {
+		.varno = OUTER_VAR,
+		.certainty = fills_outer(&join->join) ? CCR_CERTAIN : CCR_UNSURE
+	};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+
+	ccr_calls_find_in_hash_keys(&calls, join->hashkeys);
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &join->join.plan.lefttree, &calls, &reach_unknown))
+		return;
+	join->hashkeys = (List *) ccr_terms_apply(&terms, (Node *) join->hashkeys);
+	join->hashclauses = (List *) ccr_terms_apply(&terms, (Node *) join->hashclauses);
+}
+
+/* The hash table keeps the cells, since the join compares the keys again. */
+static void
+below_inner_keys(CcrPlanning *planning, HashJoin *join)
+{
+	Hash	   *hash = castNode(Hash, join->join.plan.righttree);
+	CcrReach	reach = {.all = true, .at_once = true, .whole = true};
+	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrCalls	inner = {.varno = INNER_VAR};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
+	CcrTerms	to_inner = {.from_varno = OUTER_VAR, .to_varno = INNER_VAR};
+	ListCell   *lc;
+
+	ccr_calls_find_in_hash_keys(&calls, hash->hashkeys);
+	calls.first = ccr_ahead_first(planning, hash->hashkeys);
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &hash->plan.lefttree, &calls, &reach))
+		return;
+	hash->hashkeys = (List *) ccr_terms_apply(&terms, (Node *) hash->hashkeys);
+	foreach(lc, calls.calls)
+	{
+		CcrCall    *call = lfirst(lc);
+		CcrCall    *copy = palloc0(sizeof(CcrCall));
+		Expr	   *cell = (Expr *) makeVar(OUTER_VAR, call->column, BYTEAOID, -1,
+											InvalidOid, 0);
+
+		hash->plan.targetlist = lappend(hash->plan.targetlist,
+										makeTargetEntry(cell, call->column, NULL, true));
+		copy->call = (FuncExpr *) ccr_terms_apply(&to_inner, (Node *) call->call);
+		copy->column = call->column;
+		inner.calls = lappend(inner.calls, copy);
+	}
+	terms = ccr_cells_of(planning, &inner, INNER_VAR);
+	join->hashclauses = (List *) ccr_terms_apply(&terms, (Node *) join->hashclauses);
+}
+
+/* Is there a row of the target?  Its place is among the columns, or is not. */
+static Expr *
+target_test(Plan *child, NullTestType type)
+{
+	ListCell   *lc;
+
+	foreach(lc, child->targetlist)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		NullTest   *test;
+
+		if (!tle->resjunk || tle->resname == NULL || strcmp(tle->resname, "ctid") != 0)
+			continue;
+		test = makeNode(NullTest);
+		test->arg = (Expr *) makeVar(INNER_VAR, tle->resno, TIDOID, -1, InvalidOid, 0);
+		test->nulltesttype = type;
+		test->location = -1;
+		return (Expr *) test;
+	}
+	return NULL;
+}
+
+/*
+ * Is there a row of the source for it?  Where actions are for rows without
+ * one, the planner has put this test into the condition of the join.
+ */
+static NullTest *
+source_test(ModifyTable *modify)
+{
+	ListCell   *lc;
+
+	foreach(lc, CCR_MERGE_JOIN_CONDITION(modify))
+	{
+		NullTest   *test = lfirst(lc);
+
+		if (IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL && !test->argisrow &&
+			IsA(test->arg, Var) && ((Var *) test->arg)->varno == INNER_VAR)
+			return test;
+	}
+	return NULL;
+}
+
+/* Which actions may be taken for a row. */
+typedef enum MergeKind
+{
+	MERGE_UPDATES,				/* of a row of the target that matches */
+	MERGE_INSERTS,
+	MERGE_UNMATCHED				/* of one that nothing matches */
+} MergeKind;
+
+static MergeKind
+kind_of_action(MergeAction *action)
+{
+	return CCR_MERGE_INSERTS(action) ? MERGE_INSERTS :
+		CCR_MERGE_UNMATCHED(action) ? MERGE_UNMATCHED : MERGE_UPDATES;
+}
+
+static Expr *
+not_true(Expr *condition)
+{
+	BooleanTest *test = makeNode(BooleanTest);
+
+	test->arg = condition;
+	test->booltesttype = IS_NOT_TRUE;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+/*
+ * Of the actions of a kind, the first whose condition holds is taken.  Calls
+ * over columns of the target are left: it may change until then.
+ */
+static void
+find_in_actions(CcrCalls *calls, List *actions, List **tests, bool told_apart)
+{
+	List	   *before[3] = {list_copy(tests[0]), list_copy(tests[1]), list_copy(tests[2])};
+	ListCell   *lc;
+
+	foreach(lc, actions)
+	{
+		MergeAction *action = lfirst_node(MergeAction, lc);
+		MergeKind	kind = kind_of_action(action);
+		List	   *guard = list_copy(before[kind]);
+
+		calls->certainty = told_apart || kind == MERGE_INSERTS ? CCR_CERTAIN : CCR_UNSURE;
+		ccr_calls_find_in_quals(calls, (List *) action->qual, guard);
+		guard = list_concat(guard, list_copy((List *) action->qual));
+		ccr_calls_find(calls, (Node *) action->targetList, guard);
+		if (action->qual)
+			before[kind] = lappend(before[kind],
+								   not_true(make_ands_explicit((List *) action->qual)));
+	}
+}
+
+static bool
+has_unmatched(List *actions)
+{
+	ListCell   *lc;
+
+	foreach(lc, actions)
+		if (CCR_MERGE_UNMATCHED(lfirst_node(MergeAction, lc)))
+			return true;
+	return false;
+}
+
+/*
+ * What init plans give that the rows below do not use: EvalPlanQual runs all
+ * that these use, needed or not.
+ */
+static Bitmapset *
+params_not_below(const CcrPlanning *planning, Plan *child)
+{
+	Bitmapset  *params = NULL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, planning->init_plans)
+		foreach(lc2, lfirst_node(SubPlan, lc)->setParam)
+			params = bms_add_member(params, lfirst_int(lc2));
+	return bms_del_members(params, child->extParam);
+}
+
+/* MERGE: the rows of its source are the inner ones, as its actions see them. */
+static void
+below_merge(CcrPlanning *planning, ModifyTable *modify)
+{
+	CcrReach	reach = {.all = true};
+	CcrCalls	calls = {
+		.varno = INNER_VAR,
+		.unset = params_not_below(planning, modify->plan.lefttree)
+	};
+	CcrTerms	terms = ccr_cells_of(planning, &calls, INNER_VAR);
+	Plan	   *child = modify->plan.lefttree;
+	Expr	   *inserts = target_test(child, IS_NULL);
+	Expr	   *updates = target_test(child, IS_NOT_NULL);
+	NullTest   *matches = source_test(modify);
+	List	   *tests[3] = {list_make1(updates), list_make1(inserts), list_make1(updates)};
+	ListCell   *lc;
+
+	if (inserts == NULL)
+		return;
+	if (matches)
+	{
+		tests[MERGE_UPDATES] = lappend(tests[MERGE_UPDATES], matches);
+		tests[MERGE_UNMATCHED] = lappend(tests[MERGE_UNMATCHED], not_true((Expr *) matches));
+	}
+	foreach(lc, modify->mergeActionLists)
+		find_in_actions(&calls, lfirst(lc), tests, matches || !has_unmatched(lfirst(lc)));
+	if (calls.calls == NIL ||
+		!ccr_put_below(planning, &modify->plan.lefttree, &calls, &reach))
+		return;
+	modify->mergeActionLists = (List *) ccr_terms_apply(&terms,
+														(Node *) modify->mergeActionLists);
+}
+
+/* -------------------------------------------------------------- the visit */
+
+static void
+visit_list(CcrPlanning *planning, List *plans, CcrReach reach)
+{
+	ListCell   *lc;
+
+	foreach(lc, plans)
+		lfirst(lc) = visit(planning, lfirst(lc), reach);
+}
+
+/* Not to be bounded by a limit above it. */
+static CcrReach
+unlimited(CcrReach reach, bool all)
+{
+	reach.count = reach.offset = NULL;
+	reach.all = reach.all || all;
+	return reach;
+}
+
+static CcrReach
+limited(Limit *limit, CcrReach reach)
+{
+	reach = unlimited(reach, false);
+	reach.all = reach.at_once = reach.whole = false;
+	if (limit->limitOption == LIMIT_OPTION_COUNT && limit->limitCount &&
+		!ccr_is_volatile(limit->limitCount) &&
+		!ccr_is_volatile(limit->limitOffset) &&
+		!contain_subplans(limit->limitCount) && !contain_subplans(limit->limitOffset))
+	{
+		reach.count = limit->limitCount;
+		reach.offset = limit->limitOffset;
+	}
+	return reach;
+}
+
+/* A node that has read all of its rows before it emits one. */
+static CcrReach
+drained(CcrPlanning *planning, Plan *plan)
+{
+	CcrReach	reach = {.all = true, .whole = true};
+
+	reach.at_once = !ccr_ahead_is_volatile(planning, (Node *) plan->targetlist) &&
+		!ccr_ahead_is_volatile(planning, (Node *) plan->qual);
+	return reach;
+}
+
+/* What it reads of its outer child is more, or less, than is read of it. */
+static CcrReach
+detached(CcrReach reach)
+{
+	reach = unlimited(reach, false);
+	reach.at_once = reach.each = reach.current = false;
+	return reach;
+}
+
+/* A node that emits no more than one row for each that it reads. */
+static CcrReach
+passed_on(CcrPlanning *planning, Plan *plan, CcrReach reach)
+{
+	if (plan->qual)
+		reach = unlimited(reach, false);
+	if (reach.at_once)
+		reach.at_once = drained(planning, plan).at_once;
+	return reach;
+}
+
+/* How much a node will read of its outer child. */
+static CcrReach
+reach_below(CcrPlanning *planning, Plan *plan, CcrReach reach)
+{
+	switch (nodeTag(plan))
+	{
+		case T_Limit:
+			return limited((Limit *) plan, reach);
+		case T_Sort:
+		case T_Hash:
+			return drained(planning, plan);
+		case T_ModifyTable:
+			return unlimited(reach_unknown, true);
+		case T_Agg:
+			if (((Agg *) plan)->aggstrategy == AGG_PLAIN ||
+				((Agg *) plan)->aggstrategy == AGG_HASHED)
+				return drained(planning, plan);
+			return detached(reach);
+		case T_Result:
+		case T_SubqueryScan:
+		case T_Append:
+			return passed_on(planning, plan, reach);
+		case T_MergeAppend:
+		case T_Gather:
+		case T_GatherMerge:
+			reach.each = reach.current = false;
+			return passed_on(planning, plan, reach);
+		case T_NestLoop:
+			if (((Join *) plan)->jointype == JOIN_LEFT && plan->qual == NIL)
+			{
+				CcrReach	below = detached(reach);
+
+				below.count = reach.count;
+				below.offset = reach.offset;
+				return below;
+			}
+			return detached(reach);
+		case T_Unique:
+		case T_LockRows:
+			reach = unlimited(reach, false);
+			reach.at_once = reach.current = false;
+			return reach;
+		case T_HashJoin:
+			reach.whole = reach.whole && fills_outer((Join *) plan);
+			return detached(reach);
+		case T_WindowAgg:
+			reach.whole = reach.whole && ((WindowAgg *) plan)->runCondition == NIL;
+			return detached(reach);
+		case T_IncrementalSort:
+		case T_ProjectSet:
+		case T_Group:
+			return detached(reach);
+		default:
+			return reach_unknown;
+	}
+}
+
+static bool
+marks_inner(Plan *plan)
+{
+	return IsA(plan, MergeJoin) && !((MergeJoin *) plan)->skip_mark_restore;
+}
+
+/* Some nodes hand on to their child to mark a row and to go back to it. */
+static bool
+is_marked_in_batch(Plan *plan)
+{
+	if (IsA(plan, Result) && plan->lefttree)
+		return is_marked_in_batch(plan->lefttree);
+	if (IsA(plan, Append) && list_length(((Append *) plan)->appendplans) == 1)
+		return is_marked_in_batch(linitial(((Append *) plan)->appendplans));
+	if (IsA(plan, MergeAppend) && list_length(((MergeAppend *) plan)->mergeplans) == 1)
+		return is_marked_in_batch(linitial(((MergeAppend *) plan)->mergeplans));
+	return ccr_node_is_batch(plan);
+}
+
+/* Parallel workers have those parameters only that the planner has foreseen. */
+static CcrReach
+reach_in_workers(CcrReach reach)
+{
+	if (ccr_params_of(reach.count) || ccr_params_of(reach.offset))
+		return unlimited(reach, false);
+	return reach;
+}
+
+static void
+visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
+{
+	CcrReach	below = reach_below(planning, plan, reach);
+	bool		parallel = planning->parallel;
+
+	switch (nodeTag(plan))
+	{
+		case T_Gather:
+		case T_GatherMerge:
+			planning->parallel = true;
+			plan->lefttree = visit(planning, plan->lefttree, reach_in_workers(below));
+			planning->parallel = parallel;
+			return;
+		case T_Append:
+			visit_list(planning, ((Append *) plan)->appendplans, below);
+			return;
+		case T_MergeAppend:
+			visit_list(planning, ((MergeAppend *) plan)->mergeplans, below);
+			return;
+		case T_SubqueryScan:
+			((SubqueryScan *) plan)->subplan =
+				visit(planning, ((SubqueryScan *) plan)->subplan, below);
+			return;
+		case T_CustomScan:
+			visit_list(planning, ((CustomScan *) plan)->custom_plans, reach_unknown);
+			return;
+		case T_ForeignScan:
+
+			/* its outer plan serves rechecks only, one row at a time */
+			return;
+		default:
+			break;
+	}
+	if (plan->lefttree)
+		plan->lefttree = visit(planning, plan->lefttree, below);
+	if (IsA(plan, NestLoop))
+	{
+		ccr_lift_inner_quals((NestLoop *) plan);
+		ccr_hoist_from_inner(planning, (NestLoop *) plan, &below);
+	}
+	if (plan->righttree)
+		plan->righttree = visit(planning, plan->righttree, reach_unknown);
+	if (marks_inner(plan) && is_marked_in_batch(plan->righttree))
+		plan->righttree = ccr_materialized(planning, plan->righttree);
+}
+
+static Plan *
+visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
+{
+	CcrReach	below;
+
+	check_stack_depth();
+	visit_children(planning, plan, reach);
+	below = reach_below(planning, plan, reach);
+	switch (nodeTag(plan))
+	{
+		case T_Result:
+		case T_ProjectSet:
+			if (plan->lefttree)
+				below_projection(planning, plan, &below);
+			return plan;
+		case T_Agg:
+		case T_WindowAgg:
+			below_aggregates(planning, plan, &below);
+			return above(planning, plan, &reach);
+		case T_ModifyTable:
+			if (((ModifyTable *) plan)->operation == CMD_MERGE)
+				below_merge(planning, (ModifyTable *) plan);
+			return plan;
+		case T_HashJoin:
+			below_outer_keys(planning, (HashJoin *) plan);
+			below_inner_keys(planning, (HashJoin *) plan);
+			below_condition(planning, (Join *) plan);
+			return above(planning, plan, &reach);
+		case T_ForeignScan:
+			if (((ForeignScan *) plan)->operation != CMD_SELECT)
+				return plan;
+			return above(planning, plan, &reach);
+		case T_NestLoop:
+		case T_MergeJoin:
+			below_condition(planning, (Join *) plan);
+			return above(planning, plan, &reach);
+		case T_Group:
+		case T_Gather:
+		case T_GatherMerge:
+		case T_SeqScan:
+		case T_SampleScan:
+		case T_IndexScan:
+		case T_IndexOnlyScan:
+		case T_BitmapHeapScan:
+		case T_TidScan:
+		case T_TidRangeScan:
+		case T_SubqueryScan:
+		case T_FunctionScan:
+		case T_ValuesScan:
+		case T_TableFuncScan:
+		case T_CteScan:
+		case T_NamedTuplestoreScan:
+		case T_WorkTableScan:
+			return above(planning, plan, &reach);
+		default:
+			return plan;
+	}
+}
+
+/* ------------------------------------------------------------ the statement */
+
+static void
+note_node(Plan **plan, void *context)
+{
+	CcrPlanning *planning = context;
+
+	planning->last_node_id = Max(planning->last_node_id, (*plan)->plan_node_id);
+	planning->init_plans = list_concat(planning->init_plans, (*plan)->initPlan);
+	ccr_fields_children(*plan, note_node, context);
+}
+
+/*
+ * All rows of a statement are asked for, one after the other, but for a
+ * cursor: then who fetches may do anything in between.
+ */
+static CcrReach
+reach_of_statement(const CcrPlanning *planning)
+{
+	CcrReach	reach = {.each = true, .whole = true};
+
+	reach.current = planning->cursor && planning->stmt->rowMarks == NIL;
+	return reach;
+}
+
+static void
+put_batch_nodes(CcrPlanning *planning, int cursor_options)
+{
+	PlannedStmt *stmt = planning->stmt;
+	bool		backward = (cursor_options & CURSOR_OPT_SCROLL) != 0 &&
+		ExecSupportsBackwardScan(stmt->planTree);
+	ListCell   *lc;
+
+	if (!ccr_readers_find(&planning->readers))
+		return;
+	note_node(&stmt->planTree, planning);
+	foreach(lc, stmt->subplans)
+		if (lfirst(lc))
+			note_node((Plan **) &lfirst(lc), planning);
+
+	/* all declared ones have this option, and nothing else has */
+	planning->cursor = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0;
+
+	planning->watched = ccr_ahead_is_watched(stmt);
+	planning->sets = ccr_ahead_sets(stmt);
+
+	/* Material would hide a cursor's rows from WHERE CURRENT OF */
+	planning->keeps_rows = backward;
+	ccr_hoist_from_subplans(planning);
+	foreach(lc, stmt->subplans)
+		if (lfirst(lc))
+			lfirst(lc) = visit(planning, lfirst(lc), reach_unknown);
+	stmt->planTree = visit(planning, stmt->planTree, reach_of_statement(planning));
+	ccr_hoist_finish(planning);
+	if (backward && !ExecSupportsBackwardScan(stmt->planTree))
+		stmt->planTree = ccr_materialized(planning, stmt->planTree);
+	ccr_readers_depend(stmt, &planning->readers);
+}
+
+static PlannedStmt *
+plan_statement(CCR_PLANNER_PARAMS(parse))
+{
+	PlannedStmt *stmt = prev_planner ?
+		prev_planner(CCR_PLANNER_ARGS(parse)) :
+		standard_planner(CCR_PLANNER_ARGS(parse));
+
+	if (ccr_enable_batchscan && ccr_may_hold_lookups(stmt))
+	{
+		CcrPlanning planning = {.stmt = stmt};
+
+		put_batch_nodes(&planning, cursor_options);
+		if (message_level_is_interesting(DEBUG1))
+			ccr_reasons_report(&planning);
+	}
+	return stmt;
+}
+
+void
+ccr_scan_plan_init(void)
+{
+	prev_planner = planner_hook;
+	planner_hook = plan_statement;
+}

@@ -1,0 +1,654 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_round.c
+ *	  Rounds: the rows that a batch node has read ahead, and what it asks for
+ *	  them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/relscan.h"
+#include "access/xact.h"
+#include "catalog/pg_proc.h"
+#include "executor/executor.h"
+#include "executor/nodeSubplan.h"
+#include "lookup/barrier.h"
+#include "miscadmin.h"
+#include "scan/scan_round.h"
+#include "scan/scan_run.h"
+#include "shared/compat.h"
+#include "shared/settings.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+
+/* ----------------------------------------------------------------- reading */
+
+/* As WHERE CURRENT OF would find it. */
+static ItemPointerData
+place_of_row(ScanState *node)
+{
+	if (IsA(node, IndexOnlyScanState))
+		return ((IndexOnlyScanState *) node)->ioss_ScanDesc->xs_heaptid;
+	return node->ss_ScanTupleSlot->tts_tid;
+}
+
+/*
+ * In EvalPlanQual rows may come from elsewhere, while the scan has not even
+ * begun; and no cursor looks there.
+ */
+static bool
+has_places(const CcrScan *scan)
+{
+	return scan->scanned != NULL && scan->node->ps.state->es_epq_active == NULL;
+}
+
+bool
+ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
+{
+	PlanState  *child = outerPlanState(scan->node);
+	Size		bytes = 0;
+	MemoryContext old = MemoryContextSwitchTo(round->context);
+	bool		placed = has_places(scan);
+	bool		more = true;
+
+	round->first = scan->nrows;
+	round->rows = palloc(n * sizeof(MinimalTuple));
+	if (placed)
+		round->tids = palloc(n * sizeof(ItemPointerData));
+	MemoryContextSwitchTo(old);
+	while (round->nrows < n && bytes < (Size) scan->max_bytes)
+	{
+		TupleTableSlot *slot = ExecProcNode(child);
+		MinimalTuple tuple;
+
+		if (TupIsNull(slot))
+		{
+			more = false;
+			break;
+		}
+		old = MemoryContextSwitchTo(round->context);
+		tuple = ExecCopySlotMinimalTuple(slot);
+		MemoryContextSwitchTo(old);
+		if (placed)
+		{
+			round->tids[round->nrows] = place_of_row(scan->scanned);
+			round->tableoid = RelationGetRelid(scan->node->ss_currentRelation);
+		}
+		bytes += tuple->t_len;
+		round->rows[round->nrows++] = tuple;
+		scan->nrows++;
+	}
+	return more;
+}
+
+/* -------------------------------------------------------------------- rows */
+
+/* What is known of a call. */
+static Datum
+known_cell(const CcrScanCall *call, const CcrLooked *looked,
+		   uint64 row)
+{
+	if (looked->answered)
+	{
+		const CcrEntry *entry = looked->answered->entries[looked->item];
+
+		if (entry && entry->kind == CCR_ENTRY_ROWS)
+			return ccr_cell_make(&call->maker, &call->caller, looked->answered, looked->item);
+	}
+	else if (looked->item == CCR_NO_CALL)
+		return ccr_cell_make_empty(&call->maker, &call->caller, CCR_CELL_NO_CALL, row);
+	else if (looked->item == CCR_NOT_READY)
+		return ccr_cell_make_empty(&call->maker, &call->caller, CCR_CELL_UNASKED, row);
+	return ccr_cell_make_empty(&call->maker, &call->caller, CCR_CELL_CALL, row);
+}
+
+/* Put a row and what is known of its calls into the scan slot. */
+static TupleTableSlot *
+load_row(CcrScan *scan, CcrRound *round, int row)
+{
+	TupleTableSlot *slot = scan->node->ss_ScanTupleSlot;
+	int			n = scan->ncolumns;
+
+	ExecClearTuple(slot);
+	ExecStoreMinimalTuple(round->rows[row], scan->held, false);
+	slot_getallattrs(scan->held);
+	memcpy(slot->tts_values, scan->held->tts_values, n * sizeof(Datum));
+	memcpy(slot->tts_isnull, scan->held->tts_isnull, n * sizeof(bool));
+	for (int i = 0; i < scan->ncalls; i++)
+	{
+		CcrLooked  *looked = round->asked[i].looked;
+
+		slot->tts_isnull[n + i] = looked == NULL;
+		if (looked)
+			slot->tts_values[n + i] = known_cell(&scan->calls[i], &looked[row],
+												 round->first + row);
+	}
+	return ExecStoreVirtualTuple(slot);
+}
+
+/* ------------------------------------------------------------------ asking */
+
+CcrDefinition *
+ccr_scan_definition(CcrScanCall *call)
+{
+	CcrDefinition *stale = call->definition;
+
+	if (stale && !stale->valid)
+	{
+		call->definition = NULL;
+		ccr_definition_release(stale);
+	}
+	if (call->definition == NULL)
+		call->definition = ccr_definition_get(call->function);
+	return call->definition;
+}
+
+/* Can the results that a call's arguments and guard need be had for a row? */
+static bool
+has_what_it_uses(CcrScan *scan, CcrRound *round, const CcrScanCall *call, int row)
+{
+	int			i = -1;
+
+	while ((i = bms_next_member(call->uses, i)) >= 0)
+	{
+		const CcrLooked *looked;
+
+		/* guards that use each other's calls: one has to go without */
+		if (round->asked[i].looked == NULL)
+			return false;
+		looked = &round->asked[i].looked[row];
+		if (looked->answered ?
+			!ccr_cell_is_good(looked->answered, looked->item, scan->calls[i].returns_set) :
+			looked->item == CCR_NOT_YET || looked->item == CCR_FAILED ||
+			looked->item == CCR_NOT_READY)
+			return false;
+	}
+	return true;
+}
+
+/* Is SQL bound to come to all rows, unless it comes to an error? */
+static bool
+comes_to_all(const CcrScan *scan)
+{
+	return scan->whole && !ccr_run_may_end(scan->node->ps.state);
+}
+
+/*
+ * In parallel mode there are no subtransactions, so an error comes early.  It
+ * must be one that SQL has, too.  Where rows may be left, a call is asked for
+ * once SQL has made it for one of them: so there is a server, and a right to it.
+ */
+static bool
+waits_for_need(const CcrScan *scan, const CcrScanCall *call)
+{
+	return (call->unsure || (IsInParallelMode() && !comes_to_all(scan))) &&
+		!call->maker.needed;
+}
+
+/*
+ * Can a call be asked for?  A plan that SQL runs at need (an init plan) is not
+ * run ahead, unless SQL is bound to need it for the row at hand.
+ */
+static bool
+is_ready(const CcrScan *scan, const CcrScanCall *call)
+{
+	ParamExecData *values = scan->node->ps.state->es_param_exec_vals;
+	int			i = -1;
+
+	if (waits_for_need(scan, call))
+		return false;
+	while ((i = bms_next_member(call->params, i)) >= 0)
+		if (values[i].execPlan)
+			return false;
+	return true;
+}
+
+/* The arguments of a call for a row: true if it is to be asked for. */
+static bool
+evaluate(CcrScan *scan, CcrRound *round, CcrScanCall *call, int row,
+		 Datum *values, bool *nulls, CcrLooked *looked)
+{
+	ExprContext *econtext = scan->node->ps.ps_ExprContext;
+	bool		any_null = false;
+
+	looked->answered = NULL;
+	looked->item = CCR_NOT_ASKED;
+	if (!has_what_it_uses(scan, round, call, row))
+		return false;
+	econtext->ecxt_scantuple = load_row(scan, round, row);
+	if (call->guard)
+	{
+		bool		isnull;
+		Datum		holds = ExecEvalExpr(call->guard, econtext, &isnull);
+
+		if (isnull || !DatumGetBool(holds))
+			return false;
+	}
+	for (int i = 0; i < call->nargs; i++)
+	{
+		values[i] = ExecEvalExpr(call->args[i], econtext, &nulls[i]);
+		any_null |= nulls[i];
+	}
+	if (any_null && call->strict)
+	{
+		looked->item = CCR_NO_CALL;
+		return false;
+	}
+	return true;
+}
+
+/* The arguments of some rows' calls, one after the other. */
+typedef struct Arguments
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			nitems;
+	Size		bytes;			/* about */
+} Arguments;
+
+static Size
+size_of_arguments(const CcrScanCall *call, const Datum *values, const bool *nulls)
+{
+	Size		bytes = 0;
+
+	for (int i = 0; i < call->nargs; i++)
+	{
+		if (nulls[i])
+			continue;
+		if (call->arglens[i] == -1)
+			bytes += toast_raw_datum_size(values[i]);
+		else if (call->arglens[i] == -2)
+			bytes += strlen(DatumGetCString(values[i]));
+		else
+			bytes += call->arglens[i];
+	}
+	return bytes;
+}
+
+/* What does not fit into a request is left for the next one. */
+static void
+evaluate_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
+			  int last, CcrLooked *looked, Arguments *arguments)
+{
+	for (int row = first; row <= last; row++)
+	{
+		int			start = arguments->nitems * Max(call->nargs, 1);
+
+		CHECK_FOR_INTERRUPTS();
+		if (arguments->bytes >= (Size) scan->max_bytes)
+		{
+			looked[row].answered = NULL;
+			looked[row].item = CCR_NOT_YET;
+			continue;
+		}
+		if (!evaluate(scan, round, call, row, &arguments->values[start],
+					  &arguments->nulls[start], &looked[row]))
+			continue;
+		looked[row].item = arguments->nitems++;
+		arguments->bytes += size_of_arguments(call, &arguments->values[start],
+											  &arguments->nulls[start]);
+	}
+}
+
+/* Encode the arguments and send them off. */
+static void
+submit(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
+	   CcrAsked *asked, MemoryContext context, ResourceOwner owner)
+{
+	CcrDefinition *definition = ccr_scan_definition(call);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	CcrEntered	entered;
+
+	ccr_definition_enter(definition, &entered);
+	ccr_items_init(&asked->items);
+	asked->items.barred = ccr_barrier_holds((Node *) call->shown, definition->volatility);
+	for (int i = 0; i < arguments->nitems; i++)
+		ccr_items_add(definition, &asked->items, &arguments->values[i * call->nargs],
+					  &arguments->nulls[i * call->nargs]);
+	scan->max_size = Min(scan->max_size, ccr_max_size);
+	scan->max_bytes = Min(scan->max_bytes, ccr_max_bytes);
+	asked->pending = ccr_lookup_submit(definition, definition->result, &asked->items, owner);
+	ccr_definition_leave(&entered);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+leave(CcrAsked *asked, int first, int last, int item)
+{
+	for (int row = first; row <= last; row++)
+		asked->looked[row] = (CcrLooked) {NULL, item};
+}
+
+/*
+ * All arguments are evaluated before any of the lookup's own settings and
+ * rights are taken on, to encode them.
+ */
+static void
+evaluate_and_submit(CcrScan *scan, CcrRound *round, CcrScanCall *call,
+					int first, int last, CcrAsked *asked, ResourceOwner owner)
+{
+	int			nvalues = (last - first + 1) * Max(call->nargs, 1);
+	Arguments	arguments = {
+		.values = palloc_extended(nvalues * sizeof(Datum), MCXT_ALLOC_HUGE),
+		.nulls = palloc_extended(nvalues * sizeof(bool), MCXT_ALLOC_HUGE)
+	};
+
+	/* it may have been made VOLATILE since it was planned */
+	if (ccr_scan_definition(call)->volatility == PROVOLATILE_VOLATILE)
+	{
+		leave(asked, first, last, CCR_NOT_ASKED);
+		return;
+	}
+	evaluate_rows(scan, round, call, first, last, asked->looked, &arguments);
+	if (arguments.nitems > 0)
+		submit(scan, call, &arguments, asked, round->context, owner);
+}
+
+/*
+ * Not an error of what is asked for, but of a session that is to stop (others of
+ * these are FATAL).  Any other one, internal errors included, may be an
+ * argument's, of a row that is not wanted.
+ */
+static bool
+concerns_session(int sqlstate)
+{
+	return sqlstate == ERRCODE_QUERY_CANCELED;
+}
+
+/*
+ * An error is raised when SQL comes to evaluate the row, if it does: until
+ * then there are rows to be emitted, and maybe they are all that is wanted.
+ * It may also be one that a call for itself does not have: a request of many
+ * items finds no room where a small one would.
+ */
+static void
+try_to_ask(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
+		   int last, CcrAsked *asked)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		evaluate_and_submit(scan, round, call, first, last, asked, owner);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (concerns_session(edata->sqlerrcode))
+			ReThrowError(edata);
+		FreeErrorData(edata);
+		asked->pending = NULL;
+		leave(asked, first, last, CCR_FAILED);
+	}
+	PG_END_TRY();
+}
+
+/* Ask for the rows from first to last. */
+static void
+ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
+	CcrAsked *asked)
+{
+	CcrScanCall *call = &scan->calls[n];
+	MemoryContext scratch;
+	MemoryContext old;
+
+	/* not in a subtransaction: what such a plan holds would end with that */
+	ExecSetParamPlanMulti(call->sure_params, scan->node->ps.ps_ExprContext);
+	if (IsInParallelMode() && !call->infallible && !comes_to_all(scan))
+	{
+		leave(asked, first, last, CCR_NOT_ASKED);
+		return;
+	}
+	if (!is_ready(scan, call))
+	{
+		leave(asked, first, last, CCR_NOT_READY);
+		return;
+	}
+	scratch = AllocSetContextCreate(round->context, "concresce arguments",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(scratch);
+
+	if (IsInParallelMode())
+		evaluate_and_submit(scan, round, call, first, last, asked, CurrentResourceOwner);
+	else
+		try_to_ask(scan, round, call, first, last, asked);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
+static CcrAnswered *
+take(CcrScan *scan, CcrRound *round, int n, CcrAsked *asked)
+{
+	CcrCallCounts *counts = &scan->counts->calls[n];
+	MemoryContext old = MemoryContextSwitchTo(round->context);
+	CcrPending *pending = asked->pending;
+	CcrAnswered *answered;
+
+	asked->pending = NULL;
+
+	/* who fetches from a cursor may have been away for long */
+	ccr_lookup_restart_timeout(pending);
+	answered = ccr_lookup_try_to_take(pending);
+	MemoryContextSwitchTo(old);
+	pg_atomic_fetch_add_u64(&counts->keys, answered->n - answered->joined);
+	pg_atomic_fetch_add_u64(&counts->coalesced, answered->joined);
+	pg_atomic_fetch_add_u64(&counts->remote_us, answered->remote_us);
+	if (answered->failure == CCR_FAILURE_NO_MEMORY ||
+		answered->failure == CCR_FAILURE_SESSION_MEMORY ||
+		answered->failure == CCR_FAILURE_ROLE_MEMORY)
+		scan->max_size = Max(scan->max_size / 4, 1);
+	return answered;
+}
+
+/* ------------------------------------------------------------------ stages */
+
+static void
+start_stage(CcrScan *scan, CcrRound *round)
+{
+	for (int i = 0; i < scan->ncalls; i++)
+		/* one that was disowned is asked for when a row is come to */
+		if (scan->calls[i].stage == round->stage && round->asked[i].looked == NULL)
+		{
+			round->asked[i].looked = MemoryContextAlloc(round->context,
+														round->nrows * sizeof(CcrLooked));
+			ask(scan, round, i, 0, round->nrows - 1, &round->asked[i]);
+		}
+}
+
+static void
+end_stage(CcrScan *scan, CcrRound *round)
+{
+	for (int i = 0; i < scan->ncalls; i++)
+	{
+		CcrAsked   *asked = &round->asked[i];
+		CcrAnswered *answered;
+
+		if (asked->pending == NULL)
+			continue;
+		answered = take(scan, round, i, asked);
+		for (int row = 0; row < round->nrows; row++)
+			if (asked->looked[row].item >= 0)
+				asked->looked[row].answered = answered;
+	}
+	if (++round->stage < scan->nstages)
+		start_stage(scan, round);
+}
+
+void
+ccr_round_start(CcrScan *scan, CcrRound *round)
+{
+	round->stage = 0;
+	round->asked = MemoryContextAllocZero(round->context,
+										  Max(scan->ncalls, 1) * sizeof(CcrAsked));
+	start_stage(scan, round);
+}
+
+void
+ccr_round_advance(CcrScan *scan, CcrRound *round)
+{
+	if (round->stage == scan->nstages)
+		return;
+	for (int i = 0; i < scan->ncalls; i++)
+		if (round->asked[i].pending && !ccr_lookup_ready(round->asked[i].pending))
+			return;
+	end_stage(scan, round);
+}
+
+void
+ccr_round_finish(CcrScan *scan, CcrRound *round)
+{
+	while (round->stage < scan->nstages)
+		end_stage(scan, round);
+}
+
+/* ------------------------------------------------------------ asking again */
+
+static bool
+failed(const CcrLooked *looked)
+{
+	if (looked->answered == NULL)
+		return looked->item == CCR_FAILED;
+	return looked->answered->entries[looked->item] == NULL ||
+		looked->answered->entries[looked->item]->kind == CCR_ENTRY_ERROR;
+}
+
+static bool
+missing(const CcrScan *scan, const CcrScanCall *call, const CcrLooked *looked)
+{
+	return failed(looked) || looked->item == CCR_NOT_YET ||
+		(looked->item == CCR_NOT_READY && is_ready(scan, call));
+}
+
+/* Ask for rows that are missing, and wait. */
+static void
+ask_and_wait(CcrScan *scan, CcrRound *round, int n, int first, int last)
+{
+	CcrAsked	again = {.looked = round->asked[n].looked};
+	CcrAnswered *answered;
+
+	ask(scan, round, n, first, last, &again);
+	if (again.pending == NULL)
+		return;
+	answered = take(scan, round, n, &again);
+	for (int row = first; row <= last; row++)
+		if (again.looked[row].item >= 0)
+			again.looked[row].answered = answered;
+}
+
+/*
+ * A batch may have failed because of a row that SQL would not have come to, so
+ * the first row that needs the call makes it plainly, and raises the error if
+ * it is its own.  If it is not, the next ones are asked for in batches that
+ * grow again.  Rows that just did not fit are asked for all together.
+ */
+static void
+ask_again(CcrScan *scan, CcrRound *round, int n, int row)
+{
+	CcrScanCall *call = &scan->calls[n];
+	CcrLooked  *looked = round->asked[n].looked;
+	bool		grows = failed(&looked[row]);
+	int			most = grows ? Max(call->attempt, 1) : round->nrows;
+	int			last = row;
+
+	while (last + 1 < round->nrows && last - row + 1 < most &&
+		   missing(scan, call, &looked[last + 1]))
+		last++;
+	if (grows)
+		call->attempt = Min(most * 2, scan->max_size);
+	if (grows && last == row)
+		return;
+	ask_and_wait(scan, round, n, row, last);
+	if (failed(&looked[row]))
+		call->attempt = 1;
+}
+
+/* ---------------------------------------------------------------- emitting */
+
+TupleTableSlot *
+ccr_round_emit(CcrScan *scan, CcrRound *round, int row)
+{
+	TupleTableSlot *slot;
+
+	for (int i = 0; i < scan->ncalls; i++)
+		if (missing(scan, &scan->calls[i], &round->asked[i].looked[row]))
+			ask_again(scan, round, i, row);
+	slot = load_row(scan, round, row);
+	if (round->tids)
+	{
+		slot->tts_tid = round->tids[row];
+		slot->tts_tableOid = round->tableoid;
+	}
+	return slot;
+}
+
+static void
+drop_pending(CcrScan *scan, CcrRound *round)
+{
+	if (round->asked == NULL)
+		return;
+	for (int i = 0; i < scan->ncalls; i++)
+		if (round->asked[i].pending)
+		{
+			ccr_lookup_drop(round->asked[i].pending);
+			round->asked[i].pending = NULL;
+		}
+}
+
+/*
+ * Rows that are left are asked for as after a failure: the next one plainly,
+ * and more together the longer nothing changes.
+ */
+static void
+disown(CcrScan *scan, CcrRound *round, int n)
+{
+	CcrAsked   *asked = &round->asked[n];
+
+	if (asked->pending)
+		ccr_lookup_drop(asked->pending);
+	asked->pending = NULL;
+	scan->calls[n].attempt = 1;
+	if (asked->looked == NULL)
+		asked->looked = MemoryContextAlloc(round->context,
+										   round->nrows * sizeof(CcrLooked));
+	for (int row = 0; row < round->nrows; row++)
+		asked->looked[row] = (CcrLooked) {NULL, CCR_FAILED};
+}
+
+void
+ccr_round_disown(CcrScan *scan, CcrRound *round, const Bitmapset *calls)
+{
+	int			i = -1;
+
+	if (round->asked == NULL)
+		return;
+	while ((i = bms_next_member(calls, i)) >= 0)
+		disown(scan, round, i);
+}
+
+void
+ccr_round_clear(CcrScan *scan, CcrRound *round)
+{
+	drop_pending(scan, round);
+	ExecClearTuple(scan->node->ss_ScanTupleSlot);
+	ExecClearTuple(scan->held);
+	round->nrows = round->next = 0;
+	round->tids = NULL;
+	round->asked = NULL;
+	MemoryContextReset(round->context);
+}

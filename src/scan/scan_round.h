@@ -1,0 +1,133 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_round.h
+ *	  Rounds: the rows that a batch node has read ahead, and what it asks for
+ *	  them.
+ *
+ * A round is filled with rows; then its calls are looked up in stages, each a
+ * request for each lookup: a call whose arguments or guard need another call's
+ * result is of a later stage than that one.  When all stages are through, its
+ * rows can be emitted.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_SCAN_ROUND_H
+#define CCR_SCAN_ROUND_H
+
+#include "call/caller.h"
+#include "call/lookup.h"
+#include "nodes/execnodes.h"
+#include "scan/cell.h"
+
+/* A call, as the executor has it. */
+typedef struct CcrScanCall
+{
+	Oid			function;
+	bool		strict;
+	bool		returns_set;
+	CcrDefinition *definition;	/* with a reference; NULL before first use */
+	int			nargs;
+	ExprState **args;
+	int16	   *arglens;		/* pg_type.typlen */
+	ExprState  *guard;			/* NULL: none */
+	int			stage;
+	Bitmapset  *params;			/* PARAM_EXEC parameters that they refer to */
+	Bitmapset  *sure_params;	/* of them, those that SQL needs for any row,
+								 * before anything that may fail */
+	bool		unsure;			/* it is asked for once it was needed */
+	bool		infallible;		/* its arguments and guard cannot fail */
+	CcrCellMaker maker;
+	CcrCaller	caller;			/* for whom it was asked for last */
+	Bitmapset  *uses;			/* indexes of the calls that they read */
+	int			attempt;		/* rows to ask for again when one fails; 0 or
+								 * 1: it is called plainly */
+
+	Expr	   *shown;			/* for EXPLAIN */
+} CcrScanCall;
+
+/* What EXPLAIN ANALYZE tells; parallel workers count in one place. */
+typedef struct CcrCallCounts
+{
+	pg_atomic_uint64 keys;		/* looked up */
+	pg_atomic_uint64 coalesced; /* shared another's lookup */
+	pg_atomic_uint64 remote_us;
+} CcrCallCounts;
+
+typedef struct CcrScanCounts
+{
+	pg_atomic_uint64 rounds;
+	CcrCallCounts calls[FLEXIBLE_ARRAY_MEMBER];
+} CcrScanCounts;
+
+typedef struct CcrScan
+{
+	ScanState  *node;
+	int			ncolumns;		/* of the child */
+	int			ncalls;
+	CcrScanCall *calls;
+	int			nstages;
+	int			max_size;		/* rows in a round, at most */
+	int			max_bytes;
+	bool		whole;			/* see CcrReach */
+	TupleTableSlot *held;		/* for the row of a round */
+	uint64		nrows;			/* read so far */
+	ScanState  *scanned;		/* whose rows the child emits; NULL: no table's */
+	CcrScanCounts *counts;
+} CcrScan;
+
+/* What became of one call for one row. */
+typedef struct CcrLooked
+{
+	CcrAnswered *answered;		/* NULL: see item */
+	int			item;			/* or one of these: */
+} CcrLooked;
+
+#define CCR_NOT_ASKED	(-1)	/* SQL would not call it, or only it can tell */
+#define CCR_NO_CALL		(-2)	/* STRICT and an argument is NULL */
+#define CCR_NOT_YET		(-3)	/* the request was full */
+#define CCR_FAILED		(-4)	/* an error came before it could be asked for */
+#define CCR_NOT_READY	(-5)	/* it was not needed before, or a plan that it
+								 * needs has not been run */
+
+/* Requests under way, of one call. */
+typedef struct CcrAsked
+{
+	CcrItems	items;
+	CcrPending *pending;		/* NULL: none */
+	CcrLooked  *looked;			/* by row */
+} CcrAsked;
+
+typedef struct CcrRound
+{
+	MemoryContext context;
+	int			nrows;
+	int			next;			/* row to be emitted */
+	uint64		first;			/* rows of the node's that came before */
+	MinimalTuple *rows;
+	ItemPointerData *tids;		/* NULL: no cursor needs them */
+	Oid			tableoid;
+	int			stage;			/* under way; nstages: complete */
+	CcrAsked   *asked;			/* by call */
+} CcrRound;
+
+/* Read up to n rows of the child.  False: there are no more. */
+extern bool ccr_round_fill(CcrScan *scan, CcrRound *round, int n);
+
+/* Start the first stage; go on as far as possible without waiting, or wait. */
+extern void ccr_round_start(CcrScan *scan, CcrRound *round);
+extern void ccr_round_advance(CcrScan *scan, CcrRound *round);
+extern void ccr_round_finish(CcrScan *scan, CcrRound *round);
+
+/* Put a row and its cells into the node's scan slot, in the current context. */
+extern TupleTableSlot *ccr_round_emit(CcrScan *scan, CcrRound *round, int row);
+
+/* Forget what these calls found for its rows: somebody else reads on. */
+extern void ccr_round_disown(CcrScan *scan, CcrRound *round, const Bitmapset *calls);
+
+/* Forget its rows, and what is under way for them. */
+extern void ccr_round_clear(CcrScan *scan, CcrRound *round);
+
+/* The definition of a call's lookup as it is now. */
+extern CcrDefinition *ccr_scan_definition(CcrScanCall *call);
+
+#endif							/* CCR_SCAN_ROUND_H */

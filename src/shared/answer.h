@@ -1,0 +1,155 @@
+/*-------------------------------------------------------------------------
+ *
+ * answer.h
+ *	  The bytes in which a collector hands results to a backend.
+ *
+ * An answer is a chain of blocks on the heap, one for each batch that served
+ * some of a request's items.  A block holds entries, one for each of those
+ * items.  An entry holds rows, an error, or a reference to a result that
+ * several requests share because copies of it would be too large.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CCR_ANSWER_H
+#define CCR_ANSWER_H
+
+#include "lib/stringinfo.h"
+#include "shared/compat.h"
+#include "utils/dsa.h"
+
+/* Results of more bytes than this are shared, not copied. */
+#define CCR_SHARE_BYTES		4096
+
+/*
+ * Who has written the texts of an error.  What is not ours may quote any value
+ * of a batch.
+ */
+typedef enum CcrAuthor
+{
+	CCR_TEXTS_FOREIGN,
+	CCR_HINT_OURS,				/* and nothing else */
+	CCR_TEXTS_OURS
+} CcrAuthor;
+
+/* An error to be raised in a backend; absent strings are NULL. */
+typedef struct CcrError
+{
+	int			sqlstate;		/* as MAKE_SQLSTATE() packs it */
+	CcrAuthor	author;			/* these three matter to the collector only */
+	bool		unexecuted;		/* the statement itself was refused */
+	bool		by_hand;		/* somebody has ended what ran it */
+	const char *message;
+	const char *detail;
+	const char *hint;
+	const char *context;
+} CcrError;
+
+typedef enum CcrEntryKind
+{
+	CCR_ENTRY_ROWS,				/* data: rows of (int32 length, bytes) values,
+								 * length -1: NULL */
+	CCR_ENTRY_SHARED,			/* data: dsa_pointer to a CcrSharedRows */
+	CCR_ENTRY_ERROR				/* data: a flattened CcrError, or nothing: the
+								 * same as that of the entry before */
+} CcrEntryKind;
+
+typedef struct CcrEntry
+{
+	uint32		item;			/* index within the request */
+	uint16		kind;			/* CcrEntryKind */
+	uint16		ncolumns;
+	uint32		nrows;
+	uint32		length;			/* bytes of data */
+	bool		binary;			/* values in binary, where they can be */
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} CcrEntry;
+
+#define CCR_ENTRY_SIZE(length)	MAXALIGN(offsetof(CcrEntry, data) + (length))
+
+typedef struct CcrAnswer
+{
+	dsa_pointer next;
+	Size		size;			/* bytes of the whole block */
+	uint32		nentries;
+	char		entries[FLEXIBLE_ARRAY_MEMBER]; /* MAXALIGNed CcrEntry */
+} CcrAnswer;
+
+typedef struct CcrSharedRows
+{
+	pg_atomic_uint32 references;
+	uint32		waiters;		/* who have been given one */
+	Size		size;			/* bytes of the whole block */
+	Size		length;			/* bytes of data */
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} CcrSharedRows;
+
+/* What came of one item, before it is handed over. */
+typedef struct CcrOutcome
+{
+	const CcrError *error;		/* or: */
+	uint32		nrows;
+	StringInfoData rows;		/* as in an entry; data is NULL if there are
+								 * none */
+	dsa_pointer shared;			/* the rows on the heap, if shared */
+} CcrOutcome;
+
+extern void ccr_error_flatten(StringInfo buf, const CcrError *error);
+extern CcrError *ccr_error_copy(const CcrError *error);
+extern CcrError *ccr_error_restore(const char *data, Size length);
+/* A text that the database's encoding allows: s itself, or a copy. */
+extern const char *ccr_error_legible(const char *s);
+
+CCR_NORETURN extern void ccr_error_throw(const CcrError *error);
+
+/*
+ * Put rows that are too large to be copied for each of several waiters on the
+ * heap, once.  To be done before the outcome is answered.
+ */
+extern void ccr_outcome_share(CcrOutcome *outcome, uint32 waiters);
+
+/* A block of an answer, before there is room for it. */
+typedef struct CcrAnswerDraft
+{
+	const uint32 *items;
+	CcrOutcome *const *outcomes;
+	int			n;
+	int			ncolumns;
+	bool		binary;
+	struct CcrEntryDraft *entries;
+	Size		size;			/* bytes of the block */
+	Size		shared;			/* its part of shared rows */
+} CcrAnswerDraft;
+
+/*
+ * A block with the outcomes of n items of a request: its draft, and the block,
+ * or InvalidDsaPointer if the heap has no room.  A draft that comes to nothing
+ * gives back its part of shared rows.
+ */
+extern CcrAnswerDraft ccr_answer_draft(const uint32 *items,
+									   CcrOutcome *const *outcomes, int n,
+									   int ncolumns, bool binary);
+extern dsa_pointer ccr_answer_write(const CcrAnswerDraft *draft);
+extern void ccr_answer_give_up(const CcrAnswerDraft *draft);
+
+/* A block of the chain; first entry of it, and the one after an entry. */
+extern CcrAnswer *ccr_answer_block(dsa_pointer block);
+
+static inline CcrEntry *
+ccr_answer_first(CcrAnswer *block)
+{
+	return (CcrEntry *) MAXALIGN(block->entries);
+}
+
+static inline CcrEntry *
+ccr_entry_next(CcrEntry *entry)
+{
+	return (CcrEntry *) ((char *) entry + CCR_ENTRY_SIZE(entry->length));
+}
+
+/* The rows of an entry, wherever they are. */
+extern const char *ccr_entry_rows(const CcrEntry *entry, Size *length);
+
+/* Give back a chain and its share of shared rows. */
+extern void ccr_answer_free(dsa_pointer chain);
+
+#endif							/* CCR_ANSWER_H */

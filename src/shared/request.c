@@ -1,0 +1,659 @@
+/*-------------------------------------------------------------------------
+ *
+ * request.c
+ *	  The only code that moves a request from one state to another.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "shared/compat.h"
+#include "shared/reader.h"
+#include "shared/request.h"
+#include "shared/seat.h"
+#include "shared/stopped.h"
+#include "shared/warrant.h"
+
+static int	sleepers[1024];		/* proc numbers of those to be woken */
+static int	nsleepers = 0;
+
+/* ---------------------------------------------------------------- backend */
+
+/* Whose bound the last request would have exceeded that there was no room for. */
+static CcrBound refused = CCR_BOUND_NONE;
+
+static CcrRequest *
+allocate(CcrRequestKind kind, uint32 nitems, Size nbytes, const char *source,
+		 Size length)
+{
+	Size		size = MAXALIGN(offsetof(CcrRequest, items)) + nbytes +
+		(kind == CCR_REQUEST_ENQUEUED ? nitems : 0);
+	dsa_pointer dp = ccr_heap_allocate(size);
+	CcrRequest *request;
+
+	if (!DsaPointerIsValid(dp))
+		return NULL;
+	request = ccr_heap_address(dp);
+	memset(request, 0, offsetof(CcrRequest, items));
+	pg_atomic_init_u32(&request->state, CCR_REQUEST_PENDING);
+	pg_atomic_init_u32(&request->phase, CCR_PHASE_SUBMITTED);
+	pg_atomic_init_u32(&request->taken, 0);
+	request->self = dp;
+	request->size = size;
+	request->kind = kind;
+	request->procno = ccr_my_procno();
+	request->nitems = nitems;
+	request->nbytes = nbytes;
+	if (kind == CCR_REQUEST_ENQUEUED)
+		memset(ccr_request_ended(request), 0, nitems);
+	request->id = pg_atomic_fetch_add_u64(&ccr_shared->next_id, 1);
+
+	if (source)
+	{
+		request->source = ccr_heap_allocate(length);
+		if (!DsaPointerIsValid(request->source))
+		{
+			ccr_heap_free(dp, size);
+			return NULL;
+		}
+		request->source_size = length;
+		memcpy(ccr_heap_address(request->source), source, length);
+	}
+	return request;
+}
+
+CcrRequest *
+ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
+				const char *source, Size length)
+{
+	CcrRequest *request;
+
+	refused = CCR_BOUND_NONE;
+	if (kind == CCR_REQUEST_ENQUEUED)
+		return allocate(kind, nitems, nbytes, source, length);
+
+	ccr_bounds_declare(ccr_seat_party().outer);
+	refused = ccr_bounds_check(ccr_bounds_procno(), sizeof(CcrRequest) + nbytes + length,
+							   sizeof(CcrRequest) + nbytes + length);
+	if (refused != CCR_BOUND_NONE)
+		return NULL;
+	request = allocate(kind, nitems, nbytes, source, length);
+	if (request == NULL)
+		return NULL;
+	request->charged = request->size + request->source_size;
+	request->charged_to = ccr_bounds_procno();
+	ccr_bounds_charge(request->charged_to, request->charged);
+	return request;
+}
+
+static const char *
+megabytes(uint64 bytes)
+{
+	return psprintf("%.1f", bytes / (1024 * 1024.0));
+}
+
+void
+ccr_request_no_room(Size nbytes)
+{
+	const CcrSlot *slot = &ccr_slots[ccr_bounds_procno()];
+	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used);
+	bool		never = nbytes >= ccr_shared->heap_size;
+
+	if (!never && refused == CCR_BOUND_SESSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("session holds too much shared memory for lookups"),
+				 errdetail("Its requests and results take %s MB, %zu bytes more were asked for, and %s of %s MB are in use.",
+						   megabytes(pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &slot->bytes))),
+						   nbytes, megabytes(used), megabytes(ccr_shared->heap_size)),
+				 errhint("Await what was submitted, or submit less at a time. The bound is set by \"concresce.max_session_memory\" and \"concresce.shared_memory\".")));
+	if (!never && refused == CCR_BOUND_ROLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("sessions of the role hold too much shared memory for lookups"),
+				 errdetail("Their requests and results take %s MB, %zu bytes more were asked for, and %s of %s MB are in use.",
+						   megabytes(ccr_bounds_role_bytes(ccr_seat_party().outer)),
+						   nbytes, megabytes(used), megabytes(ccr_shared->heap_size)),
+				 errhint("The bound is set by \"concresce.max_role_memory\" and \"concresce.shared_memory\".")));
+	ereport(ERROR,
+			(errcode(never ? ERRCODE_PROGRAM_LIMIT_EXCEEDED :
+					 ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of shared memory for lookups"),
+			 errdetail("A request needs %zu bytes; %llu of %zu bytes are in use.",
+					   nbytes, (unsigned long long) used, ccr_shared->heap_size),
+			 errhint("You may need to increase \"concresce.shared_memory\".")));
+}
+
+/* Wiped, since it holds the password of a user mapping. */
+static void
+free_source(CcrRequest *request)
+{
+	if (!DsaPointerIsValid(request->source))
+		return;
+	explicit_bzero(ccr_heap_address(request->source), request->source_size);
+	ccr_heap_free(request->source, request->source_size);
+	request->source = InvalidDsaPointer;
+}
+
+static void
+destroy(CcrRequest *request)
+{
+	free_source(request);
+	if (request->kind != CCR_REQUEST_ENQUEUED)
+		ccr_bounds_release(request->charged_to, request->charged);
+	else if (DsaPointerIsValid(request->warrant))
+		ccr_warrant_discharge(ccr_heap_address(request->warrant),
+							  &ccr_counters[request->counters], request->nitems,
+							  request->charged);
+	if (DsaPointerIsValid(request->kept))
+		ccr_kept_release(ccr_heap_address(request->kept));
+	if (DsaPointerIsValid(request->warrant))
+		ccr_warrant_release(ccr_heap_address(request->warrant));
+	if (DsaPointerIsValid(request->sender))
+		ccr_sender_release(ccr_heap_address(request->sender));
+	ccr_answer_free(request->answer);
+	ccr_heap_free(request->self, request->size);
+}
+
+/*
+ * Push a chain, whose oldest member's link is next.  The compare-and-swap is a
+ * full barrier: whoever takes the list sees what is on it (the exchanges in
+ * ccr_request_take() and ccr_request_take_abandoned() are its partners), and
+ * what follows is behind it: see wake_collector().
+ */
+static void
+push(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer newest)
+{
+	uint64		old = pg_atomic_read_u64(head);
+
+	do
+		*next = old;
+	while (!pg_atomic_compare_exchange_u64(head, &old, newest));
+}
+
+static void
+wake_collector(CcrWorker *worker)
+{
+	uint32		proc = pg_atomic_read_u32(&worker->proc);
+
+	/*
+	 * If there is none, the next one looks at its mailbox as it starts: behind a
+	 * barrier in start(), the partner of the one in push().
+	 */
+	if (proc != 0)
+		ccr_wake(proc - 1);
+}
+
+static void
+link_to_slot(CcrRequest *request)
+{
+	CcrSlot    *slot = &ccr_slots[request->procno];
+
+	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+	request->prev = InvalidDsaPointer;
+	request->next = slot->requests;
+	if (DsaPointerIsValid(request->next))
+		((CcrRequest *) ccr_heap_address(request->next))->prev = request->self;
+	slot->requests = request->self;
+	LWLockRelease(&slot->lock);
+}
+
+static void
+unlink_from_slot(CcrRequest *request)
+{
+	CcrSlot    *slot = &ccr_slots[request->procno];
+
+	LWLockAcquire(&slot->lock, LW_EXCLUSIVE);
+	if (DsaPointerIsValid(request->next))
+		((CcrRequest *) ccr_heap_address(request->next))->prev = request->prev;
+	if (DsaPointerIsValid(request->prev))
+		((CcrRequest *) ccr_heap_address(request->prev))->next = request->next;
+	else
+		slot->requests = request->next;
+	LWLockRelease(&slot->lock);
+}
+
+/* A list with removal, since a request may be freed while it is on it. */
+static void
+announce(CcrSlot *slot, CcrRequest *request)
+{
+	request->announced = true;
+	request->next_done = InvalidDsaPointer;
+	request->prev_done = slot->last_done;
+	if (DsaPointerIsValid(slot->last_done))
+		((CcrRequest *) ccr_heap_address(slot->last_done))->next_done = request->self;
+	else
+		slot->first_done = request->self;
+	slot->last_done = request->self;
+}
+
+static void
+unannounce(CcrSlot *slot, CcrRequest *request)
+{
+	if (DsaPointerIsValid(request->next_done))
+		((CcrRequest *) ccr_heap_address(request->next_done))->prev_done = request->prev_done;
+	else
+		slot->last_done = request->prev_done;
+	if (DsaPointerIsValid(request->prev_done))
+		((CcrRequest *) ccr_heap_address(request->prev_done))->next_done = request->next_done;
+	else
+		slot->first_done = request->next_done;
+	request->announced = false;
+}
+
+/*
+ * The end of a request that is DONE.  The mutex also sees to it that the
+ * collector has done with it.
+ */
+static void
+destroy_done(CcrRequest *request)
+{
+	if (request->announce)
+	{
+		CcrSlot    *slot = &ccr_slots[request->procno];
+
+		SpinLockAcquire(&slot->mutex);
+		if (request->announced)
+			unannounce(slot, request);
+		SpinLockRelease(&slot->mutex);
+	}
+	destroy(request);
+}
+
+CcrRequest *
+ccr_request_next_done(void)
+{
+	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
+	CcrRequest *request = NULL;
+
+	SpinLockAcquire(&slot->mutex);
+	if (DsaPointerIsValid(slot->first_done))
+	{
+		request = ccr_heap_address(slot->first_done);
+		unannounce(slot, request);
+	}
+	SpinLockRelease(&slot->mutex);
+	return request;
+}
+
+static void
+count_calls(CcrRequest *request)
+{
+	CcrCounters *counters = &ccr_counters[request->counters];
+
+	if (request->nitems == 0 || request->kind == CCR_REQUEST_FORGET)
+		return;
+	ccr_count(counters, CCR_CALLS, request->nitems);
+	ccr_gauge(counters, request->nitems, 0);
+}
+
+void
+ccr_request_open(CcrRequest *request)
+{
+	Assert(request->pid == 0);
+	request->pid = MyProcPid;
+	request->procno = ccr_my_procno();
+	request->roleid = GetUserId();
+	request->party = ccr_seat_party();
+	request->dbid = MyDatabaseId;
+
+	link_to_slot(request);
+	count_calls(request);
+}
+
+void
+ccr_requests_push(CcrRequest *newest, CcrRequest *oldest)
+{
+	CcrWorker  *worker = &ccr_mailboxes[newest->worker];
+
+	push(&worker->intake, &oldest->next_intake, newest->self);
+	wake_collector(worker);
+}
+
+void
+ccr_request_submit(CcrRequest *request)
+{
+	ccr_request_open(request);
+	ccr_requests_push(request, request);
+}
+
+void
+ccr_request_withdraw(CcrRequest *request)
+{
+	CcrCounters *counters = &ccr_counters[request->counters];
+	uint32		n = request->nitems;
+
+	unlink_from_slot(request);
+	ccr_count(counters, CCR_CANCELLED, n);
+	ccr_gauge(counters, -(int) n, 0);
+	if (request->reserved)
+		ccr_counters_release_backlog(counters, n);
+	destroy(request);
+
+	/* no collector has seen it, so none will tell those who stop its lookup */
+	ccr_stopped_recount();
+}
+
+void
+ccr_request_push(CcrRequest *request)
+{
+	Assert(request->kind == CCR_REQUEST_ENQUEUED);
+	request->pid = MyProcPid;
+	request->procno = ccr_my_procno();
+	request->dbid = MyDatabaseId;
+	count_calls(request);
+	ccr_warrant_begin(ccr_heap_address(request->warrant), request->nitems, request->charged,
+					  request->submitted);
+	ccr_requests_push(request, request);
+}
+
+bool
+ccr_request_lost(CcrRequest *request)
+{
+	uint32		taken = pg_atomic_read_u32(&request->taken);
+
+	if (taken == 0)
+		return false;
+
+	/*
+	 * A generation is counted before it takes anything: the exchange in
+	 * ccr_request_take(), between the two, is the partner.  The other way round
+	 * the present one could seem to be another than that which took it.
+	 */
+	pg_read_barrier();
+	if (taken == pg_atomic_read_u32(&ccr_mailboxes[request->worker].generation))
+		return false;
+
+	/*
+	 * What it completed, it completed before the next one was counted, which is
+	 * a full barrier in start().
+	 */
+	pg_read_barrier();
+	return pg_atomic_read_u32(&request->state) == CCR_REQUEST_PENDING;
+}
+
+void
+ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason)
+{
+	CcrWorker  *worker = &ccr_mailboxes[request->worker];
+	CcrCounters *counters = &ccr_counters[request->counters];
+	bool		counted = request->kind == CCR_REQUEST_LOOKUP;
+	uint32		nitems = request->nitems;
+	uint32		expected = CCR_REQUEST_PENDING;
+
+	unlink_from_slot(request);
+	if (!pg_atomic_compare_exchange_u32(&request->state, &expected,
+										CCR_REQUEST_ABANDONED))
+	{
+		destroy_done(request);
+		return;
+	}
+	if (counted)
+		ccr_count(counters, reason == CCR_ABANDON_TIMEOUT ?
+				  CCR_TIMEOUTS : CCR_CANCELLED, nitems);
+	push(&worker->abandoned, &request->next_abandoned, request->self);
+	wake_collector(worker);
+}
+
+void
+ccr_request_free(CcrRequest *request)
+{
+	if (request->pid != 0)
+	{
+		Assert(pg_atomic_read_u32(&request->state) == CCR_REQUEST_DONE);
+		unlink_from_slot(request);
+	}
+	destroy_done(request);
+}
+
+/* -------------------------------------------------------------- collector */
+
+static CcrRequest *
+at(dsa_pointer dp)
+{
+	return DsaPointerIsValid(dp) ? ccr_heap_address(dp) : NULL;
+}
+
+/* So that it outlives this generation, whatever happens to it next. */
+static void
+hold(CcrWorker *worker, CcrRequest *request)
+{
+	request->prev = InvalidDsaPointer;
+	request->next = worker->held;
+	if (DsaPointerIsValid(request->next))
+		((CcrRequest *) ccr_heap_address(request->next))->prev = request->self;
+	worker->held = request->self;
+}
+
+CcrRequest *
+ccr_request_held(CcrWorker *worker)
+{
+	return at(worker->held);
+}
+
+CcrRequest *
+ccr_request_next_held(CcrRequest *request)
+{
+	return at(request->next);
+}
+
+void
+ccr_request_end(CcrRequest *request)
+{
+	CcrRequest *next = at(request->next);
+	CcrRequest *prev = at(request->prev);
+
+	if (next)
+		next->prev = request->prev;
+	if (prev)
+		prev->next = request->next;
+	else
+		ccr_mailboxes[request->worker].held = request->next;
+	destroy(request);
+}
+
+CcrRequest *
+ccr_request_following(CcrRequest *request)
+{
+	return at(request->next_intake);
+}
+
+CcrRequest *
+ccr_request_following_abandoned(CcrRequest *request)
+{
+	return at(request->next_abandoned);
+}
+
+/*
+ * A backend may free a request once it is complete, so the caller must ask for
+ * the following one before it completes this one.
+ */
+CcrRequest *
+ccr_request_take(CcrWorker *worker)
+{
+	uint32		generation = pg_atomic_read_u32(&worker->generation);
+	dsa_pointer newest;
+	dsa_pointer oldest = InvalidDsaPointer;
+
+	if (pg_atomic_read_u64(&worker->intake) == InvalidDsaPointer)
+		return NULL;
+	newest = pg_atomic_exchange_u64(&worker->intake, InvalidDsaPointer);
+	while (DsaPointerIsValid(newest))
+	{
+		CcrRequest *request = ccr_heap_address(newest);
+
+		pg_atomic_write_u32(&request->taken, generation);
+		if (request->kind == CCR_REQUEST_ENQUEUED)
+			hold(worker, request);
+		newest = request->next_intake;
+		request->next_intake = oldest;
+		oldest = request->self;
+	}
+	return at(oldest);
+}
+
+void
+ccr_request_keep_abandoned(CcrRequest *request, CcrRequest **kept)
+{
+	request->next_abandoned = *kept ? (*kept)->self : InvalidDsaPointer;
+	*kept = request;
+}
+
+void
+ccr_request_return_abandoned(CcrRequest *request)
+{
+	push(&ccr_mailboxes[request->worker].abandoned, &request->next_abandoned, request->self);
+}
+
+void
+ccr_request_take_abandoned(CcrWorker *worker, CcrRequest **kept)
+{
+	CcrRequest *request;
+
+	if (pg_atomic_read_u64(&worker->abandoned) == InvalidDsaPointer)
+		return;
+	request = at(pg_atomic_exchange_u64(&worker->abandoned, InvalidDsaPointer));
+	while (request)
+	{
+		CcrRequest *next = ccr_request_following_abandoned(request);
+
+		ccr_request_keep_abandoned(request, kept);
+		request = next;
+	}
+}
+
+void
+ccr_request_check(CcrRequest *request, int nargs)
+{
+	CcrReader	reader = ccr_reader((const char *) ccr_request_first(request),
+									request->nbytes, "request of a lookup");
+
+	for (uint32 i = 0; i < request->nitems; i++)
+	{
+		const CcrItem *item = (const CcrItem *) ccr_read(&reader, offsetof(CcrItem, data));
+		uint32		length = item->key_offset ? item->key_offset : item->length;
+		CcrReader	arguments = ccr_reader(item->data, length, reader.what);
+		int32		unused;
+
+		if (length > item->length)
+			ccr_read_failed(&reader);
+		(void) ccr_read(&reader, CCR_ITEM_SIZE(item->length) - offsetof(CcrItem, data));
+		for (int arg = 0; arg < nargs; arg++)
+			(void) ccr_read_value(&arguments, &unused);
+
+		/* without arguments, there may be a key all the same */
+		if (nargs > 0)
+			ccr_read_end(&arguments);
+	}
+	ccr_read_end(&reader);
+}
+
+CcrSource *
+ccr_request_source(CcrRequest *request)
+{
+	CcrSource  *source;
+
+	if (!DsaPointerIsValid(request->source))
+		return NULL;
+	source = ccr_source_restore(ccr_heap_address(request->source),
+								request->source_size);
+	free_source(request);
+	return source;
+}
+
+CcrFailure
+ccr_request_answer(CcrRequest *request, const CcrAnswerDraft *draft)
+{
+	static const CcrFailure failures[] = {
+		[CCR_BOUND_NONE] = CCR_FAILURE_NO_MEMORY,
+		[CCR_BOUND_SESSION] = CCR_FAILURE_SESSION_MEMORY,
+		[CCR_BOUND_ROLE] = CCR_FAILURE_ROLE_MEMORY
+	};
+	Size		bytes = draft->size + draft->shared;
+	CcrBound	bound = ccr_bounds_check(request->charged_to, bytes, draft->size);
+	dsa_pointer block = InvalidDsaPointer;
+
+	if (bound == CCR_BOUND_NONE)
+		block = ccr_answer_write(draft);
+	if (!DsaPointerIsValid(block))
+	{
+		/* nobody will read the others, either */
+		ccr_answer_give_up(draft);
+		ccr_answer_free(request->answer);
+		request->answer = InvalidDsaPointer;
+		return failures[bound];
+	}
+	request->charged += bytes;
+	ccr_bounds_charge(request->charged_to, bytes);
+	ccr_answer_block(block)->next = request->answer;
+	request->answer = block;
+	return CCR_FAILURE_NONE;
+}
+
+/*
+ * A process that is woken wants the processor at once, so the next batch would
+ * have to wait until hundreds of callers have had their turn.
+ */
+void
+ccr_requests_wake(void)
+{
+	for (int i = 0; i < nsleepers; i++)
+		ccr_wake(sleepers[i]);
+	nsleepers = 0;
+}
+
+/*
+ * A full barrier: what was written before is seen by whoever sees DONE and has a
+ * read barrier behind that, as lookup.c has.
+ */
+static bool
+become_done(CcrRequest *request)
+{
+	uint32		expected = CCR_REQUEST_PENDING;
+
+	return pg_atomic_compare_exchange_u32(&request->state, &expected,
+										  CCR_REQUEST_DONE);
+}
+
+void
+ccr_request_wake_later(int procno)
+{
+	/* the requests of one backend often end together */
+	if (nsleepers > 0 && sleepers[nsleepers - 1] == procno)
+		return;
+	if (nsleepers == (int) lengthof(sleepers))
+		ccr_requests_wake();
+	sleepers[nsleepers++] = procno;
+}
+
+bool
+ccr_request_complete(CcrRequest *request, CcrFailure failure)
+{
+	int			procno = request->procno;
+	CcrSlot    *slot = &ccr_slots[procno];
+	bool		done;
+
+	request->failure = failure;
+	if (request->announce)
+	{
+		SpinLockAcquire(&slot->mutex);
+		done = become_done(request);
+		if (done)
+			announce(slot, request);
+		SpinLockRelease(&slot->mutex);
+	}
+	else
+		done = become_done(request);
+	if (!done)
+		return false;
+	ccr_request_wake_later(procno);
+	return true;
+}
+
+void
+ccr_request_release(CcrRequest *request)
+{
+	Assert(pg_atomic_read_u32(&request->state) == CCR_REQUEST_ABANDONED);
+	destroy(request);
+}

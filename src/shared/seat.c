@@ -1,0 +1,283 @@
+/*-------------------------------------------------------------------------
+ *
+ * seat.c
+ *	  The only code that moves a seat from one state to another.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "shared/compat.h"
+#include "shared/seat.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+
+#define CCR_QUEUE_BYTES		(64 * 1024) /* of each of the two queues */
+
+CcrSeat    *ccr_seats = NULL;
+int			ccr_nseats = 0;
+CcrSeat    *ccr_my_seat = NULL;
+
+static char *queues = NULL;
+
+static Size
+seats_size(void)
+{
+	return MAXALIGN(mul_size(max_worker_processes, sizeof(CcrSeat)));
+}
+
+static Size
+total_size(void)
+{
+	return add_size(seats_size(), mul_size(max_worker_processes, 2 * CCR_QUEUE_BYTES));
+}
+
+void
+ccr_seats_request(void)
+{
+	RequestAddinShmemSpace(total_size());
+}
+
+void
+ccr_seats_startup(void)
+{
+	bool		found;
+	char	   *p;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	p = ShmemInitStruct("concresce seats", total_size(), &found);
+	ccr_seats = (CcrSeat *) p;
+	ccr_nseats = max_worker_processes;
+	queues = p + seats_size();
+	if (!found)
+	{
+		memset(p, 0, seats_size());
+		for (int i = 0; i < ccr_nseats; i++)
+		{
+			pg_atomic_init_u64(&ccr_seats[i].state, CCR_SEAT_FREE);
+			pg_atomic_init_u64(&ccr_seats[i].job, 0);
+			pg_atomic_init_u64(&ccr_seats[i].begun, 0);
+			pg_atomic_init_u64(&ccr_seats[i].cancelled, 0);
+			pg_atomic_init_u32(&ccr_seats[i].unwanted, 0);
+			LWLockInitialize(&ccr_seats[i].lock, ccr_shared->lock.tranche);
+		}
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static CcrSeatState
+state_of(uint64 word)
+{
+	return (CcrSeatState) (word & 0xFF);
+}
+
+static uint64
+word_of(uint64 serial, CcrSeatState state)
+{
+	return serial << 8 | state;
+}
+
+CcrSeatState
+ccr_seat_state(CcrSeat *seat)
+{
+	return state_of(pg_atomic_read_u64(&seat->state));
+}
+
+/*
+ * Only while it has this very state, under whatever serial number.  Each of these
+ * is a full barrier, and its partner is the other side's: of the collector's to
+ * CALLED and ABANDONED those in ccr_seat_take() and of an executor that exits,
+ * and the other way round.
+ */
+static bool
+move(CcrSeat *seat, CcrSeatState from, CcrSeatState to)
+{
+	uint64		word = pg_atomic_read_u64(&seat->state);
+
+	return state_of(word) == from &&
+		pg_atomic_compare_exchange_u64(&seat->state, &word, word_of(word >> 8, to));
+}
+
+shm_mq *
+ccr_seat_jobs(CcrSeat *seat)
+{
+	return (shm_mq *) (queues + (seat - ccr_seats) * 2 * CCR_QUEUE_BYTES);
+}
+
+shm_mq *
+ccr_seat_replies(CcrSeat *seat)
+{
+	return (shm_mq *) (queues + ((seat - ccr_seats) * 2 + 1) * CCR_QUEUE_BYTES);
+}
+
+/* Of this process, or of the one that it is a parallel worker of; or NULL. */
+static CcrSeat *
+seat_inside(void)
+{
+	PGPROC	   *leader = MyProc->lockGroupLeader;
+
+	if (ccr_my_seat)
+		return ccr_my_seat;
+	if (leader == NULL || leader == MyProc)
+		return NULL;
+	for (int i = 0; i < ccr_nseats; i++)
+		if (ccr_seat_state(&ccr_seats[i]) == CCR_SEAT_TAKEN &&
+			ccr_seats[i].pid == leader->pid)
+			return &ccr_seats[i];
+	return NULL;
+}
+
+bool
+ccr_seat_inside(void)
+{
+	return seat_inside() != NULL;
+}
+
+CcrParty
+ccr_seat_party(void)
+{
+	CcrSeat    *seat = seat_inside();
+	CcrParty	party = {GetSessionUserId(), GetOuterUserId()};
+
+	return seat ? seat->party : party;
+}
+
+/* -------------------------------------------------------------- collector */
+
+int
+ccr_seats_of(Oid dbid)
+{
+	int			n = 0;
+
+	LWLockAcquire(&ccr_shared->lock, LW_SHARED);
+	for (int i = 0; i < ccr_nseats; i++)
+		if (ccr_seat_state(&ccr_seats[i]) != CCR_SEAT_FREE && ccr_seats[i].dbid == dbid)
+			n++;
+	LWLockRelease(&ccr_shared->lock);
+	return n;
+}
+
+/* Takes it off those that are free, and says whose it is. */
+static CcrSeat *
+allot(Oid dbid, CcrSeatNumber *number)
+{
+	CcrSeat    *seat = NULL;
+
+	LWLockAcquire(&ccr_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < ccr_nseats && seat == NULL; i++)
+	{
+		uint64		word = pg_atomic_read_u64(&ccr_seats[i].state);
+
+		if (state_of(word) != CCR_SEAT_FREE)
+			continue;
+		seat = &ccr_seats[i];
+		number->index = i;
+		number->serial = (word >> 8) + 1;
+		pg_atomic_write_u64(&seat->state, word_of(number->serial, CCR_SEAT_CALLED));
+		seat->dbid = dbid;
+	}
+	LWLockRelease(&ccr_shared->lock);
+	return seat;
+}
+
+CcrSeat *
+ccr_seat_call(Oid dbid, Oid roleid, int worker, CcrSeatNumber *number)
+{
+	CcrSeat    *seat = allot(dbid, number);
+
+	if (seat == NULL)
+		return NULL;
+	seat->roleid = roleid;
+	seat->worker = worker;
+	seat->sqlstate = 0;
+	seat->by_hand = false;
+	seat->message[0] = '\0';
+	pg_atomic_write_u64(&seat->job, 0);
+	pg_atomic_write_u64(&seat->begun, 0);
+	pg_atomic_write_u64(&seat->cancelled, 0);
+	pg_atomic_write_u32(&seat->unwanted, 0);
+	shm_mq_set_sender(shm_mq_create(ccr_seat_jobs(seat), CCR_QUEUE_BYTES), MyProc);
+	shm_mq_set_receiver(shm_mq_create(ccr_seat_replies(seat), CCR_QUEUE_BYTES), MyProc);
+	return seat;
+}
+
+void
+ccr_seat_abandon(CcrSeat *seat)
+{
+	/* it may be taken, and left, meanwhile, but not go back */
+	if (!move(seat, CCR_SEAT_CALLED, CCR_SEAT_FREE) &&
+		!move(seat, CCR_SEAT_TAKEN, CCR_SEAT_ABANDONED) &&
+		!move(seat, CCR_SEAT_LEFT, CCR_SEAT_FREE))
+		elog(PANIC, "seat of a local executor is in an impossible state");
+}
+
+/* To whoever is busy there; pid: only if it is this one, unless 0. */
+static void
+send_signal(CcrSeat *seat, int pid, int signal)
+{
+	LWLockAcquire(&seat->lock, LW_SHARED);
+	if (seat->pid != 0 && (pid == 0 || seat->pid == pid) &&
+		pg_atomic_read_u64(&seat->job) != 0)
+		kill(seat->pid, signal);
+	LWLockRelease(&seat->lock);
+}
+
+void
+ccr_seat_cancel(CcrSeat *seat, uint64 job)
+{
+	/* seen by an executor that begins it later, too: the partner is in begin_job() */
+	pg_atomic_write_u64(&seat->cancelled, job);
+	pg_memory_barrier();
+	send_signal(seat, 0, SIGUSR2);
+}
+
+void
+ccr_seat_terminate(CcrSeat *seat, int pid)
+{
+	send_signal(seat, pid, SIGTERM);
+}
+
+/* --------------------------------------------------------------- executor */
+
+bool
+ccr_seat_take(const CcrSeatNumber *number)
+{
+	CcrSeat    *seat = &ccr_seats[number->index];
+	uint64		word = word_of(number->serial, CCR_SEAT_CALLED);
+
+	/* the partner is in move() */
+	if (!pg_atomic_compare_exchange_u64(&seat->state, &word,
+										word_of(number->serial, CCR_SEAT_TAKEN)))
+		return false;
+	ccr_my_seat = seat;
+	LWLockAcquire(&seat->lock, LW_EXCLUSIVE);
+	seat->pid = MyProcPid;
+	seat->procno = ccr_my_procno();
+	LWLockRelease(&seat->lock);
+	return true;
+}
+
+/* ccr_my_seat stays as it is: this is the process's end. */
+void
+ccr_seat_leave(void)
+{
+	CcrSeat    *seat = ccr_my_seat;
+	CcrWorker  *worker = &ccr_mailboxes[seat->worker];
+	uint32		collector;
+
+	LWLockAcquire(&seat->lock, LW_EXCLUSIVE);
+	seat->pid = 0;
+	LWLockRelease(&seat->lock);
+	if (!move(seat, CCR_SEAT_TAKEN, CCR_SEAT_LEFT) &&
+		!move(seat, CCR_SEAT_ABANDONED, CCR_SEAT_FREE))
+		elog(PANIC, "seat of a local executor is in an impossible state");
+
+	/* somebody may be waiting for a seat */
+	collector = pg_atomic_read_u32(&worker->proc);
+	if (collector != 0)
+		ccr_wake(collector - 1);
+}

@@ -1,0 +1,190 @@
+/*-------------------------------------------------------------------------
+ *
+ * stopped.c
+ *	  The table of stopped lookups and switched-off servers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "shared/stopped.h"
+#include "utils/timestamp.h"
+
+static CcrStop *
+find(Oid dbid, Oid function, Oid serverid)
+{
+	for (int i = 0; i < CCR_MAX_STOPS; i++)
+		if (ccr_stops[i].used && ccr_stops[i].dbid == dbid &&
+			ccr_stops[i].function == function && ccr_stops[i].serverid == serverid)
+			return &ccr_stops[i];
+	return NULL;
+}
+
+/* Whoever owns many lookups shall not take the brake away from all. */
+static CcrStop *
+find_unused(bool privileged)
+{
+	if (!privileged &&
+		pg_atomic_read_u32(&ccr_shared->nstops) +
+		pg_atomic_read_u32(&ccr_shared->nservers) >= CCR_MAX_STOPS - CCR_STOPS_RESERVED)
+		return NULL;
+	for (int i = 0; i < CCR_MAX_STOPS; i++)
+		if (!ccr_stops[i].used)
+			return &ccr_stops[i];
+	return NULL;
+}
+
+static pg_atomic_uint32 *
+counter_of(Oid serverid)
+{
+	return OidIsValid(serverid) ? &ccr_shared->nservers : &ccr_shared->nstops;
+}
+
+static bool
+set(Oid dbid, Oid function, Oid serverid, bool force)
+{
+	bool		privileged = superuser();
+	CcrStop    *stop;
+
+	LWLockAcquire(&ccr_shared->stop_lock, LW_EXCLUSIVE);
+	stop = find(dbid, function, serverid);
+	if (stop)
+		stop->force |= force;
+	else if ((stop = find_unused(privileged)) != NULL)
+	{
+		stop->used = true;
+		stop->force = force;
+		stop->dbid = dbid;
+		stop->function = function;
+		stop->serverid = serverid;
+		stop->since = GetCurrentTimestamp();
+		pg_atomic_fetch_add_u32(counter_of(serverid), 1);
+	}
+	LWLockRelease(&ccr_shared->stop_lock);
+	return stop != NULL;
+}
+
+bool
+ccr_stopped_set(Oid dbid, Oid function, bool force)
+{
+	bool		result = set(dbid, function, InvalidOid, force);
+
+	/*
+	 * Before the gauges are looked at.  The partner is in ccr_stopped(), which is
+	 * asked after a gauge was raised.
+	 */
+	pg_memory_barrier();
+	return result;
+}
+
+bool
+ccr_switch_off(Oid dbid, Oid serverid, bool force)
+{
+	return set(dbid, InvalidOid, serverid, force);
+}
+
+/* Those of one kind, of which function and serverid are; all: of all of them. */
+static void
+clear(Oid dbid, Oid function, Oid serverid, bool servers, bool all)
+{
+	LWLockAcquire(&ccr_shared->stop_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < CCR_MAX_STOPS; i++)
+	{
+		CcrStop    *stop = &ccr_stops[i];
+
+		if (!stop->used || stop->dbid != dbid || OidIsValid(stop->serverid) != servers ||
+			!(all || (stop->function == function && stop->serverid == serverid)))
+			continue;
+		stop->used = false;
+		pg_atomic_fetch_sub_u32(counter_of(stop->serverid), 1);
+	}
+	LWLockRelease(&ccr_shared->stop_lock);
+}
+
+void
+ccr_stopped_clear(Oid dbid, Oid function)
+{
+	clear(dbid, function, InvalidOid, false, !OidIsValid(function));
+}
+
+void
+ccr_switch_on(Oid dbid, Oid serverid)
+{
+	clear(dbid, InvalidOid, serverid, true, false);
+}
+
+void
+ccr_stopped_clear_database(Oid dbid)
+{
+	clear(dbid, InvalidOid, InvalidOid, false, true);
+	clear(dbid, InvalidOid, InvalidOid, true, true);
+}
+
+int
+ccr_stopped_copy(CcrStop *stops)
+{
+	int			n = 0;
+
+	LWLockAcquire(&ccr_shared->stop_lock, LW_SHARED);
+	for (int i = 0; i < CCR_MAX_STOPS; i++)
+		if (ccr_stops[i].used)
+			stops[n++] = ccr_stops[i];
+	LWLockRelease(&ccr_shared->stop_lock);
+	return n;
+}
+
+bool
+ccr_stopped(Oid dbid, Oid function, bool forced)
+{
+	CcrStop    *one;
+	CcrStop    *all;
+	bool		result;
+
+	/* the partner is in ccr_stopped_set() */
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(&ccr_shared->nstops) == 0)
+		return false;
+	LWLockAcquire(&ccr_shared->stop_lock, LW_SHARED);
+	one = find(dbid, function, InvalidOid);
+	all = find(dbid, InvalidOid, InvalidOid);
+	if (forced)
+		result = (one && one->force) || (all && all->force);
+	else
+		result = one || all;
+	LWLockRelease(&ccr_shared->stop_lock);
+	return result;
+}
+
+bool
+ccr_switched_off(Oid dbid, Oid serverid, bool *force)
+{
+	CcrStop    *stop;
+
+	if (!OidIsValid(serverid) || pg_atomic_read_u32(&ccr_shared->nservers) == 0)
+		return false;
+	LWLockAcquire(&ccr_shared->stop_lock, LW_SHARED);
+	stop = find(dbid, InvalidOid, serverid);
+	if (stop && force)
+		*force = stop->force;
+	LWLockRelease(&ccr_shared->stop_lock);
+	return stop != NULL;
+}
+
+void
+ccr_stopped_refuse(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("lookup %s is stopped", name),
+			 errhint("concresce.start() lets it take calls again.")));
+}
+
+void
+ccr_switched_off_refuse(const char *server)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("server \"%s\" is switched off", server),
+			 errhint("concresce.switch_on() lets it be used again.")));
+}

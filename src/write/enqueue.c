@@ -1,0 +1,914 @@
+/*-------------------------------------------------------------------------
+ *
+ * enqueue.c
+ *	  Fire and forget: items that leave when their transaction commits.
+ *
+ *	parcel		items of one lane, to become a request
+ *	share		what a transaction has for one queue
+ *
+ * Parcels are kept in backend memory, in the order in which they were filled,
+ * each with the subtransaction that it belongs to: those of a subtransaction
+ * are at the end of the list.  A rollback drops them, a release makes them the
+ * parent's.
+ *
+ * All that can fail is done before the commit point: places are taken for all
+ * items, then requests are made of all parcels.  Both are charged to the role at
+ * once, in the warrants, so that its other sessions see it: the items with their
+ * places, the bytes before there are requests.  To wait for places while
+ * others are held could be a deadlock, so they are given back first.  To wait
+ * for memory while some is held could be one, too; so whoever lacks memory
+ * gives back what he has, waits for his turn, and only then gathers it.
+ *
+ * After the commit point requests are pushed, which cannot fail.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "call/bounded.h"
+#include "call/timeout.h"
+#include "call/turn.h"
+#include "fmgr.h"
+#include "lookup/restricted.h"
+#include "miscadmin.h"
+#include "shared/compat.h"
+#include "shared/settings.h"
+#include "shared/stopped.h"
+#include "shared/warrant.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "write/flush.h"
+#include "write/lane.h"
+
+PG_FUNCTION_INFO_V1(concresce_enqueue);
+
+#define CCR_PARCEL_ITEMS	1024
+#define CCR_PARCEL_BYTES	(256 * 1024)
+#define CCR_OPEN_PARCELS	64	/* looked at for one to add to */
+#define CCR_ROLE_SHARE		3	/* times what is free */
+#define CCR_LARGE_SOURCE	(16 * 1024) /* is charged to each request */
+
+typedef struct Parcel
+{
+	dlist_node	node;
+	SubTransactionId subxact;
+	CcrLane    *lane;
+	CcrItems	items;
+	int			share;			/* these once it is being admitted */
+	CcrKept    *kept;
+	CcrRequest *request;
+	CcrWarrant *warrant;		/* the request's, once there is one */
+	uint32		charged_items;	/* to that */
+	Size		charged_bytes;
+} Parcel;
+
+typedef struct Share
+{
+	CcrCounters *counters;
+	CcrWorker  *worker;
+	CcrLane    *lane;			/* one of them, for messages */
+	uint32		n;				/* items */
+	bool		taken;			/* they have their places */
+	bool		bounded;		/* not, as the role has too many already */
+} Share;
+
+static dlist_head parcels = DLIST_STATIC_INIT(parcels);
+static MemoryContext parcel_context = NULL; /* of this transaction */
+static Size parcel_bytes = 0;	/* that they will take on the heap */
+static Share *shares = NULL;
+static int	nshares = 0;
+static bool admitted = false;	/* the transaction is about to commit */
+static uint32 wait_event_room;
+
+/* ----------------------------------------------------------------- parcels */
+
+/*
+ * Of the heap, what enqueued items may fill, so that there is room for results
+ * and for those who wait; and what those of one transaction may, so that a role
+ * which has no others is within its bound.
+ */
+static Size
+memory_limit(void)
+{
+	return ccr_shared->heap_size / 8 * 7;
+}
+
+static Size
+transaction_limit(void)
+{
+	return ccr_shared->heap_size / 8 * 5;
+}
+
+/* The heap has whole pages for what is large, and a few sizes for the rest. */
+static Size
+heap_bytes(const Parcel *parcel)
+{
+	Size		bytes = sizeof(CcrRequest) + parcel->items.buf.len + parcel->items.n;
+
+	return bytes > 8192 ? TYPEALIGN(4096, bytes) : bytes + bytes / 4;
+}
+
+static void
+free_parcel(Parcel *parcel)
+{
+	dlist_delete(&parcel->node);
+	parcel_bytes -= heap_bytes(parcel);
+	ccr_flush_count(parcel->lane->party, -(int64) parcel->items.n);
+	pfree(parcel->items.buf.data);
+	pfree(parcel);
+}
+
+static Parcel *
+last_parcel(void)
+{
+	if (dlist_is_empty(&parcels))
+		return NULL;
+	return dlist_tail_element(Parcel, node, &parcels);
+}
+
+static bool
+has_room(const Parcel *parcel, const CcrItems *items)
+{
+	return parcel->items.n + items->n <= CCR_PARCEL_ITEMS &&
+		parcel->items.buf.len + items->buf.len <= CCR_PARCEL_BYTES;
+}
+
+static void
+append_items(Parcel *parcel, const CcrItems *items)
+{
+	Size		before = heap_bytes(parcel);
+
+	/* which may raise an error */
+	appendBinaryStringInfo(&parcel->items.buf, items->buf.data, items->buf.len);
+	parcel->items.n += items->n;
+	ccr_flush_count(parcel->lane->party, items->n);
+	parcel_bytes += heap_bytes(parcel) - before;
+}
+
+static Parcel *
+new_parcel(CcrLane *lane)
+{
+	MemoryContext old;
+	Parcel	   *parcel;
+
+	if (parcel_context == NULL)
+		parcel_context = AllocSetContextCreate(TopTransactionContext, "concresce enqueued",
+											   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(parcel_context);
+	parcel = palloc0(sizeof(Parcel));
+	parcel->lane = lane;
+	parcel->subxact = GetCurrentSubTransactionId();
+	ccr_items_init(&parcel->items);
+	MemoryContextSwitchTo(old);
+	dlist_push_tail(&parcels, &parcel->node);
+	parcel_bytes += heap_bytes(parcel);
+	return parcel;
+}
+
+static void
+check_size(void)
+{
+	if (parcel_bytes <= transaction_limit())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("enqueued items of a transaction do not fit into shared memory"),
+			 errdetail("They need %zu bytes, and may take %zu.", parcel_bytes, transaction_limit()),
+			 errhint("You may need to increase \"concresce.shared_memory\", or to commit more often.")));
+}
+
+/* One of the last few that the items can be added to, or NULL. */
+static Parcel *
+open_parcel(const CcrLane *lane, const CcrItems *items)
+{
+	SubTransactionId subxact = GetCurrentSubTransactionId();
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->subxact != subxact || ++n > CCR_OPEN_PARCELS)
+			return NULL;
+		if (parcel->lane == lane && has_room(parcel, items))
+			return parcel;
+	}
+	return NULL;
+}
+
+static void
+keep(CcrLane *lane, const CcrItems *items)
+{
+	Parcel	   *parcel = open_parcel(lane, items);
+
+	if (parcel == NULL)
+		parcel = new_parcel(lane);
+	append_items(parcel, items);
+	check_size();
+}
+
+/* ------------------------------------------------------------- reservation */
+
+/* NULL: no memory. */
+static CcrWarrant *
+warrant_of(Parcel *parcel)
+{
+	const CcrLane *lane = parcel->lane;
+	const CcrSource *source = lane->route->source;
+	CcrTitle	title = {
+		.dbid = MyDatabaseId,
+		.function = lane->function,
+		.asker = lane->party.outer,
+		.caller = lane->roleid,
+		.roleid = lane->route->roleid,
+		.serverid = source->serverid,
+		.umid = source->umid
+	};
+
+	if (parcel->warrant == NULL)
+		parcel->warrant = ccr_warrant_get(&title);
+	return parcel->warrant;
+}
+
+static void
+charge_items(Parcel *parcel)
+{
+	if (parcel->charged_items > 0)
+		return;
+	ccr_warrant_charge(parcel->warrant, parcel->items.n, 0);
+	parcel->charged_items = parcel->items.n;
+}
+
+static void
+charge_bytes(Parcel *parcel)
+{
+	if (parcel->charged_bytes > 0)
+		return;
+	parcel->charged_bytes = heap_bytes(parcel);
+	ccr_warrant_charge(parcel->warrant, 0, parcel->charged_bytes);
+}
+
+static void
+discharge(Parcel *parcel, uint32 items, Size bytes)
+{
+	if (items == 0 && bytes == 0)
+		return;
+	parcel->charged_items -= items;
+	parcel->charged_bytes -= bytes;
+	ccr_warrant_discharge(parcel->warrant, shares[parcel->share].counters, items, bytes);
+}
+
+/* The places of these are taken, or given back. */
+static void
+charge_share(int share, bool taken)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->share != share)
+			continue;
+		if (!taken)
+			discharge(parcel, parcel->charged_items, 0);
+		else if (warrant_of(parcel))
+			charge_items(parcel);
+	}
+}
+
+/* Its index. */
+static int
+share_of(CcrLane *lane)
+{
+	CcrCounters *counters = ccr_route_counters(lane->route);
+	Share	   *share;
+
+	for (int i = 0; i < nshares; i++)
+		if (shares[i].counters == counters)
+			return i;
+	if (shares == NULL)
+		shares = MemoryContextAlloc(parcel_context, 4 * sizeof(Share));
+	else if (nshares >= 4 && (nshares & (nshares - 1)) == 0)
+		shares = repalloc(shares, 2 * nshares * sizeof(Share));
+	share = &shares[nshares];
+	share->counters = counters;
+	share->worker = &ccr_mailboxes[lane->route->worker];
+	share->lane = lane;
+	share->n = 0;
+	share->taken = false;
+	share->bounded = false;
+	return nshares++;
+}
+
+static void
+give_back_places(void)
+{
+	for (int i = 0; i < nshares; i++)
+	{
+		Share	   *share = &shares[i];
+
+		if (!share->taken)
+			continue;
+		share->taken = false;
+		charge_share(i, false);
+		ccr_places_release(share->counters, share->n);
+		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
+	}
+}
+
+/*
+ * What a role has waiting is measured against what is free: three times as
+ * much, whatever it is.  So one role alone can have three quarters, and there is
+ * room for the next.  Who has nothing there goes by what is free alone.
+ */
+static bool
+is_bounded(uint64 has, uint64 more, uint64 used, uint64 limit)
+{
+	uint64		left = used + more < limit ? limit - used - more : 0;
+
+	return has > 0 && has + more > CCR_ROLE_SHARE * left;
+}
+
+/*
+ * May a role have these places?  Those that wait come first.  What is in a
+ * queue cannot be more of it than there is at all.
+ */
+static bool
+may_have_places(const Share *share, Oid asker)
+{
+	uint32		used = pg_atomic_read_u32(&share->counters->places);
+
+	return !ccr_bounded_behind(asker, share->counters) &&
+		(!is_bounded(used, share->n, used, ccr_queue_size) ||
+		 !is_bounded(ccr_warrants_items(asker, &share->counters->key), share->n, used,
+					 ccr_queue_size));
+}
+
+/* And the memory for all?  If not, what is used has to go down to where it may. */
+static bool
+may_have_memory(const Share *unused, Oid asker)
+{
+	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used);
+	uint64		has;
+	uint64		must_be_left;
+
+	if (ccr_bounded_behind(asker, NULL))
+		return false;
+	if (!is_bounded(used, parcel_bytes, used, memory_limit()))
+		return true;
+	has = ccr_warrants_bytes(asker);
+	must_be_left = parcel_bytes + (has + parcel_bytes + CCR_ROLE_SHARE - 1) / CCR_ROLE_SHARE;
+	if (must_be_left < memory_limit())
+		ccr_bounded_below(memory_limit() - must_be_left);
+	used = pg_atomic_read_u64(&ccr_shared->heap_used);
+	return !is_bounded(has, parcel_bytes, used, memory_limit());
+}
+
+/*
+ * May each role whose items these are (share: NULL: all)?  The one that was set
+ * as they were enqueued counts, whichever is now.
+ */
+static bool
+may_all(bool (*may) (const Share *, Oid), const Share *share, Oid *bounded)
+{
+	bool		first = true;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if ((share && &shares[parcel->share] != share) ||
+			(!first && parcel->lane->party.outer == *bounded))
+			continue;
+		first = false;
+		*bounded = parcel->lane->party.outer;
+		if (!may(share, *bounded))
+			return false;
+	}
+	return true;
+}
+
+static bool
+take_place(Share *share)
+{
+	Oid			unused;
+
+	if (share->taken)
+		return true;
+	share->bounded = !may_all(may_have_places, share, &unused);
+	if (share->bounded)
+		return false;
+
+	/* counted first, a full barrier: see end_or_drain() and check_open() */
+	pg_atomic_fetch_add_u64(&share->worker->unsettled, share->n);
+	share->taken = ccr_places_take(share->counters, share->n);
+	if (share->taken)
+		charge_share(share - shares, true);
+	else
+		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
+	return share->taken;
+}
+
+/* All of them, the given one first; or none, and the one that lacks. */
+static Share *
+take_places(Share *first)
+{
+	Share	   *lacking = first && !take_place(first) ? first : NULL;
+
+	for (int i = 0; i < nshares && lacking == NULL; i++)
+		if (!take_place(&shares[i]))
+			lacking = &shares[i];
+	if (lacking)
+		give_back_places();
+	return lacking;
+}
+
+/* ms that are left to wait; -1: any */
+static long
+time_left(const CcrLane *lane, CcrTime start, const char *what)
+{
+	CcrTimeout	timeout = ccr_timeout_of(lane->settings.timeout);
+	long		left = ccr_until(ccr_timeout_end(timeout, start), ccr_now());
+
+	if (left == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("canceling commit due to timeout of enqueued lookup %s",
+						lane->definition->name),
+				 ccr_timeout_detail(timeout, what, NULL),
+				 ccr_timeout_hint(timeout)));
+	return left;
+}
+
+static void
+sleep_for(const CcrLane *lane, CcrTime start, const char *what)
+{
+	ccr_turn_sleep(time_left(lane, start, what), wait_event_room);
+}
+
+/* Those that have our items, or anybody's, are to end windows. */
+static void
+press(const Share *share)
+{
+	for (int i = 0; i < ccr_shared->nworkers; i++)
+		if (share == NULL || share->worker == &ccr_mailboxes[i])
+			ccr_worker_press(&ccr_mailboxes[i]);
+}
+
+/*
+ * Until the role has less, or more is free.  Without a turn, lest others wait
+ * for us.  What we then may have is for us until ccr_bounded_end().
+ */
+static void
+wait_while_bounded(const Share *share, const CcrLane *lane, CcrTime start,
+				   bool (*may) (const Share *, Oid), const char *what)
+{
+	Oid			asker;
+
+	if (may_all(may, share, &asker))
+		return;
+	ccr_bounded_begin(asker, share ? share->counters : NULL);
+	press(share);
+	while (!ccr_bounded_first() || !may_all(may, share, &asker))
+		ccr_bounded_sleep(time_left(lane, start, what), wait_event_room);
+}
+
+/* Until it has its places, and all have; or another lacks. */
+static Share *
+wait_for_places(Share *share, CcrTime start)
+{
+	Share	   *lacking;
+
+	if (share->lane->settings.on_full == CCR_FULL_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("queue of lookup %s is full", share->lane->definition->name),
+				 errdetail("%d enqueued items may wait.", ccr_queue_size),
+				 errhint("Set \"concresce.on_full\" to \"wait\", or increase \"concresce.queue_size\".")));
+
+	do
+	{
+		if (share->bounded)
+			wait_while_bounded(share, share->lane, start, may_have_places,
+							   "room in the queue for more items of its role");
+		ccr_turn_begin(&share->counters->place_turn, &share->counters->places);
+		press(share);
+		while ((lacking = take_places(share)) == share && !share->bounded)
+			if (!ccr_turn_claim())
+				sleep_for(share->lane, start, "room in the queue");
+		ccr_turn_end();
+	} while (lacking == share);
+	ccr_bounded_end();
+	return lacking;
+}
+
+/* ---------------------------------------------------------------- requests */
+
+/*
+ * The source is kept once for all requests that name it.  If it could not be
+ * reached, a request that is made now brings addresses looked up anew, if there
+ * are any: the kept ones may come to life again.  False: no memory.
+ */
+static bool
+keep_source(Parcel *parcel, const CcrFingerprint *fingerprint, StringInfo fresh)
+{
+	CcrRoute   *route = parcel->lane->route;
+	uint32		stale = 1;
+	StringInfoData buf;
+
+	if (parcel->kept)
+		return true;
+	parcel->kept = ccr_kept_find(fingerprint);
+	if (parcel->kept)
+	{
+		if (pg_atomic_read_u32(&parcel->kept->stale) != 0 &&
+			pg_atomic_compare_exchange_u32(&parcel->kept->stale, &stale, 0))
+			ccr_route_describe(route, fresh, true);
+		return true;
+	}
+	ccr_route_describe(route, &buf, false);
+	parcel->kept = ccr_kept_add(fingerprint, buf.data, buf.len);
+	explicit_bzero(buf.data, buf.len);
+	pfree(buf.data);
+	return parcel->kept != NULL;
+}
+
+/* False: no memory. */
+static bool
+make_request(Parcel *parcel)
+{
+	CcrLane    *lane = parcel->lane;
+	CcrRoute   *route = lane->route;
+	CcrFingerprint fingerprint = ccr_source_enqueued(&route->fingerprint);
+	CcrSender  *sender;
+	CcrRequest *request;
+	StringInfoData fresh = {0};
+
+	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > memory_limit())
+		return false;
+	sender = ccr_flush_sender(lane->definition, lane->party, route->worker);
+	if (sender == NULL || !keep_source(parcel, &fingerprint, &fresh))
+		return false;
+	if (warrant_of(parcel) == NULL)
+		return false;
+	request = ccr_request_new(CCR_REQUEST_ENQUEUED, parcel->items.n, parcel->items.buf.len,
+							  fresh.data, fresh.len);
+	if (fresh.data)
+		explicit_bzero(fresh.data, fresh.len);
+	if (request == NULL)
+		return false;
+	ccr_sender_hold(sender);
+	charge_items(parcel);
+	charge_bytes(parcel);
+	if (parcel->kept->size > CCR_LARGE_SOURCE)
+	{
+		ccr_warrant_charge(parcel->warrant, 0, parcel->kept->size);
+		parcel->charged_bytes += parcel->kept->size;
+	}
+	request->sender = sender->self;
+	request->kept = parcel->kept->self;
+	parcel->kept = NULL;
+	memcpy(ccr_request_first(request), parcel->items.buf.data, parcel->items.buf.len);
+	request->worker = route->worker;
+	request->function = lane->function;
+	request->fingerprint = fingerprint;
+	request->counters = shares[parcel->share].counters - ccr_counters;
+	request->roleid = lane->roleid;
+	request->party = lane->party;
+	request->max_size = lane->settings.max_size;
+	request->max_bytes = lane->settings.max_bytes;
+	request->coalesce = lane->coalesce;
+	parcel->request = request;
+	return true;
+}
+
+static void
+free_requests(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->kept)
+			ccr_kept_release(parcel->kept);
+		if (parcel->request)
+			ccr_request_free(parcel->request);
+		if (parcel->request && parcel->charged_bytes > heap_bytes(parcel))
+			discharge(parcel, 0, parcel->charged_bytes - heap_bytes(parcel));
+		parcel->kept = NULL;
+		parcel->request = NULL;
+	}
+}
+
+static void
+release_warrants(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->warrant == NULL)
+			continue;
+		discharge(parcel, parcel->charged_items, parcel->charged_bytes);
+		ccr_warrant_release(parcel->warrant);
+		parcel->warrant = NULL;
+	}
+}
+
+/* The first parcel that there is no memory for, or NULL. */
+static Parcel *
+make_requests(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->request == NULL && !make_request(parcel))
+			return parcel;
+	}
+	return NULL;
+}
+
+static void
+make_all_requests(CcrTime start)
+{
+	CcrTurn    *turn = &ccr_shared->memory_turn;
+	const CcrLane *lane = dlist_head_element(Parcel, node, &parcels)->lane;
+	Parcel	   *lacking;
+	dlist_iter	iter;
+
+	wait_while_bounded(NULL, lane, start, may_have_memory,
+					   "shared memory for more items of its role");
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		if (parcel->warrant)
+			charge_bytes(parcel);
+	}
+	ccr_bounded_end();
+	if (pg_atomic_read_u32(&turn->holder) == 0 && make_requests() == NULL)
+		return;
+	free_requests();
+	ccr_turn_begin(turn, NULL);
+	press(NULL);
+	for (;;)
+	{
+		Parcel	   *first = dlist_head_element(Parcel, node, &parcels);
+
+		(void) ccr_turn_claim();
+		lacking = ccr_turn_is_mine() ? make_requests() : first;
+		if (lacking == NULL)
+			break;
+		sleep_for(lacking->lane, start, "shared memory");
+	}
+	ccr_turn_end();
+}
+
+/* ------------------------------------------------------- the end of it all */
+
+/* Those who wait shall know that nothing will come of this. */
+static void
+give_back_all(void)
+{
+	ccr_bounded_end();
+	ccr_turn_end();
+	free_requests();
+	give_back_places();
+	release_warrants();
+
+	/* a collector that drains may have waited for these items only */
+	for (int i = 0; i < nshares; i++)
+	{
+		uint32		proc = pg_atomic_read_u32(&shares[i].worker->proc);
+
+		if (proc != 0)
+			ccr_wake(proc - 1);
+	}
+	ccr_stopped_recount();
+}
+
+static void
+check_open(void)
+{
+	for (int i = 0; i < nshares; i++)
+	{
+		const Share *share = &shares[i];
+
+		if (pg_atomic_read_u32(&share->worker->closed) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_ADMIN_SHUTDOWN),
+					 errmsg("concresce collector has ended, as the server shuts down")));
+		if (ccr_stopped(MyDatabaseId, share->lane->function, false))
+			ccr_stopped_refuse(share->lane->definition->name);
+	}
+}
+
+/* Before the commit point. */
+static void
+admit(void)
+{
+	CcrTime		start = ccr_now();
+	Share	   *lacking;
+	dlist_iter	iter;
+
+	CHECK_FOR_INTERRUPTS();
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+
+		parcel->share = share_of(parcel->lane);
+		shares[parcel->share].n += parcel->items.n;
+	}
+	lacking = take_places(NULL);
+	while (lacking)
+		lacking = wait_for_places(lacking, start);
+	check_open();
+	make_all_requests(start);
+	check_open();
+}
+
+/* After it. */
+static void
+send_all(void)
+{
+	CcrTime		now = ccr_now();
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &parcels)
+	{
+		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
+		CcrRequest *request = parcel->request;
+		CcrSender  *sender = ccr_heap_address(request->sender);
+
+		request->warrant = parcel->warrant->self;
+		request->charged = parcel->charged_bytes;
+		request->submitted = now;
+		request->window_end = now +
+			(CcrTime) (parcel->lane->settings.max_window * 1000.0);
+		pg_atomic_fetch_add_u64(&sender->sent, request->nitems);
+		ccr_request_push(request);
+	}
+}
+
+static void
+forget_all(void)
+{
+	dlist_init(&parcels);
+	parcel_bytes = 0;
+	ccr_flush_count_nothing();
+	shares = NULL;
+	nshares = 0;
+	admitted = false;
+	if (parcel_context)
+		MemoryContextDelete(parcel_context);
+	parcel_context = NULL;
+	ccr_lanes_trim();
+}
+
+static void
+transaction_event(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (!dlist_is_empty(&parcels))
+				admit();
+			admitted = true;
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			if (!dlist_is_empty(&parcels))
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot PREPARE a transaction that has enqueued lookups"),
+						 errdetail("Enqueued items leave with the COMMIT of the session that enqueued them.")));
+			break;
+		case XACT_EVENT_COMMIT:
+			if (!dlist_is_empty(&parcels))
+				send_all();
+			forget_all();
+			break;
+		case XACT_EVENT_ABORT:
+			give_back_all();
+			forget_all();
+			break;
+		case XACT_EVENT_PREPARE:
+			forget_all();
+			break;
+		default:
+			break;
+	}
+}
+
+/* Neighbours of one lane become one. */
+static void
+merge_into_previous(Parcel *parcel)
+{
+	Parcel	   *previous;
+
+	if (!dlist_has_prev(&parcels, &parcel->node))
+		return;
+	previous = dlist_container(Parcel, node, dlist_prev_node(&parcels, &parcel->node));
+	if (previous->subxact != parcel->subxact || previous->lane != parcel->lane ||
+		!has_room(previous, &parcel->items))
+		return;
+	append_items(previous, &parcel->items);
+	free_parcel(parcel);
+}
+
+static void
+subtransaction_event(SubXactEvent event, SubTransactionId mine,
+					 SubTransactionId parent, void *arg)
+{
+	Parcel	   *first = NULL;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (!dlist_is_empty(&parcels))
+	{
+		Parcel	   *parcel = first && dlist_has_prev(&parcels, &first->node) ?
+			dlist_container(Parcel, node, dlist_prev_node(&parcels, &first->node)) :
+			first ? NULL : last_parcel();
+
+		if (parcel == NULL || parcel->subxact < mine)
+			break;
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			free_parcel(parcel);
+		else
+		{
+			parcel->subxact = parent;
+			first = parcel;
+		}
+	}
+	if (first)
+		merge_into_previous(first);
+}
+
+/* ----------------------------------------------------------------- enqueue */
+
+static void
+init_backend(void)
+{
+	static bool done = false;
+
+	if (done)
+		return;
+	wait_event_room = ccr_new_wait_event("ConcresceCommit");
+	ccr_lookup_init();
+	RegisterXactCallback(transaction_event, NULL);
+	RegisterSubXactCallback(subtransaction_event, NULL);
+	done = true;
+}
+
+/*
+ * A parallel worker has a commit of its own, which is none; and what an
+ * extension enqueues after the admission, as it prepares to commit, would not
+ * be admitted.
+ */
+static void
+check_transaction(void)
+{
+	if (IsParallelWorker())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot enqueue in a parallel worker"),
+				 errhint("A function that enqueues must not be marked PARALLEL SAFE.")));
+	if (admitted)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot enqueue while the transaction commits")));
+	ccr_restricted_check("enqueue");
+}
+
+Datum
+concresce_enqueue(PG_FUNCTION_ARGS)
+{
+	CcrLane    *lane;
+	CcrItems	items;
+
+	if (ccr_shared == NULL)
+		ccr_shmem_require();
+	check_transaction();
+	init_backend();
+	lane = ccr_lane_get(fcinfo);
+	ccr_shmem_require_collector(lane->route->worker);
+	if (ccr_stopped(MyDatabaseId, lane->function, false))
+		ccr_stopped_refuse(lane->definition->name);
+	if (ccr_lane_encode(lane, fcinfo, &items))
+	{
+		keep(lane, &items);
+		pfree(items.buf.data);
+	}
+	PG_RETURN_VOID();
+}
