@@ -132,35 +132,46 @@ exit_at_once(int code, Datum arg)
 		_exit(code);
 }
 
-/* Is there room for one more of a server, beside n that there are? */
-static bool
-is_within_share(const dlist_head *list, uint64 server, int n, int most)
+static int
+count_of(dlist_head *list, uint64 server)
 {
-	int			own = 0;
+	int			n = 0;
 	dlist_iter	iter;
 
-	dlist_foreach(iter, unconstify(dlist_head *, list))
+	dlist_foreach(iter, list)
 		if (dlist_container(CcrHandshake, node, iter.cur)->server == server)
-			own++;
+			n++;
+	return n;
+}
+
+/* May a server that has some of n have one more? */
+static bool
+is_within_share(int own, int n, int most)
+{
 	return own == 0 ? n < CCR_FIRST_ONES * most : own < CCR_SERVER_SHARE * (most - n);
 }
 
 static bool
 may_start(uint64 server, uint64 peer)
 {
+	int			own_under_way;
 	dlist_iter	iter;
 
 	reap();
 	dlist_foreach(iter, &abandoned)
 		if (dlist_container(CcrHandshake, node, iter.cur)->peer == peer)
 			return false;
-	return is_within_share(&abandoned, server, nabandoned, CCR_MAX_ABANDONED);
+
+	/* those under way may all have to be given up, too */
+	own_under_way = count_of(&under_way, server);
+	return is_within_share(count_of(&abandoned, server) + own_under_way,
+						   nabandoned + own_under_way, CCR_MAX_ABANDONED);
 }
 
 bool
 ccr_handshake_has_room(uint64 server)
 {
-	return is_within_share(&under_way, server, nunder_way, CCR_MAX_HANDSHAKES);
+	return is_within_share(count_of(&under_way, server), nunder_way, CCR_MAX_HANDSHAKES);
 }
 
 CcrHandshakeStart

@@ -108,7 +108,8 @@ SKIP:
 	my $fifo = PostgreSQL::Test::Utils::tempdir_short() . '/fifo';
 	my $roles = 70;
 
-	skip 'libpq was built without TLS', 5 if $node->psql('postgres', 'CREATE SERVER tls FOREIGN DATA WRAPPER concresce OPTIONS (sslrootcert \'x\')') != 0;
+	skip 'PostgreSQL was built without TLS', 9
+	  if $node->safe_psql('postgres', 'SHOW ssl_library') eq '';
 	POSIX::mkfifo($fifo, 0600) or die "mkfifo: $!";
 	chmod 0666, $fifo;
 	$node->safe_psql('postgres', join('', server('swallows', '', port => $pretender->port, connect_timeout => 1,
