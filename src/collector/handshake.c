@@ -240,7 +240,8 @@ ccr_handshake_lower(CcrHandshake *handshake)
 {
 	int			tid = __atomic_load_n(&handshake->tid, __ATOMIC_ACQUIRE);
 
-	if (tid != 0)
+	/* one that has ended may have left its number to another process by and by */
+	if (tid != 0 && __atomic_load_n(&handshake->state, __ATOMIC_ACQUIRE) != ENDED)
 		(void) setpriority(PRIO_PROCESS, tid, 19);
 }
 

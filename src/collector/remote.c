@@ -103,6 +103,7 @@ typedef struct CcrRemote
 	bool		narrow;			/* rows of the result have some bytes only */
 	bool		skip_rows;		/* the owner wants no more of this result */
 	bool		typed;			/* types are those of this result */
+	bool		tagged;			/* its last rows have brought the tag of its end */
 	int			entry;			/* of the address list, that is being tried */
 	Bitmapset  *silent;			/* entries that did not answer in time */
 	CcrHandshake *handshake;	/* while CONNECTING: has the connection */
@@ -1280,6 +1281,7 @@ start_op(CcrRemote *remote, CcrOp op)
 	remote->error = NULL;
 	remote->fatal = false;
 	remote->skip_rows = false;
+	remote->typed = remote->tagged = false;
 	remote->nreads = 0;
 	remote->vain = 0;
 	remote->nops++;
@@ -1668,6 +1670,14 @@ description_size(const PGresult *result)
 	return size;
 }
 
+/* In chunked mode the tag is in the last chunk, unless there was none. */
+static bool
+fits(const CcrRemote *remote, CcrStep step, const PGresult *result)
+{
+	return ccr_step_fits(step, result) ||
+		(step == CCR_STEP_BODY && remote->tagged && PQresultStatus(result) == PGRES_TUPLES_OK);
+}
+
 /* False: this was the last result there will be for now. */
 static bool
 take_result(CcrRemote *remote, PGresult *result)
@@ -1680,7 +1690,7 @@ take_result(CcrRemote *remote, PGresult *result)
 		take_error(remote, result);
 	else if (status == PGRES_PIPELINE_ABORTED)
 		 /* its error has been seen */ ;
-	else if (!ccr_step_fits(step, result) || remote->answered)
+	else if (!fits(remote, step, result) || remote->answered)
 	{
 		protocol_error(remote, PQresStatus(status));
 		return false;
@@ -1695,6 +1705,7 @@ take_result(CcrRemote *remote, PGresult *result)
 	else if (status == PGRES_SINGLE_TUPLE || status == CCR_TUPLES_CHUNK)
 	{
 		remote->skip_rows |= deaf;
+		remote->tagged = PQcmdStatus(result)[0] != '\0';
 		hand_over_rows(remote, result);
 		return remote->state != CCR_CARRIER_DEAD;
 	}
@@ -1717,6 +1728,7 @@ end_step(CcrRemote *remote)
 	script->at++;
 	remote->answered = false;
 	remote->typed = false;
+	remote->tagged = false;
 	if (remote->op == CCR_OP_EXECUTE && !remote->fatal &&
 		(remote->error || step == CCR_STEP_COMMIT ||
 		 (step == CCR_STEP_BODY && remote->read_only)))

@@ -20,6 +20,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "commands/explain.h"
+#include "libpq-fe.h"
 #include "nodes/bitmapset.h"
 #include "nodes/plannodes.h"
 #include "parser/parser.h"
