@@ -98,7 +98,7 @@ free_future(CcrFuture *future)
 {
 	unhold(future);
 	if (future->pending)
-		ccr_lookup_drop(future->pending);
+		ccr_pending_drop(future->pending);
 	if (future->byref)
 		pfree(DatumGetPointer(future->value));
 	if (future->error)
@@ -259,7 +259,7 @@ ccr_future_start(CcrDefinition *definition, const Datum *values, const bool *nul
 	{
 		ccr_items_add(definition, &items, values, nulls);
 		future = new_future(definition, &items);
-		future->pending = ccr_lookup_start(definition, definition->result,
+		future->pending = ccr_pending_start(definition, definition->result,
 										   &future->items, NULL);
 	}
 	PG_CATCH();
@@ -456,7 +456,7 @@ read_answer(CcrFuture *future, const CcrAnswered *answered, Kept *kept)
 
 	if (enter)
 		ccr_definition_enter(definition, &entered);
-	ccr_lookup_read(definition, definition->result, answered, 0, receive_value, kept);
+	ccr_answered_read(definition, definition->result, answered, 0, receive_value, kept);
 	if (enter)
 		ccr_definition_leave(&entered);
 }
@@ -496,7 +496,7 @@ settle(CcrFuture *future)
 	/* it is gone even if taking it raises an error */
 	unhold(future);
 	future->pending = NULL;
-	answered = ccr_lookup_take(pending);
+	answered = ccr_pending_take(pending);
 	note_arrival(future);
 	check_type(future->definition);
 	read_answer(future, answered, &kept);
@@ -544,7 +544,7 @@ keep_error(int64 id)
 	error = CopyErrorData();
 	FlushErrorState();
 	RollbackAndReleaseCurrentSubTransaction();
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !ccr_lookup_raised(error))
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !ccr_answered_raised(error))
 	{
 		/* if its answer is gone, nobody is to wait for it */
 		if (future && !future->settled)
@@ -695,7 +695,7 @@ submit_again(CcrFuture *future)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		(void) ccr_lookup_ready(future->pending);
+		(void) ccr_pending_ready(future->pending);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -759,7 +759,7 @@ make_room(void)
 		CcrFuture  *future = dlist_head_element(CcrFuture, held_node, &held);
 
 		unhold(future);
-		ccr_lookup_read_out(future->pending);
+		ccr_pending_read_out(future->pending);
 	}
 }
 
@@ -848,7 +848,7 @@ sleep_until(int worker, CcrTime limit)
 		return 0;
 	if (left == 0)
 		return now;
-	ccr_lookup_sleep(worker, left);
+	ccr_pending_sleep(worker, left);
 	(void) take_announced();
 	(void) take_lost();
 	return ccr_now();

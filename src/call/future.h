@@ -19,7 +19,7 @@
 #ifndef CCR_FUTURE_H
 #define CCR_FUTURE_H
 
-#include "call/lookup.h"
+#include "call/pending.h"
 #include "lib/ilist.h"
 #include "lookup/definition.h"
 

@@ -132,8 +132,8 @@ concresce_call_handler(PG_FUNCTION_ARGS)
 		ccr_items_init(&items);
 		items.barred = ccr_barrier_holds(fcinfo->flinfo->fn_expr, definition->volatility);
 		ccr_items_add(definition, &items, values, nulls);
-		pending = ccr_lookup_submit(definition, result, &items, CurrentResourceOwner);
-		answered = ccr_lookup_take(pending);
+		pending = ccr_pending_submit(definition, result, &items, CurrentResourceOwner);
+		answered = ccr_pending_take(pending);
 		value = ccr_receive(fcinfo, definition, result, answered, 0);
 	}
 	PG_FINALLY();
@@ -225,7 +225,7 @@ concresce_forget(PG_FUNCTION_ARGS)
 	ccr_definition_enter(definition, &entered);
 	ccr_items_add(definition, &items, values, nulls);
 	ccr_definition_leave(&entered);
-	ccr_lookup_forget(definition, &items);
+	ccr_tell_to_forget(definition, &items);
 	PG_RETURN_VOID();
 }
 
@@ -248,7 +248,7 @@ forget_all(Oid function)
 				 errmsg("only the owner of the database can forget the calls of all lookups"),
 				 errhint("Name a lookup that you may execute.")));
 	ccr_items_init(&none);
-	ccr_lookup_forget(definition, &none);
+	ccr_tell_to_forget(definition, &none);
 }
 
 /* Of version 0.1.0, where NULL was the default. */

@@ -100,7 +100,7 @@ ccr_receive(FunctionCallInfo fcinfo, CcrDefinition *definition,
 
 	if (result->returns_set)
 		receiver.store = make_store(fcinfo, result);
-	ccr_lookup_read(definition, result, answered, item, receive_row, &receiver);
+	ccr_answered_read(definition, result, answered, item, receive_row, &receiver);
 	if (receiver.store || result->is_void)
 		return (Datum) 0;
 	fcinfo->isnull = receiver.isnull;

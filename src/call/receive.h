@@ -8,7 +8,7 @@
 #ifndef CCR_RECEIVE_H
 #define CCR_RECEIVE_H
 
-#include "call/lookup.h"
+#include "call/pending.h"
 #include "fmgr.h"
 
 /*

@@ -15,7 +15,7 @@
 #include "postgres.h"
 
 #include "call/arguments.h"
-#include "call/lookup.h"
+#include "call/pending.h"
 #include "call/timeout.h"
 #include "catalog/objectaddress.h"
 #include "fmgr.h"
@@ -102,7 +102,7 @@ tell_collector(CcrRequestKind kind, Oid function, int worker)
 {
 	CcrTimeout	timeout = ccr_timeout_present();
 
-	if (!ccr_lookup_tell(kind, function, worker, ccr_timeout_end(timeout, ccr_now()),
+	if (!ccr_tell_collector(kind, function, worker, ccr_timeout_end(timeout, ccr_now()),
 						 wait_event_drained))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
@@ -178,7 +178,7 @@ stop(Oid function, bool force)
 {
 	ccr_shmem_require();
 	check_rights(function);
-	ccr_lookup_init();
+	ccr_pending_init();
 	if (wait_event_drained == 0)
 		wait_event_drained = ccr_new_wait_event("ConcresceStop");
 	set_stopped(function, force);

@@ -23,7 +23,7 @@
 #define CCR_CELL_H
 
 #include "call/caller.h"
-#include "call/lookup.h"
+#include "call/pending.h"
 #include "lib/ilist.h"
 
 typedef enum CcrCellKind

@@ -310,7 +310,7 @@ submit(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
 					  &arguments->nulls[i * call->nargs]);
 	scan->max_size = Min(scan->max_size, ccr_max_size);
 	scan->max_bytes = Min(scan->max_bytes, ccr_max_bytes);
-	asked->pending = ccr_lookup_submit(definition, definition->result, &asked->items, owner);
+	asked->pending = ccr_pending_submit(definition, definition->result, &asked->items, owner);
 	ccr_definition_leave(&entered);
 	MemoryContextSwitchTo(old);
 }
@@ -443,8 +443,8 @@ take(CcrScan *scan, CcrRound *round, int n, CcrAsked *asked)
 	asked->pending = NULL;
 
 	/* who fetches from a cursor may have been away for long */
-	ccr_lookup_restart_timeout(pending);
-	answered = ccr_lookup_try_to_take(pending);
+	ccr_pending_restart_timeout(pending);
+	answered = ccr_pending_try_to_take(pending);
 	MemoryContextSwitchTo(old);
 	pg_atomic_fetch_add_u64(&counts->keys, answered->n - answered->joined);
 	pg_atomic_fetch_add_u64(&counts->coalesced, answered->joined);
@@ -505,7 +505,7 @@ ccr_round_advance(CcrScan *scan, CcrRound *round)
 	if (round->stage == scan->nstages)
 		return;
 	for (int i = 0; i < scan->ncalls; i++)
-		if (round->asked[i].pending && !ccr_lookup_ready(round->asked[i].pending))
+		if (round->asked[i].pending && !ccr_pending_ready(round->asked[i].pending))
 			return;
 	end_stage(scan, round);
 }
@@ -605,7 +605,7 @@ drop_pending(CcrScan *scan, CcrRound *round)
 	for (int i = 0; i < scan->ncalls; i++)
 		if (round->asked[i].pending)
 		{
-			ccr_lookup_drop(round->asked[i].pending);
+			ccr_pending_drop(round->asked[i].pending);
 			round->asked[i].pending = NULL;
 		}
 }
@@ -620,7 +620,7 @@ disown(CcrScan *scan, CcrRound *round, int n)
 	CcrAsked   *asked = &round->asked[n];
 
 	if (asked->pending)
-		ccr_lookup_drop(asked->pending);
+		ccr_pending_drop(asked->pending);
 	asked->pending = NULL;
 	scan->calls[n].attempt = 1;
 	if (asked->looked == NULL)

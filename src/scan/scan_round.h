@@ -15,7 +15,7 @@
 #define CCR_SCAN_ROUND_H
 
 #include "call/caller.h"
-#include "call/lookup.h"
+#include "call/pending.h"
 #include "nodes/execnodes.h"
 #include "scan/cell.h"
 

@@ -865,7 +865,7 @@ init_backend(void)
 	if (done)
 		return;
 	wait_event_room = ccr_new_wait_event("ConcresceCommit");
-	ccr_lookup_init();
+	ccr_pending_init();
 	RegisterXactCallback(transaction_event, NULL);
 	RegisterSubXactCallback(subtransaction_event, NULL);
 	done = true;

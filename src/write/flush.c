@@ -13,7 +13,7 @@
 #include "postgres.h"
 
 #include "call/arguments.h"
-#include "call/lookup.h"
+#include "call/pending.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "shared/compat.h"
@@ -345,7 +345,7 @@ check_circuit(const OwnSender *s)
 static void
 end_windows(const OwnSender *s, CcrTime deadline, int64 timeout)
 {
-	if (!ccr_lookup_tell(CCR_REQUEST_FLUSH, s->function, s->worker, deadline, wait_event_flush))
+	if (!ccr_tell_collector(CCR_REQUEST_FLUSH, s->function, s->worker, deadline, wait_event_flush))
 		too_late(s, timeout);
 }
 
@@ -493,7 +493,7 @@ flush(Oid function, const Interval *limit)
 	Failed		failed = {0};
 
 	ccr_shmem_require();
-	ccr_lookup_init();
+	ccr_pending_init();
 	if (OidIsValid(function))
 		ccr_arguments_check_lookup(function);
 	if (limit)

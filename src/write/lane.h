@@ -13,7 +13,7 @@
 #define CCR_LANE_H
 
 #include "call/arguments.h"
-#include "call/lookup.h"
+#include "call/pending.h"
 #include "lookup/route.h"
 #include "shared/party.h"
 

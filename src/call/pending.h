@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
- * lookup.h
- *	  The backend's side of a call: submit, wait, read.
+ * pending.h
+ *	  The backend's side of a call: submit, and wait.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef CCR_LOOKUP_H
-#define CCR_LOOKUP_H
+#ifndef CCR_PENDING_H
+#define CCR_PENDING_H
 
+#include "call/answered.h"
 #include "call/items.h"
 #include "call/outbox.h"
 #include "call/timeout.h"
@@ -29,7 +30,7 @@ typedef struct CcrPending
 								 * for no company */
 	CcrRequest *request;		/* NULL once it has been read */
 	int			worker;			/* whose it is */
-	struct CcrAnswered *read;	/* what it brought, in the context, until it */
+	CcrAnswered *read;	/* what it brought, in the context, until it */
 	MemoryContext context;		/* is taken */
 	uint64		id;				/* of the request, if submitted again, too */
 	bool		announce;		/* hold it back, and announce its end */
@@ -48,30 +49,14 @@ typedef struct CcrPending
 								 * it was submitted with */
 } CcrPending;
 
-/* What a request brought, copied out of shared memory. */
-typedef struct CcrAnswered
-{
-	uint32		n;
-	CcrEntry  **entries;		/* by item; rows or an error, NULL: the request
-								 * that it was in has no answer */
-	CcrFailure	failure;		/* of the first request without one */
-	CcrTimeout	timeout;		/* and what it waited for, if that is why */
-	const char *waited_for;
-	uint32		joined;			/* items that shared another's flight */
-	int64		remote_us;		/* from departure to the end */
-	CcrCounters *counters;
-	int			on_missing;		/* CcrOnMissing, when it was submitted */
-	uint32		shape;			/* of the result that it was submitted with */
-} CcrAnswered;
-
 /* To be called before anything is submitted: what is, ends with the process. */
-extern void ccr_lookup_init(void);
+extern void ccr_pending_init(void);
 
 /*
  * Start looking items up.  Waits, interruptibly, while the queue is full.
  * The result ends with the resource owner, if there is one.
  */
-extern CcrPending *ccr_lookup_submit(CcrDefinition *definition,
+extern CcrPending *ccr_pending_submit(CcrDefinition *definition,
 									 const CcrResult *result,
 									 const CcrItems *items,
 									 ResourceOwner owner);
@@ -80,63 +65,50 @@ extern CcrPending *ccr_lookup_submit(CcrDefinition *definition,
  * The same for one of many: it leaves together with others, and is announced
  * in the slot when it is done.
  */
-extern CcrPending *ccr_lookup_start(CcrDefinition *definition,
+extern CcrPending *ccr_pending_start(CcrDefinition *definition,
 									const CcrResult *result,
 									const CcrItems *items,
 									ResourceOwner owner);
 
 /* Would taking it not have to wait? */
-extern bool ccr_lookup_ready(CcrPending *pending);
+extern bool ccr_pending_ready(CcrPending *pending);
 
 /* Let its timeout run from now on: nobody has waited for it yet. */
-extern void ccr_lookup_restart_timeout(CcrPending *pending);
+extern void ccr_pending_restart_timeout(CcrPending *pending);
 
 /*
  * Wait for a request and take what it brought, into the current context.
  * pending is gone after this, whether it returns or raises an error.  Errors
  * of items are not raised.
  */
-extern CcrAnswered *ccr_lookup_take(CcrPending *pending);
+extern CcrAnswered *ccr_pending_take(CcrPending *pending);
 
 /*
  * The same, but a timeout, or a collector that is gone, is the failure of the
  * request and no error.
  */
-extern CcrAnswered *ccr_lookup_try_to_take(CcrPending *pending);
+extern CcrAnswered *ccr_pending_try_to_take(CcrPending *pending);
 
 /*
  * Move what a request of one item that is ready has brought out of shared
  * memory, to be taken later.
  */
-extern void ccr_lookup_read_out(CcrPending *pending);
+extern void ccr_pending_read_out(CcrPending *pending);
 
 /* Leave it. */
-extern void ccr_lookup_drop(CcrPending *pending);
+extern void ccr_pending_drop(CcrPending *pending);
 
 /*
  * Sleep until something may have come from this collector, or for timeout
  * milliseconds; -1: no limit.
  */
-extern void ccr_lookup_sleep(int worker, long timeout);
-
-/* Read one item's rows, handing each to receive(); raises its error. */
-typedef void (*CcrReceive) (void *arg, Datum value, bool isnull,
-							const Datum *values, const bool *nulls);
-extern void ccr_lookup_read(CcrDefinition *definition, CcrResult *result,
-							const CcrAnswered *answered, uint32 item,
-							CcrReceive receive, void *arg);
-
-/*
- * Was this error raised for a call that failed?  Its SQLSTATE may be that of an
- * interrupt of this session.
- */
-extern bool ccr_lookup_raised(const ErrorData *error);
+extern void ccr_pending_sleep(int worker, long timeout);
 
 /*
  * Tell a collector something that has no items, and wait until it has heard.
  * False: it has not by then.
  */
-extern bool ccr_lookup_tell(CcrRequestKind kind, Oid function, int worker,
+extern bool ccr_tell_collector(CcrRequestKind kind, Oid function, int worker,
 							CcrTime deadline, uint32 wait_event);
 
 /*
@@ -144,7 +116,7 @@ extern bool ccr_lookup_tell(CcrRequestKind kind, Oid function, int worker,
  * item, or all if there is none; of all lookups of this database if definition
  * is NULL.
  */
-extern void ccr_lookup_forget(const CcrDefinition *definition,
+extern void ccr_tell_to_forget(const CcrDefinition *definition,
 							  const CcrItems *items);
 
-#endif							/* CCR_LOOKUP_H */
+#endif							/* CCR_PENDING_H */
