@@ -303,8 +303,8 @@ count_error(CcrCounters *counters, MemoryContext context)
 
 void
 ccr_answered_read(CcrDefinition *definition, CcrResult *result,
-				const CcrAnswered *answered, uint32 item, CcrReceive receive,
-				void *arg)
+				  const CcrAnswered *answered, uint32 item, CcrReceive receive,
+				  void *arg)
 {
 	const CcrEntry *entry = answered->entries[item];
 	MemoryContext context = CurrentMemoryContext;

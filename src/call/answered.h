@@ -15,8 +15,8 @@
 typedef struct CcrAnswered
 {
 	uint32		n;
-	CcrEntry  **entries;		/* by item; rows or an error, NULL: the request
-								 * that it was in has no answer */
+	CcrEntry  **entries;		/* by item; rows or an error, NULL: the
+								 * request that it was in has no answer */
 	CcrFailure	failure;		/* of the first request without one */
 	CcrTimeout	timeout;		/* and what it waited for, if that is why */
 	const char *waited_for;
@@ -34,8 +34,8 @@ extern void ccr_answered_copy(CcrAnswered *answered, CcrRequest *request);
 typedef void (*CcrReceive) (void *arg, Datum value, bool isnull,
 							const Datum *values, const bool *nulls);
 extern void ccr_answered_read(CcrDefinition *definition, CcrResult *result,
-							const CcrAnswered *answered, uint32 item,
-							CcrReceive receive, void *arg);
+							  const CcrAnswered *answered, uint32 item,
+							  CcrReceive receive, void *arg);
 
 /*
  * Was this error raised for a call that failed?  Its SQLSTATE may be that of an

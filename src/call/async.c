@@ -77,7 +77,7 @@ concresce_submit(PG_FUNCTION_ARGS)
 	ccr_arguments_coerce(fcinfo, definition, values, nulls);
 	PG_RETURN_INT64(ccr_future_start(definition, values, nulls,
 									 ccr_barrier_holds(fcinfo->flinfo->fn_expr,
-													 definition->volatility))->id);
+													   definition->volatility))->id);
 }
 
 /* ------------------------------------------------------------ ids and types */
@@ -516,7 +516,7 @@ put_text(Datum *values, bool *nulls, int i, const char *s)
 static Datum
 row_of_stream(Stream *stream, CcrFuture *future)
 {
-	Delivery	result = {.stream = stream,.id = future->id};
+	Delivery	result = {.stream = stream, .id = future->id};
 	Datum		values[CCR_COMPLETED_COLUMNS] = {0};
 	bool		nulls[CCR_COMPLETED_COLUMNS] = {false, true, true, true, true, true};
 	Datum		row;

@@ -92,8 +92,10 @@ has_barriers(Query *query, bool *calls)
 		*calls |= calls_in_from(rte);
 	}
 	foreach(lc, query->cteList)
+	{
 		if (has_barriers_walker(lfirst_node(CommonTableExpr, lc)->ctequery, calls))
 			return true;
+	}
 	return query->hasSubLinks &&
 		query_tree_walker(query, has_barriers_walker, calls, QTW_IGNORE_RC_SUBQUERIES);
 }
@@ -368,8 +370,10 @@ has_got_barriers(const PlannedStmt *stmt)
 	if (stmt->dependsOnRole)
 		return true;
 	foreach(lc, stmt->rtable)
+	{
 		if (lfirst_node(RangeTblEntry, lc)->security_barrier)
 			return true;
+	}
 	return false;
 }
 

@@ -104,8 +104,8 @@ ccr_bounded_below(uint64 bytes)
 	uint64		below = pg_atomic_read_u64(&ccr_shared->bounded_below);
 
 	/*
-	 * It has to be a full barrier, whether there is something to be written or not:
-	 * the partner is in ccr_heap_free().
+	 * It has to be a full barrier, whether there is something to be written
+	 * or not: the partner is in ccr_heap_free().
 	 */
 	while (!pg_atomic_compare_exchange_u64(&ccr_shared->bounded_below, &below,
 										   Max(below, bytes)))

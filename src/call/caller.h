@@ -25,8 +25,9 @@ typedef struct CcrCaller
 	Oid			roleid;
 	int32		sec_context;
 	uint32		terms;			/* CCR_GOES_BY_... */
-	uint32		settings;		/* hash value of those, and of how often rights
-								 * to servers had changed as the run began */
+	uint32		settings;		/* hash value of those, and of how often
+								 * rights to servers had changed as the run
+								 * began */
 } CcrCaller;
 
 /* What a lookup's own clauses and types leave to the session. */

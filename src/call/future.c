@@ -76,9 +76,10 @@ static struct
 	uint64		number;			/* of the current one */
 	dlist_head	fresh;			/* arrived and not yet returned */
 	int			outstanding;	/* not arrived */
-	CcrTime		deadline;		/* the earliest of those, or before it; 0: none */
+	CcrTime		deadline;		/* the earliest of those, or before it; 0:
+								 * none */
 	int			worker;			/* a collector that has some of them */
-} watch = {.number = 1};
+}			watch = {.number = 1};
 
 static void note_arrival(CcrFuture *future);
 
@@ -260,7 +261,7 @@ ccr_future_start(CcrDefinition *definition, const Datum *values, const bool *nul
 		ccr_items_add(definition, &items, values, nulls);
 		future = new_future(definition, &items);
 		future->pending = ccr_pending_start(definition, definition->result,
-										   &future->items, NULL);
+											&future->items, NULL);
 	}
 	PG_CATCH();
 	{
@@ -481,7 +482,7 @@ static void
 settle(CcrFuture *future)
 {
 	CcrPending *pending = future->pending;
-	Kept		kept = {.result = future->definition->result,.isnull = true};
+	Kept		kept = {.result = future->definition->result, .isnull = true};
 	MemoryContext scratch;
 	MemoryContext old;
 	CcrAnswered *answered;
@@ -731,6 +732,7 @@ take_lost(void)
 	if (!restarted)
 		return false;
 	for (Level *level = innermost; level; level = level->outer)
+	{
 		dlist_foreach(iter, &level->futures)
 		{
 			CcrFuture  *future = dlist_container(CcrFuture, node, iter.cur);
@@ -742,6 +744,7 @@ take_lost(void)
 				any = true;
 			}
 		}
+	}
 	return any;
 }
 
@@ -813,6 +816,7 @@ expire(CcrTime now)
 
 	watch.deadline = 0;
 	for (Level *level = innermost; level; level = level->outer)
+	{
 		dlist_foreach(iter, &level->futures)
 		{
 			CcrFuture  *future = dlist_container(CcrFuture, node, iter.cur);
@@ -824,6 +828,7 @@ expire(CcrTime now)
 			else
 				heed_deadline(future->pending);
 		}
+	}
 
 	/* if one is done after all, checks of its value may do anything */
 	for (int i = 0; i < nexpired; i++)

@@ -13,7 +13,8 @@
 #include "lookup/wire.h"
 #include "shared/shard.h"
 
-#define CCR_MAX_ITEM	(512 * 1024 * 1024) /* bytes: batches must stay below 1 GB */
+#define CCR_MAX_ITEM	(512 * 1024 * 1024) /* bytes: batches must stay below
+											 * 1 GB */
 
 void
 ccr_items_init(CcrItems *items)

@@ -14,7 +14,8 @@
 typedef struct CcrItems
 {
 	uint32		n;
-	bool		barred;			/* asked for by what keeps rows back: barrier.h */
+	bool		barred;			/* asked for by what keeps rows back:
+								 * barrier.h */
 	StringInfoData buf;			/* CcrItem, each MAXALIGNed */
 } CcrItems;
 

@@ -44,8 +44,10 @@ has_untyped(List *args)
 	ListCell   *lc;
 
 	foreach(lc, args)
+	{
 		if (is_untyped(lfirst(lc)))
 			return true;
+	}
 	return false;
 }
 
@@ -66,6 +68,7 @@ takes_arguments(Oid function)
 	if (((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId)
 	{
 		symbol = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull));
+
 		for (int i = 0; i < (int) lengthof(names); i++)
 			found |= strcmp(symbol, names[i]) == 0;
 	}

@@ -67,7 +67,7 @@ static struct
 {
 	CcrCounters *counters;
 	uint32		n;
-} spare_room;
+}			spare_room;
 
 static void
 give_spare_room_back(void)
@@ -469,14 +469,14 @@ start(CcrDefinition *definition, const CcrResult *result,
 
 CcrPending *
 ccr_pending_submit(CcrDefinition *definition, const CcrResult *result,
-				  const CcrItems *items, ResourceOwner owner)
+				   const CcrItems *items, ResourceOwner owner)
 {
 	return start(definition, result, items, owner, false);
 }
 
 CcrPending *
 ccr_pending_start(CcrDefinition *definition, const CcrResult *result,
-				 const CcrItems *items, ResourceOwner owner)
+				  const CcrItems *items, ResourceOwner owner)
 {
 	return start(definition, result, items, owner, true);
 }
@@ -544,7 +544,7 @@ sleep_until_done(const Wait *wait)
 			return CCR_FAILURE_COLLECTOR_EXIT;
 		if (ccr_request_lost(request))
 			ccr_answered_collector_gone(wait->name, wait->effects &&
-						   pg_atomic_read_u32(&request->phase) == CCR_PHASE_IN_FLIGHT);
+										pg_atomic_read_u32(&request->phase) == CCR_PHASE_IN_FLIGHT);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
 						 left, wait_event_answer);
@@ -848,7 +848,7 @@ ccr_pending_try_to_take(CcrPending *pending)
 
 bool
 ccr_tell_collector(CcrRequestKind kind, Oid function, int worker, CcrTime deadline,
-				uint32 wait_event)
+				   uint32 wait_event)
 {
 	CcrRequest *request;
 	volatile bool heard = true;

@@ -30,7 +30,7 @@ typedef struct CcrPending
 								 * for no company */
 	CcrRequest *request;		/* NULL once it has been read */
 	int			worker;			/* whose it is */
-	CcrAnswered *read;	/* what it brought, in the context, until it */
+	CcrAnswered *read;			/* what it brought, in the context, until it */
 	MemoryContext context;		/* is taken */
 	uint64		id;				/* of the request, if submitted again, too */
 	bool		announce;		/* hold it back, and announce its end */
@@ -45,8 +45,8 @@ typedef struct CcrPending
 	int			on_missing;		/* CcrOnMissing, then */
 	Oid			roleid;			/* with whose rights; to submit it again */
 	int			sec_context;
-	uint64		settings;		/* hash of the server, or the search_path, that
-								 * it was submitted with */
+	uint64		settings;		/* hash of the server, or the search_path,
+								 * that it was submitted with */
 } CcrPending;
 
 /* To be called before anything is submitted: what is, ends with the process. */
@@ -57,18 +57,18 @@ extern void ccr_pending_init(void);
  * The result ends with the resource owner, if there is one.
  */
 extern CcrPending *ccr_pending_submit(CcrDefinition *definition,
-									 const CcrResult *result,
-									 const CcrItems *items,
-									 ResourceOwner owner);
+									  const CcrResult *result,
+									  const CcrItems *items,
+									  ResourceOwner owner);
 
 /*
  * The same for one of many: it leaves together with others, and is announced
  * in the slot when it is done.
  */
 extern CcrPending *ccr_pending_start(CcrDefinition *definition,
-									const CcrResult *result,
-									const CcrItems *items,
-									ResourceOwner owner);
+									 const CcrResult *result,
+									 const CcrItems *items,
+									 ResourceOwner owner);
 
 /* Would taking it not have to wait? */
 extern bool ccr_pending_ready(CcrPending *pending);
@@ -109,7 +109,7 @@ extern void ccr_pending_sleep(int worker, long timeout);
  * False: it has not by then.
  */
 extern bool ccr_tell_collector(CcrRequestKind kind, Oid function, int worker,
-							CcrTime deadline, uint32 wait_event);
+							   CcrTime deadline, uint32 wait_event);
 
 /*
  * Let later identical calls start flights of their own: those like the one
@@ -117,6 +117,6 @@ extern bool ccr_tell_collector(CcrRequestKind kind, Oid function, int worker,
  * is NULL.
  */
 extern void ccr_tell_to_forget(const CcrDefinition *definition,
-							  const CcrItems *items);
+							   const CcrItems *items);
 
 #endif							/* CCR_PENDING_H */

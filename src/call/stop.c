@@ -103,7 +103,7 @@ tell_collector(CcrRequestKind kind, Oid function, int worker)
 	CcrTimeout	timeout = ccr_timeout_present();
 
 	if (!ccr_tell_collector(kind, function, worker, ccr_timeout_end(timeout, ccr_now()),
-						 wait_event_drained))
+							wait_event_drained))
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("canceling stop of lookups due to timeout"),

@@ -27,9 +27,9 @@ ccr_turn_begin(CcrTurn *turn, pg_atomic_uint32 *used)
 	is_mine = false;
 
 	/*
-	 * Both before room is looked for: who gives some up afterwards sees us.  A
-	 * full barrier; its partner is in ccr_room_release(), or in what gives back
-	 * something else.
+	 * Both before room is looked for: who gives some up afterwards sees us. A
+	 * full barrier; its partner is in ccr_room_release(), or in what gives
+	 * back something else.
 	 */
 	ConditionVariablePrepareToSleep(&turn->changed);
 	pg_atomic_fetch_add_u32(&turn->waiting, 1);

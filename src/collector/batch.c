@@ -1339,9 +1339,9 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 	else
 	{
 		CcrError   *unknown =
-		batch_error(batch, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
-					error->message, error->detail,
-					"The lookup is VOLATILE: it may have had its effect, and was not sent again.");
+			batch_error(batch, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+						error->message, error->detail,
+						"The lookup is VOLATILE: it may have had its effect, and was not sent again.");
 
 		if (error->author != CCR_TEXTS_OURS)
 			unknown->author = CCR_HINT_OURS;

@@ -21,12 +21,15 @@
 #define CCR_BUDGET_MIN		64	/* MB, whatever it says */
 #define CCR_BUDGET_HEAPS	8	/* the same, in shares of the heap */
 #define CCR_BYTES_OF_ONE	4	/* that a byte held can take */
-#define CCR_BLOCK_OF_ITS_OWN	(4 * 1024 * 1024)	/* bytes, that are given back
-													 * to the kernel when freed */
+#define CCR_BLOCK_OF_ITS_OWN	(4 * 1024 * 1024)	/* bytes, that are given
+													 * back to the kernel when
+													 * freed */
 #define CCR_KEPT_FREE			(4 * 1024 * 1024)	/* bytes, that are not */
 #define CCR_BUDGET_STEP		(64 * 1024) /* that is worth showing */
-#define CCR_WALL_STEP		(16 * 1024 * 1024)	/* that is worth moving the wall */
-#define CCR_BYTES_OF_OWN	3	/* that a byte of ours can take: blocks, copies */
+#define CCR_WALL_STEP		(16 * 1024 * 1024)	/* that is worth moving the
+												 * wall */
+#define CCR_BYTES_OF_OWN	3	/* that a byte of ours can take: blocks,
+								 * copies */
 
 static CcrWorker *shown = NULL;
 static int64 held = 0;
@@ -103,9 +106,9 @@ ccr_budget_init(CcrWorker *worker)
 	pg_atomic_write_u64(&worker->memory_peak, 0);
 
 	/*
-	 * By itself it would raise the first to 32 MB, and keep what is smaller.  With
-	 * the second as it is, each batch would have pages of its own, which the kernel
-	 * has to clear.
+	 * By itself it would raise the first to 32 MB, and keep what is smaller.
+	 * With the second as it is, each batch would have pages of its own, which
+	 * the kernel has to clear.
 	 */
 #ifdef __GLIBC__
 	(void) mallopt(M_MMAP_THRESHOLD, CCR_BLOCK_OF_ITS_OWN);

@@ -96,8 +96,10 @@ typedef struct CcrCarrierOps
 	void		(*prepare) (CcrCarrier *carrier, const CcrQuery *query, bool describe);
 	void		(*execute) (CcrCarrier *carrier, const CcrQuery *query);
 
-	/* End what is under way, without telling done(): next is ready() or
-	 * dead(). */
+	/*
+	 * End what is under way, without telling done(): next is ready() or
+	 * dead().
+	 */
 	void		(*cancel) (CcrCarrier *carrier);
 
 	/* Close it; dead() is called with the error unless it is NULL. */

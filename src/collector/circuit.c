@@ -31,11 +31,12 @@
 
 #define CCR_RETRY_MIN		50	/* ms until a failed batch flies again, */
 #define CCR_RETRY_MAX		10000	/* doubled each time, up to this */
-#define CCR_TOGETHER		4	/* failures until a batch is divided whose error
-								 * passes, */
+#define CCR_TOGETHER		4	/* failures until a batch is divided whose
+								 * error passes, */
 #define CCR_TOGETHER_LONG	8	/* or lasts */
 #define CCR_IN_A_ROW		3	/* failures that no item has open a circuit */
-#define CCR_ALIKE_SUSPECTS	5	/* so many suspects that are alike do, too, from */
+#define CCR_ALIKE_SUSPECTS	5	/* so many suspects that are alike do, too,
+								 * from */
 #define CCR_ALIKE_FRESH		2	/* so many batches */
 
 /* Half of the delay is random, so that not all come back at once. */
@@ -59,7 +60,8 @@ ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_PASSING,
 							  failures, GetCurrentTimestamp() + (retry_at - ccr_now()), error);
 	if (kind != CCR_KIND_PASSING)
-		ccr_queue_tell_senders(queue, error, false);	/* who flushes is to hear of it */
+		ccr_queue_tell_senders(queue, error, false);	/* who flushes is to
+														 * hear of it */
 	if (first)
 		ereport(WARNING,
 				(errcode(error->sqlstate),
@@ -329,4 +331,3 @@ ccr_circuit_at_end(CcrQueue *queue)
 	retry_suspects(queue, 1);
 	return false;
 }
-

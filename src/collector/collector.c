@@ -50,12 +50,14 @@
 
 #define CCR_FINE_WAIT		20	/* ms; shorter waits are timed in us */
 #define CCR_SPIN			50	/* us to look for news before sleeping */
-#define CCR_CROWD		4	/* calls waiting: then there is no hurry */
-#define CCR_MAX_VAIN	6	/* 2^n sleeps, at most, between two looks in vain */
+#define CCR_CROWD		4		/* calls waiting: then there is no hurry */
+#define CCR_MAX_VAIN	6		/* 2^n sleeps, at most, between two looks in
+								 * vain */
 #define CCR_RESTART_PAUSE	1000	/* ms between two starts, at least */
 
 #define CCR_ROUND_ITEMS	4096	/* taken before the connections get their turn */
-#define CCR_ADMIT_PAUSE	1000	/* ms until an admission that failed is repeated */
+#define CCR_ADMIT_PAUSE	1000	/* ms until an admission that failed is
+								 * repeated */
 
 static int	worker_index;
 static CcrWorker *worker;
@@ -107,7 +109,7 @@ refuse(CcrRequest *request, CcrFailure failure)
 	/* it is held, and comes again */
 	if (request->kind == CCR_REQUEST_ENQUEUED)
 		ccr_timer_set(&admit_timer, ccr_after(ccr_now(),
-																CCR_ADMIT_PAUSE));
+											  CCR_ADMIT_PAUSE));
 	else if (request->kind == CCR_REQUEST_LOOKUP)
 		ccr_flights_refuse(request, failure);
 	else
@@ -271,8 +273,9 @@ start(void)
 
 	/*
 	 * Who pushes from now on wakes us; what was pushed before, we find.  The
-	 * partner is the compare-and-swap in push().  So it is for wake_waiters(): who
-	 * is not yet in his slot as we look sees the generation before he sleeps.
+	 * partner is the compare-and-swap in push().  So it is for
+	 * wake_waiters(): who is not yet in his slot as we look sees the
+	 * generation before he sleeps.
 	 */
 	pg_memory_barrier();
 	wake_waiters();
@@ -491,7 +494,10 @@ heed_marks(uint32 marks)
 	ccr_pools_switch();
 	ccr_flights_drop_unwarranted(ccr_pool_check);
 
-	/* what is held was admitted, unless that has failed, or is about to be done */
+	/*
+	 * what is held was admitted, unless that has failed, or is about to be
+	 * done
+	 */
 	request = admit_timer.armed ? ccr_request_held(worker) : NULL;
 	while (request)
 	{

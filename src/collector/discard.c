@@ -31,6 +31,7 @@ static const struct
 	Oid			receive;
 	Oid			out;
 }			functions[] =
+
 {
 	{BOOLOID, F_BOOLRECV, F_BOOLOUT},
 	{INT2OID, F_INT2RECV, F_INT2OUT},
@@ -208,7 +209,7 @@ const char *
 ccr_discard_shown(const CcrLastError *error)
 {
 	CcrError	shown = {.sqlstate = error->sqlstate, .message = error->message,
-		.author = error->open ? CCR_TEXTS_OURS : CCR_TEXTS_FOREIGN};
+	.author = error->open ? CCR_TEXTS_OURS : CCR_TEXTS_FOREIGN};
 
 	clip_error(&shown);
 	return psprintf("The last one failed with: %s", shown.message);

@@ -58,7 +58,8 @@ struct CcrTicket
 	uint32		errors;			/* items that landed with one */
 	CcrTime		departed;		/* when the first of them took off, or 0 */
 	CcrFailure	failure;		/* a block of the answer found no room */
-	CcrTimer	deadline_timer; /* of a request that nobody need be waiting for */
+	CcrTimer	deadline_timer; /* of a request that nobody need be waiting
+								 * for */
 	bool		again;			/* an earlier generation had admitted it */
 	Size		memory;			/* that it and its flights take */
 	int			nlanded;		/* in this landing: */

@@ -47,7 +47,8 @@ typedef struct CcrShape
 {
 	bool		known;
 	bool		keyed;			/* run the keyed form of the bulk query */
-	bool		numbered;		/* in that variant that numbers the body's rows */
+	bool		numbered;		/* in that variant that numbers the body's
+								 * rows */
 	bool		positional;		/* a row for each item, in order */
 	bool		binary;			/* ask for binary results */
 	bool		narrow;			/* binary, and a row has some bytes only */
@@ -96,8 +97,8 @@ typedef struct CcrQueue
 	bool		stubborn;		/* preparing anew has not helped */
 
 	/* Kept by pool.c: */
-	struct CcrPool *pool;		/* that sends it: its home, or another that has
-								 * the options of now */
+	struct CcrPool *pool;		/* that sends it: its home, or another that
+								 * has the options of now */
 	struct CcrPool *home;		/* that of its source */
 	dlist_node	pool_node;
 	CcrLineEntry line;
@@ -131,8 +132,8 @@ typedef struct CcrFlight
 	int			attempts;		/* of these, but for those since which nothing
 								 * else had succeeded */
 	int			alone;			/* of these, how often it was alone */
-	CcrTime		ended_after;	/* how long the batch had taken that somebody had
-								 * to end; 0: none */
+	CcrTime		ended_after;	/* how long the batch had taken that somebody
+								 * had to end; 0: none */
 	int			ended_among;	/* its items */
 	uint32		hash;
 	uint32		key_length;
@@ -152,7 +153,7 @@ typedef struct CcrGroup
 {
 	dlist_node	node;
 	pairingheap_node retry_node;
-	CcrTime retry_at;		/* not before; 0: at once */
+	CcrTime		retry_at;		/* not before; 0: at once */
 	bool		waits;			/* for a cause to pass */
 	int64		order;			/* of those that may at the same time */
 	int			n;

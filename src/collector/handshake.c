@@ -139,8 +139,10 @@ count_of(dlist_head *list, uint64 server)
 	dlist_iter	iter;
 
 	dlist_foreach(iter, list)
+	{
 		if (dlist_container(CcrHandshake, node, iter.cur)->server == server)
 			n++;
+	}
 	return n;
 }
 
@@ -159,8 +161,10 @@ may_start(uint64 server, uint64 peer)
 
 	reap();
 	dlist_foreach(iter, &abandoned)
+	{
 		if (dlist_container(CcrHandshake, node, iter.cur)->peer == peer)
 			return false;
+	}
 
 	/* those under way may all have to be given up, too */
 	own_under_way = count_of(&under_way, server);
@@ -240,7 +244,10 @@ ccr_handshake_lower(CcrHandshake *handshake)
 {
 	int			tid = __atomic_load_n(&handshake->tid, __ATOMIC_ACQUIRE);
 
-	/* one that has ended may have left its number to another process by and by */
+	/*
+	 * one that has ended may have left its number to another process by and
+	 * by
+	 */
 	if (tid != 0 && __atomic_load_n(&handshake->state, __ATOMIC_ACQUIRE) != ENDED)
 		(void) setpriority(PRIO_PROCESS, tid, 19);
 }
@@ -255,7 +262,7 @@ ccr_handshake_abandon(CcrHandshake *handshake)
 									 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 	{
 		/* it ends just now: all that it touches any more is the eventfd */
-		struct pollfd end = {.fd = handshake->fd,.events = POLLIN};
+		struct pollfd end = {.fd = handshake->fd, .events = POLLIN};
 
 		while (poll(&end, 1, -1) != 1)
 			;

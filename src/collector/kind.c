@@ -21,6 +21,7 @@ static const struct
 	bool		whole;
 	CcrKind		kind;
 }			kinds[] =
+
 {
 	/* the state of the far side, or of the way to it */
 	{ERRCODE_CONNECTION_EXCEPTION, true, CCR_KIND_PASSING},

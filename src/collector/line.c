@@ -30,14 +30,15 @@
 #define CCR_MUCH_SLOWER		4	/* times what one of the fastest takes */
 #define CCR_FAST_LATELY		(10 * 1000) /* ms for which a fast one is expected
 										 * to come again */
-#define CCR_RISE_WEIGHT		8	/* batches that the mean is about, as it rises, */
+#define CCR_RISE_WEIGHT		8	/* batches that the mean is about, as it
+								 * rises, */
 #define CCR_FALL_WEIGHT		2	/* and as it falls */
 #define CCR_MAX_ROLES		64	/* remembered, besides those in the line */
-#define CCR_ACCIDENT		(250 * 1000)	/* us beyond CCR_USUAL means that are
-											 * charged, at most */
+#define CCR_ACCIDENT		(250 * 1000)	/* us beyond CCR_USUAL means that
+											 * are charged, at most */
 #define CCR_USUAL			4
-#define CCR_SAVED			(500 * 1000)	/* us of link time that a role may be
-											 * behind, at most */
+#define CCR_SAVED			(500 * 1000)	/* us of link time that a role may
+											 * be behind, at most */
 
 void
 ccr_line_init(CcrLine *line, MemoryContext context)
@@ -91,7 +92,10 @@ role_of(CcrLine *line, Oid roleid)
 		line->nroles++;
 	}
 
-	/* what it has there may be held back, as by a rate, and not make use of it */
+	/*
+	 * what it has there may be held back, as by a rate, and not make use of
+	 * it
+	 */
 	role->had = Max(role->had, line->role_clock - (role->references > 0 ? CCR_SAVED : 0));
 	dlist_push_tail(&line->roles, &role->node);
 	return role;

@@ -30,8 +30,8 @@ typedef struct CcrLine
 								 * was last had had, */
 	int64		role_clock;		/* and its role */
 	int			slow;			/* batches in flight of slow queues */
-	const struct CcrLineEntry *fastest; /* of those used lately; to be compared
-										 * only, as it may be gone */
+	const struct CcrLineEntry *fastest; /* of those used lately; to be
+										 * compared only, as it may be gone */
 	int64		fast_mean;		/* us that a batch of it takes */
 	CcrTime		fast_at;		/* when one that is about as fast last began */
 } CcrLine;

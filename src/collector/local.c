@@ -82,7 +82,10 @@ give_up_seat(CcrLocal *local)
 	if (local->seat == NULL)
 		return;
 
-	/* not even a body that catches a cancel goes on for nobody: the partner is in begin_job() */
+	/*
+	 * not even a body that catches a cancel goes on for nobody: the partner
+	 * is in begin_job()
+	 */
 	if (local->op != CCR_OP_NONE)
 	{
 		pg_atomic_write_u32(&local->seat->unwanted, 1);
@@ -158,8 +161,8 @@ lost(CcrLocal *local)
 	CcrOp		op = local->op;
 
 	/*
-	 * What follows was written before it gave up its end of the queue, for which
-	 * shm_mq has barriers; the message, in note_error().
+	 * What follows was written before it gave up its end of the queue, for
+	 * which shm_mq has barriers; the message, in note_error().
 	 */
 	pg_read_barrier();
 	if (op != CCR_OP_NONE && pg_atomic_read_u64(&seat->begun) != local->job)

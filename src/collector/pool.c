@@ -43,16 +43,16 @@
 
 #define CCR_BACKOFF_MIN		50	/* ms */
 #define CCR_BACKOFF_MAX		1000	/* ms */
-#define CCR_UNREACHABLE		3	/* failures to connect, in a row, that are shown
-								 * of what is enqueued */
+#define CCR_UNREACHABLE		3	/* failures to connect, in a row, that are
+								 * shown of what is enqueued */
 #define CCR_MAX_STATEMENTS	500 /* prepared on a link before it is renewed */
 #define CCR_ASK_AGAIN		1000	/* ms until another is to bring addresses */
-#define CCR_TIDYING			20	/* ms that a link has for what is left of a script
-								 * before another is opened */
+#define CCR_TIDYING			20	/* ms that a link has for what is left of a
+								 * script before another is opened */
 #define CCR_QUEUE_IDLE		600 /* s until an unused queue is forgotten */
-#define CCR_EXECUTOR_IDLE	2000	/* ms until an idle executor is ended: those
-								 * who want its database for themselves wait
-								 * 5 s */
+#define CCR_EXECUTOR_IDLE	2000	/* ms until an idle executor is ended:
+									 * those who want its database for
+									 * themselves wait 5 s */
 #define CCR_EXECUTOR_LIFE	(10 * 60 * 1000)	/* ms until it is renewed */
 #define CCR_TURN			100 /* ms that an executor goes on for while other
 								 * roles have none: starting one takes long */
@@ -61,17 +61,18 @@
 typedef struct CcrPool
 {
 	CcrFingerprint key;			/* hash key */
-	uint64		named;			/* ascends with the requests that have named it */
+	uint64		named;			/* ascends with the requests that have named
+								 * it */
 	MemoryContext context;
 	MemoryContext hosts_context;	/* of the address list */
 	CcrReach	reach;
-	bool		aged;			/* a link has lived its life, and the addresses
-								 * are of before */
+	bool		aged;			/* a link has lived its life, and the
+								 * addresses are of before */
 	CcrTime		asked_at;		/* when somebody was last to bring new ones */
 	CcrSource  *source;			/* first one, which the reach belongs to */
 	bool		local;			/* its links are executors */
-	bool		sharded;		/* its server has several collectors: by the name
-								 * that calls know it by */
+	bool		sharded;		/* its server has several collectors: by the
+								 * name that calls know it by */
 	bool		off;			/* its server is switched off */
 	bool		starved;		/* waits for a seat of another pool */
 	dlist_node	starved_node;
@@ -85,7 +86,8 @@ typedef struct CcrPool
 	CcrLine		line;			/* queues with a batch due */
 	CcrTimer	line_timer;		/* until one of them may be sent */
 	int			failures;		/* to connect, in a row */
-	bool		down;			/* the last attempt has failed, with no link left */
+	bool		down;			/* the last attempt has failed, with no link
+								 * left */
 	CcrTime		retry_at;
 	CcrTimer	retry_timer;
 	MemoryContext reason_context;
@@ -122,7 +124,7 @@ typedef struct CcrLink
 } CcrLink;
 
 static HTAB *pools;
-static dlist_head all_pools = DLIST_STATIC_INIT(all_pools);	/* local ones first */
+static dlist_head all_pools = DLIST_STATIC_INIT(all_pools); /* local ones first */
 static char nonce[24];			/* of this collector */
 static int	my_worker;			/* its index */
 static dlist_head pending_pools = DLIST_STATIC_INIT(pending_pools);
@@ -1344,8 +1346,10 @@ hurry_idle(Oid dbid)
 		if (!pool->local)
 			break;
 		if (pool->source->dbid == dbid)
+		{
 			dlist_foreach_modify(links, &pool->links)
 				idle_too_long(dlist_container(CcrLink, node, links.cur));
+		}
 	}
 }
 
@@ -1485,9 +1489,9 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	ccr_batch_start(link->batch);
 
 	/*
-	 * Owners that take turns would have one link cleaned each time, which takes
-	 * two round trips more.  So there is to be one for each, as far as the limit
-	 * goes, if the far side lets us.
+	 * Owners that take turns would have one link cleaned each time, which
+	 * takes two round trips more.  So there is to be one for each, as far as
+	 * the limit goes, if the far side lets us.
 	 */
 	if (of_another && pool->failures == 0)
 		want_link(pool);
@@ -1809,8 +1813,10 @@ ccr_pools_hope(void)
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &all_pools)
+	{
 		if (has_hope(dlist_container(CcrPool, node, iter.cur)))
 			return true;
+	}
 	return false;
 }
 

@@ -49,22 +49,27 @@
 								 * that is hashed 4096 times takes less */
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
-#define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's end */
+#define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's
+										 * end */
 
 /* Bytes that libpq may hold ... */
-#define CCR_SAID		(4 * 1024 * 1024)	/* ... of an answer but for its rows */
-#define CCR_SAID_EARLY	(1024 * 1024)	/* ... of what is said before, or between
-										 * batches */
-#define CCR_KEPT		(8 * 1024 * 1024)	/* ... for good: its buffer, settings */
-#define CCR_STRAY_OP	1024	/* ... of each operation, without being counted */
+#define CCR_SAID		(4 * 1024 * 1024)	/* ... of an answer but for its
+											 * rows */
+#define CCR_SAID_EARLY	(1024 * 1024)	/* ... of what is said before, or
+										 * between batches */
+#define CCR_KEPT		(8 * 1024 * 1024)	/* ... for good: its buffer,
+											 * settings */
+#define CCR_STRAY_OP	1024	/* ... of each operation, without being
+								 * counted */
 #define CCR_KEPT_SMALL	(64 * 1024) /* what is not looked at */
 
 #define CCR_STRAY_OPS	8		/* operations after which strays are counted */
 #define CCR_CHUNK		128		/* rows of a narrow result that libpq holds */
 #define CCR_VAIN		(250 * 1000)	/* us of reading that bring no row */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
-#define CCR_NEWS		16		/* reads of what an idle one has sent: a far side
-								 * that never stops would hold up all others */
+#define CCR_NEWS		16		/* reads of what an idle one has sent: a far
+								 * side that never stops would hold up all
+								 * others */
 
 /*
  * Settings that the server reports, and that decide how values are read or who
@@ -75,7 +80,8 @@ static const char *const watched_settings[] = {
 	"standard_conforming_strings", "session_authorization"
 };
 
-#define CCR_MANY_NEWS	1000	/* readings of an idle connection until it is closed */
+#define CCR_MANY_NEWS	1000	/* readings of an idle connection until it is
+								 * closed */
 
 #define CCR_WATCHED		lengthof(watched_settings)
 
@@ -103,7 +109,8 @@ typedef struct CcrRemote
 	bool		narrow;			/* rows of the result have some bytes only */
 	bool		skip_rows;		/* the owner wants no more of this result */
 	bool		typed;			/* types are those of this result */
-	bool		tagged;			/* its last rows have brought the tag of its end */
+	bool		tagged;			/* its last rows have brought the tag of its
+								 * end */
 	int			entry;			/* of the address list, that is being tried */
 	Bitmapset  *silent;			/* entries that did not answer in time */
 	CcrHandshake *handshake;	/* while CONNECTING: has the connection */
@@ -115,8 +122,8 @@ typedef struct CcrRemote
 	CcrTime		give_up_at;		/* while CANCELLING, or while it: */
 	bool		lacking;		/* waits for a descriptor */
 	dlist_node	lacking_node;
-	CcrTimer	deadline;		/* of CONNECTING or CANCELLING, or of BUSY once
-								 * the outcome was told */
+	CcrTimer	deadline;		/* of CONNECTING or CANCELLING, or of BUSY
+								 * once the outcome was told */
 	MemoryContext op_context;	/* reset with every op: */
 	CcrError   *error;			/* the first of the op */
 	bool		fatal;			/* the session's end is to follow */
@@ -156,7 +163,7 @@ typedef struct CcrRemote
 	int		   *lengths;
 } CcrRemote;
 
-static dlist_head lacking = DLIST_STATIC_INIT(lacking);	/* longest first */
+static dlist_head lacking = DLIST_STATIC_INIT(lacking); /* longest first */
 
 static dlist_head remotes = DLIST_STATIC_INIT(remotes);
 static dlist_head handshake_queue = DLIST_STATIC_INIT(handshake_queue);
@@ -1300,8 +1307,8 @@ send_script(CcrRemote *remote, bool ok)
 		flush(remote);
 
 		/*
-		 * When libpq cannot send it reads, also while a script is made, and the
-		 * socket does not tell of what it has read.
+		 * When libpq cannot send it reads, also while a script is made, and
+		 * the socket does not tell of what it has read.
 		 */
 		if (remote->conn && is_answering(remote) && !PQisBusy(remote->conn))
 			ccr_timer_set(&remote->deadline, ccr_now());
@@ -1410,9 +1417,9 @@ static void
 protocol_error(CcrRemote *remote, const char *detail)
 {
 	close_remote(remote,
-					 new_error(remote, ERRCODE_PROTOCOL_VIOLATION,
-							   "foreign server sent what was not asked for",
-							   detail));
+				 new_error(remote, ERRCODE_PROTOCOL_VIOLATION,
+						   "foreign server sent what was not asked for",
+						   detail));
 }
 
 /* What an error has left is a transaction that takes no more statements. */

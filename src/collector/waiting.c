@@ -53,7 +53,7 @@ entry_at(dlist_node *node)
 static CcrStrand *
 strand_of(CcrWaiting *waiting, Oid roleid)
 {
-	CcrStrand   *strand;
+	CcrStrand  *strand;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &waiting->strands)
@@ -117,7 +117,7 @@ reset_limits(CcrWaiting *waiting)
 		return;
 	dlist_foreach(strands, &waiting->strands)
 	{
-		CcrStrand   *strand = dlist_container(CcrStrand, node, strands.cur);
+		CcrStrand  *strand = dlist_container(CcrStrand, node, strands.cur);
 		int			n = 0;
 		dlist_iter	entries;
 
@@ -160,7 +160,7 @@ has_other_limits(const CcrWaiting *waiting, const CcrWaitingEntry *entry)
 void
 ccr_waiting_add(CcrWaiting *waiting, CcrWaitingEntry *entry)
 {
-	CcrStrand   *strand = strand_of(waiting, entry->roleid);
+	CcrStrand  *strand = strand_of(waiting, entry->roleid);
 
 	waiting->mixed = waiting->n > 0 && (waiting->mixed || has_other_limits(waiting, entry));
 	if (waiting->n == 0 || strand->n < due_of_each(waiting))
@@ -178,7 +178,7 @@ ccr_waiting_add(CcrWaiting *waiting, CcrWaitingEntry *entry)
 static CcrStrand *
 take_out(CcrWaiting *waiting, CcrWaitingEntry *entry)
 {
-	CcrStrand   *strand = entry->strand;
+	CcrStrand  *strand = entry->strand;
 
 	dlist_delete(&entry->node);
 	end_window(waiting, entry);
@@ -244,7 +244,7 @@ ccr_waiting_visit(CcrWaiting *waiting, void (*visit) (CcrWaitingEntry *, void *)
 
 	dlist_foreach_modify(strands, &waiting->strands)
 	{
-		CcrStrand   *strand = dlist_container(CcrStrand, node, strands.cur);
+		CcrStrand  *strand = dlist_container(CcrStrand, node, strands.cur);
 		int			left = strand->n;
 		dlist_mutable_iter entries;
 
@@ -267,7 +267,7 @@ hurried(CcrWaiting *waiting)
 
 	dlist_foreach(iter, &waiting->strands)
 	{
-		CcrStrand   *strand = dlist_container(CcrStrand, node, iter.cur);
+		CcrStrand  *strand = dlist_container(CcrStrand, node, iter.cur);
 
 		if (strand->n > 0 &&
 			entry_at(dlist_head_node(&strand->entries))->number <= waiting->hurry_until)
@@ -367,21 +367,21 @@ void
 ccr_waiting_take(CcrWaiting *waiting, int most,
 				 bool (*callback) (CcrWaitingEntry *, void *), void *arg)
 {
-	Taking		taking = {.most = most,.max_bytes = PG_INT32_MAX};
+	Taking		taking = {.most = most, .max_bytes = PG_INT32_MAX};
 	dlist_head	behind = DLIST_STATIC_INIT(behind);
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, &waiting->strands)
 	{
-		CcrStrand   *strand = dlist_container(CcrStrand, node, iter.cur);
+		CcrStrand  *strand = dlist_container(CcrStrand, node, iter.cur);
 
 		strand->next = strand->n > 0 ? dlist_head_node(&strand->entries) : NULL;
 	}
 	while (!dlist_is_empty(&waiting->strands) &&
 		   taking.n < taking.most && taking.passed_over < taking.most)
 	{
-		CcrStrand   *strand = dlist_container(CcrStrand, node,
-											dlist_head_node(&waiting->strands));
+		CcrStrand  *strand = dlist_container(CcrStrand, node,
+											 dlist_head_node(&waiting->strands));
 		CcrWaitingEntry *entry = next_of(strand, &taking);
 
 		dlist_delete(&strand->node);

@@ -39,7 +39,7 @@ typedef struct CcrWaitingEntry
 typedef struct CcrWaiting
 {
 	MemoryContext context;
-	dlist_head	strands;			/* whose turn is next, first */
+	dlist_head	strands;		/* whose turn is next, first */
 	int			nstrands;
 	int			n;				/* entries */
 	Size		bytes;

@@ -90,7 +90,7 @@ static shm_mq_handle *replies = NULL;
 static HTAB *plans;
 static MemoryContext job_context;
 static emit_log_hook_type prev_emit_log_hook = NULL;
-static volatile sig_atomic_t cancelled_by_hand = false;	/* the job being done */
+static volatile sig_atomic_t cancelled_by_hand = false; /* the job being done */
 static bool committing = false; /* it */
 
 /* ----------------------------------------------------------- start and end */
@@ -109,7 +109,10 @@ note_error(ErrorData *edata)
 		ERRCODE_UNDEFINED_OBJECT : edata->sqlerrcode;
 	strlcpy(ccr_my_seat->message, edata->message ? edata->message : "", CCR_TEXT_LEN);
 
-	/* pg_terminate_backend(); but who wants the database for himself ends no job */
+	/*
+	 * pg_terminate_backend(); but who wants the database for himself ends no
+	 * job
+	 */
 	ccr_my_seat->by_hand = edata->elevel >= FATAL &&
 		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN &&
 		pg_atomic_read_u64(&ccr_my_seat->job) != 0 &&
@@ -184,8 +187,8 @@ send_reply(const char *data, Size length)
 	shm_mq_result result;
 
 	/*
-	 * A message that was begun has to be sent to its end.  The collector takes
-	 * what comes, even when it has cancelled the job.
+	 * A message that was begun has to be sent to its end.  The collector
+	 * takes what comes, even when it has cancelled the job.
 	 */
 	HOLD_INTERRUPTS();
 	result = shm_mq_send(replies, length, data, false, true);

@@ -150,7 +150,10 @@ ccr_identity_assume(Oid dbid, Oid roleid)
 	if (!CCR_CONNECT_AS_ANY_ROLE)
 		become_role(roleid);
 
-	/* its settings may have made it another one, by which is_superuser goes, too */
+	/*
+	 * its settings may have made it another one, by which is_superuser goes,
+	 * too
+	 */
 	set_for_good("role", "none");
 	set_for_good("application_name", CCR_EXECUTOR_NAME);
 

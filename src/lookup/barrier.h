@@ -50,7 +50,8 @@ typedef struct CcrBarrier
 	struct ErrorContextCallback *context;	/* what has been entered before it */
 	int			trigger_depth;
 	CcrBarrierState state;
-	bool		passed;			/* DOUBTED: by a call that it would have barred */
+	bool		passed;			/* DOUBTED: by a call that it would have
+								 * barred */
 } CcrBarrier;
 
 extern void ccr_barrier_begin(CcrBarrier *barrier, CcrBarrierState state);

@@ -628,7 +628,7 @@ ccr_body_parse(const char *text, const char *function,
 			   int nargs, const CcrBodyArg *args)
 {
 	CcrBody    *body = palloc0(sizeof(CcrBody));
-	BodyScan	scan = {.text = text,.body = body};
+	BodyScan	scan = {.text = text, .body = body};
 	Node	   *stmt;
 
 	body->form = CCR_FORM_SINGLE;

@@ -32,7 +32,7 @@
 #include "utils/typcache.h"
 
 static bool
-check_parts(const FormData_pg_aggregate *form, check_function_callback checker,
+check_parts(const FormData_pg_aggregate * form, check_function_callback checker,
 			void *context)
 {
 	Oid			parts[] = {
@@ -170,8 +170,10 @@ check_casts_to_json(check_function_callback checker, void *context)
 	ListCell   *lc;
 
 	foreach(lc, casts_to_json_known())
+	{
 		if (checker(lfirst_oid(lc), context))
 			return true;
+	}
 	return false;
 }
 

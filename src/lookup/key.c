@@ -146,8 +146,10 @@ parse_key(const CcrDefinition *definition, const char *text)
 		select->distinctClause || select->targetList == NIL)
 		bad_key(definition, "It is not a list of expressions.");
 	foreach(lc, select->targetList)
+	{
 		if (is_star(lfirst_node(ResTarget, lc)))
 			bad_key(definition, "It is not a list of expressions.");
+	}
 	return select->targetList;
 }
 

@@ -28,12 +28,12 @@ typedef struct CcrRoute
 	MemoryContext context;
 	CcrFingerprint fingerprint;
 	CcrSource  *source;
-	int			worker;			/* index of the collector: of the first one, if
-								 * the server is sharded */
+	int			worker;			/* index of the collector: of the first one,
+								 * if the server is sharded */
 	bool		sharded;
-	uint32		described[CCR_MAX_WORKERS]; /* by collector, the generation that
-											 * was sent the source; 0: none, or to
-											 * be sent again */
+	uint32		described[CCR_MAX_WORKERS]; /* by collector, the generation
+											 * that was sent the source; 0:
+											 * none, or to be sent again */
 	CcrCountersKey counters_key;
 	int			counters;
 	uint32		counters_serial;

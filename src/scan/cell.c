@@ -195,6 +195,7 @@ call_plainly(FunctionCallInfo fcinfo, CellSite *site, int leading)
 {
 	int			nargs = PG_NARGS() - leading;
 	bool		before = ccr_route_isolates;
+
 	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
 	Datum		value = (Datum) 0;
 

@@ -31,8 +31,8 @@ typedef enum CcrCellKind
 	CCR_CELL_ROWS,				/* what was found */
 	CCR_CELL_NO_CALL,			/* STRICT and an argument is NULL */
 	CCR_CELL_CALL,				/* not known: call it */
-	CCR_CELL_UNASKED			/* nor asked for, as it may not be needed: call
-								 * it, and tell the maker */
+	CCR_CELL_UNASKED			/* nor asked for, as it may not be needed:
+								 * call it, and tell the maker */
 } CcrCellKind;
 
 typedef struct CcrCell

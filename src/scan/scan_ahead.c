@@ -269,8 +269,10 @@ is_init_param(const CcrPlanning *planning, int paramid)
 	ListCell   *lc;
 
 	foreach(lc, planning->init_plans)
+	{
 		if (list_member_int(lfirst_node(SubPlan, lc)->setParam, paramid))
 			return true;
+	}
 	return false;
 }
 

@@ -15,8 +15,8 @@ typedef struct CcrAhead
 {
 	const char *obstacle;		/* why they must not be; NULL: they may */
 	bool		wavers;			/* what they are depends on the role, or on
-								 * settings, that a session may change while
-								 * a cursor is open */
+								 * settings, that a session may change while a
+								 * cursor is open */
 	bool		may_waver;		/* or may do so: STABLE functions are called */
 } CcrAhead;
 

@@ -220,8 +220,10 @@ params_set_walker(Node *node, void *context)
 	if (node == NULL)
 		return false;
 	if (IsA(node, SubPlan) && ((SubPlan *) node)->subLinkType == MULTIEXPR_SUBLINK)
+	{
 		foreach(lc, ((SubPlan *) node)->setParam)
-			*params = bms_add_member(*params, lfirst_int(lc));
+			* params = bms_add_member(*params, lfirst_int(lc));
+	}
 	return expression_tree_walker(node, params_set_walker, context);
 }
 
@@ -236,8 +238,8 @@ ccr_params_set_by(Node *node)
 
 /* ------------------------------------------------------------ wanted cells */
 
-#define CCR_CELL_TYPMOD		(-2)	/* no RelabelType but ours has it, or less:
-									 * by certainty */
+#define CCR_CELL_TYPMOD		(-2)	/* no RelabelType but ours has it, or
+									 * less: by certainty */
 
 Node *
 ccr_cell_wanted(FuncExpr *call, List *guard, CcrCertainty certainty)
@@ -602,7 +604,7 @@ count_walker(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	return --*left < 0 || expression_tree_walker(node, count_walker, context);
+	return --* left < 0 || expression_tree_walker(node, count_walker, context);
 }
 
 /* What is searched is measured once there is a guard, which is not often. */
@@ -950,8 +952,10 @@ find_in_window_function(Finder *finder, WindowFunc *function, const CcrFrame *fr
 	if (function->aggfilter)
 		finder->guard = also(finder->guard, function->aggfilter);
 	foreach(lc, function->args)
+	{
 		if (window_argument(function, foreach_current_index(lc), frame, &finder->certainty))
 			(void) find_walker(lfirst(lc), finder);
+	}
 }
 
 typedef struct Aggregates

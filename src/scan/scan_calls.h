@@ -52,12 +52,12 @@ typedef struct CcrCalls
 	CcrCertainty certainty;		/* of what is searched */
 	const Bitmapset *passed;	/* and one of these at least */
 	const Bitmapset *unset;		/* parameters that have no value yet */
-	int64		room;			/* nodes that guards may still have; set by the
-								 * search */
+	int64		room;			/* nodes that guards may still have; set by
+								 * the search */
 	Node	   *unmeasured;		/* is to add to that, once it matters */
 	List	   *calls;			/* CcrCall; no two are equal */
-	const Bitmapset *first;		/* parameters whose init plans may be run ahead
-								 * of the calls; see ccr_ahead_first() */
+	const Bitmapset *first;		/* parameters whose init plans may be run
+								 * ahead of the calls; see ccr_ahead_first() */
 } CcrCalls;
 
 /* Which rows a window's aggregates look at. */

@@ -108,6 +108,7 @@ change_prune_info(PartitionPruneInfo *info, CcrChange change, void *context)
 	if (info == NULL)
 		return;
 	foreach(lc, info->prune_infos)
+	{
 		foreach(lc2, (List *) lfirst(lc))
 		{
 			PartitionedRelPruneInfo *rel = lfirst(lc2);
@@ -115,6 +116,7 @@ change_prune_info(PartitionPruneInfo *info, CcrChange change, void *context)
 			CHANGE(rel->initial_pruning_steps);
 			CHANGE(rel->exec_pruning_steps);
 		}
+	}
 }
 
 void

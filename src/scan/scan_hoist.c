@@ -68,6 +68,7 @@ in_outer_terms(Node *node, void *context)
 	if (node == NULL)
 		return NULL;
 	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+	{
 		foreach(lc, hoist->params)
 		{
 			NestLoopParam *param = lfirst(lc);
@@ -75,6 +76,7 @@ in_outer_terms(Node *node, void *context)
 			if (param->paramno == ((Param *) node)->paramid)
 				return copyObject((Node *) param->paramval);
 		}
+	}
 	return expression_tree_mutator(node, in_outer_terms, context);
 }
 
@@ -149,8 +151,10 @@ replace_in_plan(Plan **link, void *context)
 	ListCell   *lc;
 
 	if (IsA(plan, FunctionScan))
+	{
 		foreach(lc, ((FunctionScan *) plan)->functions)
 			keep_columns(lfirst(lc), hoist);
+	}
 	ccr_fields_change(plan, replace_in_expression, hoist);
 	if (IsA(plan, FunctionScan))
 		note_function_params((FunctionScan *) plan, hoist->cells);
@@ -294,8 +298,10 @@ sets_param(const Lift *lift, Node *node)
 	ListCell   *lc;
 
 	foreach(lc, lift->params)
+	{
 		if (bms_is_member(lfirst_node(NestLoopParam, lc)->paramno, params))
 			return true;
+	}
 	return false;
 }
 
@@ -319,8 +325,10 @@ inner_column(Plan *scan, Var *var)
 	ListCell   *lc;
 
 	foreach(lc, scan->targetlist)
+	{
 		if (equal(lfirst_node(TargetEntry, lc)->expr, var))
 			found = lfirst(lc);
+	}
 	if (found == NULL)
 	{
 		found = makeTargetEntry(copyObject((Expr *) var), list_length(scan->targetlist) + 1,
@@ -341,9 +349,13 @@ in_join_terms(Node *node, void *context)
 	if (IsA(node, Var))
 		return (Node *) inner_column(lift->scan, (Var *) node);
 	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+	{
 		foreach(lc, lift->params)
+		{
 			if (lfirst_node(NestLoopParam, lc)->paramno == ((Param *) node)->paramid)
 				return copyObject((Node *) lfirst_node(NestLoopParam, lc)->paramval);
+		}
+	}
 	return expression_tree_mutator(node, in_join_terms, context);
 }
 
@@ -368,8 +380,10 @@ ccr_lift_inner_quals(NestLoop *loop)
 		ccr_holds_lookup((Node *) scan->targetlist))
 		return;
 	foreach(lc, scan->qual)
+	{
 		if (first < 0 && both_sides_walker(lfirst(lc), &lift))
 			first = foreach_current_index(lc);
+	}
 	if (first < 0)
 		return;
 
@@ -435,7 +449,7 @@ arguments_for_params(Node *node, void *context)
 	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
 		forboth(param, subplan->parParam, arg, subplan->args)
 			if (lfirst_int(param) == ((Param *) node)->paramid)
-				return copyObject(lfirst(arg));
+			return copyObject(lfirst(arg));
 	return expression_tree_mutator(node, arguments_for_params, context);
 }
 
@@ -607,7 +621,7 @@ got_walker(Node *node, void *context)
 	if (IsA(node, SubPlan))
 		forboth(param, ((SubPlan *) node)->parParam, arg, ((SubPlan *) node)->args)
 			if (bms_is_member(lfirst_int(param), finish->passed) && is_cell(finish, lfirst(arg)))
-				finish->got = bms_add_member(finish->got, lfirst_int(param));
+			finish->got = bms_add_member(finish->got, lfirst_int(param));
 	return expression_tree_walker(node, got_walker, context);
 }
 
@@ -706,9 +720,13 @@ without_cell_walker(Node *node, void *context)
 	if (IsA(node, FuncExpr) && call_without_cell(context, (FuncExpr *) node) != NULL)
 		return true;
 	if (IsA(node, SubPlan))
+	{
 		foreach(lc, ((SubPlan *) node)->args)
+		{
 			if (!is_cell(context, lfirst(lc)))
 				return true;
+		}
+	}
 	return expression_tree_walker(node, without_cell_walker, context);
 }
 
@@ -732,8 +750,10 @@ ccr_hoist_finish(CcrPlanning *planning)
 	if (planning->passed == NIL)
 		return;
 	foreach(lc, planning->passed)
+	{
 		finish.passed = bms_add_member(finish.passed,
 									   castNode(Param, ((CcrCall *) lfirst(lc))->cell)->paramid);
+	}
 	do
 	{
 		before = bms_num_members(finish.got);

@@ -127,8 +127,10 @@ find_in_list(const Way *way, List *list, bool first, bool others)
 	ListCell   *lc;
 
 	foreach(lc, list)
+	{
 		ccr_calls_find(calls_if(way, foreach_current_index(lc) == 0 ? first : others),
 					   lfirst(lc), way->guard);
+	}
 }
 
 /* An empty array among the conditions makes the others be passed over. */

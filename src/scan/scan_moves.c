@@ -89,8 +89,10 @@ emit(List *atoms)
 	ListCell   *lc;
 
 	foreach(lc, atoms)
+	{
 		tlist = lappend(tlist, makeTargetEntry(copyObject(lfirst(lc)),
 											   foreach_current_index(lc) + 1, NULL, false));
+	}
 	return tlist;
 }
 
@@ -116,6 +118,7 @@ values_needed(Plan *plan, List *moved)
 	ListCell   *lc;
 
 	if (stops_by_condition(plan))
+	{
 		foreach(lc, plan->targetlist)
 		{
 			Node	   *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
@@ -124,6 +127,7 @@ values_needed(Plan *plan, List *moved)
 				expr = (Node *) makeNullConst(BOOLOID, -1, InvalidOid);
 			atoms = lappend(atoms, expr);
 		}
+	}
 	atoms = ccr_atoms_add(atoms, (Node *) plan->targetlist);
 	return ccr_atoms_add(atoms, (Node *) moved);
 }
@@ -258,8 +262,10 @@ put_below(CcrPlanning *planning, Plan **link, CcrCalls *calls,
 		targetlist = lappend(targetlist, copy);
 	}
 	foreach(lc, calls->calls)
+	{
 		targetlist = lappend(targetlist,
 							 cell_entry(INDEX_VAR, ((CcrCall *) lfirst(lc))->column));
+	}
 	child->async_capable = false;
 	*link = ccr_node_make(planning, child, calls, &in, &shown, reach, targetlist, NIL);
 }
@@ -286,9 +292,11 @@ put_below_each(CcrPlanning *planning, Append *append, CcrCalls *calls,
 	foreach(lc, append->appendplans)
 		put_below(planning, (Plan **) &lfirst(lc), calls, &allowed);
 	foreach(lc, calls->calls)
+	{
 		append->plan.targetlist = lappend(append->plan.targetlist,
 										  cell_entry(OUTER_VAR,
 													 ((CcrCall *) lfirst(lc))->column));
+	}
 	return true;
 }
 

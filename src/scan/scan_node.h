@@ -92,7 +92,7 @@ typedef struct CcrNodeCall
 
 extern int	ccr_node_columns(CustomScan *node); /* of the child */
 extern List *ccr_node_calls(CustomScan *node);	/* of CcrNodeCall */
-extern Bitmapset *ccr_node_first(CustomScan *node);	/* see CcrCalls */
+extern Bitmapset *ccr_node_first(CustomScan *node); /* see CcrCalls */
 extern CcrReach ccr_node_reach(CustomScan *node);
 
 /* Defined by scan_exec.c. */

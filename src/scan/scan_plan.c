@@ -436,8 +436,10 @@ has_unmatched(List *actions)
 	ListCell   *lc;
 
 	foreach(lc, actions)
+	{
 		if (CCR_MERGE_UNMATCHED(lfirst_node(MergeAction, lc)))
 			return true;
+	}
 	return false;
 }
 
@@ -453,8 +455,10 @@ params_not_below(const CcrPlanning *planning, Plan *child)
 	ListCell   *lc2;
 
 	foreach(lc, planning->init_plans)
+	{
 		foreach(lc2, lfirst_node(SubPlan, lc)->setParam)
 			params = bms_add_member(params, lfirst_int(lc2));
+	}
 	return bms_del_members(params, child->extParam);
 }
 
@@ -786,8 +790,10 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 		return;
 	note_node(&stmt->planTree, planning);
 	foreach(lc, stmt->subplans)
+	{
 		if (lfirst(lc))
 			note_node((Plan **) &lfirst(lc), planning);
+	}
 
 	/* all declared ones have this option, and nothing else has */
 	planning->cursor = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0;
@@ -799,8 +805,10 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 	planning->keeps_rows = backward;
 	ccr_hoist_from_subplans(planning);
 	foreach(lc, stmt->subplans)
+	{
 		if (lfirst(lc))
 			lfirst(lc) = visit(planning, lfirst(lc), reach_unknown);
+	}
 	stmt->planTree = visit(planning, stmt->planTree, reach_of_statement(planning));
 	ccr_hoist_finish(planning);
 	if (backward && !ExecSupportsBackwardScan(stmt->planTree))

@@ -164,6 +164,8 @@ ccr_reasons_report(const CcrPlanning *planning)
 
 	report_plan(&planning->stmt->planTree, &report);
 	foreach(lc, planning->stmt->subplans)
+	{
 		if (lfirst(lc))
 			report_plan((Plan **) &lfirst(lc), &report);
+	}
 }

@@ -319,7 +319,10 @@ static void
 leave(CcrAsked *asked, int first, int last, int item)
 {
 	for (int row = first; row <= last; row++)
-		asked->looked[row] = (CcrLooked) {NULL, item};
+		asked->looked[row] = (CcrLooked)
+	{
+		NULL, item
+	};
 }
 
 /*
@@ -627,7 +630,10 @@ disown(CcrScan *scan, CcrRound *round, int n)
 		asked->looked = MemoryContextAlloc(round->context,
 										   round->nrows * sizeof(CcrLooked));
 	for (int row = 0; row < round->nrows; row++)
-		asked->looked[row] = (CcrLooked) {NULL, CCR_FAILED};
+		asked->looked[row] = (CcrLooked)
+	{
+		NULL, CCR_FAILED
+	};
 }
 
 void

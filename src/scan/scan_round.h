@@ -71,7 +71,8 @@ typedef struct CcrScan
 	bool		whole;			/* see CcrReach */
 	TupleTableSlot *held;		/* for the row of a round */
 	uint64		nrows;			/* read so far */
-	ScanState  *scanned;		/* whose rows the child emits; NULL: no table's */
+	ScanState  *scanned;		/* whose rows the child emits; NULL: no
+								 * table's */
 	CcrScanCounts *counts;
 } CcrScan;
 

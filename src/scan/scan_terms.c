@@ -150,8 +150,10 @@ column_for(const CcrTerms *terms, Node *atom)
 	ListCell   *column;
 
 	forboth(lc, terms->atoms, column, terms->columns)
+	{
 		if (equal(lfirst(lc), atom))
 			return lfirst(column);
+	}
 	elog(ERROR, "expression needs a value that its rows do not have");
 	return NULL;
 }

@@ -132,7 +132,10 @@ release_rows(dsa_pointer dp)
 {
 	CcrSharedRows *rows = ccr_heap_address(dp);
 
-	/* a full barrier, and its own partner: whoever is last has it behind all others */
+	/*
+	 * a full barrier, and its own partner: whoever is last has it behind all
+	 * others
+	 */
 	if (pg_atomic_sub_fetch_u32(&rows->references, 1) == 0)
 		ccr_heap_free(dp, rows->size);
 }

@@ -96,6 +96,7 @@ typedef struct CcrOutcome
 extern void ccr_error_flatten(StringInfo buf, const CcrError *error);
 extern CcrError *ccr_error_copy(const CcrError *error);
 extern CcrError *ccr_error_restore(const char *data, Size length);
+
 /* A text that the database's encoding allows: s itself, or a copy. */
 extern const char *ccr_error_legible(const char *s);
 

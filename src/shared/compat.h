@@ -23,6 +23,7 @@
 #include "libpq-fe.h"
 #include "nodes/bitmapset.h"
 #include "nodes/plannodes.h"
+#include "parser/analyze.h"
 #include "parser/parser.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/bgworker_internals.h"
@@ -369,11 +370,11 @@ ccr_worker_is_registered(const BackgroundWorker *worker)
 	return false;
 }
 
-/* For post_parse_analyze_hook, whose header declares the type. */
+/* For post_parse_analyze_hook. */
 #if PG_VERSION_NUM >= 190000
-#define CcrJumbleState	const JumbleState
+typedef const JumbleState CcrJumbleState;
 #else
-#define CcrJumbleState	JumbleState
+typedef JumbleState CcrJumbleState;
 #endif
 
 /* Wait events have names of their own from 17 on. */

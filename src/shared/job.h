@@ -70,7 +70,8 @@ typedef enum CcrReply
 								 * NULL; row after row */
 	CCR_REPLY_DONE,
 	CCR_REPLY_FAILED,			/* a flattened CcrError */
-	CCR_REPLY_ENDED				/* the same, as pg_cancel_backend() would have it */
+	CCR_REPLY_ENDED				/* the same, as pg_cancel_backend() would have
+								 * it */
 } CcrReply;
 
 extern void ccr_job_flatten(StringInfo buf, const CcrJob *job);

@@ -157,7 +157,10 @@ ccr_sender_hold(CcrSender *sender)
 void
 ccr_sender_release(CcrSender *sender)
 {
-	/* a full barrier, and its own partner: whoever is last has it behind all others */
+	/*
+	 * a full barrier, and its own partner: whoever is last has it behind all
+	 * others
+	 */
 	if (pg_atomic_sub_fetch_u32(&sender->references, 1) == 0)
 		ccr_heap_free(sender->self, sizeof(CcrSender));
 }

@@ -178,8 +178,8 @@ wake_collector(CcrWorker *worker)
 	uint32		proc = pg_atomic_read_u32(&worker->proc);
 
 	/*
-	 * If there is none, the next one looks at its mailbox as it starts: behind a
-	 * barrier in start(), the partner of the one in push().
+	 * If there is none, the next one looks at its mailbox as it starts:
+	 * behind a barrier in start(), the partner of the one in push().
 	 */
 	if (proc != 0)
 		ccr_wake(proc - 1);
@@ -358,16 +358,16 @@ ccr_request_lost(CcrRequest *request)
 
 	/*
 	 * A generation is counted before it takes anything: the exchange in
-	 * ccr_request_take(), between the two, is the partner.  The other way round
-	 * the present one could seem to be another than that which took it.
+	 * ccr_request_take(), between the two, is the partner.  The other way
+	 * round the present one could seem to be another than that which took it.
 	 */
 	pg_read_barrier();
 	if (taken == pg_atomic_read_u32(&ccr_mailboxes[request->worker].generation))
 		return false;
 
 	/*
-	 * What it completed, it completed before the next one was counted, which is
-	 * a full barrier in start().
+	 * What it completed, it completed before the next one was counted, which
+	 * is a full barrier in start().
 	 */
 	pg_read_barrier();
 	return pg_atomic_read_u32(&request->state) == CCR_REQUEST_PENDING;

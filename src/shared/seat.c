@@ -229,7 +229,10 @@ send_signal(CcrSeat *seat, int pid, int signal)
 void
 ccr_seat_cancel(CcrSeat *seat, uint64 job)
 {
-	/* seen by an executor that begins it later, too: the partner is in begin_job() */
+	/*
+	 * seen by an executor that begins it later, too: the partner is in
+	 * begin_job()
+	 */
 	pg_atomic_write_u64(&seat->cancelled, job);
 	pg_memory_barrier();
 	send_signal(seat, 0, SIGUSR2);

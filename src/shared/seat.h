@@ -50,8 +50,8 @@ typedef struct CcrSeat
 	Oid			dbid;			/* under CcrShared.lock, with the state */
 	Oid			roleid;
 	int			worker;			/* index of the collector */
-	CcrParty	party;			/* who waits for the job; written before it
-								 * is given */
+	CcrParty	party;			/* who waits for the job; written before it is
+								 * given */
 
 	LWLock		lock;			/* protects pid: while it is held, the process
 								 * there is the executor */
@@ -68,8 +68,8 @@ typedef struct CcrSeat
 
 	/* Why it ended; executor writes before it is LEFT. */
 	int			sqlstate;		/* 0: no error */
-	bool		by_hand;		/* terminated within a job, which is not to
-								 * be run again, and has not committed */
+	bool		by_hand;		/* terminated within a job, which is not to be
+								 * run again, and has not committed */
 	char		message[CCR_TEXT_LEN];
 } CcrSeat;
 

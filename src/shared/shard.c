@@ -34,7 +34,7 @@ read_list(const char *list, const char *name, bool *found)
 
 	*found = false;
 	foreach(lc, names)
-		*found |= name && strcmp(lfirst(lc), name) == 0;
+		* found |= name && strcmp(lfirst(lc), name) == 0;
 	list_free(names);
 	pfree(copy);
 	return valid;
@@ -119,6 +119,6 @@ ccr_shard_limits(CcrLimits limits, int shards, int first, int worker)
 	return (CcrLimits)
 	{
 		.batches = ccr_shard_part(limits.batches, shards, first, worker),
-		.items = ccr_shard_part(limits.items, shards, first, worker)
+			.items = ccr_shard_part(limits.items, shards, first, worker)
 	};
 }

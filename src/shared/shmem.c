@@ -337,7 +337,10 @@ ccr_wake(int procno)
 uint32
 ccr_marks_announce(void)
 {
-	/* a full barrier, behind what was marked; its partner is in ccr_marks_present() */
+	/*
+	 * a full barrier, behind what was marked; its partner is in
+	 * ccr_marks_present()
+	 */
 	uint32		mark = pg_atomic_add_fetch_u32(&ccr_shared->marks, 1);
 
 	for (int i = 0; i < ccr_shared->nworkers; i++)

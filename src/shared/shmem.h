@@ -44,7 +44,8 @@
 
 #define CCR_MAX_WORKERS			16
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
-#define CCR_ROLE_COUNTERS		256 /* of these, allotted to sessions of a role */
+#define CCR_ROLE_COUNTERS		256 /* of these, allotted to sessions of a
+									 * role */
 #define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
 #define CCR_MAX_STOPS			256 /* stopped lookups, and servers */
 #define CCR_STOPS_RESERVED		64	/* of these, for superusers */
@@ -96,17 +97,17 @@ typedef struct CcrWorker
 	 * Heads of two lists of requests (dsa_pointer), newest first.  Backends
 	 * push, the collector takes a whole list at once, so there is no ABA.
 	 */
-	CCR_LINE	pg_atomic_uint64 intake;
+	CCR_LINE pg_atomic_uint64 intake;
 	pg_atomic_uint64 abandoned;
 
 	/*
 	 * Backends asleep until this collector answers: a guess that steers
 	 * spinning, never correctness; so it has no partner.
 	 */
-	CCR_LINE	pg_atomic_uint32 sleepers;
+	CCR_LINE pg_atomic_uint32 sleepers;
 
 	/* Counts the starts of this collector: 0 before the first. */
-	CCR_LINE	pg_atomic_uint32 generation;
+	CCR_LINE pg_atomic_uint32 generation;
 
 	/* 1 + proc number of the running collector, 0 if there is none. */
 	pg_atomic_uint32 proc;
@@ -139,7 +140,7 @@ typedef struct CcrWorker
 	bool		registered;		/* will be started by the postmaster */
 
 	/* Enqueued items, from their admission to their end. */
-	CCR_LINE	pg_atomic_uint64 unsettled;
+	CCR_LINE pg_atomic_uint64 unsettled;
 
 	/*
 	 * Bytes that it holds of what far sides have sent, the most so far, and
@@ -153,7 +154,7 @@ typedef struct CcrWorker
 /* The open requests of one backend; indexed by its proc number. */
 typedef struct CcrSlot
 {
-	CCR_LINE	LWLock lock;	/* protects the list, and keeps its requests
+	CCR_LINE LWLock lock;		/* protects the list, and keeps its requests
 								 * from being freed under a reader */
 	dsa_pointer requests;		/* newest first */
 
@@ -172,7 +173,7 @@ typedef struct CcrSlot
 	 * Protects the list of announced requests: those that are DONE and whose
 	 * backend asked to be told, oldest first.
 	 */
-	CCR_LINE	slock_t mutex;
+	CCR_LINE slock_t mutex;
 	dsa_pointer first_done;
 	dsa_pointer last_done;
 
@@ -221,18 +222,20 @@ typedef struct CcrCountersKey
 typedef struct CcrCounters
 {
 	/* Written under CcrShared.lock; serial changes with the key. */
-	CCR_LINE	CcrCountersKey key;
-	Oid			roleid;			/* whose sessions use it; InvalidOid: several's */
+	CCR_LINE CcrCountersKey key;
+	Oid			roleid;			/* whose sessions use it; InvalidOid:
+								 * several's */
 	pg_atomic_uint32 serial;	/* 0: free */
 
 	/*
 	 * What a call and a batch change fills one line, to the last of the hot
 	 * counters.
 	 *
-	 * Gauges, which no reset touches: calls in flight << 32 | calls not yet sent.
-	 * In one word, so that a call that goes from one to the other is never missed.
+	 * Gauges, which no reset touches: calls in flight << 32 | calls not yet
+	 * sent. In one word, so that a call that goes from one to the other is
+	 * never missed.
 	 */
-	CCR_LINE	pg_atomic_uint64 open;
+	CCR_LINE pg_atomic_uint64 open;
 
 	/* Items admitted and not yet sent, after coalescing: the queue. */
 	pg_atomic_uint32 backlog;
@@ -246,14 +249,15 @@ typedef struct CcrCounters
 	pg_atomic_uint64 value[CCR_NCOUNTERS];
 
 	/* Whether somebody waits for room in these is asked with each change. */
-	CCR_LINE	CcrTurn room_turn;
+	CCR_LINE CcrTurn room_turn;
 	CcrTurn		place_turn;
 	pg_atomic_uint32 nbounded;	/* backends that wait as their role has too
 								 * many of them */
 
-	CCR_LINE	pg_atomic_uint64 batch_sizes[CCR_HISTOGRAM_BINS];
-	pg_atomic_uint64 latencies[CCR_LATENCY_BINS];	/* of calls that collectors
-													 * have answered */
+	CCR_LINE pg_atomic_uint64 batch_sizes[CCR_HISTOGRAM_BINS];
+	pg_atomic_uint64 latencies[CCR_LATENCY_BINS];	/* of calls that
+													 * collectors have
+													 * answered */
 
 	/* Connections that wait for the end of a query that was given up. */
 	pg_atomic_uint32 cancelling;
@@ -313,7 +317,10 @@ typedef struct CcrShared
 	pg_atomic_uint32 nservers;	/* and for servers */
 	pg_atomic_uint32 nconnections;	/* the same, of connections */
 
-	/* concresce.stop() waits for the end of calls; others for collectors to act. */
+	/*
+	 * concresce.stop() waits for the end of calls; others for collectors to
+	 * act.
+	 */
 	pg_atomic_uint32 draining;
 	ConditionVariable drained;
 
@@ -321,8 +328,8 @@ typedef struct CcrShared
 	CcrTurn		memory_turn;
 
 	/*
-	 * Those who wait until their role's enqueued items take less of it, or until
-	 * it is used to no more than so many bytes.
+	 * Those who wait until their role's enqueued items take less of it, or
+	 * until it is used to no more than so many bytes.
 	 */
 	pg_atomic_uint32 nbounded;
 	pg_atomic_uint64 bounded_below;
@@ -332,7 +339,8 @@ typedef struct CcrShared
 	int			nslots;
 	Size		heap_size;		/* bytes */
 
-	CCR_LINE	pg_atomic_uint64 heap_used; /* bytes asked for and not given back */
+	CCR_LINE pg_atomic_uint64 heap_used;	/* bytes asked for and not given
+											 * back */
 	pg_atomic_uint64 next_id;	/* of a request */
 	pg_atomic_uint32 next_serial;	/* of a CcrCounters */
 	pg_atomic_uint64 next_maker;	/* of a CcrCellMaker */

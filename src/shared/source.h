@@ -60,9 +60,9 @@ typedef struct CcrSource
 	bool		composite;		/* a single column may be the whole result */
 	bool		prepare;
 	bool		isolate_errors;
-	bool		undivided;		/* it must not be repeated for any error of its
-								 * data: VOLATILE, and says isolate_errors = off
-								 * itself */
+	bool		undivided;		/* it must not be repeated for any error of
+								 * its data: VOLATILE, and says isolate_errors
+								 * = off itself */
 	const char *text_settings;	/* statement that makes the settings which
 								 * values need that travel as text; or NULL */
 	bool		text_args;		/* some argument is such a value */

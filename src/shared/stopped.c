@@ -71,8 +71,8 @@ ccr_stopped_set(Oid dbid, Oid function, bool force)
 	bool		result = set(dbid, function, InvalidOid, force);
 
 	/*
-	 * Before the gauges are looked at.  The partner is in ccr_stopped(), which is
-	 * asked after a gauge was raised.
+	 * Before the gauges are looked at.  The partner is in ccr_stopped(),
+	 * which is asked after a gauge was raised.
 	 */
 	pg_memory_barrier();
 	return result;

@@ -38,7 +38,11 @@ const CcrTextSetting ccr_text_settings[] = {
 	{"xmloption", "content", CCR_TEXT_READ | CCR_TEXT_FAR},
 	/* the sign, the decimal point, the number of decimals */
 	{"lc_monetary", NULL, CCR_TEXT_FAR},
-	/* names of objects come out qualified, none is found in a session's choice */
+
+	/*
+	 * names of objects come out qualified, none is found in a session's
+	 * choice
+	 */
 	{"search_path", "pg_catalog, pg_temp", CCR_TEXT_WRITE}
 };
 

@@ -49,7 +49,10 @@ typedef struct CcrWarrant
 	pg_atomic_uint32 charged_items;
 	pg_atomic_uint64 charged_bytes;
 
-	/* What relies on it, once committed.  The collector writes the second and the last. */
+	/*
+	 * What relies on it, once committed.  The collector writes the second and
+	 * the last.
+	 */
 	pg_atomic_uint64 items;
 	pg_atomic_uint64 flying;	/* of these */
 	pg_atomic_uint64 bytes;		/* of the requests that hold them */

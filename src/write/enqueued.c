@@ -38,7 +38,8 @@ PG_FUNCTION_INFO_V1(concresce_discard);
 
 #define CCR_ENQUEUED_COLUMNS	9
 #define CCR_ANY					"*" /* server or role */
-#define CCR_DISCARD_LOCK		3	/* field 4 of its tag; 1 and 2 are users' own */
+#define CCR_DISCARD_LOCK		3	/* field 4 of its tag; 1 and 2 are users'
+									 * own */
 
 /* ------------------------------------------------------------------ rights */
 

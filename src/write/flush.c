@@ -134,8 +134,8 @@ take_counts(OwnSender *s)
 	uint64		failed;
 
 	/*
-	 * Each that is counted here is counted there, before: the partners are the
-	 * two additions in ledger.c.
+	 * Each that is counted here is counted there, before: the partners are
+	 * the two additions in ledger.c.
 	 */
 	pg_read_barrier();
 	failed = pg_atomic_read_u64(&sender->failed);
