@@ -378,14 +378,14 @@ fault('lookups replaced', 3, sub {
 		} };
 });
 fault('calls forgotten', 1, sub {
-	return { needs => 'forget', allow => [], begin => sub { ask('local', 'SELECT concresce.forget_all()') } };
+	return { needs => 'forget', waits => 1, allow => [], begin => sub { ask('local', 'SELECT concresce.forget_all()') } };
 });
 fault('lookup stopped', 2, sub {
 	my $place = any(@places);
 	my $lookup = any(qw(v sc slow ev));
 
 	return {
-		needs => "stop $place", what => "$place.$lookup", seconds => 3,
+		needs => "stop $place", waits => 1, what => "$place.$lookup", seconds => 3,
 		allow => [ $place => '55000' ],
 		begin => sub { ask('local', "SELECT concresce.stop('$place.$lookup')", timeout => 3) },
 		end => sub { ask('local', "SELECT concresce.start('$place.$lookup')") // finding("$place.$lookup does not start again") } };
@@ -395,7 +395,7 @@ fault('lookup stopped by force', 2, sub {
 	my $lookup = any(qw(v slow ev_forced));
 
 	return {
-		needs => "stop $place", what => "$place.$lookup", seconds => 2,
+		needs => "stop $place", waits => 1, what => "$place.$lookup", seconds => 2,
 		allow => [ $place => '55000 57014' ],
 		begin => sub {
 			defined ask('local', "SELECT concresce.stop('$place.$lookup', true)")
@@ -432,11 +432,9 @@ foreach my $f ([ 'concresce.max_connections' => 1, '57014' ], [ 'concresce.max_c
 }
 fault('another database', 2, sub {
 	return {
-		needs => 'database',
+		needs => 'database', waits => 1,
 		allow => [],
 		begin => sub {
-			# DROP DATABASE waits for all processes
-			return if %stopped;
 			ask('local', 'CREATE DATABASE other');
 			ask('local', [ 'CREATE EXTENSION concresce', 'CREATE FUNCTION f(n int) RETURNS int LANGUAGE concresce AS $$ SELECT n $$',
 					'SELECT f(n) FROM generate_series(1, 100) n', 'VACUUM' ], db => 'other');

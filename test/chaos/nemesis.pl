@@ -279,10 +279,10 @@ sub begin_fault
 	my $f = $fault->{make}->();
 	my @allow = @{ $f->{allow} };
 
-	if ($f->{needs} && grep { ($_->{needs} // '') eq $f->{needs} } @active)
-	{
-		return;
-	}
+	return if $f->{needs} && grep { ($_->{needs} // '') eq $f->{needs} } @active;
+
+	# What waits for a process that is stopped would keep us from continuing it.
+	return if $f->{waits} && %stopped;
 	$f->{name} = $name . (defined $f->{what} ? ": $f->{what}" : '');
 	$f->{ids} = [];
 	while (my ($place, $states) = splice @allow, 0, 2)
