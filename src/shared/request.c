@@ -383,6 +383,8 @@ ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason)
 	uint32		expected = CCR_REQUEST_PENDING;
 
 	unlink_from_slot(request);
+
+	/* the partner is in become_done(): what the request brought is there */
 	if (!pg_atomic_compare_exchange_u32(&request->state, &expected,
 										CCR_REQUEST_ABANDONED))
 	{
@@ -605,7 +607,7 @@ ccr_requests_wake(void)
 
 /*
  * A full barrier: what was written before is seen by whoever sees DONE and has a
- * read barrier behind that, as lookup.c has.
+ * read barrier behind that, as pending.c has.
  */
 static bool
 become_done(CcrRequest *request)
