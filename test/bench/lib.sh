@@ -51,6 +51,10 @@ bench_finish() {
 	if [ ${#CHILDREN[@]} -gt 0 ]; then
 		kill "${CHILDREN[@]}" 2>/dev/null
 	fi
+	if [ -n "$WORK" ]; then
+		stop_clusters
+	fi
+	shards_release
 	(exit "$status")
 	finish
 }
