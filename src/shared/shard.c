@@ -34,7 +34,9 @@ read_list(const char *list, const char *name, bool *found)
 
 	*found = false;
 	foreach(lc, names)
-		* found |= name && strcmp(lfirst(lc), name) == 0;
+	{
+		*found |= name && strcmp(lfirst(lc), name) == 0;
+	}
 	list_free(names);
 	pfree(copy);
 	return valid;
