@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
+#include "foreign/foreign.h"
 #include "funcapi.h"
 #include "lookup/barrier.h"
 #include "miscadmin.h"
@@ -171,6 +172,19 @@ function_source(Oid function)
 	return result;
 }
 
+/* It may be made later; but it may also be a mistyped name. */
+static void
+notice_server(const CcrDefinition *definition)
+{
+	const char *server = definition->clauses.server;
+
+	if (server && server[0] && !OidIsValid(get_foreign_server_oid(server, true)))
+		ereport(NOTICE,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("server \"%s\" of lookup %s does not exist yet", server, definition->name),
+				 errhint("Create it before the first call, or set \"concresce.server\" of the lookup to one that there is.")));
+}
+
 Datum
 concresce_validator(PG_FUNCTION_ARGS)
 {
@@ -191,7 +205,7 @@ concresce_validator(PG_FUNCTION_ARGS)
 	callback.arg = function_source(function);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	(void) ccr_definition_compile(function, context);
+	notice_server(ccr_definition_compile(function, context));
 	error_context_stack = callback.previous;
 	MemoryContextDelete(context);
 	PG_RETURN_VOID();

@@ -139,3 +139,12 @@ DROP FUNCTION f, g, h, i, k, l, backslash, bulk_text, "q"") (; --";
 DROP PROCEDURE j;
 DROP SERVER far CASCADE;
 DROP SCHEMA far CASCADE;
+
+-- a server that does not exist is no error, but may be a mistyped name
+SET client_min_messages = notice;
+CREATE FUNCTION mistyped(a int) RETURNS int LANGUAGE concresce SET concresce.server = 'no_such_server' AS 'SELECT a';
+SET check_function_bodies = off;
+CREATE OR REPLACE FUNCTION mistyped(a int) RETURNS int LANGUAGE concresce SET concresce.server = 'no_such_server' AS 'SELECT a';
+RESET check_function_bodies;
+CREATE OR REPLACE FUNCTION mistyped(a int) RETURNS int LANGUAGE concresce SET concresce.server = '' AS 'SELECT a';
+DROP FUNCTION mistyped;
