@@ -6,27 +6,39 @@ package Documents;
 use strict;
 use warnings FATAL => 'all';
 
+use Concresce ();
 use Exporter 'import';
 use FindBin;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(blocks paste);
+our @EXPORT = qw(start_strict_node blocks paste);
 
-# The SQL of a document, in order. shown: the block without a language, if one
-# follows at once: what psql prints, or part of it.
+# The SQL of a document, in order. section: the title that it stands under;
+# far: whether the text says that it is for the far side; shown: the block
+# without a language, if one follows at once: what psql prints, or part of it.
 sub blocks
 {
 	my ($document) = @_;
 	my $text = slurp_file("$FindBin::RealBin/../../$document");
+	my ($line, $section) = (1, '');
 	my @blocks;
-	my $line = 1;
 
-	while ($text =~ /\G(.*?)^```sql\n(.*?)^```\n(?:```\n(.*?)^```\n)?/gmsc)
+	while ($text =~ /\G(.*?)^( *)```sql\n(.*?)^ *```\n(?:```\n(.*?)^```\n)?/gmsc)
 	{
-		my ($before, $sql, $shown) = ($1, $2, $3);
-		push @blocks, { name => "$document:" . ($line + ($before =~ tr/\n//)), sql => $sql, shown => $shown };
-		$line += $& =~ tr/\n//;
+		my ($all, $before, $indent, $sql, $shown) = ($&, $1, $2, $3, $4);
+
+		$section = $1 while $before =~ /^## (.*)$/mg;
+		$sql =~ s/^$indent//mg;
+		push @blocks,
+		  {
+			name => "$document:" . ($line + ($before =~ tr/\n//)),
+			section => $section,
+			far => scalar($before =~ /On the far side:\n\n\z/),
+			sql => $sql,
+			shown => $shown
+		  };
+		$line += $all =~ tr/\n//;
 	}
 	return @blocks;
 }
@@ -49,11 +61,25 @@ sub comparable
 	return $text;
 }
 
-# All blocks in one session. An error is one that the document shows.
+# A server that asks for passwords, with the superuser "boss".
+sub start_strict_node
+{
+	my ($name) = @_;
+	my $node = Concresce::start_node($name, extension => 0);
+
+	$node->safe_psql('postgres', q{CREATE ROLE boss SUPERUSER LOGIN PASSWORD 'boss'});
+	unlink($node->data_dir . '/pg_hba.conf');
+	$node->append_conf('pg_hba.conf', "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256");
+	$node->reload;
+	return $node;
+}
+
+# All blocks in one session, as that superuser. An error is one that the
+# document shows.
 sub paste
 {
-	my ($node, @blocks) = @_;
-	my $connstr = 'host=127.0.0.1 port=' . $node->port . ' dbname=postgres user=boss';
+	my ($node, $database, @blocks) = @_;
+	my $connstr = 'host=127.0.0.1 port=' . $node->port . " dbname='$database' user=boss";
 	my $in = join('', map { "$blocks[$_]{sql}\\echo ==== end of block $_\n" } 0 .. $#blocks);
 	my $printed;
 	local $ENV{PGPASSWORD} = 'boss';
