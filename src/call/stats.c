@@ -291,15 +291,13 @@ concresce_circuits(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Add up a histogram over the servers of a function; false: it is not to be seen. */
-static bool
+/* Add up a histogram over the servers of a function. */
+static void
 add_up(Oid function, Size histogram, uint64 *bins, int nbins)
 {
 	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
 	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
 
-	if (!sees_all() && !owns(function))
-		return false;
 	copy_keys(keys, serials);
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
@@ -309,59 +307,69 @@ add_up(Oid function, Size histogram, uint64 *bins, int nbins)
 			for (int bin = 0; bin < nbins; bin++)
 				bins[bin] += pg_atomic_read_u64(&own[bin]);
 	}
-	return true;
+}
+
+/* A row for each bin of powers of two that is not empty, with its bounds. */
+static Datum
+show_histogram(FunctionCallInfo fcinfo, Size histogram, int nbins,
+			   Datum (*lower) (int bin), Datum (*upper) (int bin))
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			function = ccr_arguments_function(fcinfo, NULL);
+	uint64	   *bins = palloc0(nbins * sizeof(uint64));
+
+	ccr_shmem_require();
+	InitMaterializedSRF(fcinfo, 0);
+	if (sees_all() || owns(function))
+		add_up(function, histogram, bins, nbins);
+	for (int bin = 0; bin < nbins; bin++)
+	{
+		Datum		values[3] = {lower(bin), upper(bin), Int64GetDatum(bins[bin])};
+		bool		nulls[3] = {0};
+
+		if (bins[bin] > 0)
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+static Datum
+smallest_size(int bin)
+{
+	return Int32GetDatum(1 << bin);
+}
+
+static Datum
+largest_size(int bin)
+{
+	return Int32GetDatum((1 << (bin + 1)) - 1);
 }
 
 Datum
 concresce_batch_sizes(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid			function = ccr_arguments_function(fcinfo, NULL);
-	uint64		bins[CCR_HISTOGRAM_BINS] = {0};
+	return show_histogram(fcinfo, offsetof(CcrCounters, batch_sizes), CCR_HISTOGRAM_BINS,
+						  smallest_size, largest_size);
+}
 
-	ccr_shmem_require();
-	InitMaterializedSRF(fcinfo, 0);
-	if (!add_up(function, offsetof(CcrCounters, batch_sizes), bins, CCR_HISTOGRAM_BINS))
-		return (Datum) 0;
-	for (int bin = 0; bin < CCR_HISTOGRAM_BINS; bin++)
-	{
-		Datum		values[3];
-		bool		nulls[3] = {0};
+/* In ms. */
+static Datum
+shortest_time(int bin)
+{
+	return Float8GetDatum(bin == 0 ? 0 : (UINT64CONST(1) << bin) / 1000.0);
+}
 
-		if (bins[bin] == 0)
-			continue;
-		values[0] = Int32GetDatum(1 << bin);
-		values[1] = Int32GetDatum((1 << (bin + 1)) - 1);
-		values[2] = Int64GetDatum(bins[bin]);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-	return (Datum) 0;
+static Datum
+longest_time(int bin)
+{
+	return Float8GetDatum((UINT64CONST(2) << bin) / 1000.0);
 }
 
 Datum
 concresce_latencies(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid			function = ccr_arguments_function(fcinfo, NULL);
-	uint64		bins[CCR_LATENCY_BINS] = {0};
-
-	ccr_shmem_require();
-	InitMaterializedSRF(fcinfo, 0);
-	if (!add_up(function, offsetof(CcrCounters, latencies), bins, CCR_LATENCY_BINS))
-		return (Datum) 0;
-	for (int bin = 0; bin < CCR_LATENCY_BINS; bin++)
-	{
-		Datum		values[3];
-		bool		nulls[3] = {0};
-
-		if (bins[bin] == 0)
-			continue;
-		values[0] = Float8GetDatum(bin == 0 ? 0 : (UINT64CONST(1) << bin) / 1000.0);
-		values[1] = Float8GetDatum((UINT64CONST(2) << bin) / 1000.0);
-		values[2] = Int64GetDatum(bins[bin]);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-	return (Datum) 0;
+	return show_histogram(fcinfo, offsetof(CcrCounters, latencies), CCR_LATENCY_BINS,
+						  shortest_time, longest_time);
 }
 
 /* -------------------------------------------------------------- connections */

@@ -244,10 +244,7 @@ ccr_handshake_lower(CcrHandshake *handshake)
 {
 	int			tid = __atomic_load_n(&handshake->tid, __ATOMIC_ACQUIRE);
 
-	/*
-	 * one that has ended may have left its number to another process by and
-	 * by
-	 */
+	/* the number of one that has ended may be another process's by now */
 	if (tid != 0 && __atomic_load_n(&handshake->state, __ATOMIC_ACQUIRE) != ENDED)
 		(void) setpriority(PRIO_PROCESS, tid, 19);
 }

@@ -92,10 +92,7 @@ role_of(CcrLine *line, Oid roleid)
 		line->nroles++;
 	}
 
-	/*
-	 * what it has there may be held back, as by a rate, and not make use of
-	 * it
-	 */
+	/* what it has there may be held back, as by a rate, and make no use of it */
 	role->had = Max(role->had, line->role_clock - (role->references > 0 ? CCR_SAVED : 0));
 	dlist_push_tail(&line->roles, &role->node);
 	return role;

@@ -108,10 +108,11 @@ ccr_shard_of_key(const char *key, uint32 length, int shards)
 int
 ccr_shard_part(int limit, int shards, int first, int worker)
 {
-	int			shard = (worker - first + ccr_shared->nworkers) % ccr_shared->nworkers;
+	int			shard;
 
 	if (limit == 0)
 		return 0;
+	shard = (worker - first + ccr_shared->nworkers) % ccr_shared->nworkers;
 	return shard < shards ? limit / shards + (shard < limit % shards) : 1;
 }
 

@@ -118,10 +118,6 @@ typedef struct CcrWorker
 	CcrTime		started;		/* of this generation; collector only */
 	pg_atomic_uint64 started_at;	/* the same, a TimestampTz */
 
-	/* What it has sent, since the server was started. */
-	pg_atomic_uint64 batches;
-	pg_atomic_uint64 items;
-
 	/*
 	 * Enqueued requests that were taken and have not ended.  Collector only,
 	 * but the next generation finds them here.
@@ -149,6 +145,10 @@ typedef struct CcrWorker
 	pg_atomic_uint64 memory_used;
 	pg_atomic_uint64 memory_peak;
 	pg_atomic_uint64 memory_limit;
+
+	/* What it has sent, since the server was started. */
+	pg_atomic_uint64 batches;
+	pg_atomic_uint64 items;
 } CcrWorker;
 
 /* The open requests of one backend; indexed by its proc number. */

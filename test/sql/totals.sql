@@ -11,11 +11,11 @@ CREATE FUNCTION divided(a int) RETURNS int LANGUAGE concresce STABLE SET concres
 
 -- means divide what has ended by what has ended, whatever is under way
 SELECT napped(1);
-SELECT calls, items, batches, remote_ms_mean BETWEEN 200 AND 2000 AS mean, remote_ms = remote_ms_mean AS total, remote_ms_max = remote_ms AS most
+SELECT calls, items, batches, remote_ms_mean >= 200 AS mean, remote_ms = remote_ms_mean AS total, remote_ms_max = remote_ms AS most
 FROM concresce.stats WHERE function = 'napped(int)'::regprocedure;
 -- of calls, how long they took
 SELECT sum(calls) FROM concresce.latencies('napped');
-SELECT bool_and(from_ms < to_ms) AS ranges, min(to_ms) > 200 AS all_slow, max(from_ms) < 4000 AS none_for_long FROM concresce.latencies('napped');
+SELECT bool_and(from_ms < to_ms) AS ranges, min(to_ms) > 200 AS all_slow FROM concresce.latencies('napped');
 
 CALL play('close', 'a> SELECT gated(1)', '1 in flight', 'b> SELECT gated(2)', '2 in flight',
           '(SELECT (calls, active, items, batches, remote_ms_mean, remote_ms) FROM concresce.stats WHERE function::text LIKE ''gated%'')', 'open', 'a', 'b');
