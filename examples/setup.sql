@@ -48,3 +48,6 @@ CREATE FUNCTION foreign_queries() RETURNS bigint LANGUAGE sql AS $$
   FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
   WHERE d.datname = 'example_crm' AND s.query LIKE '%scores%'
 $$;
+
+-- Does it work?
+SELECT user_score(1) AS score, far_scores.score AS the_same, foreign_queries() FROM far_scores WHERE user_id = 1;

@@ -28,11 +28,13 @@ $ENV{PGPORT} = $node->port;
 $ENV{PGUSER} = 'boss';
 $ENV{PGPASSWORD} = 'boss';
 
+# It ends with this test, or by itself after a while, whatever happens.
 sub start
 {
 	my ($name, @command) = @_;
 
-	return $child{$name} = IPC::Run::start(\@command, '<', \undef, '>', "$folder/$name.out", '2>&1');
+	$child{$name} = IPC::Run::start([ 'timeout', 900, @command ], '<', \undef, '>', "$folder/$name.out", '2>&1');
+	return;
 }
 
 END
@@ -99,7 +101,7 @@ my $far_gate = <<"EOF_SQL";
 CREATE EXTENSION dblink;
 CREATE OR REPLACE FUNCTION hard_work() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS \$\$
 BEGIN
-	WHILE (SELECT n FROM dblink('host=127.0.0.1 port=@{[$node->port]} dbname=shop user=boss password=boss',
+	WHILE (SELECT n FROM dblink('host=127.0.0.1 port=@{[$node->port]} dbname=cookbook user=boss password=boss',
 		'SELECT count(*) FROM concresce.in_flight') AS d(n bigint)) < $SESSIONS LOOP
 		PERFORM pg_sleep(0.01);
 	END LOOP;
@@ -123,16 +125,7 @@ sub stage
 	}
 	elsif ($block->{sql} =~ /FUNCTION hard_work/)
 	{
-		if ($block->{sql} =~ s/(\A\\connect crm\n.*?\n)\n/$1/s)
-		{
-			my $work = $1;
-
-			$block->{sql} =~ s/\Q$work\E/$work$far_gate/;
-		}
-		else
-		{
-			$block->{sql} .= $gate;
-		}
+		$block->{sql} =~ s/^(?=\\connect cookbook$)/$far_gate/m or $block->{sql} .= $gate;
 	}
 	return $block;
 }
@@ -216,10 +209,10 @@ note('each by itself, the last one first');
 paste($node, 'postgres', of_section($set_up));
 foreach my $section (reverse grep { $_ ne $HTTP } @recipes)
 {
-	paste($node, 'shop', of_section($section));
+	paste($node, 'cookbook', of_section($section));
 }
 paste($node, 'postgres', of_section($tidying));
-is($node->safe_psql('postgres', "SELECT count(*) FROM pg_database WHERE datname IN ('shop', 'crm')"),
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE 'cookbook%'"),
 	'0', 'everything is tidied up');
 
 done_testing();
