@@ -214,6 +214,7 @@ need_extras() {
 	want_if_packaged '[ -f "$(pg --sharedir)/extension/mysql_fdw.control" ]' \
 		"postgresql-$(pg_major || wanted_major)-mysql-fdw"
 	want_if_packaged '[ -x /usr/sbin/mariadbd ]' mariadb-server-core
+	want_if_packaged 'command -v my_print_defaults' mariadb-client-core
 	want_if_packaged 'NODE_PATH=/usr/share/nodejs node -e "require(\"pg\")"' node-pg
 }
 
