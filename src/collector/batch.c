@@ -27,6 +27,7 @@
 #include "collector/circuit.h"
 #include "collector/discard.h"
 #include "collector/kind.h"
+#include "collector/landing.h"
 #include "common/hashfn.h"
 #include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
@@ -487,7 +488,7 @@ wants_apart(const CcrQueue *queue)
 		(queue->shape.keyed || !queue->shape.known);
 }
 
-/* waited: see ccr_queue_take() */
+/* waited: see ccr_flights_take() */
 static void
 count_departure(const CcrBatch *batch, CcrTime waited)
 {
@@ -527,7 +528,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 	batch->owner = owner;
 	batch->nonce = nonce;
 	batch->apart = wants_apart(queue);
-	batch->flights = ccr_queue_take(queue, batch, batch->apart, most, &batch->n, &waited);
+	batch->flights = ccr_flights_take(queue, batch, batch->apart, most, &batch->n, &waited);
 	*n = batch->n;
 	batch->live = batch->n;
 	if (batch->n == 0)
@@ -1023,9 +1024,9 @@ ccr_batch_deserted(CcrBatch *batch)
 static void
 fly_again(CcrBatch *batch, int n)
 {
-	ccr_queue_regroup(batch->queue, batch->flights, n, 0);
+	ccr_flights_regroup(batch->queue, batch->flights, n, 0);
 	if (n < batch->n)
-		ccr_queue_regroup(batch->queue, batch->flights + n, batch->n - n, 0);
+		ccr_flights_regroup(batch->queue, batch->flights + n, batch->n - n, 0);
 	count_end(batch);
 	free_batch(batch);
 }
@@ -1062,7 +1063,7 @@ part_companions(CcrBatch *batch, const int *places)
 			batch->flights[nothers++] = batch->flights[i];
 	for (int place = 0, from = 0; place < batch->n && ends[place] > from; place++)
 	{
-		ccr_queue_regroup(batch->queue, flights + from, ends[place] - from, 0);
+		ccr_flights_regroup(batch->queue, flights + from, ends[place] - from, 0);
 		from = ends[place];
 	}
 	batch->n = nothers;
@@ -1430,8 +1431,8 @@ take_waiting(CcrQueue *queue)
 			MemoryContextDelete(suspect->context);
 		}
 		else
-			batch->flights = ccr_queue_take(queue, batch, false, PG_INT32_MAX, &batch->n,
-											&unused);
+			batch->flights = ccr_flights_take(queue, batch, false, PG_INT32_MAX, &batch->n,
+											  &unused);
 		MemoryContextSwitchTo(old);
 		if (batch->n > 0)
 			return batch;
@@ -1455,7 +1456,9 @@ ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error)
 	CcrBatch   *batch;
 
 	/* no group is to be waited for */
-	ccr_queue_hurry(queue, true);
+	ccr_queue_end_windows(queue);
+	ccr_queue_end_pauses(queue);
+	ccr_queue_forget_failures(queue);
 	while ((batch = take_waiting(queue)) != NULL)
 		discard(batch, error);
 }

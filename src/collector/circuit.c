@@ -60,7 +60,7 @@ ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_PASSING,
 							  failures, GetCurrentTimestamp() + (retry_at - ccr_now()), error);
 	if (kind != CCR_KIND_PASSING)
-		ccr_queue_tell_senders(queue, error, false);	/* who flushes is to
+		ccr_tickets_tell_senders(queue, error, false);	/* who flushes is to
 														 * hear of it */
 	if (first)
 		ereport(WARNING,
@@ -83,7 +83,7 @@ close_circuit(CcrQueue *queue)
 		return;
 	queue->open = false;
 	ccr_counters_close_circuit(queue->counters);
-	ccr_queue_tell_senders(queue, NULL, false);
+	ccr_tickets_tell_senders(queue, NULL, false);
 	ereport(LOG,
 			(errmsg("enqueued items of lookup %s wait no more", source->function_name),
 			 source->server_name[0] ? errcontext("server \"%s\"", source->server_name) : 0));
@@ -187,7 +187,7 @@ ccr_circuit_retry(CcrQueue *queue, CcrFlight **flights, int n)
 
 	for (int i = 0; i < n; i++)
 		attempts = Max(attempts, flights[i]->attempts);
-	ccr_queue_regroup(queue, flights, n, back_off(attempts));
+	ccr_flights_regroup(queue, flights, n, back_off(attempts));
 }
 
 void
@@ -295,7 +295,7 @@ merge_groups(CcrQueue *queue)
 			bytes += flight->item->length;
 			merged->flights[merged->n++] = flight;
 		}
-		pfree(group);
+		ccr_group_free(group);
 	}
 	if (merged)
 		ccr_group_add(queue, merged, 0);

@@ -35,6 +35,7 @@
 #include "collector/pool.h"
 #include "collector/shutdown.h"
 #include "collector/sockets.h"
+#include "collector/unwarranted.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -111,7 +112,7 @@ refuse(CcrRequest *request, CcrFailure failure)
 		ccr_timer_set(&admit_timer, ccr_after(ccr_now(),
 											  CCR_ADMIT_PAUSE));
 	else if (request->kind == CCR_REQUEST_LOOKUP)
-		ccr_flights_refuse(request, failure);
+		ccr_ticket_refuse(request, failure);
 	else
 		ccr_request_complete(request, failure);
 }
@@ -131,7 +132,7 @@ static void
 fail_what_is_held(int code, Datum arg)
 {
 	pg_atomic_write_u32(&worker->proc, 0);
-	if (current && !ccr_flights_hold(current))
+	if (current && !ccr_ticket_of(current))
 		refuse(current, CCR_FAILURE_COLLECTOR_EXIT);
 	while (taken)
 	{
@@ -252,6 +253,8 @@ start(void)
 
 	loop_context = AllocSetContextCreate(TopMemoryContext, "concresce loop",
 										 ALLOCSET_DEFAULT_SIZES);
+	ccr_queues_init();
+	ccr_tickets_init();
 	ccr_flights_init(ccr_pool_deserted);
 	ccr_pools_init(worker_index);
 	ccr_budget_init(worker);
@@ -300,7 +303,7 @@ caught_error(void)
 	LWLockReleaseAll();
 	InterruptHoldoffCount = 0;
 	QueryCancelHoldoffCount = 0;
-	if (ccr_flights_torn())
+	if (ccr_flights_inconsistent())
 		elog(FATAL, "concresce collector cannot go on after an error");
 
 	error = palloc0(sizeof(CcrError));
@@ -338,7 +341,7 @@ admit(CcrRequest *request)
 		queue = ccr_pool_register(request, source, context);
 		if (queue == NULL)
 		{
-			ccr_flights_refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
+			ccr_ticket_refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
 			return;
 		}
 	}
@@ -346,10 +349,10 @@ admit(CcrRequest *request)
 		queue = NULL;
 	if (queue == NULL)
 	{
-		ccr_flights_refuse(request, CCR_FAILURE_UNKNOWN_SOURCE);
+		ccr_ticket_refuse(request, CCR_FAILURE_UNKNOWN_SOURCE);
 		return;
 	}
-	ccr_queue_admit(queue, request);
+	ccr_flights_admit(queue, request);
 	ccr_pool_named(queue);
 	ccr_pool_check(queue);
 	fail_if_stopped(queue);
@@ -364,6 +367,7 @@ admit_enqueued(CcrRequest *request)
 {
 	bool		new = pg_atomic_read_u32(&request->phase) == CCR_PHASE_SUBMITTED;
 	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
+	bool		unwarranted;
 
 	if (queue == NULL || DsaPointerIsValid(request->source))
 	{
@@ -386,7 +390,12 @@ admit_enqueued(CcrRequest *request)
 		refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
 		return;
 	}
-	ccr_queue_admit(queue, request);
+	unwarranted = ccr_ticket_unwarranted(request) != 0;
+	ccr_flights_change_begin();
+	ccr_flights_admit(queue, request);
+	if (unwarranted)
+		ccr_unwarranted_drop(queue);
+	ccr_flights_change_end();
 	if (new)
 		ccr_pool_named(queue);
 	ccr_pool_check(queue);
@@ -408,7 +417,7 @@ take_request(CcrRequest *request)
 				break;
 			case CCR_REQUEST_FLUSH:
 			case CCR_REQUEST_DRAIN:
-				ccr_flights_flush(request, ccr_pool_flushed);
+				ccr_queues_flush(request, ccr_pool_flushed);
 				break;
 			case CCR_REQUEST_STOP:
 				ccr_pools_stop(request->dbid, request->function);
@@ -454,7 +463,7 @@ admit_held(void *arg)
 	for (CcrRequest *request = ccr_request_held(worker); request;
 		 request = ccr_request_next_held(request))
 	{
-		if (ccr_flights_hold(request))
+		if (ccr_ticket_of(request))
 			continue;
 		if (n == size)
 			requests = repalloc_huge(requests, (size *= 2) * sizeof(CcrRequest *));
@@ -471,7 +480,8 @@ admit_held(void *arg)
 		queue = ccr_queue_find(&fingerprint);
 		if (queue)
 		{
-			ccr_queue_hurry(queue, false);
+			ccr_queue_end_windows(queue);
+			ccr_queue_end_pauses(queue);
 			ccr_pool_check(queue);
 		}
 	}
@@ -492,7 +502,7 @@ heed_marks(uint32 marks)
 		return;
 	heeded = marks;
 	ccr_pools_switch();
-	ccr_flights_drop_unwarranted(ccr_pool_check);
+	ccr_unwarranted_drop_all(ccr_pool_check);
 
 	/*
 	 * what is held was admitted, unless that has failed, or is about to be
@@ -503,7 +513,7 @@ heed_marks(uint32 marks)
 	{
 		CcrRequest *next = ccr_request_next_held(request);
 
-		ccr_flights_end_unwarranted(request);
+		ccr_unwarranted_end(request);
 		request = next;
 	}
 }
@@ -520,7 +530,7 @@ say_heeded(uint32 marks)
 static bool
 is_admitted(CcrRequest *request)
 {
-	return ccr_flights_hold(request);
+	return ccr_ticket_of(request);
 }
 
 /* Let those go of whom it is true, and keep the others. */
@@ -727,7 +737,7 @@ end_or_drain(void)
 		drain_until = ccr_after(now, ccr_drain_timeout);
 		ccr_timer_set(&drain_timer, drain_until);
 	}
-	ccr_flights_hurry(ccr_pool_check);
+	ccr_queues_end_waits(ccr_pool_check);
 	ccr_pools_dispatch();
 	if (pg_atomic_read_u64(&worker->unsettled) > 0 && now < drain_until &&
 		(taken || pg_atomic_read_u64(&worker->intake) != InvalidDsaPointer ||
@@ -744,7 +754,7 @@ end_or_drain(void)
 	{
 		while (!take_mail())
 			;
-		pg_atomic_write_u64(&worker->logged, ccr_flights_log_left(ccr_pool_detail_left));
+		pg_atomic_write_u64(&worker->logged, ccr_tickets_log_left(ccr_pool_detail_left));
 	}
 	leave();
 }
@@ -767,7 +777,7 @@ loop_once(void)
 	all_taken = take_mail();
 	if (all_taken)
 		heed_marks(marks);
-	ccr_flights_press(worker, ccr_pool_check);
+	ccr_queues_press(worker, ccr_pool_check);
 	ccr_locals_visit(step_local);
 	ccr_timers_run(ccr_now());
 	ccr_pools_dispatch();

@@ -592,6 +592,7 @@ ccr_pool_register(const CcrRequest *request, CcrSource *source,
 	}
 	queue = ccr_queue_create(fingerprint, source, context,
 							 &ccr_counters[request->counters], window_ended);
+	ccr_flights_prepare(queue);
 	MemoryContextSetParent(context, TopMemoryContext);
 	queue->pool = queue->home = entry->pool;
 	queue->sharded = !entry->pool->local && ccr_shard_listed(source->server_name);
@@ -922,12 +923,12 @@ batch_is_late(void *arg)
 		return;
 	}
 	queue = ccr_batch_queue(link->batch);
-	ccr_flights_tear(true);
+	ccr_flights_change_begin();
 	show_link(link, "active", error);
 	ccr_batch_late(link->batch, error);
 	cancel_link(link, queue);
 	ccr_pool_check(queue);
-	ccr_flights_tear(false);
+	ccr_flights_change_end();
 }
 
 /* It may be set for a batch that ends later than this one. */
@@ -1045,7 +1046,7 @@ link_done(void *owner, CcrOp op, const CcrError *error)
 
 	if (error)
 		show_link(link, "active", error);
-	ccr_flights_tear(true);
+	ccr_flights_change_begin();
 	if (ccr_batch_done(link->batch, op, error))
 	{
 		end_batch(link, queue);
@@ -1054,7 +1055,7 @@ link_done(void *owner, CcrOp op, const CcrError *error)
 		if (state_of(link) == CCR_CARRIER_IDLE)
 			become_idle(link);
 	}
-	ccr_flights_tear(false);
+	ccr_flights_change_end();
 }
 
 /* Is there any hope that what waits will be carried? */
@@ -1172,7 +1173,7 @@ link_dead(void *owner, CcrOp op, const CcrError *error)
 	CcrPool    *pool = link->pool;
 	bool		connected = link->connected;
 
-	ccr_flights_tear(true);
+	ccr_flights_change_begin();
 	show_link(link, "closed", error);
 	bury(link, true);
 	if (link->batch)
@@ -1188,7 +1189,7 @@ link_dead(void *owner, CcrOp op, const CcrError *error)
 	if (!connected)
 		could_not_connect(pool, error);
 	dispatch(pool);
-	ccr_flights_tear(false);
+	ccr_flights_change_end();
 }
 
 void
@@ -1221,9 +1222,9 @@ fail_fast(CcrQueue *queue)
 	if (!pool->down || ccr_queue_empty(queue))
 		return;
 	ccr_sources_touch(queue);
-	ccr_flights_tear(true);
+	ccr_flights_change_begin();
 	ccr_batch_fail_waiting(queue, pool->reason);
-	ccr_flights_tear(false);
+	ccr_flights_change_end();
 	if (pool->nconnecting == 0 && !pool->retry_timer.armed)
 		ccr_timer_set(&pool->retry_timer, pool->retry_at);
 }
@@ -1239,9 +1240,9 @@ keep_back(CcrQueue *queue)
 	if (queue->source->enqueued || ccr_queue_empty(queue))
 		return;
 	error = switched_off(queue);
-	ccr_flights_tear(true);
+	ccr_flights_change_begin();
 	ccr_batch_fail_waiting(queue, &error);
-	ccr_flights_tear(false);
+	ccr_flights_change_end();
 }
 
 void
@@ -1262,7 +1263,7 @@ ccr_pool_check(CcrQueue *queue)
 	if (ccr_queue_due(queue, now))
 	{
 		ccr_timer_clear(&queue->window_timer);
-		ccr_line_enter(&queue->pool->line, &queue->line, ccr_queue_role(queue, now));
+		ccr_line_enter(&queue->pool->line, &queue->line, ccr_flights_next_role(queue, now));
 		if (!queue->pool->pending)
 			dlist_push_tail(&pending_pools, &queue->pool->pending_node);
 		queue->pool->pending = true;
@@ -1461,9 +1462,9 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	int			n;
 
 	set_spare(link, false);
-	ccr_flights_tear(true);
+	ccr_flights_change_begin();
 	link->batch = ccr_batch_new(queue, link->carrier, nonce, link, room_for(queue, now), &n);
-	ccr_flights_tear(false);
+	ccr_flights_change_end();
 	if (link->batch)
 		ccr_line_begin(&pool->line, &queue->line, &link->turn, now);
 
@@ -1604,7 +1605,9 @@ stop_queues(CcrPool *pool, const Stopping *what, const CcrError *error)
 					(errcode(ERRCODE_QUERY_CANCELED),
 					 errmsg("discarding all enqueued items of lookup %s, as it is being stopped",
 							queue->source->function_name)));
-		ccr_queue_hurry(queue, true);
+		ccr_queue_end_windows(queue);
+		ccr_queue_end_pauses(queue);
+		ccr_queue_forget_failures(queue);
 		ccr_batch_fail_waiting(queue, error);
 		ccr_pool_check(queue);
 	}
@@ -1655,10 +1658,10 @@ ccr_pools_stop(Oid dbid, Oid function)
 	Stopping	what = {dbid, function};
 	dlist_iter	iter;
 
-	ccr_flights_tear(true);
+	ccr_flights_change_begin();
 	dlist_foreach(iter, &all_pools)
 		stop_pool(dlist_container(CcrPool, node, iter.cur), &what);
-	ccr_flights_tear(false);
+	ccr_flights_change_end();
 }
 
 /* Whoever flushes shall not wait for it. */
@@ -1671,7 +1674,7 @@ tell_senders(CcrQueue *queue)
 	if (!queue->source->enqueued || (queue->flying == 0 && ccr_queue_empty(queue)))
 		return;
 	ccr_batch_last_error(NULL, &error, &last);
-	ccr_queue_tell_senders(queue, &last, true);
+	ccr_tickets_tell_senders(queue, &last, true);
 }
 
 void
@@ -1739,7 +1742,7 @@ switch_pool(CcrPool *pool, bool off)
 		if (off)
 			tell_senders(queue);
 		else if (queue->source->enqueued)
-			ccr_queue_tell_senders(queue, NULL, false);
+			ccr_tickets_tell_senders(queue, NULL, false);
 		ccr_pool_check(queue);
 	}
 }
@@ -1749,7 +1752,7 @@ ccr_pools_switch(void)
 {
 	dlist_iter	iter;
 
-	ccr_flights_tear(true);
+	ccr_flights_change_begin();
 	dlist_foreach(iter, &all_pools)
 	{
 		CcrPool    *pool = dlist_container(CcrPool, node, iter.cur);
@@ -1761,7 +1764,7 @@ ccr_pools_switch(void)
 		if (off && force)
 			bring_down(pool);
 	}
-	ccr_flights_tear(false);
+	ccr_flights_change_end();
 }
 
 /* Nobody takes what it has: this server starts nothing, and lets nobody in. */
