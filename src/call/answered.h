@@ -24,7 +24,7 @@ typedef struct CcrAnswered
 	int64		remote_us;		/* from departure to the end */
 	CcrCounters *counters;
 	int			on_missing;		/* CcrOnMissing, when it was submitted */
-	uint32		shape;			/* of the result that it was submitted with */
+	uint32		layout;			/* of the result that it was submitted with */
 } CcrAnswered;
 
 /* Copy the answer of a request that is done; of entries, there are its items. */

@@ -712,7 +712,7 @@ read_out(CcrPending *pending)
 	CcrAnswered *answered = new_answered(pending, request->failure);
 
 	answered->on_missing = pending->on_missing;
-	answered->shape = pending->result->shape;
+	answered->layout = pending->result->layout;
 	answered->joined = request->joined;
 	answered->remote_us = request->remote_us;
 	if (answered->failure == CCR_FAILURE_NONE)
@@ -790,7 +790,7 @@ put_together(CcrAnswered *all, const CcrAnswered *part, const uint32 *places)
 	if (part->failure == CCR_FAILURE_NONE)
 	{
 		all->on_missing = part->on_missing;
-		all->shape = part->shape;
+		all->layout = part->layout;
 	}
 	else if (all->failure == CCR_FAILURE_NONE)
 	{

@@ -1211,7 +1211,7 @@ static void
 enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
-	CcrKind		kind = error->unexecuted ? CCR_KIND_PASSING :
+	CcrKind		kind = error->unexecuted ? CCR_KIND_TRANSIENT :
 		error->by_hand ? CCR_KIND_ENDED : kind_of(batch, error);
 	CcrLastError last;
 

@@ -57,9 +57,9 @@ ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 	bool		first = !queue->open;
 
 	queue->open = true;
-	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_PASSING,
+	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_TRANSIENT,
 							  failures, GetCurrentTimestamp() + (retry_at - ccr_now()), error);
-	if (kind != CCR_KIND_PASSING)
+	if (kind != CCR_KIND_TRANSIENT)
 		ccr_tickets_tell_senders(queue, error, false);	/* who flushes is to
 														 * hear of it */
 	if (first)
@@ -128,7 +128,7 @@ judge(CcrFlight **flights, int n, CcrKind kind, bool others)
 {
 	switch (kind)
 	{
-		case CCR_KIND_PASSING:
+		case CCR_KIND_TRANSIENT:
 			if (n == 1 && (!others || ccr_max_attempts == 0 ||
 						   flights[0]->alone < ccr_max_attempts))
 				return CCR_VERDICT_WAIT;

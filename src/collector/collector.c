@@ -31,9 +31,9 @@
 #include "collector/budget.h"
 #include "collector/collector.h"
 #include "collector/flight.h"
-#include "collector/local.h"
+#include "collector/carrier_local.h"
 #include "collector/pool.h"
-#include "collector/shutdown.h"
+#include "collector/reach.h"
 #include "collector/sockets.h"
 #include "collector/unwarranted.h"
 #include "miscadmin.h"
@@ -129,7 +129,7 @@ is_taken(CcrRequest *request)
  * outlive this process, so they are put right.
  */
 static void
-fail_what_is_held(int code, Datum arg)
+fail_requests(int code, Datum arg)
 {
 	pg_atomic_write_u32(&worker->proc, 0);
 	if (current && !ccr_ticket_of(current))
@@ -157,7 +157,7 @@ fail_what_is_held(int code, Datum arg)
 	ccr_locals_abandon();
 }
 
-static void admit_held(void *arg);
+static void admit_unfinished(void *arg);
 
 /*
  * Not more often than once in a while, whatever makes it exit.  The first
@@ -264,8 +264,8 @@ start(void)
 	ccr_sockets_init(fine_timer, wait_event_idle);
 
 	ccr_timer_init(&drain_timer, wake_up, NULL);
-	ccr_timer_init(&admit_timer, admit_held, NULL);
-	before_shmem_exit(fail_what_is_held, 0);
+	ccr_timer_init(&admit_timer, admit_unfinished, NULL);
+	before_shmem_exit(fail_requests, 0);
 	pg_atomic_fetch_add_u32(&worker->generation, 1);
 	worker->started = ccr_now();
 	pg_atomic_write_u64(&worker->started_at, GetCurrentTimestamp());
@@ -282,7 +282,7 @@ start(void)
 	 */
 	pg_memory_barrier();
 	wake_waiters();
-	if (ccr_request_held(worker))
+	if (ccr_request_unfinished(worker))
 		ccr_timer_set(&admit_timer, ccr_now());
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -447,7 +447,7 @@ older_first(const void *a, const void *b)
 
 /* Admit what is held and was not yet, in order.  It has waited long enough. */
 static void
-admit_held(void *arg)
+admit_unfinished(void *arg)
 {
 	int			n = 0;
 	int			size = 256;
@@ -460,8 +460,8 @@ admit_held(void *arg)
 		return;
 	}
 	requests = palloc(size * sizeof(CcrRequest *));
-	for (CcrRequest *request = ccr_request_held(worker); request;
-		 request = ccr_request_next_held(request))
+	for (CcrRequest *request = ccr_request_unfinished(worker); request;
+		 request = ccr_request_next_unfinished(request))
 	{
 		if (ccr_ticket_of(request))
 			continue;
@@ -508,10 +508,10 @@ heed_marks(uint32 marks)
 	 * what is held was admitted, unless that has failed, or is about to be
 	 * done
 	 */
-	request = admit_timer.armed ? ccr_request_held(worker) : NULL;
+	request = admit_timer.armed ? ccr_request_unfinished(worker) : NULL;
 	while (request)
 	{
-		CcrRequest *next = ccr_request_next_held(request);
+		CcrRequest *next = ccr_request_next_unfinished(request);
 
 		ccr_unwarranted_end(request);
 		request = next;
@@ -741,7 +741,7 @@ end_or_drain(void)
 	ccr_pools_dispatch();
 	if (pg_atomic_read_u64(&worker->unsettled) > 0 && now < drain_until &&
 		(taken || pg_atomic_read_u64(&worker->intake) != InvalidDsaPointer ||
-		 ccr_request_held(worker) == NULL || admit_timer.armed || ccr_pools_hope()))
+		 ccr_request_unfinished(worker) == NULL || admit_timer.armed || ccr_pools_can_send()))
 		return;
 
 	/*

@@ -25,11 +25,11 @@
 #include "collector/batch.h"
 #include "collector/circuit.h"
 #include "collector/line.h"
-#include "collector/local.h"
+#include "collector/carrier_local.h"
 #include "collector/pool.h"
 #include "collector/rate.h"
-#include "collector/remote.h"
-#include "collector/shutdown.h"
+#include "collector/carrier_remote.h"
+#include "collector/reach.h"
 #include "collector/sources.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
@@ -54,9 +54,9 @@
 									 * those who want its database for
 									 * themselves wait 5 s */
 #define CCR_EXECUTOR_LIFE	(10 * 60 * 1000)	/* ms until it is renewed */
-#define CCR_TURN			100 /* ms that an executor goes on for while other
+#define CCR_EXECUTOR_TURN			100 /* ms that an executor goes on for while other
 								 * roles have none: starting one takes long */
-#define CCR_TURN_IDLE		5	/* ms without work that end the turn */
+#define CCR_EXECUTOR_TURN_IDLE		5	/* ms without work that end the turn */
 
 typedef struct CcrPool
 {
@@ -671,7 +671,7 @@ static int64
 idle_limit(const CcrPool *pool)
 {
 	if (pool->local)
-		return others_starve(pool) ? CCR_TURN_IDLE : CCR_EXECUTOR_IDLE;
+		return others_starve(pool) ? CCR_EXECUTOR_TURN_IDLE : CCR_EXECUTOR_IDLE;
 	return ccr_idle_timeout * INT64CONST(1000);
 }
 
@@ -971,10 +971,10 @@ had_its_turn(const CcrLink *link)
 
 	if (pool->local)
 		return others_starve(pool) &&
-			ccr_now() >= ccr_after(link->connected_at, CCR_TURN);
+			ccr_now() >= ccr_after(link->connected_at, CCR_EXECUTOR_TURN);
 	return ccr_remotes_lack() && nlacking > pool->nlacking &&
 		(dlist_is_empty(&pool->line.queues) || live_links(pool) > 1 ||
-		 ccr_now() >= ccr_after(link->connected_at, CCR_TURN));
+		 ccr_now() >= ccr_after(link->connected_at, CCR_EXECUTOR_TURN));
 }
 
 static void
@@ -1076,7 +1076,7 @@ mark_unreachable(CcrQueue *queue, const CcrError *error)
 	ccr_batch_last_error(NULL, error, &last);
 	ccr_counters_error(queue->counters, &last);
 	if (queue->pool->failures >= CCR_UNREACHABLE)
-		ccr_circuit_open(queue, CCR_KIND_PASSING, queue->pool->failures,
+		ccr_circuit_open(queue, CCR_KIND_TRANSIENT, queue->pool->failures,
 						 queue->pool->retry_at, &last);
 	mark_stale(queue);
 }
@@ -1772,7 +1772,7 @@ static bool
 is_shut(CcrPool *pool)
 {
 	return pool->failures > 0 && !has_live_link(pool) &&
-		(pool->local || ccr_shutdown_is_own_server(&pool->reach));
+		(pool->local || ccr_reach_is_own_server(&pool->reach));
 }
 
 int
@@ -1794,7 +1794,7 @@ ccr_pool_detail_left(const CcrQueue *queue)
 }
 
 static bool
-has_hope(CcrPool *pool)
+can_send(CcrPool *pool)
 {
 	dlist_iter	iter;
 
@@ -1811,13 +1811,13 @@ has_hope(CcrPool *pool)
 }
 
 bool
-ccr_pools_hope(void)
+ccr_pools_can_send(void)
 {
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &all_pools)
 	{
-		if (has_hope(dlist_container(CcrPool, node, iter.cur)))
+		if (can_send(dlist_container(CcrPool, node, iter.cur)))
 			return true;
 	}
 	return false;

@@ -51,7 +51,7 @@ extern void ccr_pools_stop(Oid dbid, Oid function);
 extern void ccr_pools_reload(void);
 
 /* As the server shuts down: can what is enqueued still be sent? */
-extern bool ccr_pools_hope(void);
+extern bool ccr_pools_can_send(void);
 
 /* If not, or not in time, why not; for ereport(). */
 extern int	ccr_pool_detail_left(const CcrQueue *queue);

@@ -249,21 +249,21 @@ compile_hashes(CcrDefinition *definition)
 }
 
 static void
-note_shape(CcrResult *result)
+note_layout(CcrResult *result)
 {
-	result->shape = hash_combine(result->returns_set, result->ncolumns);
+	result->layout = hash_combine(result->returns_set, result->ncolumns);
 	for (int i = 0; i < result->ncolumns; i++)
 	{
 		CcrResultWire *wire = &result->columns[i];
 
-		result->shape = hash_combine(result->shape, wire->type);
-		result->shape = hash_combine(result->shape, wire->base);
-		result->shape = hash_combine(result->shape, wire->typmod);
+		result->layout = hash_combine(result->layout, wire->type);
+		result->layout = hash_combine(result->layout, wire->base);
+		result->layout = hash_combine(result->layout, wire->typmod);
 		if (result->attributes)
-			result->shape = hash_combine(result->shape, result->attributes[i]);
+			result->layout = hash_combine(result->layout, result->attributes[i]);
 	}
 	if (result->tupdesc)
-		result->shape = hash_combine(result->shape, result->tupdesc->natts);
+		result->layout = hash_combine(result->layout, result->tupdesc->natts);
 }
 
 CcrResult *
@@ -291,7 +291,7 @@ ccr_result_from_tupdesc(TupleDesc tupdesc, bool returns_set,
 	if (result->type != RECORDOID)
 		ccr_wire_result(&result->whole, result->type, -1, context);
 	BlessTupleDesc(result->tupdesc);
-	note_shape(result);
+	note_layout(result);
 	MemoryContextSwitchTo(old);
 	return result;
 }
@@ -310,7 +310,7 @@ scalar_result(Oid type, bool returns_set, MemoryContext context)
 		result->columns = MemoryContextAllocZero(context, sizeof(CcrResultWire));
 		ccr_wire_result(result->columns, type, -1, context);
 	}
-	note_shape(result);
+	note_layout(result);
 	return result;
 }
 

@@ -27,7 +27,7 @@ typedef struct CcrResult
 	CcrResultWire *columns;
 	int		   *attributes;		/* 0-based, of each column; composite only */
 	CcrResultWire whole;		/* composite only: one column that is all */
-	uint32		shape;			/* hash of all that tells how rows are read */
+	uint32		layout;			/* hash of all that tells how rows are read */
 } CcrResult;
 
 /* A hash that is the same for equal values of an argument. */

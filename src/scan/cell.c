@@ -93,7 +93,7 @@ ccr_cell_make(const CcrCellMaker *maker, const CcrCaller *caller,
 	cell->function = maker->function;
 	cell->counters = answered->counters - ccr_counters;
 	cell->on_missing = answered->on_missing;
-	cell->shape = answered->shape;
+	cell->layout = answered->layout;
 	cell->caller = *caller;
 	cell->maker = cell->row = 0;
 	memcpy(&cell->entry, entry, length);
@@ -340,7 +340,7 @@ value_of_call(FunctionCallInfo fcinfo, int leading)
 	}
 
 	/* a type may be altered while a cursor is open */
-	if (cell->shape != site->definition->result->shape)
+	if (cell->layout != site->definition->result->layout)
 		return call_plainly(fcinfo, site, leading);
 	return read_cell(fcinfo, site, cell);
 }

@@ -42,7 +42,7 @@ typedef struct CcrCell
 	Oid			function;		/* the lookup */
 	int32		counters;		/* index */
 	int32		on_missing;		/* CcrOnMissing */
-	uint32		shape;			/* of the result, when it was looked up */
+	uint32		layout;			/* of the result, when it was looked up */
 	CcrCaller	caller;			/* for whom it was */
 	uint64		maker;			/* UNASKED: see CcrCellMaker */
 	uint64		row;			/* UNASKED: cells of one row are the same call */

@@ -341,7 +341,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	CcrScan    *scan = &state->scan;
 	CustomScan *node = (CustomScan *) css->ss.ps.plan;
 	List	   *calls = ccr_node_calls(node);
-	CcrReach	reach = ccr_node_reach(node);
+	CcrDemand	demand = ccr_node_demand(node);
 	PlanState  *child;
 	ListCell   *lc;
 
@@ -377,12 +377,12 @@ begin(CustomScanState *css, EState *estate, int eflags)
 		state->rounds[i].context = AllocSetContextCreate(estate->es_query_cxt,
 														 "concresce round",
 														 ALLOCSET_DEFAULT_SIZES);
-	state->count = ExecInitExpr((Expr *) reach.count, &css->ss.ps);
-	state->offset = ExecInitExpr((Expr *) reach.offset, &css->ss.ps);
-	state->all = reach.all;
-	scan->whole = reach.whole;
-	state->each = reach.each;
-	state->wavers = reach.wavers;
+	state->count = ExecInitExpr((Expr *) demand.count, &css->ss.ps);
+	state->offset = ExecInitExpr((Expr *) demand.offset, &css->ss.ps);
+	state->all = demand.all;
+	scan->whole = demand.whole;
+	state->each = demand.each;
+	state->wavers = demand.wavers;
 	state->size = 0;			/* until the first row is asked for */
 	if ((node->flags & CUSTOMPATH_SUPPORT_BACKWARD_SCAN) && (eflags & EXEC_FLAG_BACKWARD))
 		begin_keeping(state, estate);

@@ -247,7 +247,7 @@ may_forget(CcrPlanning *planning, Plan *plan)
 
 void
 ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
-					 const CcrReach *reach)
+					 const CcrDemand *demand)
 {
 	Hoist		hoist = {.planning = planning, .params = loop->nestParams};
 	CcrCalls	outer = {.varno = OUTER_VAR};
@@ -275,7 +275,7 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 		call->certainty = inner->certainty;
 		outer.calls = lappend(outer.calls, call);
 	}
-	if (!ccr_put_below(planning, &loop->join.plan.lefttree, &outer, reach))
+	if (!ccr_put_below(planning, &loop->join.plan.lefttree, &outer, demand))
 		return;
 	forboth(lc, hoist.inner.calls, lc2, outer.calls)
 		pass_cell(loop, &hoist, lfirst(lc), ((CcrCall *) lfirst(lc2))->column);

@@ -68,7 +68,7 @@ typedef struct CcrScan
 	int			nstages;
 	int			max_size;		/* rows in a round, at most */
 	int			max_bytes;
-	bool		whole;			/* see CcrReach */
+	bool		whole;			/* see CcrDemand */
 	TupleTableSlot *held;		/* for the row of a round */
 	uint64		nrows;			/* read so far */
 	ScanState  *scanned;		/* whose rows the child emits; NULL: no

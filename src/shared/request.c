@@ -419,23 +419,23 @@ at(dsa_pointer dp)
 
 /* So that it outlives this generation, whatever happens to it next. */
 static void
-hold(CcrWorker *worker, CcrRequest *request)
+list_unfinished(CcrWorker *worker, CcrRequest *request)
 {
 	request->prev = InvalidDsaPointer;
-	request->next = worker->held;
+	request->next = worker->unfinished;
 	if (DsaPointerIsValid(request->next))
 		((CcrRequest *) ccr_heap_address(request->next))->prev = request->self;
-	worker->held = request->self;
+	worker->unfinished = request->self;
 }
 
 CcrRequest *
-ccr_request_held(CcrWorker *worker)
+ccr_request_unfinished(CcrWorker *worker)
 {
-	return at(worker->held);
+	return at(worker->unfinished);
 }
 
 CcrRequest *
-ccr_request_next_held(CcrRequest *request)
+ccr_request_next_unfinished(CcrRequest *request)
 {
 	return at(request->next);
 }
@@ -451,7 +451,7 @@ ccr_request_end(CcrRequest *request)
 	if (prev)
 		prev->next = request->next;
 	else
-		ccr_mailboxes[request->worker].held = request->next;
+		ccr_mailboxes[request->worker].unfinished = request->next;
 	destroy(request);
 }
 
@@ -487,7 +487,7 @@ ccr_request_take(CcrWorker *worker)
 
 		pg_atomic_write_u32(&request->taken, generation);
 		if (request->kind == CCR_REQUEST_ENQUEUED)
-			hold(worker, request);
+			list_unfinished(worker, request);
 		newest = request->next_intake;
 		request->next_intake = oldest;
 		oldest = request->self;

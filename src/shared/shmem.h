@@ -71,7 +71,7 @@ typedef struct CcrLastError
 typedef struct CcrCircuit
 {
 	int			open;			/* queues that do; 0: none */
-	bool		passing;		/* by the kind of the error */
+	bool		transient;		/* by the kind of the error */
 	int			failures;		/* in a row */
 	TimestampTz since;
 	TimestampTz retry_at;
@@ -122,7 +122,7 @@ typedef struct CcrWorker
 	 * Enqueued requests that were taken and have not ended.  Collector only,
 	 * but the next generation finds them here.
 	 */
-	dsa_pointer held;
+	dsa_pointer unfinished;
 
 	/* A shutdown ended it: it will not come back. */
 	pg_atomic_uint32 closed;
@@ -438,7 +438,7 @@ ccr_counters_latency(CcrCounters *counters, CcrTime us, uint32 calls)
 
 /* first: of this queue; else it has failed again. */
 extern void ccr_counters_open_circuit(CcrCounters *counters, bool first,
-									  bool passing, int failures,
+									  bool transient, int failures,
 									  TimestampTz retry_at,
 									  const CcrLastError *error);
 extern void ccr_counters_close_circuit(CcrCounters *counters);

@@ -1,5 +1,5 @@
 /* Replies of a local executor, as its collector reads them: one after another. */
-#include "../../src/collector/local.c"
+#include "../../src/collector/carrier_local.c"
 
 #include "catalog/pg_type.h"
 #include "fuzz.h"

@@ -1,7 +1,7 @@
 /*
  * Generations: a collector exits in the midst, and the next one goes on.
  * request.c ccr_request_lost(), hold(), ccr_request_end(); collector.c start(),
- * take_mail(), admit_held(), fail_what_is_held(); flight.c ccr_queue_admit(),
+ * take_mail(), admit_unfinished(), fail_requests(); flight.c ccr_flights_admit(),
  * land_ticket(), ccr_flights_fail_all().
  *
  * Request 1 is a call, whose backend waits for it or abandons it; request 2 has
@@ -204,7 +204,7 @@ inline end_request(r)
 	}
 }
 
-/* ccr_queue_admit(); an error leaves it unadmitted, a worse one ends it all. */
+/* ccr_flights_admit(); an error leaves it unadmitted, a worse one ends it all. */
 inline admit(r)
 {
 	if
@@ -372,7 +372,7 @@ round:	skip;
 	od;
 
 exit:
-	/* fail_what_is_held(), or some of it */
+	/* fail_requests(), or some of it */
 	exits++;
 	if
 	:: current == 1 && !ticket[1] -> refuse(1)

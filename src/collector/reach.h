@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
- * shutdown.h
+ * reach.h
  *	  What cannot work while this server is being shut down.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef CCR_SHUTDOWN_H
-#define CCR_SHUTDOWN_H
+#ifndef CCR_REACH_H
+#define CCR_REACH_H
 
-#include "collector/remote.h"
+#include "collector/carrier_remote.h"
 
 /* Do all of these addresses lead to this very server? */
-extern bool ccr_shutdown_is_own_server(const CcrReach *reach);
+extern bool ccr_reach_is_own_server(const CcrReach *reach);
 
-#endif							/* CCR_SHUTDOWN_H */
+#endif							/* CCR_REACH_H */

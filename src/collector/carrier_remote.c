@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * remote.c
+ * carrier_remote.c
  *	  One connection to a foreign server, as a state machine.
  *
  * libpq is used in its non-blocking way throughout, rows are taken one at a
@@ -27,7 +27,7 @@
 #include "collector/cancel.h"
 #include "collector/handshake.h"
 #include "collector/received.h"
-#include "collector/remote.h"
+#include "collector/carrier_remote.h"
 #include "collector/script.h"
 #include "collector/sockets.h"
 #include "collector/timer.h"

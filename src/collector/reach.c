@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
- * shutdown.c
+ * reach.c
  *	  What cannot work while this server is being shut down.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "collector/shutdown.h"
+#include "collector/reach.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 
@@ -49,7 +49,7 @@ is_own_port(const char *port)
 }
 
 bool
-ccr_shutdown_is_own_server(const CcrReach *reach)
+ccr_reach_is_own_server(const CcrReach *reach)
 {
 	const char *hosts = reach->hostaddrs ? reach->hostaddrs : option(reach, "hostaddr");
 	const char *ports = reach->hosts ? reach->ports : option(reach, "port");

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
- * remote.h
+ * carrier_remote.h
  *	  One connection to a foreign server, as a state machine: a carrier.
  *
  * Nothing here blocks.  Knows no shared memory and nothing of batches.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef CCR_REMOTE_H
-#define CCR_REMOTE_H
+#ifndef CCR_CARRIER_REMOTE_H
+#define CCR_CARRIER_REMOTE_H
 
 #include "collector/carrier.h"
 
@@ -34,4 +34,4 @@ extern CcrCarrier *ccr_remote_open(const CcrReach *reach,
 /* Some of them wait for a descriptor. */
 extern bool ccr_remotes_lack(void);
 
-#endif							/* CCR_REMOTE_H */
+#endif							/* CCR_CARRIER_REMOTE_H */

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * local.c
+ * carrier_local.c
  *	  A local executor, as its collector sees it: a carrier.
  *
  * Jobs go to the executor and rows come back through two shm_mq of fixed size,
@@ -16,7 +16,7 @@
  */
 #include "postgres.h"
 
-#include "collector/local.h"
+#include "collector/carrier_local.h"
 #include "collector/timer.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
