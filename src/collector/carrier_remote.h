@@ -11,21 +11,7 @@
 #define CCR_CARRIER_REMOTE_H
 
 #include "collector/carrier.h"
-
-/* How to connect. */
-typedef struct CcrReach
-{
-	const char *server;			/* for messages */
-	uint64		number;			/* that stands for it */
-	bool		password_required;
-	int			noptions;
-	const char **keywords;
-	const char **values;
-	const char *hosts;			/* in place of host, hostaddr and port; or
-								 * NULL */
-	const char *hostaddrs;
-	const char *ports;
-} CcrReach;
+#include "collector/reach.h"
 
 /* Never fails at once: what goes wrong is told by dead(). */
 extern CcrCarrier *ccr_remote_open(const CcrReach *reach,

@@ -12,7 +12,7 @@
  * fails what it holds; what is still in the mailbox is left for the next one,
  * which starts at once.
  *
- * Enqueued requests are never failed: they are held in shared memory until
+ * Enqueued requests are never failed: they are listed in shared memory until
  * their items have ended, and a new generation begins with them.  When the
  * server shuts down there is none, so the collector first sends them, for as
  * long as concresce.drain_timeout says.
@@ -29,11 +29,10 @@
 #include <unistd.h>
 
 #include "collector/budget.h"
-#include "collector/collector.h"
-#include "collector/flight.h"
 #include "collector/carrier_local.h"
-#include "collector/pool.h"
-#include "collector/reach.h"
+#include "collector/collector.h"
+#include "collector/dispatch.h"
+#include "collector/pools.h"
 #include "collector/sockets.h"
 #include "collector/unwarranted.h"
 #include "miscadmin.h"
@@ -75,7 +74,7 @@ static volatile sig_atomic_t terminated = false;
 static bool draining = false;	/* the server shuts down */
 static CcrTime drain_until;
 static CcrTimer drain_timer;
-static CcrTimer admit_timer;	/* some of what is held was not admitted */
+static CcrTimer admit_timer;	/* something unfinished was not admitted */
 
 /* ----------------------------------------------------------- start and end */
 
@@ -105,9 +104,9 @@ ccr_collector_register(void)
 }
 
 static void
-refuse(CcrRequest *request, CcrFailure failure)
+refuse_request(CcrRequest *request, CcrFailure failure)
 {
-	/* it is held, and comes again */
+	/* it is unfinished, and comes again */
 	if (request->kind == CCR_REQUEST_ENQUEUED)
 		ccr_timer_set(&admit_timer, ccr_after(ccr_now(),
 											  CCR_ADMIT_PAUSE));
@@ -133,13 +132,13 @@ fail_requests(int code, Datum arg)
 {
 	pg_atomic_write_u32(&worker->proc, 0);
 	if (current && !ccr_ticket_of(current))
-		refuse(current, CCR_FAILURE_COLLECTOR_EXIT);
+		refuse_request(current, CCR_FAILURE_COLLECTOR_EXIT);
 	while (taken)
 	{
 		CcrRequest *request = taken;
 
 		taken = ccr_request_following(request);
-		refuse(request, CCR_FAILURE_COLLECTOR_EXIT);
+		refuse_request(request, CCR_FAILURE_COLLECTOR_EXIT);
 	}
 	ccr_flights_fail_all();
 	while (taken_abandoned)
@@ -216,7 +215,7 @@ clear_environment(void)
 
 /* To be done when it suits, as there may be something to be sent first. */
 static void
-handle_sigterm(SIGNAL_ARGS)
+note_sigterm(SIGNAL_ARGS)
 {
 	int			saved_errno = errno;
 
@@ -232,10 +231,10 @@ wake_up(void *arg)
 }
 
 static void
-start(void)
+init_collector(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, handle_sigterm);
+	pqsignal(SIGTERM, note_sigterm);
 
 	/* a cancel is for queries; as an error it would fail what all wait for */
 	pqsignal(SIGINT, PG_SIG_IGN);
@@ -253,9 +252,6 @@ start(void)
 
 	loop_context = AllocSetContextCreate(TopMemoryContext, "concresce loop",
 										 ALLOCSET_DEFAULT_SIZES);
-	ccr_queues_init();
-	ccr_tickets_init();
-	ccr_flights_init(ccr_pool_deserted);
 	ccr_pools_init(worker_index);
 	ccr_budget_init(worker);
 	fine_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -316,90 +312,13 @@ caught_error(void)
 
 /* ------------------------------------------------------------------ intake */
 
-/* It has been stopped by force, but this was already on its way. */
 static void
-fail_if_stopped(CcrQueue *queue)
+admit_request(CcrRequest *request)
 {
-	if (ccr_stopped(queue->source->dbid, queue->source->function, true))
-		ccr_pools_stop(queue->source->dbid, queue->source->function);
-}
+	CcrFailure	failure = ccr_pools_admit(request);
 
-static void
-admit(CcrRequest *request)
-{
-	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
-
-	if (DsaPointerIsValid(request->source))
-	{
-		MemoryContext context = AllocSetContextCreate(loop_context,
-													  "concresce source",
-													  ALLOCSET_SMALL_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(context);
-		CcrSource  *source = ccr_request_source(request);
-
-		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(request, source, context);
-		if (queue == NULL)
-		{
-			ccr_ticket_refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
-			return;
-		}
-	}
-	else if (queue && !request->announce && ccr_pool_wants_addresses(queue))
-		queue = NULL;
-	if (queue == NULL)
-	{
-		ccr_ticket_refuse(request, CCR_FAILURE_UNKNOWN_SOURCE);
-		return;
-	}
-	ccr_flights_admit(queue, request);
-	ccr_pool_named(queue);
-	ccr_pool_check(queue);
-	fail_if_stopped(queue);
-}
-
-/*
- * As for a call, but the description is kept for as long as there are such
- * requests.  What else one of them brings has fresh addresses.
- */
-static void
-admit_enqueued(CcrRequest *request)
-{
-	bool		new = pg_atomic_read_u32(&request->phase) == CCR_PHASE_SUBMITTED;
-	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
-	bool		unwarranted;
-
-	if (queue == NULL || DsaPointerIsValid(request->source))
-	{
-		MemoryContext context = AllocSetContextCreate(loop_context,
-													  "concresce source",
-													  ALLOCSET_SMALL_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(context);
-		CcrKept    *kept = ccr_heap_address(request->kept);
-		CcrSource  *source = ccr_request_source(request);
-
-		if (source == NULL)
-			source = ccr_source_restore(kept->data, kept->length);
-		source->enqueued = true;
-		source->returns_void = true;	/* nobody looks */
-		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(request, source, context);
-	}
-	if (queue == NULL)
-	{
-		refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
-		return;
-	}
-	unwarranted = ccr_ticket_unwarranted(request) != 0;
-	ccr_flights_change_begin();
-	ccr_flights_admit(queue, request);
-	if (unwarranted)
-		ccr_unwarranted_drop(queue);
-	ccr_flights_change_end();
-	if (new)
-		ccr_pool_named(queue);
-	ccr_pool_check(queue);
-	fail_if_stopped(queue);
+	if (failure != CCR_FAILURE_NONE)
+		refuse_request(request, failure);
 }
 
 static void
@@ -410,14 +329,12 @@ take_request(CcrRequest *request)
 		switch (request->kind)
 		{
 			case CCR_REQUEST_LOOKUP:
-				admit(request);
-				break;
 			case CCR_REQUEST_ENQUEUED:
-				admit_enqueued(request);
+				admit_request(request);
 				break;
 			case CCR_REQUEST_FLUSH:
 			case CCR_REQUEST_DRAIN:
-				ccr_queues_flush(request, ccr_pool_flushed);
+				ccr_queues_flush(request, ccr_pools_flushed);
 				break;
 			case CCR_REQUEST_STOP:
 				ccr_pools_stop(request->dbid, request->function);
@@ -431,7 +348,7 @@ take_request(CcrRequest *request)
 	PG_CATCH();
 	{
 		(void) caught_error();
-		refuse(request, CCR_FAILURE_INTERNAL);
+		refuse_request(request, CCR_FAILURE_INTERNAL);
 	}
 	PG_END_TRY();
 }
@@ -445,7 +362,7 @@ older_first(const void *a, const void *b)
 	return ra->id < rb->id ? -1 : ra->id > rb->id ? 1 : 0;
 }
 
-/* Admit what is held and was not yet, in order.  It has waited long enough. */
+/* Admit what is unfinished and was not yet, in order.  It has waited long enough. */
 static void
 admit_unfinished(void *arg)
 {
@@ -453,7 +370,7 @@ admit_unfinished(void *arg)
 	int			size = 256;
 	CcrRequest **requests;
 
-	/* what is in the mail is held, too, and will be admitted from there */
+	/* what is in the mail is unfinished, too, and will be admitted from there */
 	if (taken)
 	{
 		ccr_timer_set(&admit_timer, ccr_after(ccr_now(), 1));
@@ -482,7 +399,7 @@ admit_unfinished(void *arg)
 		{
 			ccr_queue_end_windows(queue);
 			ccr_queue_end_pauses(queue);
-			ccr_pool_check(queue);
+			ccr_dispatch_check(queue);
 		}
 	}
 	pfree(requests);
@@ -490,7 +407,7 @@ admit_unfinished(void *arg)
 
 /*
  * Warrants have ended, items are to be discarded, or servers were switched.  To
- * be done when all that was taken has been dealt with, which is held, too.
+ * be done when all that was taken has been dealt with: it is unfinished, too.
  */
 static void
 heed_marks(uint32 marks)
@@ -502,10 +419,10 @@ heed_marks(uint32 marks)
 		return;
 	heeded = marks;
 	ccr_pools_switch();
-	ccr_unwarranted_drop_all(ccr_pool_check);
+	ccr_unwarranted_drop_all(ccr_dispatch_check);
 
 	/*
-	 * what is held was admitted, unless that has failed, or is about to be
+	 * what is unfinished was admitted, unless that has failed, or is about to be
 	 * done
 	 */
 	request = admit_timer.armed ? ccr_request_unfinished(worker) : NULL;
@@ -530,7 +447,7 @@ say_heeded(uint32 marks)
 static bool
 is_admitted(CcrRequest *request)
 {
-	return ccr_ticket_of(request);
+	return ccr_ticket_of(request) != NULL;
 }
 
 /* Let those go of whom it is true, and keep the others. */
@@ -589,7 +506,7 @@ take_mail(void)
 /* ----------------------------------------------------------------- waiting */
 
 static void
-step(CcrCarrier *carrier, int fd, int events)
+step_carrier(CcrCarrier *carrier, int fd, int events)
 {
 	PG_TRY();
 	{
@@ -597,7 +514,7 @@ step(CcrCarrier *carrier, int fd, int events)
 	}
 	PG_CATCH();
 	{
-		ccr_pool_broken(carrier, caught_error());
+		ccr_dispatch_broken(carrier, caught_error());
 	}
 	PG_END_TRY();
 }
@@ -606,13 +523,13 @@ step(CcrCarrier *carrier, int fd, int events)
 static void
 step_local(CcrCarrier *carrier)
 {
-	step(carrier, -1, 0);
+	step_carrier(carrier, -1, 0);
 }
 
 static void
 step_socket(CcrSocket *socket, int events)
 {
-	step(socket->owner, socket->fd, events);
+	step_carrier(socket->owner, socket->fd, events);
 }
 
 /*
@@ -646,12 +563,12 @@ is_worth_spinning(void)
 {
 	uint32		sleepers = pg_atomic_read_u32(&worker->sleepers);
 
-	return ccr_pools_flying() > 0 && sleepers > 0 && sleepers < CCR_CROWD;
+	return ccr_links_flying() > 0 && sleepers > 0 && sleepers < CCR_CROWD;
 }
 
 /* Until there is news, or it has taken too long. */
 static bool
-spin(void)
+spin_for_news(void)
 {
 	CcrTime		end = ccr_now() + CCR_SPIN;
 
@@ -678,7 +595,7 @@ spin_if_it_pays(void)
 		sleeps--;
 		return false;
 	}
-	if (spin())
+	if (spin_for_news())
 	{
 		vain = 0;
 		return true;
@@ -712,7 +629,7 @@ let_crowd_in(void)
 
 /* As die() would have it. */
 static void
-leave(void)
+exit_collector(void)
 {
 	ProcDiePending = true;
 	InterruptPending = true;
@@ -732,13 +649,13 @@ end_or_drain(void)
 	if (!draining)
 	{
 		if (!ccr_lockfile_stopping())
-			leave();
+			exit_collector();
 		draining = true;
 		drain_until = ccr_after(now, ccr_drain_timeout);
 		ccr_timer_set(&drain_timer, drain_until);
 	}
-	ccr_queues_end_waits(ccr_pool_check);
-	ccr_pools_dispatch();
+	ccr_queues_end_waits(ccr_dispatch_check);
+	ccr_dispatch_pending();
 	if (pg_atomic_read_u64(&worker->unsettled) > 0 && now < drain_until &&
 		(taken || pg_atomic_read_u64(&worker->intake) != InvalidDsaPointer ||
 		 ccr_request_unfinished(worker) == NULL || admit_timer.armed || ccr_pools_can_send()))
@@ -754,9 +671,9 @@ end_or_drain(void)
 	{
 		while (!take_mail())
 			;
-		pg_atomic_write_u64(&worker->logged, ccr_tickets_log_left(ccr_pool_detail_left));
+		pg_atomic_write_u64(&worker->logged, ccr_tickets_log_left(ccr_pools_detail_left));
 	}
-	leave();
+	exit_collector();
 }
 
 static void
@@ -777,10 +694,10 @@ loop_once(void)
 	all_taken = take_mail();
 	if (all_taken)
 		heed_marks(marks);
-	ccr_queues_press(worker, ccr_pool_check);
+	ccr_queues_press(worker, ccr_dispatch_check);
 	ccr_locals_visit(step_local);
 	ccr_timers_run(ccr_now());
-	ccr_pools_dispatch();
+	ccr_dispatch_pending();
 	ccr_requests_wake();
 	if (all_taken)
 		say_heeded(marks);
@@ -798,7 +715,7 @@ ccr_collector_main(Datum index)
 {
 	worker_index = DatumGetInt32(index);
 	worker = &ccr_mailboxes[worker_index];
-	start();
+	init_collector();
 	for (;;)
 	{
 		MemoryContextSwitchTo(loop_context);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * reach.c
- *	  What cannot work while this server is being shut down.
+ *	  How to connect to a foreign server.
  *
  *-------------------------------------------------------------------------
  */
