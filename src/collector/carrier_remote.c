@@ -21,13 +21,14 @@
  */
 #include "postgres.h"
 
-#include <time.h>
-
 #include "collector/budget.h"
 #include "collector/cancel.h"
-#include "collector/handshake.h"
-#include "collector/received.h"
 #include "collector/carrier_remote.h"
+#include "collector/far_error.h"
+#include "collector/far_session.h"
+#include "collector/handshake.h"
+#include "collector/holding.h"
+#include "collector/received.h"
 #include "collector/script.h"
 #include "collector/sockets.h"
 #include "collector/timer.h"
@@ -42,48 +43,23 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define CCR_ERROR_LENGTH		4096	/* bytes of each part of an error */
-#define CCR_CONNECT_TIMEOUT		10	/* s, without connect_timeout */
-#define CCR_CONNECT_TIMEOUT_MAX	300 /* s, for what says: for ever */
 #define CCR_HANDSHAKE_PRIOR	20	/* ms until a step of it gives way: a password
 								 * that is hashed 4096 times takes less */
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
 #define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's
 										 * end */
-
-/* Bytes that libpq may hold ... */
-#define CCR_SAID		(4 * 1024 * 1024)	/* ... of an answer but for its
-											 * rows */
-#define CCR_SAID_EARLY	(1024 * 1024)	/* ... of what is said before, or
+#define CCR_SAID		(4 * 1024 * 1024)	/* bytes that libpq may hold of an
+											 * answer but for its rows */
+#define CCR_SAID_EARLY	(1024 * 1024)	/* the same of what is said before, or
 										 * between batches */
-#define CCR_KEPT		(8 * 1024 * 1024)	/* ... for good: its buffer,
-											 * settings */
-#define CCR_STRAY_OP	1024	/* ... of each operation, without being
-								 * counted */
-#define CCR_KEPT_SMALL	(64 * 1024) /* what is not looked at */
-
-#define CCR_STRAY_OPS	8		/* operations after which strays are counted */
 #define CCR_CHUNK		128		/* rows of a narrow result that libpq holds */
-#define CCR_VAIN		(250 * 1000)	/* us of reading that bring no row */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
 #define CCR_NEWS		16		/* reads of what an idle one has sent: a far
 								 * side that never stops would hold up all
 								 * others */
-
-/*
- * Settings that the server reports, and that decide how values are read or who
- * reads them: if one is not as it was found, the reset has not done its work.
- */
-static const char *const watched_settings[] = {
-	"client_encoding", "DateStyle", "IntervalStyle",
-	"standard_conforming_strings", "session_authorization"
-};
-
 #define CCR_MANY_NEWS	1000	/* readings of an idle connection until it is
 								 * closed */
-
-#define CCR_WATCHED		lengthof(watched_settings)
 
 typedef struct CcrRemote
 {
@@ -128,23 +104,8 @@ typedef struct CcrRemote
 	CcrError   *error;			/* the first of the op */
 	bool		fatal;			/* the session's end is to follow */
 	dlist_node	node;			/* of all that have a socket */
-	uint64		passed;			/* bytes of rows and notices that libpq has
-								 * handed over */
-	bool		counted;		/* by the kernel: bytes received */
-	uint64		uncounted;		/* bytes read, where it counts none */
-	int64		waiting;		/* there, before a reading */
+	CcrHolding	holding;		/* what libpq holds */
 	int			nnews;			/* readings while it is IDLE */
-	int			nreads;			/* of the op, or while idle */
-	int64		before;			/* bytes received and not handed over, at the
-								 * second of these */
-	int64		added;			/* to these since */
-	int64		peak;			/* most that libpq has had to hold of one op */
-	int64		kept;			/* what it may never give back */
-	int64		held;			/* what the budget knows of */
-	uint64		last_received;	/* over TLS: by the last time it was drained */
-	int			nquiet;			/* reads that found nothing since */
-	int64		vain;			/* us of the op's reading since its last row */
-	uint64		nops;
 	instr_time	idle_since;
 	char		statement[NAMEDATALEN]; /* these are being prepared, or "" */
 	char		settings_statement[NAMEDATALEN];
@@ -153,8 +114,7 @@ typedef struct CcrRemote
 	Oid			lookup_owner;	/* of the lookups that it serves */
 	bool		probed;			/* it is known whether it is: */
 	bool		pooled;			/* served by changing processes */
-	char	   *reset;			/* the last statement of a reset */
-	char	   *found[CCR_WATCHED]; /* settings when it was new, or NULL */
+	CcrFarSession session;
 	MemoryContext row_context;
 	int			room;			/* for columns in these, which are in it: the
 								 * row that is handed over */
@@ -190,271 +150,35 @@ remote_state(const CcrCarrier *carrier)
 
 /* ----------------------------------------------------------------- errors */
 
-/*
- * NULL, or a copy without the newline at its end; of bounded length, since
- * every caller of a batch gets one.
- */
-static const char *
-copied(const char *s)
-{
-	size_t		length;
-
-	if (s == NULL || s[0] == '\0')
-		return NULL;
-	length = strlen(s);
-	if (length <= CCR_ERROR_LENGTH)
-		return pchomp(s);
-
-	/* not within a character of UTF-8 */
-	length = CCR_ERROR_LENGTH;
-	while (length > 0 && (s[length] & 0xC0) == 0x80)
-		length--;
-	return pnstrdup(s, length);
-}
-
-static int
-packed_sqlstate(const char *s)
-{
-	if (s == NULL || strlen(s) != 5 || strncmp(s, "00", 2) == 0)
-		return ERRCODE_CONNECTION_FAILURE;
-	for (int i = 0; i < 5; i++)
-		if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'A' && s[i] <= 'Z')))
-			return ERRCODE_PROTOCOL_VIOLATION;
-	return MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]);
-}
-
 /* Errors live until the next op, or as long as their reader is called back. */
 static CcrError *
 new_error(CcrRemote *remote, int sqlstate, const char *message,
 		  const char *detail)
 {
-	MemoryContext old = MemoryContextSwitchTo(remote->op_context);
-	CcrError   *error = palloc0(sizeof(CcrError));
-
-	error->sqlstate = sqlstate;
-	error->message = copied(message);
-	if (error->message == NULL)
-		error->message = "foreign server reported no message";
-	error->detail = copied(detail);
-	error->author = CCR_TEXTS_OURS;
-	MemoryContextSwitchTo(old);
-	return error;
-}
-
-/*
- * Was what is prepared refused, before anything of it was executed?  A body may
- * raise the same SQLSTATEs, so it is the routine that tells.
- */
-static bool
-is_unexecuted(const PGresult *result)
-{
-	static const char *const routines[] = {
-		"FetchPreparedStatement", "StorePreparedStatement", "RevalidateCachedQuery"
-	};
-	const char *routine = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
-
-	if (routine == NULL || PQresultErrorField(result, PG_DIAG_CONTEXT) != NULL)
-		return false;
-	for (size_t i = 0; i < lengthof(routines); i++)
-		if (strcmp(routine, routines[i]) == 0)
-			return true;
-	return false;
-}
-
-/* The server's error, or libpq's own, which has no fields. */
-static CcrError *
-result_error(CcrRemote *remote, const PGresult *result)
-{
-	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-	CcrError   *error;
-	MemoryContext old = MemoryContextSwitchTo(remote->op_context);
-
-	if (message == NULL)
-		message = copied(PQresultErrorMessage(result));
-	error = new_error(remote,
-					  packed_sqlstate(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
-					  message,
-					  PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
-	error->hint = copied(PQresultErrorField(result, PG_DIAG_MESSAGE_HINT));
-	error->context = copied(PQresultErrorField(result, PG_DIAG_CONTEXT));
-	error->author = CCR_TEXTS_FOREIGN;
-	error->unexecuted = is_unexecuted(result);
-	MemoryContextSwitchTo(old);
-	return error;
-}
-
-/*
- * libpq gives no SQLSTATE for what goes wrong while connecting, but the
- * verbose form of the server's message holds it: "FATAL:  28P01: password
- * ...", with a line about the place in the source after it.  Cut both out.
- */
-static int
-cut_sqlstate(char *message)
-{
-	int			sqlstate = 0;
-	char	   *p;
-
-	for (p = strstr(message, ":  "); p; p = strstr(p + 1, ":  "))
-	{
-		char	   *code = p + 3;
-
-		if (strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
-			code[5] == ':' && code[6] == ' ')
-		{
-			code[5] = '\0';
-			sqlstate = packed_sqlstate(code);
-			memmove(code, code + 7, strlen(code + 7) + 1);
-			break;
-		}
-	}
-	if (sqlstate == 0)
-		return 0;
-
-	p = strrchr(message, '\n');
-	if (p && p[1] == '\0')
-	{
-		*p = '\0';
-		p = strrchr(message, '\n');
-	}
-	if (p && strstr(p, ".c:") != NULL)
-		*p = '\0';
-	return sqlstate;
+	return ccr_far_error(remote->op_context, sqlstate, message, detail);
 }
 
 static CcrError *
 connect_error(CcrRemote *remote)
 {
-	CcrError   *error;
-	char	   *detail;
-	char	   *message;
-	int			sqlstate;
-
-	detail = MemoryContextStrdup(remote->op_context,
-								 remote->conn ? PQerrorMessage(remote->conn) :
-								 "out of memory");
-	sqlstate = cut_sqlstate(detail);
-	if (ERRCODE_TO_CATEGORY(sqlstate) != ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION)
-		sqlstate = strstr(detail, "no password supplied") ?
-			ERRCODE_INVALID_PASSWORD :
-			ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
-	message = psprintf("could not connect to server \"%s\"", remote->reach->server);
-	error = new_error(remote, sqlstate, message, detail);
-	pfree(message);
-	return error;
+	return ccr_far_error_connecting(remote->op_context, remote->conn, remote->reach->server);
 }
 
 static CcrError *
 lost_error(CcrRemote *remote)
 {
-	const char *detail = PQerrorMessage(remote->conn);
-	char	   *message;
-	CcrError   *error;
-
-	if (remote->error)
-		detail = remote->error->message;
-	message = psprintf("connection to server \"%s\" was lost", remote->reach->server);
-	error = new_error(remote, ERRCODE_CONNECTION_FAILURE, message, detail);
-	if (remote->error)
-		error->author = CCR_TEXTS_FOREIGN;
-	pfree(message);
-	return error;
+	return ccr_far_error_lost(remote->op_context, remote->conn, remote->reach->server,
+							  remote->error);
 }
 
 static CcrError *
 too_much_error(CcrRemote *remote)
 {
-	char	   *message = psprintf("server \"%s\" sent too much", remote->reach->server);
-	char	   *detail = psprintf("%lld bytes of it are no rows, or a part of one.",
-								  (long long) Max(remote->held, remote->added));
-	CcrError   *error = new_error(remote, ERRCODE_PROGRAM_LIMIT_EXCEEDED, message, detail);
-
-	error->hint = "A row cannot be larger than \"concresce.shared_memory\", nor all that is held at a time than a fourth of \"concresce.collector_memory\".";
-	pfree(message);
-	pfree(detail);
-	return error;
+	return ccr_far_error_too_much(remote->op_context, remote->reach->server,
+								  Max(remote->holding.held, remote->holding.added));
 }
 
 /* ----------------------------------------------------- what libpq holds */
-
-static void
-set_held(CcrRemote *remote, int64 held)
-{
-	held = Max(held, remote->kept);
-	if (held != remote->held)
-		ccr_budget_change(held - remote->held);
-	remote->held = held;
-}
-
-/*
- * Bytes read and not handed over.  If they are few it does not matter that some
- * of them may not have been read yet.
- */
-static int64
-bytes_in(const CcrRemote *remote, bool exactly)
-{
-	uint64		received = ccr_socket_received(remote->fd);
-	int64		n = received - remote->passed;
-
-	if (received == 0)
-		return remote->uncounted - remote->passed;
-	if (exactly || n > CCR_KEPT_SMALL)
-		n -= ccr_socket_unread(remote->fd);
-	return n;
-}
-
-/* To be called before what came is read. */
-static void
-note_reading(CcrRemote *remote)
-{
-	remote->nreads++;
-	if (remote->nreads < 2)
-		return;
-	if (remote->nreads == 2)
-		remote->before = bytes_in(remote, true);
-	if (!remote->counted)
-		remote->waiting = ccr_socket_unread(remote->fd);
-}
-
-/*
- * To be called after that.  What has come to the socket meanwhile cannot be told
- * from what was left there: so it may have been more.
- */
-static void
-note_read(CcrRemote *remote)
-{
-	if (remote->nreads >= 2 && !remote->counted)
-		remote->uncounted += Max(remote->waiting - ccr_socket_unread(remote->fd), 0);
-}
-
-/*
- * Of what has come to stay the larger part can only be settings of ever new
- * names.
- */
-static void
-note_strays(CcrRemote *remote, int64 bytes)
-{
-	int64		stray = bytes - (int64) (remote->nops * CCR_STRAY_OP);
-
-	/* records of TLS have headers */
-	stray -= remote->passed / 64;
-	if (stray > CCR_KEPT_SMALL)
-		remote->kept = Max(remote->kept, stray);
-}
-
-/* What libpq holds more than before is what it has read and not handed over. */
-static void
-note_held(CcrRemote *remote)
-{
-	int64		bytes;
-
-	if (remote->nreads < 2 || remote->conn == NULL)
-		return;
-	bytes = bytes_in(remote, false);
-	remote->added = Max(bytes - remote->before, 0);
-	remote->peak = Max(remote->peak, remote->added);
-	note_strays(remote, bytes);
-	set_held(remote, remote->added);
-}
 
 static CcrRemote *
 greatest_holder(void)
@@ -466,7 +190,7 @@ greatest_holder(void)
 	{
 		CcrRemote  *remote = dlist_container(CcrRemote, node, iter.cur);
 
-		if (greatest == NULL || remote->held > greatest->held)
+		if (greatest == NULL || remote->holding.held > greatest->holding.held)
 			greatest = remote;
 	}
 	return greatest;
@@ -480,7 +204,7 @@ keep_to_budget(void)
 	{
 		CcrRemote  *greatest = greatest_holder();
 
-		if (greatest == NULL || greatest->held <= CCR_BUDGET_SMALL)
+		if (greatest == NULL || greatest->holding.held <= CCR_BUDGET_SMALL)
 			return;
 		close_remote(greatest, too_much_error(greatest));
 	}
@@ -490,11 +214,17 @@ keep_to_budget(void)
 static bool
 check_held(CcrRemote *remote, int64 allowed)
 {
-	if (remote->added > allowed)
+	if (remote->holding.added > allowed)
 		close_remote(remote, too_much_error(remote));
 	else
 		keep_to_budget();
 	return remote->conn != NULL;
+}
+
+static bool
+remote_is_worn(const CcrCarrier *carrier)
+{
+	return ccr_holding_is_worn(&((const CcrRemote *) carrier)->holding);
 }
 
 /* Only rows are copied elsewhere; one of them may be all that there is room for. */
@@ -505,34 +235,6 @@ allowed_to_hold(const CcrRemote *remote)
 		ccr_script_step(&remote->script) == CCR_STEP_BODY)
 		return ccr_budget_answer() + CCR_BUDGET_SMALL;
 	return CCR_SAID;
-}
-
-/* The buffer of libpq grows by doubling, and never shrinks. */
-static void
-note_peak(CcrRemote *remote)
-{
-	if (remote->peak > CCR_KEPT_SMALL)
-		remote->kept = Max(remote->kept, (int64) pg_nextpower2_64(remote->peak));
-	remote->peak = 0;
-	remote->added = 0;
-	set_held(remote, 0);
-}
-
-static bool
-remote_is_worn(const CcrCarrier *carrier)
-{
-	const CcrRemote *remote = (const CcrRemote *) carrier;
-
-	return remote->kept > CCR_KEPT ||
-		(remote->kept > CCR_KEPT_SMALL && ccr_budget_scarce());
-}
-
-/* Anything that is handed over by libpq, as it came: at least so many bytes. */
-static void
-note_passed(CcrRemote *remote, int64 bytes)
-{
-	remote->passed += bytes;
-	remote->peak = Max(remote->peak, bytes);
 }
 
 static int
@@ -625,8 +327,7 @@ close_connection(CcrRemote *remote)
 	remote->queued = false;
 	if (remote->conn == NULL)
 		return;
-	remote->kept = 0;
-	set_held(remote, 0);
+	ccr_holding_close(&remote->holding);
 	dlist_delete(&remote->node);
 	if (remote->handshake)
 	{
@@ -679,7 +380,7 @@ receive_notice(void *arg, const PGresult *result)
 {
 	CcrRemote  *remote = arg;
 
-	remote->passed += field_length(result, PG_DIAG_MESSAGE_PRIMARY) +
+	remote->holding.passed += field_length(result, PG_DIAG_MESSAGE_PRIMARY) +
 		field_length(result, PG_DIAG_MESSAGE_DETAIL) +
 		field_length(result, PG_DIAG_MESSAGE_HINT) +
 		field_length(result, PG_DIAG_CONTEXT);
@@ -691,157 +392,6 @@ receive_notice(void *arg, const PGresult *result)
 static void
 ignore_notice(void *arg, const PGresult *result)
 {
-}
-
-static int
-count_entries(const char *list)
-{
-	int			n = 1;
-
-	for (; *list; list++)
-		if (*list == ',')
-			n++;
-	return n;
-}
-
-static const char *
-nth_entry(const char *list, int n)
-{
-	while (n-- > 0)
-	{
-		list = strchr(list, ',');
-		if (list == NULL)
-			return "";
-		list++;
-	}
-	return list;
-}
-
-static bool
-is_entry(const char *list, int n, const char *value)
-{
-	const char *entry = nth_entry(list, n);
-	size_t		length = strcspn(entry, ",");
-
-	return value && strlen(value) == length && strncmp(entry, value, length) == 0;
-}
-
-/* The list without the entries that did not answer. */
-static char *
-remaining_entries(const CcrRemote *remote, const char *list)
-{
-	StringInfoData buf;
-	const char *comma = "";
-
-	initStringInfo(&buf);
-	for (int i = 0; i < count_entries(list); i++)
-	{
-		const char *entry = nth_entry(list, i);
-
-		if (bms_is_member(i, remote->silent))
-			continue;
-		appendStringInfo(&buf, "%s%.*s", comma, (int) strcspn(entry, ","), entry);
-		comma = ",";
-	}
-	return buf.data;
-}
-
-static const char *
-option_of(const CcrReach *reach, const char *keyword)
-{
-	for (int i = 0; i < reach->noptions; i++)
-		if (strcmp(reach->keywords[i], keyword) == 0)
-			return reach->values[i];
-	return NULL;
-}
-
-static int
-connect_timeout(const CcrReach *reach)
-{
-	const char *value = option_of(reach, "connect_timeout");
-	int			timeout = value ? atoi(value) : CCR_CONNECT_TIMEOUT;
-
-	return timeout > 0 ? timeout : CCR_CONNECT_TIMEOUT_MAX;
-}
-
-static PGconn *
-start_connection(CcrRemote *remote)
-{
-	const CcrReach *reach = remote->reach;
-	int			n = 0;
-	const char **keywords = palloc((reach->noptions + 4) * sizeof(char *));
-	const char **values = palloc((reach->noptions + 4) * sizeof(char *));
-	PGconn	   *conn;
-
-	for (int i = 0; i < reach->noptions; i++)
-	{
-		const char *keyword = reach->keywords[i];
-
-		if (reach->hosts && (strcmp(keyword, "host") == 0 ||
-							 strcmp(keyword, "hostaddr") == 0 ||
-							 strcmp(keyword, "port") == 0))
-			continue;
-		keywords[n] = keyword;
-		values[n++] = reach->values[i];
-	}
-	if (reach->hosts)
-	{
-		keywords[n] = "host";
-		values[n++] = remaining_entries(remote, reach->hosts);
-		keywords[n] = "hostaddr";
-		values[n++] = remaining_entries(remote, reach->hostaddrs);
-		keywords[n] = "port";
-		values[n++] = count_entries(reach->ports) == 1 ? reach->ports :
-			remaining_entries(remote, reach->ports);
-	}
-	keywords[n] = NULL;
-	values[n] = NULL;
-	conn = PQconnectStartParams(keywords, values, 0);
-	pfree(keywords);
-	pfree(values);
-	return conn;
-}
-
-/* Which entry of the address list is being tried: the first, at worst. */
-static int
-current_entry(CcrRemote *remote)
-{
-	const CcrReach *reach = remote->reach;
-	int			nports;
-	int			first = -1;
-
-	if (reach->hosts == NULL)
-		return 0;
-	nports = count_entries(reach->ports);
-	for (int i = 0; i < count_entries(reach->hostaddrs); i++)
-	{
-		if (bms_is_member(i, remote->silent))
-			continue;
-		if (first < 0)
-			first = i;
-		if (is_entry(reach->hostaddrs, i, PQhostaddr(remote->conn)) &&
-			(nports == 1 || is_entry(reach->ports, i, PQport(remote->conn))))
-			return i;
-	}
-	return Max(first, 0);
-}
-
-/*
- * Leave out what did not answer; and what was tried before it, unless libpq
- * takes the hosts in an order of its own.
- */
-static bool
-any_entry_left(CcrRemote *remote)
-{
-	const char *order = option_of(remote->reach, "load_balance_hosts");
-	int			n = count_entries(remote->reach->hostaddrs);
-	bool		in_order = order == NULL || strcmp(order, "random") != 0;
-	MemoryContext old = MemoryContextSwitchTo(remote->context);
-
-	for (int i = in_order ? 0 : remote->entry; i <= remote->entry; i++)
-		remote->silent = bms_add_member(remote->silent, i);
-	MemoryContextSwitchTo(old);
-	return bms_num_members(remote->silent) < n;
 }
 
 /* What must not go on, for a reason that is no answer of the server's. */
@@ -860,7 +410,15 @@ refuse_connection(CcrRemote *remote, const char *detail)
 static void
 connecting_timed_out(CcrRemote *remote)
 {
-	if (remote->reach->hosts && any_entry_left(remote))
+	MemoryContext old;
+
+	if (remote->reach->hosts)
+	{
+		old = MemoryContextSwitchTo(remote->context);
+		remote->silent = ccr_reach_silence(remote->reach, remote->silent, remote->entry);
+		MemoryContextSwitchTo(old);
+	}
+	if (remote->reach->hosts && ccr_reach_any_left(remote->reach, remote->silent))
 	{
 		close_connection(remote);
 		seek_and_connect(remote);
@@ -930,7 +488,7 @@ seek_and_connect(CcrRemote *remote)
 	/* not at once, as somebody may be going through the links just now */
 	remote->lacking = true;
 	dlist_push_tail(&lacking, &remote->lacking_node);
-	remote->give_up_at = ccr_after(now, 1000L * connect_timeout(remote->reach));
+	remote->give_up_at = ccr_after(now, 1000L * ccr_reach_timeout(remote->reach));
 	ccr_timer_set(&remote->deadline, now);
 }
 
@@ -940,7 +498,7 @@ start_connecting(CcrRemote *remote)
 {
 	CcrTime		now = ccr_now();
 
-	remote->conn = start_connection(remote);
+	remote->conn = ccr_reach_connect(remote->reach, remote->silent);
 	if (remote->conn == NULL || PQstatus(remote->conn) == CONNECTION_BAD)
 	{
 		remote->error = connect_error(remote);
@@ -955,11 +513,11 @@ start_connecting(CcrRemote *remote)
 	PQsetErrorVerbosity(remote->conn, PQERRORS_VERBOSE);
 	PQsetNoticeReceiver(remote->conn, ignore_notice, NULL);
 	dlist_push_tail(&remotes, &remote->node);
-	remote->entry = current_entry(remote);
+	remote->entry = ccr_reach_entry(remote->reach, remote->silent, remote->conn);
 	remote->wants_write = true;
 	watch_socket(remote, true);
 	ccr_timer_set(&remote->deadline,
-				  ccr_after(now, 1000L * connect_timeout(remote->reach)));
+				  ccr_after(now, 1000L * ccr_reach_timeout(remote->reach)));
 }
 
 CcrCarrier *
@@ -994,98 +552,27 @@ ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 	return &remote->carrier;
 }
 
-/* What a new connection must fulfil; NULL if it does. */
-static CcrError *
-unfit(CcrRemote *remote)
-{
-	const char *strings = PQparameterStatus(remote->conn,
-											"standard_conforming_strings");
-	const char *intervals = PQparameterStatus(remote->conn, "IntervalStyle");
-	CcrError   *error;
-
-	if (remote->reach->password_required &&
-		!PQconnectionUsedPassword(remote->conn))
-	{
-		error = new_error(remote, ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED,
-						  "password is required",
-						  "Non-superusers may not use a server that does not ask for a password.");
-		error->hint = "Change the foreign server's authentication method, or set password_required 'false' in the user mapping.";
-		return error;
-	}
-
-	/* a body must mean the same there as where it was parsed */
-	if (strings && strcmp(strings, "off") == 0)
-	{
-		error = new_error(remote, ERRCODE_FEATURE_NOT_SUPPORTED,
-						  "foreign server has standard_conforming_strings off", NULL);
-		error->hint = "Set it on for the foreign user: ALTER ROLE ... SET standard_conforming_strings = on.";
-		return error;
-	}
-
-	/* signs of what comes as text would be read another way */
-	if (intervals && strcmp(intervals, "sql_standard") == 0)
-	{
-		error = new_error(remote, ERRCODE_FEATURE_NOT_SUPPORTED,
-						  "foreign server has IntervalStyle sql_standard", NULL);
-		error->hint = "Change it for the foreign user: ALTER ROLE ... SET IntervalStyle = postgres.";
-		return error;
-	}
-	return NULL;
-}
-
-/* A function sets them, so that this is the same statement as the one before. */
-static void
-remember_session(CcrRemote *remote)
-{
-	StringInfoData buf;
-	MemoryContext old = MemoryContextSwitchTo(remote->context);
-
-	initStringInfo(&buf);
-	appendStringInfoString(&buf, "SELECT pg_catalog.pg_advisory_unlock_all()");
-	for (size_t i = 0; i < CCR_WATCHED; i++)
-	{
-		const char *value = PQparameterStatus(remote->conn, watched_settings[i]);
-
-		remote->found[i] = value ? pstrdup(value) : NULL;
-
-		/* a pooler has set these two, and RESET ALL does not know of it */
-		if (value && i < 2)
-			appendStringInfo(&buf, ", pg_catalog.set_config(%s, %s, false)",
-							 quote_literal_cstr(watched_settings[i]),
-							 quote_literal_cstr(value));
-	}
-	remote->reset = buf.data;
-	MemoryContextSwitchTo(old);
-}
-
-static bool
-is_as_found(CcrRemote *remote)
-{
-	if (remote->unclean || PQtransactionStatus(remote->conn) != PQTRANS_IDLE)
-		return false;
-	for (size_t i = 0; i < CCR_WATCHED; i++)
-	{
-		const char *value = PQparameterStatus(remote->conn, watched_settings[i]);
-
-		if (remote->found[i] && value && strcmp(remote->found[i], value) != 0)
-			return false;
-	}
-	return true;
-}
-
 static void
 set_idle(CcrRemote *remote)
 {
 	remote->state = CCR_CARRIER_IDLE;
-	remote->nreads = 0;
+	remote->holding.nreads = 0;
 	remote->nnews = 0;
 	INSTR_TIME_SET_CURRENT(remote->idle_since);
+}
+
+static bool
+is_as_found(const CcrRemote *remote)
+{
+	return !remote->unclean && ccr_far_session_is_as_found(&remote->session, remote->conn);
 }
 
 static void
 connected(CcrRemote *remote)
 {
-	CcrError   *error = unfit(remote);
+	MemoryContext old;
+	CcrError   *error = ccr_far_session_unfit(remote->conn, remote->reach->password_required,
+											  remote->op_context);
 
 	ccr_timer_clear(&remote->deadline);
 	if (error == NULL && PQsetnonblocking(remote->conn, 1) != 0)
@@ -1097,31 +584,14 @@ connected(CcrRemote *remote)
 	}
 	PQsetErrorVerbosity(remote->conn, PQERRORS_DEFAULT);
 	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
-	remember_session(remote);
+	old = MemoryContextSwitchTo(remote->context);
+	ccr_far_session_remember(&remote->session, remote->conn);
+	MemoryContextSwitchTo(old);
 	remote->wants_write = false;
 	set_idle(remote);
 	watch_socket(remote, true);
-	remote->counted = ccr_socket_received(remote->fd) > 0;
+	ccr_holding_open(&remote->holding, remote->fd);
 	remote->calls->ready(remote->owner);
-}
-
-/* The far side as handshake.c knows it: an address of this reach. */
-static uint64
-peer_of(const CcrRemote *remote)
-{
-	const CcrReach *reach = remote->reach;
-	uint64		hash = hash_bytes_extended((const unsigned char *) &reach, sizeof(reach), 0);
-
-	if (reach->hosts)
-	{
-		const char *address = nth_entry(reach->hostaddrs, remote->entry);
-		const char *port = nth_entry(reach->ports, count_entries(reach->ports) == 1 ?
-									 0 : remote->entry);
-
-		hash = hash_bytes_extended((const unsigned char *) address, strcspn(address, ","), hash);
-		hash = hash_bytes_extended((const unsigned char *) port, strcspn(port, ","), hash);
-	}
-	return hash;
 }
 
 /* It goes on, but not at the cost of those who are served. */
@@ -1138,11 +608,11 @@ handshake_takes_long(void *arg)
 static void
 take_step(CcrRemote *remote)
 {
-	remote->entry = current_entry(remote);
+	remote->entry = ccr_reach_entry(remote->reach, remote->silent, remote->conn);
 
 	/* libpq may close it, and open another one */
 	ccr_socket_forget(&remote->socket);
-	switch (ccr_handshake_start(remote->conn, remote->reach->number, peer_of(remote),
+	switch (ccr_handshake_start(remote->conn, remote->reach->number, ccr_reach_peer(remote->reach, remote->entry),
 								&remote->handshake))
 	{
 		case CCR_HANDSHAKE_STARTED:
@@ -1289,9 +759,7 @@ start_op(CcrRemote *remote, CcrOp op)
 	remote->fatal = false;
 	remote->skip_rows = false;
 	remote->typed = remote->tagged = false;
-	remote->nreads = 0;
-	remote->vain = 0;
-	remote->nops++;
+	ccr_holding_begin(&remote->holding);
 	remote->op = op;
 	remote->state = CCR_CARRIER_BUSY;
 }
@@ -1374,7 +842,7 @@ remote_prepare(CcrCarrier *carrier, const CcrQuery *query, bool describe)
 	note_statement(remote, remote->frame, query->prefix);
 	ok = start_script(remote);
 	if (ok && remote->frame[0])
-		ok = ccr_script_prepare_frame(script, conn, query->prefix, remote->reset);
+		ok = ccr_script_prepare_frame(script, conn, query->prefix, remote->session.reset);
 	if (ok && remote->settings_statement[0])
 		ok = ccr_script_prepare(script, conn, CCR_STEP_PREPARE_SETTINGS,
 								remote->settings_statement, query->settings, NULL);
@@ -1398,7 +866,7 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 	remote->narrow = query->narrow;
 	send_script(remote, start_script(remote) &&
 				ccr_script_execute(&remote->script, remote->conn, query,
-								   remote->pooled || !remote->probed, remote->reset));
+								   remote->pooled || !remote->probed, remote->session.reset));
 }
 
 static bool
@@ -1427,7 +895,7 @@ static void
 start_cleaning(CcrRemote *remote)
 {
 	bool		ok = ccr_script_start(&remote->script, remote->conn) &&
-		ccr_script_roll_back(&remote->script, remote->conn, remote->reset);
+		ccr_script_roll_back(&remote->script, remote->conn, remote->session.reset);
 
 	remote->answered = false;
 	remote->cleaning = true;
@@ -1485,9 +953,7 @@ become_idle(CcrRemote *remote)
 							   "a lookup has left changes in its foreign session", NULL));
 		return;
 	}
-	if (remote->nops % CCR_STRAY_OPS == 0)
-		note_strays(remote, bytes_in(remote, true));
-	note_peak(remote);
+	ccr_holding_end(&remote->holding);
 	set_idle(remote);
 	if (remote->op == CCR_OP_NONE)
 	{
@@ -1601,7 +1067,7 @@ hand_over_row(CcrRemote *remote, const PGresult *result, int tuple, const CcrRow
 		remote->values[i] = PQgetvalue(result, tuple, i);
 		remote->lengths[i] = length == 0 && PQgetisnull(result, tuple, i) ? -1 : length;
 	}
-	note_passed(remote, size);
+	ccr_holding_pass(&remote->holding, size);
 	return remote->calls->row(remote->owner, row);
 }
 
@@ -1617,7 +1083,7 @@ hand_over_rows(CcrRemote *remote, const PGresult *result)
 		if (!remote->skip_rows)
 			remote->skip_rows = !hand_over_row(remote, result, i, &row);
 		else
-			note_passed(remote, row_size(result, i));
+			ccr_holding_pass(&remote->holding, row_size(result, i));
 	}
 }
 
@@ -1652,7 +1118,7 @@ take_error(CcrRemote *remote, const PGresult *result)
 	if (severity == NULL)
 		severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
 	if (remote->error == NULL)
-		remote->error = result_error(remote, result);
+		remote->error = ccr_far_error_of(remote->op_context, result);
 	remote->fatal |= severity == NULL || strcmp(severity, "ERROR") != 0;
 
 	/* not to fail any more, or it has done half of something */
@@ -1717,7 +1183,7 @@ take_result(CcrRemote *remote, PGresult *result)
 		return remote->state != CCR_CARRIER_DEAD;
 	}
 	if (PQnfields(result) > 0)
-		note_passed(remote, description_size(result));
+		ccr_holding_pass(&remote->holding, description_size(result));
 	remote->answered = true;
 	return remote->state != CCR_CARRIER_DEAD;
 }
@@ -1803,7 +1269,7 @@ take_notifications(CcrRemote *remote)
 
 	while ((notify = PQnotifies(remote->conn)) != NULL)
 	{
-		remote->passed += 11 + strlen(notify->relname) + strlen(notify->extra);
+		remote->holding.passed += 11 + strlen(notify->relname) + strlen(notify->extra);
 		PQfreemem(notify);
 	}
 }
@@ -1813,15 +1279,15 @@ static void
 step_idle(CcrRemote *remote)
 {
 	/* counted from the first time on: it is rare */
-	remote->nreads = Max(remote->nreads, 1);
-	note_reading(remote);
+	remote->holding.nreads = Max(remote->holding.nreads, 1);
+	ccr_holding_reading(&remote->holding);
 	if (!PQconsumeInput(remote->conn) ||
 		PQstatus(remote->conn) == CONNECTION_BAD)
 	{
 		close_remote(remote, lost_error(remote));
 		return;
 	}
-	note_read(remote);
+	ccr_holding_read(&remote->holding);
 	(void) PQisBusy(remote->conn);	/* lets libpq look at what came */
 	take_notifications(remote);
 	if (PQstatus(remote->conn) == CONNECTION_BAD)
@@ -1829,7 +1295,7 @@ step_idle(CcrRemote *remote)
 		close_remote(remote, lost_error(remote));
 		return;
 	}
-	note_held(remote);
+	ccr_holding_note(&remote->holding);
 
 	/* what is never asked anything can keep us busy for nothing */
 	if (++remote->nnews > CCR_MANY_NEWS)
@@ -1857,69 +1323,18 @@ flush(CcrRemote *remote)
 	watch_socket(remote, false);
 }
 
-/*
- * TLS and GSSAPI take whole records from the socket, of up to 16 kB, and libpq
- * as much of one as it has room for, at least 8 kB.  What is left is not to be
- * seen at the socket.  When nothing has come to it while libpq has read twice,
- * nothing is left.
- */
-static bool
-may_hold_more(CcrRemote *remote)
-{
-	uint64		received;
-
-	if (!PQsslInUse(remote->conn) && !PQgssEncInUse(remote->conn))
-		return false;
-	if (ccr_socket_unread(remote->fd) > 0)
-		return false;			/* the socket says so again */
-	received = ccr_socket_received(remote->fd);
-	if (received != remote->last_received)
-		remote->nquiet = 0;
-	else
-		remote->nquiet++;
-	remote->last_received = received;
-	return remote->nquiet < 2;
-}
-
-/* Of the processor: others may have had it meanwhile. */
-static int64
-time_used(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return now.tv_sec * INT64CONST(1000000) + now.tv_nsec / 1000;
-}
-
-/*
- * libpq looks each setting up in a list of all names that it was told, so the
- * names cost more and more.  Reading the longest row takes less than this.
- */
-static bool
-check_time(CcrRemote *remote, uint64 passed, int64 began)
-{
-	if (remote->passed != passed)
-		remote->vain = 0;
-	else if (began > 0)
-		remote->vain += time_used() - began;
-	if (remote->vain < CCR_VAIN + (int64) (ccr_budget_answer() / 256))
-		return true;
-	close_remote(remote, too_much_error(remote));
-	return false;
-}
-
 /* True: it goes on, but there may be more to be read at once. */
 static bool
 read_answer(CcrRemote *remote)
 {
-	uint64		passed = remote->passed;
-	int64		began = remote->nreads >= 2 ? time_used() : 0;
+	uint64		passed = remote->holding.passed;
+	int64		began = ccr_holding_time(&remote->holding);
 	bool		ok;
 
-	note_reading(remote);
+	ccr_holding_reading(&remote->holding);
 	ok = PQconsumeInput(remote->conn);
-	note_read(remote);
-	note_held(remote);
+	ccr_holding_read(&remote->holding);
+	ccr_holding_note(&remote->holding);
 	drain(remote);
 	if (remote->conn == NULL || remote->state == CCR_CARRIER_IDLE ||
 		(remote->state == CCR_CARRIER_CANCELLING && remote->drained))
@@ -1930,9 +1345,16 @@ read_answer(CcrRemote *remote)
 		return false;
 	}
 	take_notifications(remote);
-	note_held(remote);
-	return check_held(remote, allowed_to_hold(remote)) &&
-		check_time(remote, passed, began) && may_hold_more(remote);
+	ccr_holding_note(&remote->holding);
+	if (!check_held(remote, allowed_to_hold(remote)))
+		return false;
+	if (ccr_holding_in_vain(&remote->holding, passed, began))
+	{
+		close_remote(remote, too_much_error(remote));
+		return false;
+	}
+	return (PQsslInUse(remote->conn) || PQgssEncInUse(remote->conn)) &&
+		ccr_holding_hides_some(&remote->holding);
 }
 
 /* Is there an answer to be read yet? */
