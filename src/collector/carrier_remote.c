@@ -21,12 +21,12 @@
  */
 #include "postgres.h"
 
+#include "collector/attempt.h"
 #include "collector/budget.h"
 #include "collector/cancel.h"
 #include "collector/carrier_remote.h"
 #include "collector/far_error.h"
 #include "collector/far_session.h"
-#include "collector/handshake.h"
 #include "collector/holding.h"
 #include "collector/received.h"
 #include "collector/script.h"
@@ -43,16 +43,14 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define CCR_HANDSHAKE_PRIOR	20	/* ms until a step of it gives way: a password
-								 * that is hashed 4096 times takes less */
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
 #define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's
 										 * end */
 #define CCR_SAID		(4 * 1024 * 1024)	/* bytes that libpq may hold of an
 											 * answer but for its rows */
-#define CCR_SAID_EARLY	(1024 * 1024)	/* the same of what is said before, or
-										 * between batches */
+#define CCR_SAID_IDLE	(1024 * 1024)	/* the same of what is said between
+										 * batches */
 #define CCR_CHUNK		128		/* rows of a narrow result that libpq holds */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
 #define CCR_NEWS		16		/* reads of what an idle one has sent: a far
@@ -77,8 +75,7 @@ typedef struct CcrRemote
 	MemoryContext context;
 	PGconn	   *conn;
 	int			fd;				/* PQsocket(), or -1 */
-	CcrSocket	socket;			/* it, unless a handshake has it */
-	CcrSocket	handshake_socket;	/* of handshake */
+	CcrSocket	socket;			/* it */
 	CcrSocket	cancel_socket;	/* of cancel */
 	bool		wants_write;
 	bool		read_only;		/* EXECUTE: what it does is not kept */
@@ -87,19 +84,12 @@ typedef struct CcrRemote
 	bool		typed;			/* types are those of this result */
 	bool		tagged;			/* its last rows have brought the tag of its
 								 * end */
-	int			entry;			/* of the address list, that is being tried */
-	Bitmapset  *silent;			/* entries that did not answer in time */
-	CcrHandshake *handshake;	/* while CONNECTING: has the connection */
-	CcrTimer	handshake_timer;	/* it computes for long */
-	bool		queued;			/* for a handshake */
-	dlist_node	queue_node;
+	CcrAttempt	attempt;		/* while CONNECTING */
 	CcrCancel  *cancel;			/* while CANCELLING, until it has ended */
 	bool		drained;		/* while CANCELLING: the query has ended */
-	CcrTime		give_up_at;		/* while CANCELLING, or while it: */
-	bool		lacking;		/* waits for a descriptor */
-	dlist_node	lacking_node;
-	CcrTimer	deadline;		/* of CONNECTING or CANCELLING, or of BUSY
-								 * once the outcome was told */
+	CcrTime		give_up_at;		/* while CANCELLING */
+	CcrTimer	deadline;		/* of CANCELLING, or of BUSY once the outcome
+								 * was told */
 	MemoryContext op_context;	/* reset with every op: */
 	CcrError   *error;			/* the first of the op */
 	bool		fatal;			/* the session's end is to follow */
@@ -123,17 +113,10 @@ typedef struct CcrRemote
 	int		   *lengths;
 } CcrRemote;
 
-static dlist_head lacking = DLIST_STATIC_INIT(lacking); /* longest first */
-
 static dlist_head remotes = DLIST_STATIC_INIT(remotes);
-static dlist_head handshake_queue = DLIST_STATIC_INIT(handshake_queue);
 
 static const CcrCarrierOps remote_ops;
 
-static void seek_and_connect(CcrRemote *remote);
-static void start_connecting(CcrRemote *remote);
-static void go_on_in_handshake_queue(void);
-static void handshake_takes_long(void *arg);
 static void close_remote(CcrRemote *remote, const CcrError *error);
 static void step_idle(CcrRemote *remote);
 static void flush(CcrRemote *remote);
@@ -253,9 +236,7 @@ watch_socket(CcrRemote *remote, bool renewed)
 {
 	int			events = WL_SOCKET_READABLE;
 
-	if (remote->wants_write && remote->state == CCR_CARRIER_CONNECTING)
-		events = WL_SOCKET_WRITEABLE;
-	else if (remote->wants_write)
+	if (remote->wants_write)
 		events |= WL_SOCKET_WRITEABLE;
 	remote->fd = PQsocket(remote->conn);
 	ccr_socket_watch(&remote->socket, remote->fd, events, renewed);
@@ -278,70 +259,20 @@ end_cancel(CcrRemote *remote)
 }
 
 static void
-stop_lacking(CcrRemote *remote)
-{
-	if (remote->lacking)
-		dlist_delete(&remote->lacking_node);
-	remote->lacking = false;
-}
-
-/* There may be a descriptor for the one that has waited longest. */
-static void
-wake_lacking(void)
-{
-	if (!dlist_is_empty(&lacking))
-		ccr_timer_set(&dlist_head_element(CcrRemote, lacking_node, &lacking)->deadline,
-					  ccr_now());
-}
-
-/* Not at once, as somebody may be going through the links just now. */
-static void
-handshake_queue_moves(void *arg)
-{
-	go_on_in_handshake_queue();
-}
-
-static void
-wake_handshake_queue(void)
-{
-	static CcrTimer timer = {0};
-
-	if (dlist_is_empty(&handshake_queue))
-		return;
-	if (timer.fire == NULL)
-		ccr_timer_init(&timer, handshake_queue_moves, NULL);
-	ccr_timer_set(&timer, ccr_now());
-}
-
-static void
 close_connection(CcrRemote *remote)
 {
 	ccr_timer_clear(&remote->deadline);
-	ccr_timer_clear(&remote->handshake_timer);
 	end_cancel(remote);
 	ccr_socket_forget(&remote->socket);
-	ccr_socket_forget(&remote->handshake_socket);
 	remote->fd = -1;
-	if (remote->queued)
-		dlist_delete(&remote->queue_node);
-	remote->queued = false;
 	if (remote->conn == NULL)
 		return;
 	ccr_holding_close(&remote->holding);
 	dlist_delete(&remote->node);
-	if (remote->handshake)
-	{
-		ccr_handshake_abandon(remote->handshake);
-		wake_handshake_queue();
-	}
-	else
-	{
-		PQfinish(remote->conn);
-		ReleaseExternalFD();
-	}
-	remote->handshake = NULL;
+	PQfinish(remote->conn);
+	ReleaseExternalFD();
 	remote->conn = NULL;
-	wake_lacking();
+	ccr_attempts_wake();
 }
 
 static void
@@ -351,7 +282,7 @@ close_remote(CcrRemote *remote, const CcrError *error)
 
 	if (remote->state == CCR_CARRIER_DEAD)
 		return;
-	stop_lacking(remote);
+	ccr_attempt_abandon(&remote->attempt);
 	close_connection(remote);
 	remote->state = CCR_CARRIER_DEAD;
 	remote->op = CCR_OP_NONE;
@@ -388,168 +319,17 @@ receive_notice(void *arg, const PGresult *result)
 		 PQresultErrorMessage(result));
 }
 
-/* In a thread, see handshake.c. */
-static void
-ignore_notice(void *arg, const PGresult *result)
-{
-}
-
-/* What must not go on, for a reason that is no answer of the server's. */
-static void
-refuse_connection(CcrRemote *remote, const char *detail)
-{
-	char	   *message = psprintf("could not connect to server \"%s\"", remote->reach->server);
-	CcrError   *error = new_error(remote, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-								  message, detail);
-
-	pfree(message);
-	close_remote(remote, error);
-}
-
-/* PQconnectPoll() has no deadline, so an address may never answer. */
-static void
-connecting_timed_out(CcrRemote *remote)
-{
-	MemoryContext old;
-
-	if (remote->reach->hosts)
-	{
-		old = MemoryContextSwitchTo(remote->context);
-		remote->silent = ccr_reach_silence(remote->reach, remote->silent, remote->entry);
-		MemoryContextSwitchTo(old);
-	}
-	if (remote->reach->hosts && ccr_reach_any_left(remote->reach, remote->silent))
-	{
-		close_connection(remote);
-		seek_and_connect(remote);
-		return;
-	}
-	refuse_connection(remote, "The server did not answer in time.");
-}
-
-/*
- * The limit of descriptors is reached: an idle connection makes room, whosever
- * it is, or else this one waits.
- */
-static void
-seek_descriptor(CcrRemote *remote)
-{
-	CcrError   *error;
-
-	if (AcquireExternalFD() ||
-		(remote->calls->spare(remote->owner) && AcquireExternalFD()))
-	{
-		stop_lacking(remote);
-		start_connecting(remote);
-		wake_lacking();
-	}
-	else if (ccr_now() < remote->give_up_at)
-		ccr_timer_set(&remote->deadline, remote->give_up_at);
-	else
-	{
-		error = new_error(remote, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
-						  "could not open a connection to a foreign server",
-						  "There are too many open files on the local server.");
-		error->hint = "You may need to increase \"max_files_per_process\".";
-		close_remote(remote, error);
-	}
-}
-
 static void
 deadline_passed(void *arg)
 {
 	CcrRemote  *remote = arg;
 
-	if (remote->lacking)
-		seek_descriptor(remote);
-	else if (remote->state == CCR_CARRIER_CONNECTING && remote->conn == NULL)
-		close_remote(remote, remote->error);
-	else if (remote->state == CCR_CARRIER_CONNECTING)
-		connecting_timed_out(remote);
-	else if (remote->state == CCR_CARRIER_CANCELLING)
+	if (remote->state == CCR_CARRIER_CANCELLING)
 		cancel_again(remote);
 	else if (remote->state == CCR_CARRIER_BUSY && remote->op == CCR_OP_NONE)
 		close_remote(remote, lost_error(remote));
 	else if (remote->state == CCR_CARRIER_BUSY)
 		drain(remote);
-}
-
-static void
-seek_and_connect(CcrRemote *remote)
-{
-	CcrTime		now = ccr_now();
-
-	if (dlist_is_empty(&lacking) && AcquireExternalFD())
-	{
-		start_connecting(remote);
-		return;
-	}
-
-	/* not at once, as somebody may be going through the links just now */
-	remote->lacking = true;
-	dlist_push_tail(&lacking, &remote->lacking_node);
-	remote->give_up_at = ccr_after(now, 1000L * ccr_reach_timeout(remote->reach));
-	ccr_timer_set(&remote->deadline, now);
-}
-
-/* A descriptor has been acquired for it. */
-static void
-start_connecting(CcrRemote *remote)
-{
-	CcrTime		now = ccr_now();
-
-	remote->conn = ccr_reach_connect(remote->reach, remote->silent);
-	if (remote->conn == NULL || PQstatus(remote->conn) == CONNECTION_BAD)
-	{
-		remote->error = connect_error(remote);
-		if (remote->conn)
-			PQfinish(remote->conn);
-		remote->conn = NULL;
-		ReleaseExternalFD();
-		wake_lacking();
-		ccr_timer_set(&remote->deadline, now);
-		return;
-	}
-	PQsetErrorVerbosity(remote->conn, PQERRORS_VERBOSE);
-	PQsetNoticeReceiver(remote->conn, ignore_notice, NULL);
-	dlist_push_tail(&remotes, &remote->node);
-	remote->entry = ccr_reach_entry(remote->reach, remote->silent, remote->conn);
-	remote->wants_write = true;
-	watch_socket(remote, true);
-	ccr_timer_set(&remote->deadline,
-				  ccr_after(now, 1000L * ccr_reach_timeout(remote->reach)));
-}
-
-CcrCarrier *
-ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
-				void *owner)
-{
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
-												  "concresce connection",
-												  ALLOCSET_SMALL_SIZES);
-	CcrRemote  *remote = MemoryContextAllocZero(context, sizeof(CcrRemote));
-	HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = NAMEDATALEN, .hcxt = context};
-
-	remote->carrier.ops = &remote_ops;
-	remote->state = CCR_CARRIER_CONNECTING;
-	remote->reach = reach;
-	remote->calls = calls;
-	remote->owner = owner;
-	remote->context = context;
-	remote->op_context = AllocSetContextCreate(context, "concresce operation",
-											   ALLOCSET_SMALL_SIZES);
-	remote->row_context = AllocSetContextCreate(context, "concresce row",
-												ALLOCSET_SMALL_SIZES);
-	ccr_socket_init(&remote->socket, remote);
-	ccr_socket_init(&remote->cancel_socket, remote);
-	ccr_socket_init(&remote->handshake_socket, remote);
-	remote->fd = -1;
-	remote->statements = hash_create("concresce statements", 32, &ctl,
-									 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-	ccr_timer_init(&remote->deadline, deadline_passed, remote);
-	ccr_timer_init(&remote->handshake_timer, handshake_takes_long, remote);
-	seek_and_connect(remote);
-	return &remote->carrier;
 }
 
 static void
@@ -568,13 +348,15 @@ is_as_found(const CcrRemote *remote)
 }
 
 static void
-connected(CcrRemote *remote)
+remote_connected(void *owner, PGconn *conn)
 {
+	CcrRemote  *remote = owner;
 	MemoryContext old;
-	CcrError   *error = ccr_far_session_unfit(remote->conn, remote->reach->password_required,
+	CcrError   *error = ccr_far_session_unfit(conn, remote->reach->password_required,
 											  remote->op_context);
 
-	ccr_timer_clear(&remote->deadline);
+	remote->conn = conn;
+	dlist_push_tail(&remotes, &remote->node);
 	if (error == NULL && PQsetnonblocking(remote->conn, 1) != 0)
 		error = connect_error(remote);
 	if (error)
@@ -594,110 +376,53 @@ connected(CcrRemote *remote)
 	remote->calls->ready(remote->owner);
 }
 
-/* It goes on, but not at the cost of those who are served. */
 static void
-handshake_takes_long(void *arg)
+remote_not_connected(void *owner, const CcrError *error)
 {
-	CcrRemote  *remote = arg;
-
-	if (remote->handshake)
-		ccr_handshake_lower(remote->handshake);
+	close_remote(owner, error);
 }
 
-/* One of PQconnectPoll()'s, in a thread. */
-static void
-take_step(CcrRemote *remote)
+static bool
+remote_spare(void *owner)
 {
-	remote->entry = ccr_reach_entry(remote->reach, remote->silent, remote->conn);
+	CcrRemote  *remote = owner;
 
-	/* libpq may close it, and open another one */
-	ccr_socket_forget(&remote->socket);
-	switch (ccr_handshake_start(remote->conn, remote->reach->number, ccr_reach_peer(remote->reach, remote->entry),
-								&remote->handshake))
-	{
-		case CCR_HANDSHAKE_STARTED:
-			ccr_socket_watch(&remote->handshake_socket,
-							 ccr_handshake_socket(remote->handshake),
-							 WL_SOCKET_READABLE, true);
-			ccr_timer_set(&remote->handshake_timer, ccr_after(ccr_now(), CCR_HANDSHAKE_PRIOR));
-			break;
-		case CCR_HANDSHAKE_LATER:
-			dlist_push_tail(&handshake_queue, &remote->queue_node);
-			remote->queued = true;
-			break;
-		case CCR_HANDSHAKE_REFUSED:
-			refuse_connection(remote, "An earlier attempt, which took too long, has not ended.");
-			return;
-		case CCR_HANDSHAKE_FAILED:
-			refuse_connection(remote, "No thread could be started.");
-			return;
-	}
+	return remote->calls->spare(remote->owner);
 }
 
-/* The first one whose server has a share left. */
-static CcrRemote *
-first_in_handshake_queue(void)
+CcrCarrier *
+ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
+				void *owner)
 {
-	uint64		without_room = 0;
-	dlist_iter	iter;
+	static const CcrAttemptCalls attempt_calls = {
+		.connected = remote_connected,
+		.failed = remote_not_connected,
+		.spare = remote_spare
+	};
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "concresce connection",
+												  ALLOCSET_SMALL_SIZES);
+	CcrRemote  *remote = MemoryContextAllocZero(context, sizeof(CcrRemote));
+	HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = NAMEDATALEN, .hcxt = context};
 
-	dlist_foreach(iter, &handshake_queue)
-	{
-		CcrRemote  *remote = dlist_container(CcrRemote, queue_node, iter.cur);
-
-		/* many of one server may stand there */
-		if (remote->reach->number == without_room)
-			continue;
-		if (ccr_handshake_has_room(remote->reach->number))
-			return remote;
-		without_room = remote->reach->number;
-	}
-	return NULL;
-}
-
-/* One that has ended may leave room for several, of several servers. */
-static void
-go_on_in_handshake_queue(void)
-{
-	CcrRemote  *next;
-
-	while ((next = first_in_handshake_queue()) != NULL)
-	{
-		dlist_delete(&next->queue_node);
-		next->queued = false;
-		take_step(next);
-	}
-}
-
-static void
-step_connecting(CcrRemote *remote)
-{
-	if (!remote->wants_write && ccr_socket_received(remote->fd) > CCR_SAID_EARLY)
-		refuse_connection(remote, "The server sent too much.");
-	else
-		take_step(remote);
-}
-
-static void
-step_handshake(CcrRemote *remote)
-{
-	PostgresPollingStatusType wants;
-
-	if (!ccr_handshake_ended(remote->handshake, &wants))
-		return;
-	ccr_socket_forget(&remote->handshake_socket);
-	ccr_timer_clear(&remote->handshake_timer);
-	remote->handshake = NULL;
-	go_on_in_handshake_queue();
-
-	remote->wants_write = (wants == PGRES_POLLING_WRITING);
-	if (wants == PGRES_POLLING_OK)
-		connected(remote);
-	else if (wants == PGRES_POLLING_FAILED)
-		close_remote(remote, connect_error(remote));
-	else
-		/* the next host, or address, or attempt without TLS, has its own */
-		watch_socket(remote, true);
+	remote->carrier.ops = &remote_ops;
+	remote->state = CCR_CARRIER_CONNECTING;
+	remote->reach = reach;
+	remote->calls = calls;
+	remote->owner = owner;
+	remote->context = context;
+	remote->op_context = AllocSetContextCreate(context, "concresce operation",
+											   ALLOCSET_SMALL_SIZES);
+	remote->row_context = AllocSetContextCreate(context, "concresce row",
+												ALLOCSET_SMALL_SIZES);
+	ccr_socket_init(&remote->socket, remote);
+	ccr_socket_init(&remote->cancel_socket, remote);
+	remote->fd = -1;
+	remote->statements = hash_create("concresce statements", 32, &ctl,
+									 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	ccr_timer_init(&remote->deadline, deadline_passed, remote);
+	ccr_attempt_begin(&remote->attempt, reach, &attempt_calls, remote, remote->op_context);
+	return &remote->carrier;
 }
 
 /* -------------------------------------------------------------- operations */
@@ -1301,7 +1026,7 @@ step_idle(CcrRemote *remote)
 	if (++remote->nnews > CCR_MANY_NEWS)
 		close_remote(remote, too_much_error(remote));
 	else
-		(void) check_held(remote, CCR_SAID_EARLY);
+		(void) check_held(remote, CCR_SAID_IDLE);
 }
 
 static void
@@ -1445,11 +1170,9 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 {
 	CcrRemote  *remote = (CcrRemote *) carrier;
 
-	if (remote->queued)
-		return;
-	if (remote->handshake)
+	if (remote->state == CCR_CARRIER_CONNECTING)
 	{
-		step_handshake(remote);
+		ccr_attempt_step(&remote->attempt, fd);
 		return;
 	}
 	if (fd != remote->socket.fd)
@@ -1460,9 +1183,6 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 	}
 	switch (remote->state)
 	{
-		case CCR_CARRIER_CONNECTING:
-			step_connecting(remote);
-			break;
 		case CCR_CARRIER_IDLE:
 			step_idle(remote);
 			break;
@@ -1473,15 +1193,10 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 			else
 				step_idle(remote);
 			break;
+		case CCR_CARRIER_CONNECTING:
 		case CCR_CARRIER_DEAD:
 			break;
 	}
-}
-
-bool
-ccr_remotes_lack(void)
-{
-	return !dlist_is_empty(&lacking);
 }
 
 static const CcrCarrierOps remote_ops = {

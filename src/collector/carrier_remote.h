@@ -17,7 +17,4 @@
 extern CcrCarrier *ccr_remote_open(const CcrReach *reach,
 								   const CcrCarrierCalls *calls, void *owner);
 
-/* Some of them wait for a descriptor. */
-extern bool ccr_remotes_lack(void);
-
 #endif							/* CCR_CARRIER_REMOTE_H */

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "collector/attempt.h"
 #include "collector/carrier_local.h"
 #include "collector/carrier_remote.h"
 #include "collector/connection.h"
@@ -420,7 +421,7 @@ has_had_its_turn(const CcrLink *link)
 	if (pool->local)
 		return others_starve(pool) &&
 			ccr_now() >= ccr_after(link->connected_at, CCR_EXECUTOR_TURN);
-	return ccr_remotes_lack() && nlacking > pool->nlacking &&
+	return ccr_attempts_lack() && nlacking > pool->nlacking &&
 		(dlist_is_empty(&pool->line.queues) || ccr_links_live(pool) > 1 ||
 		 ccr_now() >= ccr_after(link->connected_at, CCR_EXECUTOR_TURN));
 }
