@@ -463,8 +463,8 @@ next_step(CcrBatch *batch)
 		ops->prepare(batch->carrier, &query, true);
 	}
 	else if (prepare &&
-			 (!ops->knows(batch->carrier, statement) ||
-			  (query.settings && !ops->knows(batch->carrier, settings_statement))))
+			 (!ccr_carrier_knows(batch->carrier, statement) ||
+			  (query.settings && !ccr_carrier_knows(batch->carrier, settings_statement))))
 		ops->prepare(batch->carrier, &query, false);
 	else
 	{

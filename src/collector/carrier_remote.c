@@ -40,10 +40,8 @@
 #include "shared/reader.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
 #define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's
 										 * end */
@@ -62,17 +60,11 @@
 typedef struct CcrRemote
 {
 	CcrCarrier	carrier;
-	CcrCarrierState state;
-	CcrOp		op;				/* under way while BUSY, until its outcome was
-								 * told */
 	CcrScript	script;			/* what was sent for it */
 	bool		answered;		/* the present step has had its result */
 	bool		cleaning;		/* the script ends what a failed one left */
 	bool		unclean;		/* the session is not to be used again */
 	const CcrReach *reach;
-	const CcrCarrierCalls *calls;
-	void	   *owner;
-	MemoryContext context;
 	PGconn	   *conn;
 	int			fd;				/* PQsocket(), or -1 */
 	CcrSocket	socket;			/* it */
@@ -100,17 +92,10 @@ typedef struct CcrRemote
 	char		statement[NAMEDATALEN]; /* these are being prepared, or "" */
 	char		settings_statement[NAMEDATALEN];
 	char		frame[NAMEDATALEN]; /* prefix of what is around bodies */
-	HTAB	   *statements;		/* prepared ones, by name */
 	Oid			lookup_owner;	/* of the lookups that it serves */
 	bool		probed;			/* it is known whether it is: */
 	bool		pooled;			/* served by changing processes */
 	CcrFarSession session;
-	MemoryContext row_context;
-	int			room;			/* for columns in these, which are in it: the
-								 * row that is handed over */
-	Oid		   *types;
-	const char **values;
-	int		   *lengths;
 } CcrRemote;
 
 static dlist_head remotes = DLIST_STATIC_INIT(remotes);
@@ -124,12 +109,6 @@ static void drain(CcrRemote *remote);
 static bool is_answering(const CcrRemote *remote);
 static void cancel_ended(CcrRemote *remote);
 static void cancel_again(CcrRemote *remote);
-
-static CcrCarrierState
-remote_state(const CcrCarrier *carrier)
-{
-	return ((const CcrRemote *) carrier)->state;
-}
 
 /* ----------------------------------------------------------------- errors */
 
@@ -214,7 +193,7 @@ remote_is_worn(const CcrCarrier *carrier)
 static int64
 allowed_to_hold(const CcrRemote *remote)
 {
-	if (remote->op == CCR_OP_EXECUTE && !ccr_script_ended(&remote->script) &&
+	if (remote->carrier.op == CCR_OP_EXECUTE && !ccr_script_ended(&remote->script) &&
 		ccr_script_step(&remote->script) == CCR_STEP_BODY)
 		return ccr_budget_answer() + CCR_BUDGET_SMALL;
 	return CCR_SAID;
@@ -278,16 +257,16 @@ close_connection(CcrRemote *remote)
 static void
 close_remote(CcrRemote *remote, const CcrError *error)
 {
-	CcrOp		op = remote->op;
+	CcrOp		op = remote->carrier.op;
 
-	if (remote->state == CCR_CARRIER_DEAD)
+	if (remote->carrier.state == CCR_CARRIER_DEAD)
 		return;
 	ccr_attempt_abandon(&remote->attempt);
 	close_connection(remote);
-	remote->state = CCR_CARRIER_DEAD;
-	remote->op = CCR_OP_NONE;
+	remote->carrier.state = CCR_CARRIER_DEAD;
+	remote->carrier.op = CCR_OP_NONE;
 	if (error)
-		remote->calls->dead(remote->owner, op, error);
+		remote->carrier.calls->dead(remote->carrier.owner, op, error);
 }
 
 static void
@@ -302,7 +281,7 @@ remote_free(CcrCarrier *carrier)
 	CcrRemote  *remote = (CcrRemote *) carrier;
 
 	close_remote(remote, NULL);
-	MemoryContextDelete(remote->context);
+	MemoryContextDelete(remote->carrier.context);
 }
 
 /* Ignored, but for the log of who looks for trouble. */
@@ -324,18 +303,18 @@ deadline_passed(void *arg)
 {
 	CcrRemote  *remote = arg;
 
-	if (remote->state == CCR_CARRIER_CANCELLING)
+	if (remote->carrier.state == CCR_CARRIER_CANCELLING)
 		cancel_again(remote);
-	else if (remote->state == CCR_CARRIER_BUSY && remote->op == CCR_OP_NONE)
+	else if (remote->carrier.state == CCR_CARRIER_BUSY && remote->carrier.op == CCR_OP_NONE)
 		close_remote(remote, lost_error(remote));
-	else if (remote->state == CCR_CARRIER_BUSY)
+	else if (remote->carrier.state == CCR_CARRIER_BUSY)
 		drain(remote);
 }
 
 static void
 set_idle(CcrRemote *remote)
 {
-	remote->state = CCR_CARRIER_IDLE;
+	remote->carrier.state = CCR_CARRIER_IDLE;
 	remote->holding.nreads = 0;
 	remote->nnews = 0;
 	INSTR_TIME_SET_CURRENT(remote->idle_since);
@@ -366,14 +345,14 @@ remote_connected(void *owner, PGconn *conn)
 	}
 	PQsetErrorVerbosity(remote->conn, PQERRORS_DEFAULT);
 	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
-	old = MemoryContextSwitchTo(remote->context);
+	old = MemoryContextSwitchTo(remote->carrier.context);
 	ccr_far_session_remember(&remote->session, remote->conn);
 	MemoryContextSwitchTo(old);
 	remote->wants_write = false;
 	set_idle(remote);
 	watch_socket(remote, true);
 	ccr_holding_open(&remote->holding, remote->fd);
-	remote->calls->ready(remote->owner);
+	remote->carrier.calls->ready(remote->carrier.owner);
 }
 
 static void
@@ -387,7 +366,7 @@ remote_spare(void *owner)
 {
 	CcrRemote  *remote = owner;
 
-	return remote->calls->spare(remote->owner);
+	return remote->carrier.calls->spare(remote->carrier.owner);
 }
 
 CcrCarrier *
@@ -403,40 +382,20 @@ ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 												  "concresce connection",
 												  ALLOCSET_SMALL_SIZES);
 	CcrRemote  *remote = MemoryContextAllocZero(context, sizeof(CcrRemote));
-	HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = NAMEDATALEN, .hcxt = context};
 
-	remote->carrier.ops = &remote_ops;
-	remote->state = CCR_CARRIER_CONNECTING;
+	ccr_carrier_init(&remote->carrier, &remote_ops, calls, owner, context);
 	remote->reach = reach;
-	remote->calls = calls;
-	remote->owner = owner;
-	remote->context = context;
 	remote->op_context = AllocSetContextCreate(context, "concresce operation",
 											   ALLOCSET_SMALL_SIZES);
-	remote->row_context = AllocSetContextCreate(context, "concresce row",
-												ALLOCSET_SMALL_SIZES);
 	ccr_socket_init(&remote->socket, remote);
 	ccr_socket_init(&remote->cancel_socket, remote);
 	remote->fd = -1;
-	remote->statements = hash_create("concresce statements", 32, &ctl,
-									 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	ccr_timer_init(&remote->deadline, deadline_passed, remote);
 	ccr_attempt_begin(&remote->attempt, reach, &attempt_calls, remote, remote->op_context);
 	return &remote->carrier;
 }
 
 /* -------------------------------------------------------------- operations */
-
-static void
-empty_statements(CcrRemote *remote)
-{
-	HASH_SEQ_STATUS status;
-	char	   *name;
-
-	hash_seq_init(&status, remote->statements);
-	while ((name = hash_seq_search(&status)) != NULL)
-		hash_search(remote->statements, name, HASH_REMOVE, NULL);
-}
 
 static bool
 remote_pooled(const CcrCarrier *carrier)
@@ -458,10 +417,10 @@ is_still_open(CcrRemote *remote)
 	INSTR_TIME_SUBTRACT(now, remote->idle_since);
 	if (INSTR_TIME_GET_MICROSEC(now) < CCR_LONG_IDLE)
 		return true;
-	for (int i = 0; i < CCR_NEWS && remote->state == CCR_CARRIER_IDLE &&
+	for (int i = 0; i < CCR_NEWS && remote->carrier.state == CCR_CARRIER_IDLE &&
 		 !ccr_socket_is_silent(remote->fd); i++)
 		step_idle(remote);
-	return remote->state == CCR_CARRIER_IDLE;
+	return remote->carrier.state == CCR_CARRIER_IDLE;
 }
 
 static bool
@@ -478,15 +437,15 @@ start_script(CcrRemote *remote)
 static void
 start_op(CcrRemote *remote, CcrOp op)
 {
-	Assert(remote->state == CCR_CARRIER_IDLE);
+	Assert(remote->carrier.state == CCR_CARRIER_IDLE);
 	MemoryContextReset(remote->op_context);
 	remote->error = NULL;
 	remote->fatal = false;
 	remote->skip_rows = false;
 	remote->typed = remote->tagged = false;
 	ccr_holding_begin(&remote->holding);
-	remote->op = op;
-	remote->state = CCR_CARRIER_BUSY;
+	remote->carrier.op = op;
+	remote->carrier.state = CCR_CARRIER_BUSY;
 }
 
 /* If libpq took not even all of the body, nothing of it can be executed. */
@@ -507,9 +466,9 @@ send_script(CcrRemote *remote, bool ok)
 			ccr_timer_set(&remote->deadline, ccr_now());
 		return;
 	}
-	if (remote->op == CCR_OP_EXECUTE &&
+	if (remote->carrier.op == CCR_OP_EXECUTE &&
 		(script->n == 0 || script->steps[script->n - 1] <= CCR_STEP_BODY))
-		remote->op = CCR_OP_PREPARE;
+		remote->carrier.op = CCR_OP_PREPARE;
 	close_remote(remote, lost_error(remote));
 }
 
@@ -529,7 +488,7 @@ remote_adopt(CcrCarrier *carrier, Oid owner)
 		return false;
 	if (!is_still_open(remote))
 		return true;
-	empty_statements(remote);
+	ccr_carrier_forget_statements(&remote->carrier);
 	start_op(remote, CCR_OP_CLEAN);
 	send_script(remote, start_script(remote) &&
 				ccr_script_say(&remote->script, remote->conn, CCR_STEP_DISCARD, "DISCARD ALL") &&
@@ -541,9 +500,7 @@ remote_adopt(CcrCarrier *carrier, Oid owner)
 static void
 note_statement(CcrRemote *remote, char *name, const char *statement)
 {
-	bool		known = hash_search(remote->statements, statement, HASH_FIND, NULL) != NULL;
-
-	strlcpy(name, known ? "" : statement, NAMEDATALEN);
+	strlcpy(name, ccr_carrier_knows(&remote->carrier, statement) ? "" : statement, NAMEDATALEN);
 }
 
 /*
@@ -594,18 +551,6 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 								   remote->pooled || !remote->probed, remote->session.reset));
 }
 
-static bool
-remote_knows(CcrCarrier *carrier, const char *statement)
-{
-	return hash_search(((CcrRemote *) carrier)->statements, statement, HASH_FIND, NULL) != NULL;
-}
-
-static int
-remote_statements(const CcrCarrier *carrier)
-{
-	return hash_get_num_entries(((const CcrRemote *) carrier)->statements);
-}
-
 static void
 protocol_error(CcrRemote *remote, const char *detail)
 {
@@ -636,7 +581,7 @@ remember_statement(CcrRemote *remote, CcrStep step)
 		step == CCR_STEP_PREPARE_FRAME_END ? remote->frame : "";
 
 	if (name[0])
-		hash_search(remote->statements, name, HASH_ENTER, NULL);
+		ccr_carrier_remember(&remote->carrier, name);
 }
 
 /*
@@ -646,29 +591,29 @@ remember_statement(CcrRemote *remote, CcrStep step)
 static void
 tell_outcome(CcrRemote *remote)
 {
-	CcrOp		op = remote->op;
+	CcrOp		op = remote->carrier.op;
 
-	if (op == CCR_OP_NONE || remote->state == CCR_CARRIER_CANCELLING)
+	if (op == CCR_OP_NONE || remote->carrier.state == CCR_CARRIER_CANCELLING)
 		return;
-	remote->op = CCR_OP_NONE;
-	if (remote->state == CCR_CARRIER_BUSY)
+	remote->carrier.op = CCR_OP_NONE;
+	if (remote->carrier.state == CCR_CARRIER_BUSY)
 		ccr_timer_set(&remote->deadline,
 					  ccr_after(ccr_now(), CCR_TIDYING_GRACE));
-	remote->calls->done(remote->owner, op, remote->error);
+	remote->carrier.calls->done(remote->carrier.owner, op, remote->error);
 }
 
 static void
 become_idle(CcrRemote *remote)
 {
 	/* the far side may have done it, or not: what is fatal is no outcome */
-	if (remote->op == CCR_OP_EXECUTE && remote->fatal)
+	if (remote->carrier.op == CCR_OP_EXECUTE && remote->fatal)
 	{
 		close_remote(remote, lost_error(remote));
 		return;
 	}
 
 	/* what was refused has an outcome, whatever becomes of the connection */
-	if (remote->op == CCR_OP_EXECUTE || (remote->error && !remote->fatal && !is_as_found(remote)))
+	if (remote->carrier.op == CCR_OP_EXECUTE || (remote->error && !remote->fatal && !is_as_found(remote)))
 		tell_outcome(remote);
 	ccr_timer_clear(&remote->deadline);
 	if (!is_as_found(remote))
@@ -680,9 +625,9 @@ become_idle(CcrRemote *remote)
 	}
 	ccr_holding_end(&remote->holding);
 	set_idle(remote);
-	if (remote->op == CCR_OP_NONE)
+	if (remote->carrier.op == CCR_OP_NONE)
 	{
-		remote->calls->ready(remote->owner);
+		remote->carrier.calls->ready(remote->carrier.owner);
 		return;
 	}
 	tell_outcome(remote);
@@ -701,7 +646,7 @@ cancel_ended(CcrRemote *remote)
 		return;
 	}
 	ccr_timer_clear(&remote->deadline);
-	remote->op = CCR_OP_NONE;
+	remote->carrier.op = CCR_OP_NONE;
 	become_idle(remote);
 }
 
@@ -726,7 +671,7 @@ script_ended(CcrRemote *remote)
 		protocol_error(remote, "An answer came before what it is to.");
 	else if (!PQexitPipelineMode(remote->conn))
 		close_remote(remote, lost_error(remote));
-	else if (remote->state == CCR_CARRIER_CANCELLING)
+	else if (remote->carrier.state == CCR_CARRIER_CANCELLING)
 	{
 		remote->drained = true;
 		cancel_ended(remote);
@@ -745,26 +690,13 @@ static CcrRow
 present(CcrRemote *remote, const PGresult *result)
 {
 	int			n = PQnfields(result);
-	CcrRow		row;
 
-	if (n > remote->room)
-	{
-		MemoryContextReset(remote->row_context);
-		remote->room = 0;
-		remote->types = MemoryContextAlloc(remote->row_context, n * sizeof(Oid));
-		remote->values = MemoryContextAlloc(remote->row_context, n * sizeof(char *));
-		remote->lengths = MemoryContextAlloc(remote->row_context, n * sizeof(int));
-		remote->room = n;
+	if (ccr_carrier_make_room(&remote->carrier, n))
 		remote->typed = false;
-	}
 	for (int i = 0; i < n && !remote->typed; i++)
-		remote->types[i] = PQftype(result, i);
+		remote->carrier.types[i] = PQftype(result, i);
 	remote->typed = PQresultStatus(result) == PGRES_SINGLE_TUPLE;
-	row.n = n;
-	row.types = remote->types;
-	row.values = remote->values;
-	row.lengths = remote->lengths;
-	return row;
+	return ccr_carrier_row(&remote->carrier, n);
 }
 
 /* Bytes of the message that a row came in. */
@@ -789,11 +721,11 @@ hand_over_row(CcrRemote *remote, const PGresult *result, int tuple, const CcrRow
 		int			length = PQgetlength(result, tuple, i);
 
 		size += length;
-		remote->values[i] = PQgetvalue(result, tuple, i);
-		remote->lengths[i] = length == 0 && PQgetisnull(result, tuple, i) ? -1 : length;
+		remote->carrier.values[i] = PQgetvalue(result, tuple, i);
+		remote->carrier.lengths[i] = length == 0 && PQgetisnull(result, tuple, i) ? -1 : length;
 	}
 	ccr_holding_pass(&remote->holding, size);
-	return remote->calls->row(remote->owner, row);
+	return remote->carrier.calls->row(remote->carrier.owner, row);
 }
 
 static void
@@ -803,7 +735,7 @@ hand_over_rows(CcrRemote *remote, const PGresult *result)
 
 	for (int i = 0; i < PQntuples(result); i++)
 	{
-		if (remote->state == CCR_CARRIER_DEAD)
+		if (remote->carrier.state == CCR_CARRIER_DEAD)
 			return;
 		if (!remote->skip_rows)
 			remote->skip_rows = !hand_over_row(remote, result, i, &row);
@@ -817,7 +749,7 @@ hand_over_description(CcrRemote *remote, const PGresult *result)
 {
 	CcrRow		row = present(remote, result);
 
-	remote->calls->described(remote->owner, &row);
+	remote->carrier.calls->described(remote->carrier.owner, &row);
 }
 
 static void
@@ -882,7 +814,7 @@ take_result(CcrRemote *remote, PGresult *result)
 {
 	CcrStep		step = ccr_script_step(&remote->script);
 	ExecStatusType status = PQresultStatus(result);
-	bool		deaf = remote->state == CCR_CARRIER_CANCELLING || remote->error;
+	bool		deaf = remote->carrier.state == CCR_CARRIER_CANCELLING || remote->error;
 
 	if (status == PGRES_FATAL_ERROR)
 		take_error(remote, result);
@@ -905,12 +837,12 @@ take_result(CcrRemote *remote, PGresult *result)
 		remote->skip_rows |= deaf;
 		remote->tagged = PQcmdStatus(result)[0] != '\0';
 		hand_over_rows(remote, result);
-		return remote->state != CCR_CARRIER_DEAD;
+		return remote->carrier.state != CCR_CARRIER_DEAD;
 	}
 	if (PQnfields(result) > 0)
 		ccr_holding_pass(&remote->holding, description_size(result));
 	remote->answered = true;
-	return remote->state != CCR_CARRIER_DEAD;
+	return remote->carrier.state != CCR_CARRIER_DEAD;
 }
 
 /*
@@ -927,7 +859,7 @@ end_step(CcrRemote *remote)
 	remote->answered = false;
 	remote->typed = false;
 	remote->tagged = false;
-	if (remote->op == CCR_OP_EXECUTE && !remote->fatal &&
+	if (remote->carrier.op == CCR_OP_EXECUTE && !remote->fatal &&
 		(remote->error || step == CCR_STEP_COMMIT ||
 		 (step == CCR_STEP_BODY && remote->read_only)))
 		tell_outcome(remote);
@@ -1039,8 +971,8 @@ flush(CcrRemote *remote)
 		/* the server may have said why before it hung up */
 		(void) PQconsumeInput(remote->conn);
 		drain(remote);
-		if (remote->state == CCR_CARRIER_BUSY ||
-			remote->state == CCR_CARRIER_CANCELLING)
+		if (remote->carrier.state == CCR_CARRIER_BUSY ||
+			remote->carrier.state == CCR_CARRIER_CANCELLING)
 			close_remote(remote, lost_error(remote));
 		return;
 	}
@@ -1061,8 +993,8 @@ read_answer(CcrRemote *remote)
 	ccr_holding_read(&remote->holding);
 	ccr_holding_note(&remote->holding);
 	drain(remote);
-	if (remote->conn == NULL || remote->state == CCR_CARRIER_IDLE ||
-		(remote->state == CCR_CARRIER_CANCELLING && remote->drained))
+	if (remote->conn == NULL || remote->carrier.state == CCR_CARRIER_IDLE ||
+		(remote->carrier.state == CCR_CARRIER_CANCELLING && remote->drained))
 		return false;
 	if (!ok)
 	{
@@ -1086,8 +1018,8 @@ read_answer(CcrRemote *remote)
 static bool
 is_answering(const CcrRemote *remote)
 {
-	return remote->state == CCR_CARRIER_BUSY ||
-		(remote->state == CCR_CARRIER_CANCELLING && !remote->drained);
+	return remote->carrier.state == CCR_CARRIER_BUSY ||
+		(remote->carrier.state == CCR_CARRIER_CANCELLING && !remote->drained);
 }
 
 static void
@@ -1130,8 +1062,8 @@ remote_cancel(CcrCarrier *carrier)
 {
 	CcrRemote  *remote = (CcrRemote *) carrier;
 
-	Assert(remote->state == CCR_CARRIER_BUSY);
-	remote->state = CCR_CARRIER_CANCELLING;
+	Assert(remote->carrier.state == CCR_CARRIER_BUSY);
+	remote->carrier.state = CCR_CARRIER_CANCELLING;
 	remote->drained = false;
 	remote->cancel = ccr_cancel_start(remote->conn);
 	if (remote->cancel == NULL)
@@ -1170,7 +1102,7 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 {
 	CcrRemote  *remote = (CcrRemote *) carrier;
 
-	if (remote->state == CCR_CARRIER_CONNECTING)
+	if (remote->carrier.state == CCR_CARRIER_CONNECTING)
 	{
 		ccr_attempt_step(&remote->attempt, fd);
 		return;
@@ -1181,14 +1113,14 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 			step_cancel(remote);
 		return;
 	}
-	switch (remote->state)
+	switch (remote->carrier.state)
 	{
 		case CCR_CARRIER_IDLE:
 			step_idle(remote);
 			break;
 		case CCR_CARRIER_BUSY:
 		case CCR_CARRIER_CANCELLING:
-			if (!remote->drained || remote->state == CCR_CARRIER_BUSY)
+			if (!remote->drained || remote->carrier.state == CCR_CARRIER_BUSY)
 				step_busy(remote, events);
 			else
 				step_idle(remote);
@@ -1200,7 +1132,6 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 }
 
 static const CcrCarrierOps remote_ops = {
-	.state = remote_state,
 	.adopt = remote_adopt,
 	.pooled = remote_pooled,
 	.prepare = remote_prepare,
@@ -1208,8 +1139,6 @@ static const CcrCarrierOps remote_ops = {
 	.cancel = remote_cancel,
 	.close = remote_close,
 	.free = remote_free,
-	.knows = remote_knows,
-	.statements = remote_statements,
 	.is_worn = remote_is_worn,
 	.step = remote_step
 };

@@ -45,7 +45,7 @@ ccr_links_init(int worker)
 CcrCarrierState
 ccr_link_state(const CcrLink *link)
 {
-	return link->carrier->ops->state(link->carrier);
+	return link->carrier->state;
 }
 
 void
@@ -431,7 +431,7 @@ ccr_link_idle(CcrLink *link)
 {
 	CcrPool    *pool = link->pool;
 
-	if (pool->off || link->carrier->ops->statements(link->carrier) > CCR_MAX_STATEMENTS ||
+	if (pool->off || ccr_carrier_statements(link->carrier) > CCR_MAX_STATEMENTS ||
 		ccr_links_useful(pool) > ccr_pool_link_limit(pool) || has_had_its_turn(link) ||
 		is_outworn(link) || link->carrier->ops->is_worn(link->carrier))
 	{
