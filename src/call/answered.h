@@ -12,7 +12,7 @@
 #include "lookup/definition.h"
 #include "shared/request.h"
 
-typedef struct CcrAnswered
+typedef struct CcrAnswerCopy
 {
 	uint32		n;
 	CcrEntry  **entries;		/* by item; rows or an error, NULL: the
@@ -25,16 +25,16 @@ typedef struct CcrAnswered
 	CcrCounters *counters;
 	int			on_missing;		/* CcrOnMissing, when it was submitted */
 	uint32		layout;			/* of the result that it was submitted with */
-} CcrAnswered;
+} CcrAnswerCopy;
 
 /* Copy the answer of a request that is done; of entries, there are its items. */
-extern void ccr_answered_copy(CcrAnswered *answered, CcrRequest *request);
+extern void ccr_answered_copy(CcrAnswerCopy *answered, CcrRequest *request);
 
 /* Read one item's rows, handing each to receive(); raises its error. */
 typedef void (*CcrReceive) (void *arg, Datum value, bool isnull,
 							const Datum *values, const bool *nulls);
 extern void ccr_answered_read(CcrDefinition *definition, CcrResult *result,
-							  const CcrAnswered *answered, uint32 item,
+							  const CcrAnswerCopy *answered, uint32 item,
 							  CcrReceive receive, void *arg);
 
 /*

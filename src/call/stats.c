@@ -56,14 +56,14 @@ sees_all(void)
 
 /* Whose function it is; one that was dropped is nobody's. */
 static bool
-owns(Oid function)
+owns_function(Oid function)
 {
 	return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) &&
 		ccr_proc_ownercheck(function, GetUserId());
 }
 
 static uint64
-value(const CcrCounters *counters, CcrCounter counter)
+setting_value(const CcrCounters *counters, CcrCounter counter)
 {
 	return pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &counters->value[counter]));
 }
@@ -73,7 +73,7 @@ value(const CcrCounters *counters, CcrCounter counter)
  * may be in no encoding at all.
  */
 static void
-put_text(Datum *values, bool *nulls, int i, const char *s)
+put_stats_text(Datum *values, bool *nulls, int i, const char *s)
 {
 	nulls[i] = s == NULL || s[0] == '\0';
 	values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(ccr_error_legible(s));
@@ -87,10 +87,10 @@ put_last_error(Datum *values, bool *nulls, int i, const CcrLastError *error)
 		has_privs_of_role(GetUserId(), error->roleid);
 
 	if (error->message[0] == '\0' || error->open || told || sees_all())
-		put_text(values, nulls, i, error->message);
+		put_stats_text(values, nulls, i, error->message);
 	else
-		put_text(values, nulls, i, psprintf("SQLSTATE %s",
-											unpack_sql_state(error->sqlstate)));
+		put_stats_text(values, nulls, i, psprintf("SQLSTATE %s",
+												  unpack_sql_state(error->sqlstate)));
 }
 
 /* n over d, or NULL. */
@@ -116,7 +116,7 @@ put_server(Datum *values, bool *nulls, int i, Oid serverid)
 	ForeignServer *server = OidIsValid(serverid) ?
 		GetForeignServerExtended(serverid, FSV_MISSING_OK) : NULL;
 
-	put_text(values, nulls, i, server ? server->servername : NULL);
+	put_stats_text(values, nulls, i, server ? server->servername : NULL);
 }
 
 /* ------------------------------------------------------------------- stats */
@@ -126,15 +126,15 @@ static int
 put_values(Datum *values, int i, const CcrCounters *counters, const CcrCounter *which, int n)
 {
 	for (int j = 0; j < n; j++)
-		values[i++] = Int64GetDatum(value(counters, which[j]));
+		values[i++] = Int64GetDatum(setting_value(counters, which[j]));
 	return i;
 }
 
 /* In ms, from a counter in us. */
 static Datum
-milliseconds(const CcrCounters *counters, CcrCounter counter)
+to_milliseconds(const CcrCounters *counters, CcrCounter counter)
 {
-	return Float8GetDatum(value(counters, counter) / 1000.0);
+	return Float8GetDatum(setting_value(counters, counter) / 1000.0);
 }
 
 /* Means divide what has ended by what has ended. */
@@ -145,24 +145,24 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 	static const CcrCounter second[] = {
 		CCR_BATCHES, CCR_ERRORS, CCR_TIMEOUTS, CCR_CANCELLED, CCR_DISCARDED
 	};
-	uint64		coalesced = value(counters, CCR_COALESCED);
+	uint64		coalesced = setting_value(counters, CCR_COALESCED);
 	uint64		open = pg_atomic_read_u64(&counters->open);
 	CcrLastError last_error;
 	TimestampTz last_error_at;
 	TimestampTz reset;
 	int			i = put_values(values, 2, counters, first, lengthof(first));
 
-	put_ratio(values, nulls, i++, coalesced, coalesced + value(counters, CCR_MISSES));
+	put_ratio(values, nulls, i++, coalesced, coalesced + setting_value(counters, CCR_MISSES));
 	i = put_values(values, i, counters, second, lengthof(second));
 	values[i++] = Int64GetDatum(ccr_gauge_active(open));
 	values[i++] = Int64GetDatum(ccr_gauge_queued(open));
-	put_ratio(values, nulls, i++, value(counters, CCR_BATCH_ITEMS), value(counters, CCR_BATCHES));
-	values[i++] = Int64GetDatum(value(counters, CCR_BATCH_MAX));
-	put_ratio(values, nulls, i++, value(counters, CCR_WAIT_US) / 1000.0,
-			  value(counters, CCR_DEPARTED));
-	put_ratio(values, nulls, i++, value(counters, CCR_REMOTE_US) / 1000.0,
-			  value(counters, CCR_BATCHES_ENDED));
-	values[i++] = milliseconds(counters, CCR_REMOTE_US_MAX);
+	put_ratio(values, nulls, i++, setting_value(counters, CCR_BATCH_ITEMS), setting_value(counters, CCR_BATCHES));
+	values[i++] = Int64GetDatum(setting_value(counters, CCR_BATCH_MAX));
+	put_ratio(values, nulls, i++, setting_value(counters, CCR_WAIT_US) / 1000.0,
+			  setting_value(counters, CCR_DEPARTED));
+	put_ratio(values, nulls, i++, setting_value(counters, CCR_REMOTE_US) / 1000.0,
+			  setting_value(counters, CCR_BATCHES_ENDED));
+	values[i++] = to_milliseconds(counters, CCR_REMOTE_US_MAX);
 
 	SpinLockAcquire(&counters->mutex);
 	last_error = counters->last_error;
@@ -181,10 +181,10 @@ put_totals(CcrCounters *counters, Datum *values)
 	static const CcrCounter bytes[] = {CCR_BYTES_SENT, CCR_BYTES_RECEIVED};
 	int			i = CCR_STATS_OLD_COLUMNS;
 
-	values[i++] = Int64GetDatum(value(counters, CCR_BATCH_ITEMS));
-	values[i++] = Int64GetDatum(value(counters, CCR_RETRIED));
-	values[i++] = milliseconds(counters, CCR_WAIT_US);
-	values[i++] = milliseconds(counters, CCR_REMOTE_US);
+	values[i++] = Int64GetDatum(setting_value(counters, CCR_BATCH_ITEMS));
+	values[i++] = Int64GetDatum(setting_value(counters, CCR_RETRIED));
+	values[i++] = to_milliseconds(counters, CCR_WAIT_US);
+	values[i++] = to_milliseconds(counters, CCR_REMOTE_US);
 	i = put_values(values, i, counters, bytes, lengthof(bytes));
 	Assert(i == CCR_STATS_COLUMNS - 1);
 }
@@ -233,7 +233,7 @@ next_visible(Visible *v)
 {
 	while (++v->i < CCR_MAX_COUNTERS)
 		if (v->serials[v->i] != 0 && v->keys[v->i].dbid == MyDatabaseId &&
-			(v->all || owns(v->keys[v->i].function)))
+			(v->all || owns_function(v->keys[v->i].function)))
 			return true;
 	return false;
 }
@@ -320,7 +320,7 @@ show_histogram(FunctionCallInfo fcinfo, Size histogram, int nbins,
 
 	ccr_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	if (sees_all() || owns(function))
+	if (sees_all() || owns_function(function))
 		add_up(function, histogram, bins, nbins);
 	for (int bin = 0; bin < nbins; bin++)
 	{
@@ -411,7 +411,7 @@ may_use(Oid umid, Oid serverid)
 
 /* Of an executor, it is its role that is kept in place of a mapping. */
 static bool
-may_see(const CcrConnection *row)
+may_see_function(const CcrConnection *row)
 {
 	if (!OidIsValid(row->serverid))
 		return has_privs_of_role(GetUserId(), row->umid);
@@ -437,11 +437,11 @@ concresce_connections(PG_FUNCTION_ARGS)
 		SpinLockRelease(&ccr_connections[i].mutex);
 		if (!row.used || row.dbid != MyDatabaseId)
 			continue;
-		if (!all && !may_see(&row))
+		if (!all && !may_see_function(&row))
 			continue;
-		put_text(values, nulls, 0, row.server);
-		put_text(values, nulls, 1, row.user);
-		put_text(values, nulls, 2, row.state);
+		put_stats_text(values, nulls, 0, row.server);
+		put_stats_text(values, nulls, 1, row.user);
+		put_stats_text(values, nulls, 2, row.state);
 		values[3] = Int64GetDatum(row.batches);
 		put_last_error(values, nulls, 4, &row.last_error);
 		put_time(values, nulls, 5, row.last_error_at);
@@ -554,8 +554,8 @@ concresce_in_flight(PG_FUNCTION_ARGS)
 			values[3] = Int32GetDatum(rows[i].nitems);
 			values[4] = TimestampTzGetDatum(today - (now - rows[i].submitted));
 			values[5] = Float8GetDatum((now - rows[i].submitted) / 1000000.0);
-			put_text(values, nulls, 6, shown_state(&rows[i]));
-			put_text(values, nulls, 7, GetUserNameFromId(rows[i].roleid, true));
+			put_stats_text(values, nulls, 6, shown_state(&rows[i]));
+			put_stats_text(values, nulls, 7, GetUserNameFromId(rows[i].roleid, true));
 			values[8] = Int64GetDatum(rows[i].bytes);
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		}

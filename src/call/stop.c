@@ -73,7 +73,7 @@ open_calls(Oid function)
 }
 
 static void
-end_waiting(int code, Datum arg)
+end_waiting_callers(int code, Datum arg)
 {
 	ConditionVariableCancelSleep();
 	pg_atomic_fetch_sub_u32(&ccr_shared->draining, 1);
@@ -83,14 +83,14 @@ static void
 wait_until_drained(Oid function)
 {
 	pg_atomic_fetch_add_u32(&ccr_shared->draining, 1);
-	PG_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
+	PG_ENSURE_ERROR_CLEANUP(end_waiting_callers, (Datum) 0);
 	{
 		ConditionVariablePrepareToSleep(&ccr_shared->drained);
 		while (open_calls(function) > 0)
 			ConditionVariableSleep(&ccr_shared->drained, wait_event_drained);
 	}
-	PG_END_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
-	end_waiting(0, (Datum) 0);
+	PG_END_ENSURE_ERROR_CLEANUP(end_waiting_callers, (Datum) 0);
+	end_waiting_callers(0, (Datum) 0);
 }
 
 /*
@@ -174,7 +174,7 @@ set_stopped(Oid function, bool force)
 
 /* InvalidOid: all of this database. */
 static void
-stop(Oid function, bool force)
+stop_lookup(Oid function, bool force)
 {
 	ccr_shmem_require();
 	check_rights(function);
@@ -188,7 +188,7 @@ stop(Oid function, bool force)
 }
 
 static void
-start(Oid function)
+start_lookup(Oid function)
 {
 	ccr_shmem_require();
 	check_rights(function);
@@ -199,43 +199,43 @@ start(Oid function)
 Datum
 concresce_stop(PG_FUNCTION_ARGS)
 {
-	stop(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0),
-		 !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
+	stop_lookup(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0),
+				!PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_start(PG_FUNCTION_ARGS)
 {
-	start(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	start_lookup(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_stop_0_2(PG_FUNCTION_ARGS)
 {
-	stop(ccr_arguments_function(fcinfo, "stop_all()"), !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
+	stop_lookup(ccr_arguments_function(fcinfo, "stop_all()"), !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_start_0_2(PG_FUNCTION_ARGS)
 {
-	start(ccr_arguments_function(fcinfo, "start_all()"));
+	start_lookup(ccr_arguments_function(fcinfo, "start_all()"));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_stop_all(PG_FUNCTION_ARGS)
 {
-	stop(InvalidOid, !PG_ARGISNULL(0) && PG_GETARG_BOOL(0));
+	stop_lookup(InvalidOid, !PG_ARGISNULL(0) && PG_GETARG_BOOL(0));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_start_all(PG_FUNCTION_ARGS)
 {
-	start(InvalidOid);
+	start_lookup(InvalidOid);
 	PG_RETURN_VOID();
 }
 
@@ -306,7 +306,7 @@ concresce_switch_on(PG_FUNCTION_ARGS)
 
 /* What was dropped is nobody's concern. */
 static bool
-exists(const CcrStop *stop)
+lookup_exists(const CcrStop *stop)
 {
 	if (OidIsValid(stop->function))
 		return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(stop->function));
@@ -330,7 +330,7 @@ concresce_stopped(PG_FUNCTION_ARGS)
 		Datum		values[CCR_STOPPED_COLUMNS] = {0};
 		bool		nulls[CCR_STOPPED_COLUMNS] = {0};
 
-		if (stop->dbid != MyDatabaseId || !exists(stop))
+		if (stop->dbid != MyDatabaseId || !lookup_exists(stop))
 			continue;
 		nulls[0] = !OidIsValid(stop->function);
 		values[0] = ObjectIdGetDatum(stop->function);

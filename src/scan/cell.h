@@ -70,12 +70,12 @@ extern void ccr_cell_check_execute(Oid function);
 
 /* A cell in the current context. */
 extern Datum ccr_cell_make(const CcrCellMaker *maker, const CcrCaller *caller,
-						   const CcrAnswered *answered, uint32 item);
+						   const CcrAnswerCopy *answered, uint32 item);
 extern Datum ccr_cell_make_empty(const CcrCellMaker *maker, const CcrCaller *caller,
 								 CcrCellKind kind, uint64 row);
 
 /* Will reading it raise no error that can be told without trying? */
-extern bool ccr_cell_is_good(const CcrAnswered *answered, uint32 item,
+extern bool ccr_cell_is_good(const CcrAnswerCopy *answered, uint32 item,
 							 bool returns_set);
 
 #endif							/* CCR_CELL_H */

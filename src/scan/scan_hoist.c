@@ -634,7 +634,7 @@ find_got(Node *node, void *context)
 
 /* The call that reads a cell which nobody has, else NULL. */
 static FuncExpr *
-call_without_cell(const Finish *finish, FuncExpr *read)
+hoist_call_without_cell(const Finish *finish, FuncExpr *read)
 {
 	const CcrReaders *readers = &finish->planning->readers;
 	ListCell   *lc;
@@ -656,7 +656,7 @@ call_without_cell(const Finish *finish, FuncExpr *read)
 static Node *
 put_call_back(const Finish *finish, FuncExpr *read)
 {
-	FuncExpr   *call = call_without_cell(finish, read);
+	FuncExpr   *call = hoist_call_without_cell(finish, read);
 	FieldSelect *select;
 
 	if (call == NULL || read->funcid != finish->planning->readers.field)
@@ -717,7 +717,7 @@ without_cell_walker(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, FuncExpr) && call_without_cell(context, (FuncExpr *) node) != NULL)
+	if (IsA(node, FuncExpr) && hoist_call_without_cell(context, (FuncExpr *) node) != NULL)
 		return true;
 	if (IsA(node, SubPlan))
 	{

@@ -83,7 +83,7 @@ ccr_cells_of(const CcrPlanning *planning, const CcrCalls *calls, int varno)
 
 /* A target list of the values that are to be passed up. */
 static List *
-emit(List *atoms)
+emit_atoms(List *atoms)
 {
 	List	   *tlist = NIL;
 	ListCell   *lc;
@@ -202,7 +202,7 @@ ccr_put_above(CcrPlanning *planning, Plan **link, CcrCalls *calls, List *moved,
 
 	ccr_terms_of_atoms(&in, values_needed(plan, moved), INDEX_VAR);
 	ccr_terms_of_atoms(&shown, in.atoms, OUTER_VAR);
-	plan->targetlist = emit(in.atoms);
+	plan->targetlist = emit_atoms(in.atoms);
 
 	/* what the batch node evaluates might tell that more has been read */
 	if (demand->at_once &&

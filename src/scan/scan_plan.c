@@ -50,7 +50,7 @@ static planner_hook_type prev_planner = NULL;
 
 static const CcrDemand demand_unknown = {0};
 
-static Plan *visit(CcrPlanning *planning, Plan *plan, CcrDemand demand);
+static Plan *visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand);
 
 /* ------------------------------------------------------------ above a node */
 
@@ -145,7 +145,7 @@ above_quals(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 
 /* A limit bounds what is read only where every row that is read is emitted. */
 static Plan *
-above(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
+put_above(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 {
 	CcrCalls	calls = {0};
 
@@ -498,12 +498,12 @@ below_merge(CcrPlanning *planning, ModifyTable *modify)
 /* -------------------------------------------------------------- the visit */
 
 static void
-visit_list(CcrPlanning *planning, List *plans, CcrDemand demand)
+visit_plans(CcrPlanning *planning, List *plans, CcrDemand demand)
 {
 	ListCell   *lc;
 
 	foreach(lc, plans)
-		lfirst(lc) = visit(planning, lfirst(lc), demand);
+		lfirst(lc) = visit_plan(planning, lfirst(lc), demand);
 }
 
 /* Not to be bounded by a limit above it. */
@@ -658,21 +658,21 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 		case T_Gather:
 		case T_GatherMerge:
 			planning->parallel = true;
-			plan->lefttree = visit(planning, plan->lefttree, demand_in_workers(below));
+			plan->lefttree = visit_plan(planning, plan->lefttree, demand_in_workers(below));
 			planning->parallel = parallel;
 			return;
 		case T_Append:
-			visit_list(planning, ((Append *) plan)->appendplans, below);
+			visit_plans(planning, ((Append *) plan)->appendplans, below);
 			return;
 		case T_MergeAppend:
-			visit_list(planning, ((MergeAppend *) plan)->mergeplans, below);
+			visit_plans(planning, ((MergeAppend *) plan)->mergeplans, below);
 			return;
 		case T_SubqueryScan:
 			((SubqueryScan *) plan)->subplan =
-				visit(planning, ((SubqueryScan *) plan)->subplan, below);
+				visit_plan(planning, ((SubqueryScan *) plan)->subplan, below);
 			return;
 		case T_CustomScan:
-			visit_list(planning, ((CustomScan *) plan)->custom_plans, demand_unknown);
+			visit_plans(planning, ((CustomScan *) plan)->custom_plans, demand_unknown);
 			return;
 		case T_ForeignScan:
 
@@ -682,20 +682,20 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 			break;
 	}
 	if (plan->lefttree)
-		plan->lefttree = visit(planning, plan->lefttree, below);
+		plan->lefttree = visit_plan(planning, plan->lefttree, below);
 	if (IsA(plan, NestLoop))
 	{
 		ccr_lift_inner_quals((NestLoop *) plan);
 		ccr_hoist_from_inner(planning, (NestLoop *) plan, &below);
 	}
 	if (plan->righttree)
-		plan->righttree = visit(planning, plan->righttree, demand_unknown);
+		plan->righttree = visit_plan(planning, plan->righttree, demand_unknown);
 	if (marks_inner(plan) && is_marked_in_batch(plan->righttree))
 		plan->righttree = ccr_materialized(planning, plan->righttree);
 }
 
 static Plan *
-visit(CcrPlanning *planning, Plan *plan, CcrDemand demand)
+visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 {
 	CcrDemand	below;
 
@@ -712,7 +712,7 @@ visit(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 		case T_Agg:
 		case T_WindowAgg:
 			below_aggregates(planning, plan, &below);
-			return above(planning, plan, &demand);
+			return put_above(planning, plan, &demand);
 		case T_ModifyTable:
 			if (((ModifyTable *) plan)->operation == CMD_MERGE)
 				below_merge(planning, (ModifyTable *) plan);
@@ -721,15 +721,15 @@ visit(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 			below_outer_keys(planning, (HashJoin *) plan);
 			below_inner_keys(planning, (HashJoin *) plan);
 			below_condition(planning, (Join *) plan);
-			return above(planning, plan, &demand);
+			return put_above(planning, plan, &demand);
 		case T_ForeignScan:
 			if (((ForeignScan *) plan)->operation != CMD_SELECT)
 				return plan;
-			return above(planning, plan, &demand);
+			return put_above(planning, plan, &demand);
 		case T_NestLoop:
 		case T_MergeJoin:
 			below_condition(planning, (Join *) plan);
-			return above(planning, plan, &demand);
+			return put_above(planning, plan, &demand);
 		case T_Group:
 		case T_Gather:
 		case T_GatherMerge:
@@ -747,7 +747,7 @@ visit(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 		case T_CteScan:
 		case T_NamedTuplestoreScan:
 		case T_WorkTableScan:
-			return above(planning, plan, &demand);
+			return put_above(planning, plan, &demand);
 		default:
 			return plan;
 	}
@@ -807,9 +807,9 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 	foreach(lc, stmt->subplans)
 	{
 		if (lfirst(lc))
-			lfirst(lc) = visit(planning, lfirst(lc), demand_unknown);
+			lfirst(lc) = visit_plan(planning, lfirst(lc), demand_unknown);
 	}
-	stmt->planTree = visit(planning, stmt->planTree, demand_of_statement(planning));
+	stmt->planTree = visit_plan(planning, stmt->planTree, demand_of_statement(planning));
 	ccr_hoist_finish(planning);
 	if (backward && !ExecSupportsBackwardScan(stmt->planTree))
 		stmt->planTree = ccr_materialized(planning, stmt->planTree);

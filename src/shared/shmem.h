@@ -42,7 +42,6 @@
 #define CCR_LINE
 #endif
 
-#define CCR_MAX_WORKERS			16
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
 #define CCR_ROLE_COUNTERS		256 /* of these, allotted to sessions of a
 									 * role */

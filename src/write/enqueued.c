@@ -44,7 +44,7 @@ PG_FUNCTION_INFO_V1(concresce_discard);
 /* ------------------------------------------------------------------ rights */
 
 static bool
-owns(Oid function)
+owns_items(Oid function)
 {
 	return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) &&
 		ccr_proc_ownercheck(function, GetUserId());
@@ -59,7 +59,7 @@ may_discard(const CcrTitle *title)
 {
 	Oid			me = GetUserId();
 
-	if (superuser() || ccr_database_ownercheck(MyDatabaseId, me) || owns(title->function))
+	if (superuser() || ccr_database_ownercheck(MyDatabaseId, me) || owns_items(title->function))
 		return true;
 	if (superuser_arg(title->roleid))
 		return false;
@@ -69,7 +69,7 @@ may_discard(const CcrTitle *title)
 }
 
 static bool
-may_see(const CcrTitle *title)
+may_see_items(const CcrTitle *title)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
 		has_privs_of_role(GetUserId(), title->caller) || may_discard(title);
@@ -77,7 +77,7 @@ may_see(const CcrTitle *title)
 
 /* -------------------------------------------------------------------- view */
 
-/* As discard() takes it: the name, or the OID of one that was dropped; or "". */
+/* As discard_items() takes it: the name, or the OID of one that was dropped; or "". */
 static char *
 shown_server(Oid serverid)
 {
@@ -138,7 +138,7 @@ concresce_enqueued(PG_FUNCTION_ARGS)
 		Datum		values[CCR_ENQUEUED_COLUMNS] = {0};
 		bool		nulls[CCR_ENQUEUED_COLUMNS] = {0};
 
-		if (one->title.dbid != MyDatabaseId || one->items == 0 || !may_see(&one->title))
+		if (one->title.dbid != MyDatabaseId || one->items == 0 || !may_see_items(&one->title))
 			continue;
 		values[0] = ObjectIdGetDatum(one->title.function);
 		values[1] = CStringGetTextDatum(shown_server(one->title.serverid));
@@ -226,7 +226,7 @@ committed_by(const Interval *age, CcrTime now)
 }
 
 static Choice
-chosen(FunctionCallInfo fcinfo)
+choice_of(FunctionCallInfo fcinfo)
 {
 	Choice		choice = {.until = ccr_now()};
 	char	   *server;
@@ -302,7 +302,7 @@ typedef struct Marked
 } Marked;
 
 static void
-release(int code, Datum arg)
+release_marked(int code, Datum arg)
 {
 	Marked	   *marked = (Marked *) DatumGetPointer(arg);
 
@@ -330,7 +330,7 @@ wait_for_collectors(void)
 
 /* One after another in a database, or two would count what one has discarded. */
 static uint64
-discard(const CcrTitle *titles, int n, CcrTime until, Oid lock, uint64 *flying)
+discard_items(const CcrTitle *titles, int n, CcrTime until, Oid lock, uint64 *flying)
 {
 	LOCKTAG		tag;
 	uint64		result = 0;
@@ -340,7 +340,7 @@ discard(const CcrTitle *titles, int n, CcrTime until, Oid lock, uint64 *flying)
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, lock, 0, CCR_DISCARD_LOCK);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	PG_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&marked));
+	PG_ENSURE_ERROR_CLEANUP(release_marked, PointerGetDatum(&marked));
 	{
 		marked.n = ccr_warrants_discard(titles, n, until, marked.warrants, marked.before);
 		wait_for_collectors();
@@ -350,8 +350,8 @@ discard(const CcrTitle *titles, int n, CcrTime until, Oid lock, uint64 *flying)
 			*flying += pg_atomic_read_u64(&marked.warrants[i]->flying);
 		}
 	}
-	PG_END_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&marked));
-	release(0, PointerGetDatum(&marked));
+	PG_END_ENSURE_ERROR_CLEANUP(release_marked, PointerGetDatum(&marked));
+	release_marked(0, PointerGetDatum(&marked));
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	return result;
 }
@@ -366,10 +366,10 @@ concresce_discard(PG_FUNCTION_ARGS)
 	uint64		flying = 0;
 
 	ccr_shmem_require();
-	choice = chosen(fcinfo);
+	choice = choice_of(fcinfo);
 	titles = titles_of(&choice, &n);
 	if (n > 0)
-		result = discard(titles, n, choice.until, fcinfo->flinfo->fn_oid, &flying);
+		result = discard_items(titles, n, choice.until, fcinfo->flinfo->fn_oid, &flying);
 	if (result > 0)
 		ereport(LOG_SERVER_ONLY,
 				(errmsg("concresce.discard() has discarded %llu enqueued items",
