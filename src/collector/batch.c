@@ -11,30 +11,21 @@
  *	PREPARE		once for a source and connection
  *	EXECUTE
  *
- * What the far side sends is not trusted.  Every row is checked against the
- * shape, and nothing of it is written anywhere but into the flight's buffer,
- * within bounds.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/transam.h"
-#include "catalog/pg_type.h"
-#include "collector/alike.h"
 #include "collector/batch.h"
-#include "collector/budget.h"
 #include "collector/circuit.h"
 #include "collector/discard.h"
+#include "collector/disclose.h"
 #include "collector/kind.h"
 #include "collector/landing.h"
+#include "collector/params.h"
+#include "collector/rows.h"
 #include "common/hashfn.h"
 #include "port/pg_bitutils.h"
-#include "port/pg_bswap.h"
-#include "shared/equality.h"
-#include "shared/reader.h"
 #include "shared/settings.h"
-#include "shared/textform.h"
 #include "utils/memutils.h"
 
 #define CCR_SOON	INT64CONST(5000000) /* us: what ended before is no runaway */
@@ -52,20 +43,11 @@ struct CcrBatch
 	CcrTime		sent;
 	bool		apart;			/* no item is equal to another */
 	CcrParty	party;			/* that the carrier was told */
-	CcrShape	shape;			/* when it was executed */
 	CcrParams	params;
-	bool		checked;		/* the first row has been looked at */
+	Size		given;			/* bytes of these */
 	bool		asked_shape;	/* this very batch had it described */
-	bool		reshaped;		/* rows came in another shape than described */
-	bool		loose;			/* a row may be another item's as well */
 	bool		late;			/* it is we who end it */
-	CcrCompanions *companions;	/* if the rows are numbered */
-	int64		nrows;
-	Size		bytes;			/* of results kept */
-	Size		counted;		/* of those, in the budget of the collector */
-	Size		given;			/* of arguments that are sent, */
-	Size		received;		/* and of rows that were kept */
-	const CcrError *error;		/* found by ourselves */
+	CcrRows		rows;			/* and the error that is found in them */
 };
 
 CcrQueue *
@@ -87,41 +69,32 @@ batch_error(CcrBatch *batch, int sqlstate, const char *message,
 			const char *detail, const char *hint)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
-	CcrError   *error = palloc0(sizeof(CcrError));
+	CcrError   *error = ccr_error_new(sqlstate, message, detail, hint);
 
-	error->sqlstate = sqlstate;
-	error->author = CCR_TEXTS_OURS;
-	error->message = pstrdup(message);
-	error->detail = detail ? pstrdup(detail) : NULL;
-	error->hint = hint ? pstrdup(hint) : NULL;
 	MemoryContextSwitchTo(old);
 	return error;
-}
-
-static const char *
-where(const CcrSource *source)
-{
-	return ccr_source_is_local(source) ? "" :
-		psprintf(" on server \"%s\"", source->server_name);
 }
 
 /* The same, saying what was under way. */
 static CcrError *
 with_context(CcrBatch *batch, const CcrError *error)
 {
-	const CcrSource *source = batch->queue->source;
-	CcrError   *copy = batch_error(batch, error->sqlstate, error->message,
-								   error->detail, error->hint);
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	CcrError   *copy = ccr_disclose_context(batch->queue->source, batch->n, error);
 
-	copy->author = error->author;
-	copy->by_hand = error->by_hand;
-	copy->context = psprintf("%s%slookup %s%s, batch of %d",
-							 error->context ? error->context : "",
-							 error->context ? "\n" : "",
-							 source->function_name, where(source), batch->n);
 	MemoryContextSwitchTo(old);
 	return copy;
+}
+
+/* What all who wait for the batch are told, if they are several. */
+static CcrError *
+told_to_all(CcrBatch *batch, const CcrError *error)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	CcrError   *told = ccr_disclose_to_all(batch->queue->source, batch->n, error);
+
+	MemoryContextSwitchTo(old);
+	return told;
 }
 
 /* What is not VOLATILE runs in a read-only transaction, which it may not know. */
@@ -140,84 +113,10 @@ with_hint(CcrBatch *batch, const CcrError *error)
 	return copy;
 }
 
-/*
- * Who waits for the batch: one party, or several.  It is its item that is
- * looked at: who has left cannot be told, but what he has sent can.
- */
-static CcrParty
-party_of(const CcrBatch *batch)
-{
-	CcrParty	several = {InvalidOid, InvalidOid};
-	CcrParty	first = batch->flights[0]->party;
-
-	for (int i = 0; i < batch->n; i++)
-		if (batch->flights[i]->several ||
-			!ccr_party_same(batch->flights[i]->party, first))
-			return several;
-	return first;
-}
-
-static bool
-is_of_several(const CcrBatch *batch)
-{
-	CcrParty	party = party_of(batch);
-
-	return !ccr_party_same(party, party);
-}
-
-/*
- * Have others come since an executor was told whose items they are?  It has
- * made calls for that one party, whose errors may quote what only she has sent.
- */
-static bool
-joined_by_others(const CcrBatch *batch)
-{
-	return ccr_source_is_local(batch->queue->source) && is_of_several(batch) &&
-		ccr_party_same(batch->party, batch->party);
-}
-
-/*
- * May its error quote what is not of all who wait for it?  Not if there is
- * one item only, which they all have sent: so the key must be all of it.
- */
-static bool
-tells_of_others(const CcrBatch *batch)
-{
-	return is_of_several(batch) &&
-		(batch->n > 1 || batch->flights[0]->item->key_offset != 0 ||
-		 joined_by_others(batch));
-}
-
-/* What several parties are told; the log has the rest. */
-static const CcrError *
-error_for_all(CcrBatch *batch, const CcrError *error)
-{
-	const CcrSource *source = batch->queue->source;
-	CcrError   *told;
-
-	ereport(LOG,
-			(errcode(error->sqlstate),
-			 errmsg("lookup %s failed for callers of several roles: %s",
-					source->function_name, error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0,
-			 errcontext("%s", error->context)));
-	told = batch_error(batch, error->sqlstate,
-					   psprintf("lookup %s failed in a batch with calls of other roles",
-								source->function_name),
-					   "The error may quote their values, so it is in the server log only.",
-					   error->author == CCR_HINT_OURS ? error->hint : NULL);
-	return with_context(batch, told);
-}
-
 void
-ccr_batch_last_error(const CcrBatch *batch, const CcrError *error,
-					 CcrLastError *last)
+ccr_batch_last_error(const CcrBatch *batch, const CcrError *error, CcrLastError *last)
 {
-	last->sqlstate = error->sqlstate;
-	last->open = error->author == CCR_TEXTS_OURS;
-	last->roleid = batch && batch->n > 0 ? party_of(batch).outer : InvalidOid;
-	strlcpy(last->message, error->message, CCR_TEXT_LEN);
+	ccr_disclose_last(batch ? batch->flights : NULL, batch ? batch->n : 0, error, last);
 }
 
 static void
@@ -235,134 +134,6 @@ kind_of(const CcrBatch *batch, const CcrError *error)
 	return ccr_kind_of(error->sqlstate, !batch->queue->source->resend);
 }
 
-/* -------------------------------------------------------------- parameters */
-
-static bool
-has_null(CcrBatch *batch)
-{
-	for (int i = 0; i < batch->n; i++)
-	{
-		const char *p = batch->flights[i]->item->data;
-
-		for (int arg = 0; arg < batch->queue->source->nargs; arg++)
-		{
-			int32		length;
-
-			memcpy(&length, p, sizeof(length));
-			if (length < 0)
-				return true;
-			p += sizeof(length) + length;
-		}
-	}
-	return false;
-}
-
-/* A parameter as it is written: it has as much room as it needs. */
-typedef struct Draft
-{
-	Size		size;
-	char	   *data;
-	char	   *p;
-} Draft;
-
-static void
-put_int32(Draft *draft, int32 n)
-{
-	uint32		v = pg_hton32((uint32) n);
-
-	memcpy(draft->p, &v, sizeof(v));
-	draft->p += sizeof(v);
-}
-
-/* The header of a one-dimensional array, as array_recv() reads it. */
-#define ARRAY_HEADER	(5 * sizeof(int32))
-
-static void
-put_array_header(Draft *draft, Oid element, int n)
-{
-	put_int32(draft, 1);
-	put_int32(draft, 1);		/* may contain NULLs */
-	put_int32(draft, element);
-	put_int32(draft, n);
-	put_int32(draft, 1);		/* lower bound */
-}
-
-static void
-measure_items(const CcrBatch *batch, Draft *drafts, int nargs)
-{
-	for (int i = 0; i < batch->n; i++)
-	{
-		const char *p = batch->flights[i]->item->data;
-
-		for (int arg = 0; arg < nargs; arg++)
-		{
-			int32		length;
-
-			memcpy(&length, p, sizeof(length));
-			p += sizeof(length) + Max(length, 0);
-			drafts[arg].size += sizeof(length) + Max(length, 0);
-		}
-	}
-}
-
-static void
-put_items(const CcrBatch *batch, Draft *drafts, int nargs)
-{
-	for (int i = 0; i < batch->n; i++)
-	{
-		const char *p = batch->flights[i]->item->data;
-
-		for (int arg = 0; arg < nargs; arg++)
-		{
-			int32		length;
-
-			memcpy(&length, p, sizeof(length));
-			p += sizeof(length);
-			put_int32(&drafts[arg], length);
-			if (length <= 0)
-				continue;
-			memcpy(drafts[arg].p, p, length);
-			drafts[arg].p += length;
-			p += length;
-		}
-	}
-}
-
-/* One array per argument, or how many items there are. */
-static void
-build_params(CcrBatch *batch)
-{
-	static const Oid count_type = INT4OID;
-	const CcrSource *source = batch->queue->source;
-	int			n = Max(source->nargs, 1);
-	Draft	   *drafts = palloc(n * sizeof(Draft));
-	const char **values = palloc(n * sizeof(char *));
-	int		   *lengths = palloc(n * sizeof(int));
-
-	for (int i = 0; i < n; i++)
-		drafts[i].size = source->nargs ? ARRAY_HEADER : sizeof(int32);
-	measure_items(batch, drafts, source->nargs);
-	for (int i = 0; i < n; i++)
-	{
-		drafts[i].data = drafts[i].p = palloc(drafts[i].size);
-		if (source->nargs)
-			put_array_header(&drafts[i], source->arg_elements[i], batch->n);
-		else
-			put_int32(&drafts[i], batch->n);
-	}
-	put_items(batch, drafts, source->nargs);
-	for (int i = 0; i < n; i++)
-	{
-		values[i] = drafts[i].data;
-		lengths[i] = drafts[i].size;
-		batch->given += drafts[i].size;
-	}
-	batch->params.n = n;
-	batch->params.types = source->nargs ? source->arg_arrays : &count_type;
-	batch->params.values = values;
-	batch->params.lengths = lengths;
-}
-
 /* ------------------------------------------------------------------- steps */
 
 /* The bulk query has variants; each number is that of one text. */
@@ -373,7 +144,7 @@ choose_variant(CcrBatch *batch)
 
 	if (!shape->known || !shape->keyed)
 		return 0;
-	return 1 + has_null(batch) * 2 + shape->numbered;
+	return 1 + ccr_params_have_null(batch->queue->source, batch->flights, batch->n) * 2 + shape->numbered;
 }
 
 static const char *
@@ -448,7 +219,7 @@ next_step(CcrBatch *batch)
 		snprintf(prefix, NAMEDATALEN, "ccr_%s_", batch->nonce);
 	name_settings(batch, prepare, settings_statement);
 
-	batch->party = party_of(batch);
+	batch->party = ccr_disclose_party(batch->flights, batch->n);
 	query.source = queue->source;
 	query.party = batch->party;
 	query.statement = statement;
@@ -468,11 +239,9 @@ next_step(CcrBatch *batch)
 		ops->prepare(batch->carrier, &query, false);
 	else
 	{
-		batch->shape = queue->shape;
-		if (batch->shape.numbered)
-			batch->companions = ccr_companions_new(batch->n, batch->context);
-		query.binary = batch->shape.binary;
-		query.narrow = batch->shape.narrow;
+		ccr_rows_begin(&batch->rows, &queue->shape);
+		query.binary = queue->shape.binary;
+		query.narrow = queue->shape.narrow;
 		ops->execute(batch->carrier, &query);
 	}
 }
@@ -537,7 +306,8 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 		MemoryContextDelete(context);
 		return NULL;
 	}
-	build_params(batch);
+	batch->given = ccr_params_build(&batch->params, queue->source, batch->flights, batch->n);
+	ccr_rows_init(&batch->rows, queue->source, batch->flights, batch->n, context);
 	MemoryContextSwitchTo(old);
 
 	queue->flying++;
@@ -571,386 +341,24 @@ forget_shape(CcrQueue *queue)
 		queue->shape.known = false;
 }
 
-static bool
-all_binary(const CcrSource *source, const CcrRow *row, int first, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (!source->column_binary[i] ||
-			row->types[first + i] != source->column_types[i])
-			return false;
-	return true;
-}
-
-/* Is a row so small that libpq may hold some of them? */
-static bool
-all_narrow(const CcrSource *source, int n)
-{
-	for (int i = 0; i < n; i++)
-		switch (source->column_types[i])
-		{
-			case BOOLOID:
-			case CHAROID:
-			case INT2OID:
-			case INT4OID:
-			case INT8OID:
-			case OIDOID:
-			case FLOAT4OID:
-			case FLOAT8OID:
-			case DATEOID:
-			case TIMEOID:
-			case TIMETZOID:
-			case TIMESTAMPOID:
-			case TIMESTAMPTZOID:
-			case INTERVALOID:
-			case UUIDOID:
-				break;
-			default:
-				return false;
-		}
-	return true;
-}
-
-/*
- * Does the text of some column depend on settings?  What is no built-in type is
- * taken for an enum if that is what is expected: another would be no label.
- */
-static bool
-any_styled(const CcrSource *source, const CcrRow *row)
-{
-	for (int i = 0; i < source->ncolumns; i++)
-	{
-		Oid			type = row->types[row->n - source->ncolumns + i];
-
-		if (!ccr_text_is_plain(type) &&
-			!(source->column_enum[i] && type >= FirstNormalObjectId))
-			return true;
-	}
-	return false;
-}
-
-static const CcrError *
-wrong_shape(CcrBatch *batch, int got)
-{
-	const CcrSource *source = batch->queue->source;
-	char	   *detail;
-	char	   *message = psprintf("lookup %s got the wrong number of columns",
-								   source->function_name);
-
-	if (source->bulk)
-		detail = psprintf("Expected %d (the arguments and the result, in any order of rows) or %d (the result, a row for each item, in order), but got %d.",
-						  source->nargs + source->ncolumns, source->ncolumns, got);
-	else
-		detail = psprintf("Expected %d, but got %d.", source->ncolumns, got);
-	return batch_error(batch, ERRCODE_DATATYPE_MISMATCH, message, detail,
-					   "The columns of the body must match the function's result.");
-}
-
-/*
- * A key and a whole composite can be as many columns as the composite's own.
- * Rather than guess, ask for the latter.
- */
-static bool
-ambiguous(const CcrSource *source, const CcrRow *row)
-{
-	int			last = source->ncolumns - 1;
-
-	return source->bulk && source->composite &&
-		source->nargs + 1 == source->ncolumns &&
-		(row->types[last] == RECORDOID ||
-		 (row->types[last] >= FirstNormalObjectId &&
-		  source->column_types[last] < FirstNormalObjectId));
-}
-
-/*
- * A row may be several items' whose arguments are not equal here, if they are
- * compared otherwise over there; a write cannot be asked again to find out.
- */
-static bool
-wants_numbers(const CcrSource *source, const CcrRow *row)
-{
-	if (source->enqueued)
-		return false;
-	for (int i = 0; i < source->nargs; i++)
-		if (!ccr_equality_fits(source->key_types[i], row->types[i]))
-			return true;
-	return source->may_be_loose && !source->resend;
-}
-
-static void
-set_numbered(CcrShape *shape, bool numbered)
-{
-	shape->numbered = numbered;
-	shape->first = numbered ? 2 : 1;
-	shape->nfields = shape->first + shape->ncolumns;
-}
-
-static const CcrError *
-no_equality(CcrBatch *batch)
-{
-	const CcrSource *source = batch->queue->source;
-
-	return batch_error(batch, ERRCODE_UNDEFINED_FUNCTION,
-					   psprintf("rows of lookup %s cannot be matched by key",
-								source->function_name),
-					   psprintf("Type %s of an argument has no equality.",
-								source->unequal),
-					   "Give the argument a type that has one, or return just the result, a row for each item, in order.");
-}
-
-/* The description of the query as written tells its shape. */
 void
 ccr_batch_described(CcrBatch *batch, const CcrRow *row)
 {
-	const CcrSource *source = batch->queue->source;
-	CcrShape   *shape = &batch->queue->shape;
-	int			got = row->n;
-	int			lead = source->bulk ? 0 : 1;	/* the ordinality */
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
-	memset(shape, 0, sizeof(*shape));
-	shape->ncolumns = source->ncolumns;
-	if (source->bulk && got == source->nargs + source->ncolumns)
-	{
-		if (source->keyed_sql == NULL)
-		{
-			batch->error = no_equality(batch);
-			return;
-		}
-		shape->keyed = true;
-		set_numbered(shape, wants_numbers(source, row));
-		shape->binary = all_binary(source, row, source->nargs, source->ncolumns);
-	}
-	else if (got == lead + source->ncolumns && !ambiguous(source, row))
-	{
-		shape->nfields = got;
-		shape->first = lead;
-		shape->positional = source->bulk;
-		shape->binary = all_binary(source, row, lead, source->ncolumns);
-	}
-	else if (source->composite && got == lead + 1)
-	{
-		shape->nfields = got;
-		shape->first = lead;
-		shape->positional = source->bulk;
-		shape->ncolumns = 1;
-		shape->whole = true;
-	}
-	else if (got == lead + source->ncolumns)
-	{
-		batch->error = batch_error(batch, ERRCODE_DATATYPE_MISMATCH,
-								   "result of a lookup can be read in two ways",
-								   "Its last column may be a whole row, after the arguments, or the last column of a row.",
-								   "Spell out the columns of the row, or cast the last one to the type that the function declares.");
-		return;
-	}
-	else
-	{
-		batch->error = wrong_shape(batch, got - lead);
-		return;
-	}
-	shape->narrow = shape->binary && all_narrow(source, source->ncolumns);
-	shape->styled = !shape->binary && (shape->whole || any_styled(source, row));
-	shape->known = true;
-}
-
-/* -------------------------------------------------------------------- rows */
-
-/*
- * The far side's idea of the result may have changed since it was described.
- * The types are those of all rows of one result; how many columns a row has is
- * not taken for granted of any.
- */
-static bool
-check_row(CcrBatch *batch, const CcrRow *row)
-{
-	const CcrSource *source = batch->queue->source;
-	const CcrShape *shape = &batch->shape;
-
-	if (row->n == shape->nfields && batch->checked)
-		return true;
-	if (!batch->checked && row->n == shape->nfields &&
-		(shape->positional || row->types[0] == INT8OID) &&
-		(!shape->numbered || row->types[1] == INT8OID) &&
-		(!shape->binary || all_binary(source, row, shape->first, shape->ncolumns)))
-	{
-		batch->checked = true;
-		return true;
-	}
-	forget_shape(batch->queue);
-	batch->reshaped = true;
-	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
-							   ccr_source_is_local(source) ?
-							   "local executor sent rows of another shape than it had described" :
-							   "foreign server sent rows of another shape than it had described",
-							   NULL, "The next call asks it again.");
-	return false;
-}
-
-/* A bigint of ours, before the columns of the result. */
-static bool
-row_number(CcrBatch *batch, const CcrRow *row, int field, int64 *number)
-{
-	uint64		n;
-
-	if (row->lengths[field] < 0)
-		return false;
-	if (!batch->shape.binary)
-		return ccr_read_number(row->values[field], row->lengths[field], number);
-	if (row->lengths[field] != sizeof(n))
-		return false;
-	memcpy(&n, row->values[field], sizeof(n));
-	*number = (int64) pg_ntoh64(n);
-	return true;
-}
-
-/* Which item a row is for: 0-based, or -1. */
-static int64
-row_item(CcrBatch *batch, const CcrRow *row)
-{
-	const CcrShape *shape = &batch->shape;
-	int64		item;
-
-	if (shape->positional)
-		return batch->nrows < batch->n ? batch->nrows : -1;
-	if (!row_number(batch, row, 0, &item))
-		return -1;
-	if (shape->keyed && !shape->numbered && batch->queue->source->may_be_loose &&
-		item < 0)
-	{
-		batch->loose = true;
-		item = -item;
-	}
-	return item > 0 && item <= batch->n ? item - 1 : -1;
-}
-
-/* False: the number is none. */
-static bool
-note_companions(CcrBatch *batch, const CcrRow *row, int item)
-{
-	int64		number;
-
-	if (!row_number(batch, row, 1, &number) || number <= 0)
-		return false;
-	batch->bytes += ccr_companions_add(batch->companions, number, item);
-	return true;
-}
-
-/* False: others hold so much that there is no room for what this one does. */
-static bool
-is_within_budget(CcrBatch *batch)
-{
-	ccr_budget_change((int64) batch->bytes - (int64) batch->counted);
-	batch->counted = batch->bytes;
-	return batch->bytes <= CCR_BUDGET_SMALL || !ccr_budget_exceeded();
-}
-
-static void
-too_large(CcrBatch *batch, CcrOutcome *outcome)
-{
-	batch->bytes -= outcome->rows.len;
-	if (outcome->rows.data)
-		pfree(outcome->rows.data);
-	outcome->rows.data = NULL;
-	outcome->error = with_context(batch,
-								  batch_error(batch, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-											  "result of a lookup is too large",
-											  psprintf("Results in flight may take %zu bytes.",
-													   ccr_shared->heap_size),
-											  "You may need to increase \"concresce.shared_memory\"."));
-}
-
-/* Bytes that the result columns of a row take here. */
-static Size
-row_size(const CcrShape *shape, const CcrRow *row)
-{
-	Size		size = shape->ncolumns * sizeof(int32);
-
-	for (int i = 0; i < shape->ncolumns; i++)
-		size += Max(row->lengths[shape->first + i], 0);
-	return size;
-}
-
-/* Most items have one row, so there is room for just that at first. */
-static void
-make_room(CcrBatch *batch, StringInfo rows, Size size)
-{
-	if (rows->data)
-		enlargeStringInfo(rows, size);
-	else
-	{
-		rows->maxlen = Max(size + 1, 16);
-		rows->data = MemoryContextAlloc(batch->context, rows->maxlen);
-		rows->len = 0;
-	}
-}
-
-static void
-put_row(StringInfo rows, const CcrShape *shape, const CcrRow *row)
-{
-	char	   *p = rows->data + rows->len;
-
-	for (int i = 0; i < shape->ncolumns; i++)
-	{
-		int32		length = row->lengths[shape->first + i];
-
-		memcpy(p, &length, sizeof(length));
-		p += sizeof(length);
-		if (length <= 0)
-			continue;
-		memcpy(p, row->values[shape->first + i], length);
-		p += length;
-	}
-	rows->len = p - rows->data;
-}
-
-static void
-keep_row(CcrBatch *batch, CcrOutcome *outcome, const CcrRow *row)
-{
-	StringInfo	rows = &outcome->rows;
-	Size		size;
-
-	/* a second row is kept only to tell that there is one */
-	if (outcome->error || (!batch->queue->source->returns_set && outcome->nrows >= 2))
-		return;
-	outcome->nrows++;
-	size = row_size(&batch->shape, row);
-	if (batch->bytes + size > ccr_shared->heap_size ||
-		rows->len + size >= MaxAllocSize / 2)
-	{
-		too_large(batch, outcome);
-		return;
-	}
-	make_room(batch, rows, size);
-	put_row(rows, &batch->shape, row);
-	batch->bytes += size;
-	batch->received += size;
-	if (!is_within_budget(batch))
-		too_large(batch, outcome);
+	batch->rows.error = ccr_shape_describe(&batch->queue->shape, batch->queue->source, row);
+	MemoryContextSwitchTo(old);
 }
 
 bool
 ccr_batch_row(CcrBatch *batch, const CcrRow *row)
 {
-	int64		item;
-
 	if (batch->queue->source->returns_void)
 		return false;
-	if (!check_row(batch, row))
-		return false;
-	item = row_item(batch, row);
-	batch->nrows++;
-	if (item >= 0 &&
-		(batch->companions == NULL || note_companions(batch, row, item)))
-	{
-		keep_row(batch, &batch->flights[item]->outcome, row);
+	if (ccr_rows_take(&batch->rows, row))
 		return true;
-	}
-
-	/* too many positional rows are counted, to be told about at the end */
-	if (batch->shape.positional)
-		return true;
-	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
-							   "foreign server sent a row for an item that was not asked for",
-							   NULL, NULL);
+	if (batch->rows.reshaped)
+		forget_shape(batch->queue);
 	return false;
 }
 
@@ -966,20 +374,20 @@ count_end(CcrBatch *batch)
 		return;
 	ccr_count(counters, CCR_BATCHES_ENDED, 1);
 	ccr_count(counters, CCR_REMOTE_US, us);
-	ccr_count(counters, CCR_BYTES_RECEIVED, batch->received);
+	ccr_count(counters, CCR_BYTES_RECEIVED, batch->rows.received);
 	if ((uint64) us > pg_atomic_read_u64(&counters->value[CCR_REMOTE_US_MAX]))
 		pg_atomic_write_u64(&counters->value[CCR_REMOTE_US_MAX], us);
 	if (ccr_log_min_duration >= 0 && us >= ccr_log_min_duration * INT64CONST(1000))
 		ereport(LOG,
 				(errmsg("duration: %.3f ms, lookup %s%s, batch of %d",
 						us / 1000.0, batch->queue->source->function_name,
-						where(batch->queue->source), batch->n)));
+						ccr_disclose_where(batch->queue->source), batch->n)));
 }
 
 static void
 free_batch(CcrBatch *batch)
 {
-	ccr_budget_change(-(int64) batch->counted);
+	ccr_rows_forget(&batch->rows);
 	batch->queue->flying--;
 	MemoryContextDelete(batch->context);
 }
@@ -988,8 +396,8 @@ static void
 land(CcrBatch *batch)
 {
 	count_end(batch);
-	ccr_flights_land(batch->flights, batch->n, batch->shape.ncolumns,
-					 batch->shape.binary);
+	ccr_flights_land(batch->flights, batch->n, batch->rows.shape.ncolumns,
+					 batch->rows.shape.binary);
 	free_batch(batch);
 }
 
@@ -998,8 +406,8 @@ fail(CcrBatch *batch, const CcrError *error)
 {
 	error = with_context(batch, error);
 	note_error(batch, error);
-	if (error->author != CCR_TEXTS_OURS && tells_of_others(batch))
-		error = error_for_all(batch, error);
+	if (error->author != CCR_TEXTS_OURS && ccr_disclose_tells_of_others(batch->queue->source, batch->flights, batch->n, batch->party))
+		error = told_to_all(batch, error);
 	for (int i = 0; i < batch->n; i++)
 		if (batch->flights[i]->outcome.error == NULL)
 			batch->flights[i]->outcome.error = error;
@@ -1096,13 +504,13 @@ static void
 settle(CcrBatch *batch)
 {
 	CcrQueue   *queue = batch->queue;
-	int		   *places = batch->companions ?
-		ccr_companions_places(batch->companions) : NULL;
+	int		   *places = batch->rows.companions ?
+		ccr_companions_places(batch->rows.companions) : NULL;
 
-	if (batch->loose && batch->n > 1 && !queue->source->enqueued)
+	if (batch->rows.loose && batch->n > 1 && !queue->source->enqueued)
 	{
 		if (queue->shape.known && queue->shape.keyed)
-			set_numbered(&queue->shape, true);
+			ccr_shape_set_numbered(&queue->shape, true);
 		fly_again(batch, batch->n);
 		return;
 	}
@@ -1164,7 +572,7 @@ static bool
 is_divided(const CcrBatch *batch)
 {
 	return batch->queue->source->isolate_errors || batch->flights[0]->divided ||
-		(is_of_several(batch) && !batch->queue->source->undivided);
+		(ccr_disclose_is_of_several(batch->flights, batch->n) && !batch->queue->source->undivided);
 }
 
 static void
@@ -1255,7 +663,7 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		enqueued_ended_badly(batch, error);
 	else if (batch->n > 1 && kind_of(batch, error) == CCR_KIND_DATA && is_divided(batch))
 		divide(batch);
-	else if (kind_of(batch, error) == CCR_KIND_DATA && joined_by_others(batch) &&
+	else if (kind_of(batch, error) == CCR_KIND_DATA && ccr_disclose_joined(batch->queue->source, batch->flights, batch->n, batch->party) &&
 			 queue->source->resend)
 		fly_again(batch, batch->n);
 	else
@@ -1267,18 +675,6 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 	}
 }
 
-static const CcrError *
-wrong_row_count(CcrBatch *batch)
-{
-	char	   *message = psprintf("lookup %s got the wrong number of rows",
-								   batch->queue->source->function_name);
-	char	   *detail = psprintf("Expected %d, one for each item, in order, but got %lld.",
-								  batch->n, (long long) batch->nrows);
-
-	return batch_error(batch, ERRCODE_CARDINALITY_VIOLATION, message, detail,
-					   "Return the arguments as the first columns to have rows matched by key.");
-}
-
 /*
  * What is wrong with the rows is found after the query has done what it does.
  * Unlike after an error of the query, then, no write is sent again; and what
@@ -1287,30 +683,29 @@ wrong_row_count(CcrBatch *batch)
 bool
 ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 {
-	if (error == NULL && batch->error == NULL && op == CCR_OP_DESCRIBE &&
+	if (error == NULL && batch->rows.error == NULL && op == CCR_OP_DESCRIBE &&
 		!batch->queue->shape.known)
-		batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
-								   "foreign server did not describe the query",
-								   NULL, NULL);
-	if (error == NULL && batch->error == NULL && op != CCR_OP_EXECUTE &&
+		batch->rows.error = batch_error(batch, ERRCODE_FDW_ERROR,
+										"foreign server did not describe the query",
+										NULL, NULL);
+	if (error == NULL && batch->rows.error == NULL && op != CCR_OP_EXECUTE &&
 		must_part(batch))
 	{
 		fly_again(batch, batch->n);
 		return true;
 	}
-	if (error == NULL && batch->error == NULL && op != CCR_OP_EXECUTE)
+	if (error == NULL && batch->rows.error == NULL && op != CCR_OP_EXECUTE)
 	{
 		next_step(batch);
 		return false;
 	}
-	if (error == NULL && batch->error == NULL && batch->shape.positional &&
-		batch->nrows != batch->n)
-		batch->error = wrong_row_count(batch);
-	if (batch->error && batch->reshaped && batch->queue->source->resend &&
+	if (error == NULL && batch->rows.error == NULL)
+		ccr_rows_check_count(&batch->rows);
+	if (batch->rows.error && batch->rows.reshaped && batch->queue->source->resend &&
 		!batch->flights[0]->resent)
 		resend(batch);
-	else if (batch->error)
-		fail(batch, batch->error);
+	else if (batch->rows.error)
+		fail(batch, batch->rows.error);
 	else if (error)
 		ended_badly(batch, with_hint(batch, error));
 	else

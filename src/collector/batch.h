@@ -60,9 +60,7 @@ extern CcrTime ccr_batch_allowance(const CcrBatch *batch);
 extern CcrTime ccr_batch_sent(const CcrBatch *batch);
 extern void ccr_batch_late(CcrBatch *batch, const CcrError *error);
 
-/*
- * An error of the batch as the views show it; batch: NULL if it is none's.
- */
+/* An error of the batch, or of none (NULL), as the views show it. */
 extern void ccr_batch_last_error(const CcrBatch *batch, const CcrError *error,
 								 CcrLastError *last);
 

@@ -30,6 +30,7 @@
 #define CCR_QUEUE_H
 
 #include "collector/line.h"
+#include "collector/shape.h"
 #include "collector/timer.h"
 #include "collector/waiting.h"
 #include "lib/ilist.h"
@@ -41,23 +42,6 @@
 struct CcrFlight;
 struct CcrPool;
 struct flight_hash;
-
-/* What the far side's answers look like, once it has been asked. */
-typedef struct CcrShape
-{
-	bool		known;
-	bool		keyed;			/* run the keyed form of the bulk query */
-	bool		numbered;		/* in that variant that numbers the body's
-								 * rows */
-	bool		positional;		/* a row for each item, in order */
-	bool		binary;			/* ask for binary results */
-	bool		narrow;			/* binary, and a row has some bytes only */
-	bool		styled;			/* some text depends on settings */
-	bool		whole;			/* one column holds the whole composite */
-	int			nfields;		/* of the query that is run */
-	int			first;			/* field of the first result column */
-	int			ncolumns;		/* result columns of a row */
-} CcrShape;
 
 typedef struct CcrQueue
 {

@@ -41,6 +41,20 @@ copied_text(const char *s)
 }
 
 CcrError *
+ccr_error_new(int sqlstate, const char *message, const char *detail, const char *hint)
+{
+	CcrError	error = {
+		.sqlstate = sqlstate,
+		.author = CCR_TEXTS_OURS,
+		.message = message,
+		.detail = detail,
+		.hint = hint
+	};
+
+	return ccr_error_copy(&error);
+}
+
+CcrError *
 ccr_error_copy(const CcrError *error)
 {
 	CcrError   *copy = palloc(sizeof(CcrError));
