@@ -393,7 +393,7 @@ free_batch(CcrBatch *batch)
 }
 
 static void
-land(CcrBatch *batch)
+land_batch(CcrBatch *batch)
 {
 	count_end(batch);
 	ccr_flights_land(batch->flights, batch->n, batch->rows.shape.ncolumns,
@@ -402,7 +402,7 @@ land(CcrBatch *batch)
 }
 
 static void
-fail(CcrBatch *batch, const CcrError *error)
+fail_batch(CcrBatch *batch, const CcrError *error)
 {
 	error = with_context(batch, error);
 	note_error(batch, error);
@@ -411,7 +411,7 @@ fail(CcrBatch *batch, const CcrError *error)
 	for (int i = 0; i < batch->n; i++)
 		if (batch->flights[i]->outcome.error == NULL)
 			batch->flights[i]->outcome.error = error;
-	land(batch);
+	land_batch(batch);
 }
 
 void
@@ -419,7 +419,7 @@ ccr_batch_drop(CcrBatch *batch)
 {
 	/* nobody waits: landing just frees the flights */
 	Assert(batch->live == 0);
-	land(batch);
+	land_batch(batch);
 }
 
 bool
@@ -501,7 +501,7 @@ fail_companions(CcrBatch *batch, const int *places)
  * number them from now on, and this batch is asked for again.
  */
 static void
-settle(CcrBatch *batch)
+settle_batch(CcrBatch *batch)
 {
 	CcrQueue   *queue = batch->queue;
 	int		   *places = batch->rows.companions ?
@@ -518,11 +518,11 @@ settle(CcrBatch *batch)
 		part_companions(batch, places);
 	else if (places)
 		fail_companions(batch, places);
-	land(batch);
+	land_batch(batch);
 }
 
 static void
-resend(CcrBatch *batch)
+resend_batch(CcrBatch *batch)
 {
 	for (int i = 0; i < batch->n; i++)
 		batch->flights[i]->resent = true;
@@ -535,7 +535,7 @@ resend(CcrBatch *batch)
  * write is sent again only if it is certain that it has not been executed.
  */
 static bool
-outdated(CcrBatch *batch, const CcrError *error)
+is_outdated(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
@@ -576,7 +576,7 @@ is_divided(const CcrBatch *batch)
 }
 
 static void
-divide(CcrBatch *batch)
+divide_batch(CcrBatch *batch)
 {
 	for (int i = 0; i < batch->n; i++)
 		batch->flights[i]->divided = true;
@@ -584,11 +584,11 @@ divide(CcrBatch *batch)
 }
 
 static void
-discard(CcrBatch *batch, const CcrError *error)
+discard_batch(CcrBatch *batch, const CcrError *error)
 {
 	for (int i = 0; i < batch->n; i++)
 		ccr_discard_log(batch->queue->source, batch->flights[i]->item, error);
-	fail(batch, error);
+	fail_batch(batch, error);
 }
 
 /*
@@ -644,7 +644,7 @@ enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
 			ccr_circuit_suspect(queue, batch->flights[0], error);
 			break;
 		case CCR_VERDICT_DISCARD:
-			discard(batch, error);
+			discard_batch(batch, error);
 			return;
 	}
 	ccr_counters_error(queue->counters, &last);
@@ -657,12 +657,12 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
-	if (outdated(batch, error))
-		resend(batch);
+	if (is_outdated(batch, error))
+		resend_batch(batch);
 	else if (queue->source->enqueued)
 		enqueued_ended_badly(batch, error);
 	else if (batch->n > 1 && kind_of(batch, error) == CCR_KIND_DATA && is_divided(batch))
-		divide(batch);
+		divide_batch(batch);
 	else if (kind_of(batch, error) == CCR_KIND_DATA && ccr_disclose_joined(batch->queue->source, batch->flights, batch->n, batch->party) &&
 			 queue->source->resend)
 		fly_again(batch, batch->n);
@@ -671,7 +671,7 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		/* ask anew what the columns are, if they may be what is wrong */
 		if (queue->shape.keyed && kind_of(batch, error) != CCR_KIND_DATA)
 			forget_shape(queue);
-		fail(batch, error);
+		fail_batch(batch, error);
 	}
 }
 
@@ -703,16 +703,16 @@ ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 		ccr_rows_check_count(&batch->rows);
 	if (batch->rows.error && batch->rows.reshaped && batch->queue->source->resend &&
 		!batch->flights[0]->resent)
-		resend(batch);
+		resend_batch(batch);
 	else if (batch->rows.error)
-		fail(batch, batch->rows.error);
+		fail_batch(batch, batch->rows.error);
 	else if (error)
 		ended_badly(batch, with_hint(batch, error));
 	else
 	{
 		batch->queue->stubborn = false;
 		ccr_circuit_succeeded(batch->queue);
-		settle(batch);
+		settle_batch(batch);
 	}
 	return true;
 }
@@ -727,11 +727,11 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 	if (op == CCR_OP_NONE)
 		fly_again(batch, batch->n);
 	else if (harmless && !too_much && !error->by_hand && !batch->flights[0]->resent)
-		resend(batch);
+		resend_batch(batch);
 	else if (batch->queue->source->enqueued)
 		enqueued_ended_badly(batch, error);
 	else if (harmless || error->by_hand)
-		fail(batch, error);
+		fail_batch(batch, error);
 	else
 	{
 		CcrError   *unknown =
@@ -741,7 +741,7 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 
 		if (error->author != CCR_TEXTS_OURS)
 			unknown->author = CCR_HINT_OURS;
-		fail(batch, unknown);
+		fail_batch(batch, unknown);
 	}
 }
 
@@ -784,7 +784,7 @@ ccr_batch_late(CcrBatch *batch, const CcrError *error)
 void
 ccr_batch_stop(CcrBatch *batch, const CcrError *error)
 {
-	fail(batch, error);
+	fail_batch(batch, error);
 }
 
 void
@@ -810,7 +810,7 @@ new_unsent(CcrQueue *queue)
 
 /* What waits, or some of it; NULL: nothing does. */
 static CcrBatch *
-take_waiting(CcrQueue *queue)
+take_unsent(CcrQueue *queue)
 {
 	while (!ccr_queue_empty(queue))
 	{
@@ -841,8 +841,8 @@ ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error)
 {
 	CcrBatch   *batch;
 
-	while ((batch = take_waiting(queue)) != NULL)
-		fail(batch, error);
+	while ((batch = take_unsent(queue)) != NULL)
+		fail_batch(batch, error);
 }
 
 void
@@ -854,8 +854,8 @@ ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error)
 	ccr_queue_end_windows(queue);
 	ccr_queue_end_pauses(queue);
 	ccr_queue_forget_failures(queue);
-	while ((batch = take_waiting(queue)) != NULL)
-		discard(batch, error);
+	while ((batch = take_unsent(queue)) != NULL)
+		discard_batch(batch, error);
 }
 
 void
@@ -868,7 +868,7 @@ ccr_batch_discard_suspects(CcrQueue *queue)
 
 		batch->flights = &suspect->flight;
 		batch->n = 1;
-		discard(batch, suspect->error);
+		discard_batch(batch, suspect->error);
 		MemoryContextDelete(suspect->context);
 	}
 }

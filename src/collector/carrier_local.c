@@ -129,7 +129,7 @@ could_not_register(CcrLocal *local)
 
 /* It is gone; the seat says why, if it was able to. */
 static void
-lost(CcrLocal *local)
+local_lost(CcrLocal *local)
 {
 	CcrSeat    *seat = local->seat;
 	bool		started = local->carrier.state != CCR_CARRIER_CONNECTING;
@@ -167,14 +167,14 @@ lost(CcrLocal *local)
 }
 
 static void
-deadline_passed(void *arg)
+local_deadline_passed(void *arg)
 {
 	CcrLocal   *local = arg;
 
 	if (local->seat == NULL)
 		could_not_register(local);
 	else
-		lost(local);
+		local_lost(local);
 }
 
 static bool
@@ -219,7 +219,7 @@ ccr_local_open(Oid dbid, Oid roleid, const CcrCarrierCalls *calls, void *owner)
 	CcrLocal   *local = palloc0(sizeof(CcrLocal));
 
 	ccr_carrier_init(&local->carrier, &local_ops, calls, owner, context);
-	ccr_timer_init(&local->deadline, deadline_passed, local);
+	ccr_timer_init(&local->deadline, local_deadline_passed, local);
 	dlist_push_tail(&locals, &local->node);
 	if (!start_executor(local, dbid, roleid))
 		ccr_timer_set(&local->deadline, ccr_now());
@@ -434,7 +434,7 @@ local_step(CcrCarrier *carrier, int fd, int events)
 			case SHM_MQ_WOULD_BLOCK:
 				return;
 			case SHM_MQ_DETACHED:
-				lost(local);
+				local_lost(local);
 				return;
 		}
 	}

@@ -104,8 +104,8 @@ static const CcrCarrierOps remote_ops;
 
 static void close_remote(CcrRemote *remote, const CcrError *error);
 static void step_idle(CcrRemote *remote);
-static void flush(CcrRemote *remote);
-static void drain(CcrRemote *remote);
+static void flush_script(CcrRemote *remote);
+static void drain_results(CcrRemote *remote);
 static bool is_answering(const CcrRemote *remote);
 static void cancel_ended(CcrRemote *remote);
 static void cancel_again(CcrRemote *remote);
@@ -299,7 +299,7 @@ receive_notice(void *arg, const PGresult *result)
 }
 
 static void
-deadline_passed(void *arg)
+remote_deadline_passed(void *arg)
 {
 	CcrRemote  *remote = arg;
 
@@ -308,7 +308,7 @@ deadline_passed(void *arg)
 	else if (remote->carrier.state == CCR_CARRIER_BUSY && remote->carrier.op == CCR_OP_NONE)
 		close_remote(remote, lost_error(remote));
 	else if (remote->carrier.state == CCR_CARRIER_BUSY)
-		drain(remote);
+		drain_results(remote);
 }
 
 static void
@@ -390,7 +390,7 @@ ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 	ccr_socket_init(&remote->socket, remote);
 	ccr_socket_init(&remote->cancel_socket, remote);
 	remote->fd = -1;
-	ccr_timer_init(&remote->deadline, deadline_passed, remote);
+	ccr_timer_init(&remote->deadline, remote_deadline_passed, remote);
 	ccr_attempt_begin(&remote->attempt, reach, &attempt_calls, remote, remote->op_context);
 	return &remote->carrier;
 }
@@ -456,7 +456,7 @@ send_script(CcrRemote *remote, bool ok)
 
 	if (ok)
 	{
-		flush(remote);
+		flush_script(remote);
 
 		/*
 		 * When libpq cannot send it reads, also while a script is made, and
@@ -687,7 +687,7 @@ script_ended(CcrRemote *remote)
 
 /* A row as its owner takes it; how many columns there are is not for us to say. */
 static CcrRow
-present(CcrRemote *remote, const PGresult *result)
+present_columns(CcrRemote *remote, const PGresult *result)
 {
 	int			n = PQnfields(result);
 
@@ -731,7 +731,7 @@ hand_over_row(CcrRemote *remote, const PGresult *result, int tuple, const CcrRow
 static void
 hand_over_rows(CcrRemote *remote, const PGresult *result)
 {
-	CcrRow		row = present(remote, result);
+	CcrRow		row = present_columns(remote, result);
 
 	for (int i = 0; i < PQntuples(result); i++)
 	{
@@ -747,7 +747,7 @@ hand_over_rows(CcrRemote *remote, const PGresult *result)
 static void
 hand_over_description(CcrRemote *remote, const PGresult *result)
 {
-	CcrRow		row = present(remote, result);
+	CcrRow		row = present_columns(remote, result);
 
 	remote->carrier.calls->described(remote->carrier.owner, &row);
 }
@@ -802,7 +802,7 @@ description_size(const PGresult *result)
 
 /* In chunked mode the tag is in the last chunk, unless there was none. */
 static bool
-fits(const CcrRemote *remote, CcrStep step, const PGresult *result)
+result_fits(const CcrRemote *remote, CcrStep step, const PGresult *result)
 {
 	return ccr_step_fits(step, result) ||
 		(step == CCR_STEP_BODY && remote->tagged && PQresultStatus(result) == PGRES_TUPLES_OK);
@@ -820,7 +820,7 @@ take_result(CcrRemote *remote, PGresult *result)
 		take_error(remote, result);
 	else if (status == PGRES_PIPELINE_ABORTED)
 		 /* its error has been seen */ ;
-	else if (!fits(remote, step, result) || remote->answered)
+	else if (!result_fits(remote, step, result) || remote->answered)
 	{
 		protocol_error(remote, PQresStatus(status));
 		return false;
@@ -892,7 +892,7 @@ take_and_clear(CcrRemote *remote, PGresult *result)
 
 /* Take what has come in, until libpq would have to wait for more. */
 static void
-drain(CcrRemote *remote)
+drain_results(CcrRemote *remote)
 {
 	int			blanks = 0;
 
@@ -962,7 +962,7 @@ step_idle(CcrRemote *remote)
 }
 
 static void
-flush(CcrRemote *remote)
+flush_script(CcrRemote *remote)
 {
 	int			rc = PQflush(remote->conn);
 
@@ -970,7 +970,7 @@ flush(CcrRemote *remote)
 	{
 		/* the server may have said why before it hung up */
 		(void) PQconsumeInput(remote->conn);
-		drain(remote);
+		drain_results(remote);
 		if (remote->carrier.state == CCR_CARRIER_BUSY ||
 			remote->carrier.state == CCR_CARRIER_CANCELLING)
 			close_remote(remote, lost_error(remote));
@@ -992,7 +992,7 @@ read_answer(CcrRemote *remote)
 	ok = PQconsumeInput(remote->conn);
 	ccr_holding_read(&remote->holding);
 	ccr_holding_note(&remote->holding);
-	drain(remote);
+	drain_results(remote);
 	if (remote->conn == NULL || remote->carrier.state == CCR_CARRIER_IDLE ||
 		(remote->carrier.state == CCR_CARRIER_CANCELLING && remote->drained))
 		return false;
@@ -1030,11 +1030,11 @@ step_busy(CcrRemote *remote, int events)
 			;
 	if (!remote->wants_write || !is_answering(remote))
 		return;
-	flush(remote);
+	flush_script(remote);
 
 	/* when it could not send, libpq has read, which the socket does not tell */
 	if (is_answering(remote))
-		drain(remote);
+		drain_results(remote);
 }
 
 static void

@@ -124,7 +124,7 @@ to_be_divided(CcrFlight **flights, int n, int patience, bool others)
 }
 
 static CcrVerdict
-judge(CcrFlight **flights, int n, CcrKind kind, bool others)
+judge_failure(CcrFlight **flights, int n, CcrKind kind, bool others)
 {
 	switch (kind)
 	{
@@ -156,7 +156,7 @@ ccr_circuit_failed(CcrQueue *queue, CcrFlight **flights, int n, CcrKind kind,
 {
 	bool		fresh = flights[0]->failures == 0;
 	bool		others = note_failures(queue, flights, n);
-	CcrVerdict	verdict = judge(flights, n, kind, others);
+	CcrVerdict	verdict = judge_failure(flights, n, kind, others);
 	bool		suspect = verdict == CCR_VERDICT_SUSPECT;
 
 	if (others)

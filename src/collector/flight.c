@@ -101,7 +101,7 @@ window_end(const CcrRequest *request)
 
 /* The more impatient of those who wait for it decides when it goes: waiting.h. */
 static void
-join(CcrFlight *flight, const CcrRequest *request)
+join_flight(CcrFlight *flight, const CcrRequest *request)
 {
 	if (!ccr_party_same(flight->party, request->party))
 		flight->several = true;
@@ -198,7 +198,7 @@ admit_item(CcrTicket *ticket, uint32 index, const CcrItem *item)
 	waiter->placed = enqueued && flight == NULL;
 	if (flight)
 	{
-		join(flight, request);
+		join_flight(flight, request);
 		ccr_tally_room(ticket->counters, request->reserved ? 1 : 0, enqueued ? 1 : 0);
 		ccr_tally.coalesced += ticket->again ? 0 : 1;
 		request->joined++;
@@ -375,8 +375,8 @@ take_entry(CcrWaitingEntry *entry, void *arg)
 }
 
 static CcrFlight **
-take_waiting(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
-			 int most, CcrTime now, CcrTime *waited)
+take_waiting_flights(CcrQueue *queue, struct CcrBatch *batch, bool apart, int *n,
+					 int most, CcrTime now, CcrTime *waited)
 {
 	int			limit = Min(queue->waiting.n, most);
 	Taking		taking = {
@@ -405,7 +405,7 @@ ccr_flights_take(CcrQueue *queue, struct CcrBatch *batch, bool apart, int most, 
 	if (group == NULL || (queue->turn && ccr_waiting_due(&queue->waiting, now)))
 	{
 		queue->turn = false;
-		return take_waiting(queue, batch, apart, n, most, now, waited);
+		return take_waiting_flights(queue, batch, apart, n, most, now, waited);
 	}
 	queue->turn = true;
 	*waited = -1;
@@ -597,7 +597,7 @@ ccr_flights_settle_unwarranted(CcrRequest *request, uint32 item, bool placed)
 }
 
 static void
-give_up(CcrWaiter *waiter)
+give_up_waiter(CcrWaiter *waiter)
 {
 	CcrTicket  *ticket = waiter->ticket;
 
@@ -617,7 +617,7 @@ ccr_flight_drop(CcrFlight *flight)
 
 	ccr_flight_unlist(flight);
 	while (!dlist_is_empty(&flight->waiters))
-		give_up(dlist_head_element(CcrWaiter, node, &flight->waiters));
+		give_up_waiter(dlist_head_element(CcrWaiter, node, &flight->waiters));
 	ccr_flight_free(flight);
 	return n;
 }

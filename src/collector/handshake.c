@@ -71,7 +71,7 @@ static dlist_head abandoned = DLIST_STATIC_INIT(abandoned);
 static int	nabandoned = 0;
 
 static void *
-run(void *arg)
+run_handshake(void *arg)
 {
 	CcrHandshake *handshake = arg;
 	int			expected = UNDER_WAY;
@@ -89,7 +89,7 @@ run(void *arg)
 		return NULL;
 	}
 	PQfinish(handshake->conn);
-	/* pairs with reap() */
+	/* pairs with reap_abandoned() */
 	__atomic_store_n(&handshake->closed, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -103,7 +103,7 @@ free_handshake(CcrHandshake *handshake)
 
 /* Forget those that were given up and have ended. */
 static void
-reap(void)
+reap_abandoned(void)
 {
 	dlist_mutable_iter iter;
 
@@ -127,7 +127,7 @@ reap(void)
 static void
 exit_at_once(int code, Datum arg)
 {
-	reap();
+	reap_abandoned();
 	if (nunder_way > 0 || nabandoned > 0)
 		_exit(code);
 }
@@ -159,7 +159,7 @@ may_start(uint64 server, uint64 peer)
 	int			own_under_way;
 	dlist_iter	iter;
 
-	reap();
+	reap_abandoned();
 	dlist_foreach(iter, &abandoned)
 	{
 		if (dlist_container(CcrHandshake, node, iter.cur)->peer == peer)
@@ -200,7 +200,7 @@ ccr_handshake_start(PGconn *conn, uint64 server, uint64 peer, CcrHandshake **res
 	handshake->peer = peer;
 	handshake->state = UNDER_WAY;
 	handshake->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (handshake->fd >= 0 && ccr_thread_start(run, handshake, CCR_HANDSHAKE_STACK))
+	if (handshake->fd >= 0 && ccr_thread_start(run_handshake, handshake, CCR_HANDSHAKE_STACK))
 	{
 		dlist_push_tail(&under_way, &handshake->node);
 		nunder_way++;

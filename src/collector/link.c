@@ -349,7 +349,7 @@ idle_limit(const CcrPool *pool)
  * the settings that ALTER ROLE has made since, and old ones swell.
  */
 static CcrTime
-expiry(const CcrLink *link)
+link_expiry(const CcrLink *link)
 {
 	if (link->pool->local)
 		return ccr_after(link->connected_at, CCR_EXECUTOR_LIFE);
@@ -364,7 +364,7 @@ idle_end(const CcrLink *link)
 {
 	CcrTime		end = idle_limit(link->pool) > 0 ?
 		ccr_after(link->idle_since, idle_limit(link->pool)) : 0;
-	CcrTime		expires = expiry(link);
+	CcrTime		expires = link_expiry(link);
 
 	return end == 0 || (expires != 0 && expires < end) ? expires : end;
 }
@@ -372,7 +372,7 @@ idle_end(const CcrLink *link)
 static bool
 is_outworn(const CcrLink *link)
 {
-	CcrTime		expires = expiry(link);
+	CcrTime		expires = link_expiry(link);
 
 	return expires != 0 && ccr_now() >= expires;
 }

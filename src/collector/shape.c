@@ -93,7 +93,7 @@ wrong_shape(const CcrSource *source, int got)
  * Rather than guess, ask for the latter.
  */
 static bool
-ambiguous(const CcrSource *source, const CcrRow *row)
+is_ambiguous(const CcrSource *source, const CcrRow *row)
 {
 	int			last = source->ncolumns - 1;
 
@@ -154,7 +154,7 @@ ccr_shape_describe(CcrShape *shape, const CcrSource *source, const CcrRow *row)
 		ccr_shape_set_numbered(shape, wants_numbers(source, row));
 		shape->binary = all_binary(source, row, source->nargs, source->ncolumns);
 	}
-	else if (got == lead + source->ncolumns && !ambiguous(source, row))
+	else if (got == lead + source->ncolumns && !is_ambiguous(source, row))
 	{
 		shape->nfields = got;
 		shape->first = lead;
