@@ -110,12 +110,19 @@ fail_attempt(CcrAttempt *attempt, const CcrError *error)
 	attempt->calls->failed(attempt->owner, error);
 }
 
+static CcrError *
+connecting_error(CcrAttempt *attempt)
+{
+	return ccr_far_error_connecting(attempt->context, attempt->conn, attempt->reach->server);
+}
+
 /* What must not go on, for a reason that is no answer of the server's. */
 static void
 refuse_connection(CcrAttempt *attempt, const char *detail)
 {
 	char	   *message = psprintf("could not connect to server \"%s\"", attempt->reach->server);
-	CcrError   *error = ccr_far_error(attempt->context, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+	CcrError   *error = ccr_far_error(attempt->context,
+									  ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
 									  message, detail);
 
 	pfree(message);
@@ -185,7 +192,7 @@ start_connecting(CcrAttempt *attempt)
 	attempt->conn = ccr_reach_connect(attempt->reach, attempt->silent);
 	if (attempt->conn == NULL || PQstatus(attempt->conn) == CONNECTION_BAD)
 	{
-		attempt->error = ccr_far_error_connecting(attempt->context, attempt->conn, attempt->reach->server);
+		attempt->error = connecting_error(attempt);
 		if (attempt->conn)
 			PQfinish(attempt->conn);
 		attempt->conn = NULL;
@@ -337,7 +344,7 @@ step_handshake(CcrAttempt *attempt)
 	if (wants == PGRES_POLLING_OK)
 		end_connected(attempt);
 	else if (wants == PGRES_POLLING_FAILED)
-		fail_attempt(attempt, ccr_far_error_connecting(attempt->context, attempt->conn, attempt->reach->server));
+		fail_attempt(attempt, connecting_error(attempt));
 	else
 		/* the next host, or address, or attempt without TLS, has its own */
 		watch_attempt(attempt);

@@ -5,16 +5,19 @@
  *
  * An attempt goes through these states:
  *
- *	  lacking		waits for a descriptor, which an idle connection makes room
- *		 |			for, or ccr_attempts_wake()
- *		 v
- *	  connecting	waits for the socket
- *		 |	  ^
- *		 v	  |		take_step(), step_handshake()
- *	  handshake		a step of PQconnectPoll() is taken in a thread; or it is
- *		 |			queued until its server has a share of these left
- *		 v
- *	  connected() or failed() is called
+ *   lacking        waits for a descriptor: for ccr_attempts_wake(), or for an
+ *      |           idle connection that makes room
+ *      |  seek_descriptor()
+ *      v
+ *   connecting     waits for the socket
+ *      |  ^
+ *      |  |        take_step(); step_handshake()
+ *      v  |
+ *   handshake      a step of PQconnectPoll() is taken in a thread, or is queued
+ *      |           until its server has a share of these left
+ *      |  end_connected(), fail_attempt()
+ *      v
+ *   calls->connected() or calls->failed()
  *
  * An address that does not answer in time is left out, and what is left of the
  * list is tried anew.
@@ -65,8 +68,8 @@ typedef struct CcrAttempt
 } CcrAttempt;
 
 /*
- * Begin one: it calls nobody back at once.  Its sockets have the owner as theirs.
- * What it allots, errors included, is in the context.
+ * Begin one: it calls nobody back at once.  Its sockets have the owner as
+ * theirs.  What it allots, errors included, is in the context.
  */
 extern void ccr_attempt_begin(CcrAttempt *attempt, const CcrReach *reach,
 							  const CcrAttemptCalls *calls, void *owner,

@@ -75,6 +75,19 @@ batch_error(CcrBatch *batch, int sqlstate, const char *message,
 	return error;
 }
 
+static bool
+joined_by_others(const CcrBatch *batch)
+{
+	return ccr_disclose_joined(batch->queue->source, batch->flights, batch->n, batch->party);
+}
+
+static bool
+tells_of_others(const CcrBatch *batch)
+{
+	return ccr_disclose_tells_of_others(batch->queue->source, batch->flights, batch->n,
+										batch->party);
+}
+
 /* The same, saying what was under way. */
 static CcrError *
 with_context(CcrBatch *batch, const CcrError *error)
@@ -144,7 +157,8 @@ choose_variant(CcrBatch *batch)
 
 	if (!shape->known || !shape->keyed)
 		return 0;
-	return 1 + ccr_params_have_null(batch->queue->source, batch->flights, batch->n) * 2 + shape->numbered;
+	return 1 + shape->numbered +
+		ccr_params_have_null(batch->queue->source, batch->flights, batch->n) * 2;
 }
 
 static const char *
@@ -406,7 +420,7 @@ fail_batch(CcrBatch *batch, const CcrError *error)
 {
 	error = with_context(batch, error);
 	note_error(batch, error);
-	if (error->author != CCR_TEXTS_OURS && ccr_disclose_tells_of_others(batch->queue->source, batch->flights, batch->n, batch->party))
+	if (error->author != CCR_TEXTS_OURS && tells_of_others(batch))
 		error = told_to_all(batch, error);
 	for (int i = 0; i < batch->n; i++)
 		if (batch->flights[i]->outcome.error == NULL)
@@ -593,7 +607,7 @@ discard_batch(CcrBatch *batch, const CcrError *error)
 
 /*
  * Whoever ends a batch wants it not to go on.  Which item is the cause is found
- * by halving it, and he is not to be asked again for each half.
+ * by halving it, and they are not to be asked again for each half.
  */
 static void
 note_ended_by_hand(CcrBatch *batch)
@@ -663,7 +677,7 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		enqueued_ended_badly(batch, error);
 	else if (batch->n > 1 && kind_of(batch, error) == CCR_KIND_DATA && is_divided(batch))
 		divide_batch(batch);
-	else if (kind_of(batch, error) == CCR_KIND_DATA && ccr_disclose_joined(batch->queue->source, batch->flights, batch->n, batch->party) &&
+	else if (kind_of(batch, error) == CCR_KIND_DATA && joined_by_others(batch) &&
 			 queue->source->resend)
 		fly_again(batch, batch->n);
 	else

@@ -14,9 +14,9 @@
 typedef struct CcrBatch CcrBatch;
 
 /*
- * Take what is due of a queue, at most so many items, for an idle carrier; how
- * many they are is in *n.  NULL if nothing was left to take.  nonce tells this collector's statements from those of others
- * behind the same pooler.
+ * Take what is due of a queue, at most `most` items, for an idle carrier; how many
+ * they are is in *n.  NULL if nothing was left to take.  nonce tells this
+ * collector's statements from those of others behind the same pooler.
  */
 extern CcrBatch *ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier,
 							   const char *nonce, void *owner, int most, int *n);

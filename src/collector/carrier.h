@@ -4,25 +4,25 @@
  *	  What carries a batch: a connection to a foreign server, or a local
  *	  executor.
  *
- * (Elsewhere one would say transport.)  Both are state machines that never
- * block.  A carrier says which sockets it waits for (a local executor has none:
- * it sets the latch), is stepped when one is ready, and calls its owner back.  It
- * knows nothing of batches.
+ * Other projects say transport.  Both are state machines that never block.  A
+ * carrier says which sockets it waits for (a local executor has none: it sets
+ * the latch), is stepped when one is ready, and calls its owner back.  It knows
+ * nothing of batches.
  *
- *	CONNECTING ------> IDLE  <---------------------------+
- *		  |   ready()	|								 |
- *		  |				| ops->adopt(), prepare(),		 | done(), ready()
- *		  |				| execute()						 |
- *		  |				v								 |
- *		  |			  BUSY ------------------------------+
- *		  |				|								 |
- *		  |				| ops->cancel()					 | ready()
- *		  |				v								 |
- *		  |			CANCELLING --------------------------+
- *		  |
- *		  |		(from each of them)
- *		  v
- *		 DEAD	  dead(), but after ops->close(NULL); the owner calls ops->free()
+ *   CONNECTING ---------> IDLE <---------------------------+
+ *       |     ready()      |                               |
+ *       |                  | ops->adopt(),                 | done(),
+ *       |                  | prepare(), execute()          | then ready()
+ *       |                  v                               | if it has to tidy
+ *       |                 BUSY ----------------------------+
+ *       |                  |                               |
+ *       |                  | ops->cancel()                 | ready()
+ *       |                  v                               |
+ *       |              CANCELLING -------------------------+
+ *       |
+ *       |  and from each of them: dead(), unless by ops->close(NULL)
+ *       v
+ *     DEAD             the owner calls ops->free()
  *
  * What both carriers have in common is in carrier.c.
  *

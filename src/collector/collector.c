@@ -273,8 +273,8 @@ init_collector(void)
 	/*
 	 * Who pushes from now on wakes us; what was pushed before, we find.  The
 	 * partner is the compare-and-swap in push().  So it is for
-	 * wake_waiters(): who is not yet in his slot as we look sees the
-	 * generation before he sleeps.
+	 * wake_waiters(): a backend that is not yet in its slot as we look sees the
+	 * generation before it sleeps.
 	 */
 	pg_memory_barrier();
 	wake_waiters();

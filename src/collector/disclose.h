@@ -3,9 +3,9 @@
  * disclose.h
  *	  What is told of an error of a batch, and to whom.
  *
- * A batch has items of several parties (shared/party.h).  An error of the far
- * side may quote what one of them has sent, so it is not for the others: they are
- * told that the batch has failed, and the log has the rest.
+ * A batch may have items of several parties (shared/party.h).  An error of the
+ * far side may quote what one of them has sent, so the others are told only that
+ * the batch has failed.  The log has the rest.
  *
  *-------------------------------------------------------------------------
  */

@@ -9,8 +9,9 @@
  * is opened.
  *
  * When connecting fails and no link is left, all that waits fails with the
- * reason; enqueued items wait.  The next attempt is made at the earliest after a
- * delay that grows from 50 ms to 1 s; what comes meanwhile waits for its outcome.
+ * reason; enqueued items wait.  The next attempt is made at the earliest after
+ * a delay that grows from 50 ms to 1 s; what comes meanwhile waits for its
+ * outcome.
  *
  *-------------------------------------------------------------------------
  */

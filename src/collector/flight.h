@@ -12,16 +12,16 @@
  *
  * A flight starts when an item is admitted that cannot join another one:
  *
- *						 ccr_flights_admit()
- *								 |
- *								 v
- *							  WAITING
- *								 |	ccr_flights_take()
- *								 v
- *	 ccr_flights_land()  <--  FLYING  --------------------+
- *		and it is freed			 ^						  | ccr_flights_regroup(),
- *								 | ccr_flights_take()	  | ccr_flight_ground()
- *								 +------  GROUPED  <------+
+ *                   ccr_flights_admit()
+ *                           |
+ *                           v
+ *                        WAITING
+ *                           |  ccr_flights_take()
+ *                           v
+ *  ccr_flights_land() <-- FLYING ----------------------+
+ *  and it is freed          ^                          | ccr_flights_regroup(),
+ *                           | ccr_flights_take()       | ccr_flight_ground()
+ *                           +------- GROUPED <---------+
  *
  * A flight that loses its last waiter is freed at once while it is WAITING.
  * While it is GROUPED, it is freed when its group is taken.  While it is
@@ -110,8 +110,8 @@ extern void ccr_flights_admit(CcrQueue *queue, CcrRequest *request);
 extern Oid	ccr_flights_next_role(CcrQueue *queue, CcrTime now);
 
 /*
- * Take the flights of the next batch, at most the queue's limits and `most`; they
- * are FLYING from then on.  The array is palloc'd.  May be none.  apart: none of
+ * Take the flights of the next batch, at most the queue's limits and `most`;
+ * they are FLYING from then on.  The array is palloc'd.  May be none.  apart: none of
  * them may be equal to another, identical or not.  waited: us, all together; -1:
  * they fly again.
  */

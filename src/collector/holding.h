@@ -61,8 +61,8 @@ extern void ccr_holding_pass(CcrHolding *holding, int64 bytes);
 
 /*
  * libpq looks each setting up in a list of all names that it was told, so the
- * names cost more and more.  began: ccr_holding_time(), before a reading; passed:
- * at that time.  True: reading has brought no row for too long.
+ * names cost more and more.  began: ccr_holding_time(), before a reading;
+ * passed: at that time.  True: reading has brought no row for too long.
  */
 extern int64 ccr_holding_time(const CcrHolding *holding);
 extern bool ccr_holding_in_vain(CcrHolding *holding, uint64 passed, int64 began);

@@ -139,7 +139,7 @@ ccr_link_is_of_another(const CcrLink *link, Oid owner)
 		!link->carrier->ops->pooled(link->carrier);
 }
 
-/* Which of two to take for an owner: his own, or a new one, or the older. */
+/* Which of two to take for an owner: its own, or a new one, or the older. */
 static bool
 is_better(const CcrLink *link, const CcrLink *found, Oid owner)
 {

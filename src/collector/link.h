@@ -74,8 +74,8 @@ extern void ccr_link_show(CcrLink *link, const char *state, const CcrError *erro
 extern void ccr_link_connected(CcrLink *link);
 
 /*
- * It is idle: may it go on?  False: it has been closed, as it is worn, or had its
- * turn, or there are too many.
+ * It is idle: may it go on?  False: it has been closed, as it is worn, or had
+ * its turn, or there are too many.
  */
 extern bool ccr_link_idle(CcrLink *link);
 

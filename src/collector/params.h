@@ -12,8 +12,8 @@
 #include "shared/job.h"
 
 /*
- * One array for each argument, or how many items there are, in the current memory
- * context.  Returns how many bytes they take.
+ * One array for each argument, or how many items there are, in the current
+ * memory context.  Returns how many bytes they take.
  */
 extern Size ccr_params_build(CcrParams *params, const CcrSource *source,
 							 CcrFlight **flights, int n);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pools.c
- *	  All that a collector sends: the door for requests, and what concerns all pools.
+ *	  The door for requests, and what concerns all pools.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,8 +26,8 @@ ccr_pools_init(int worker)
 /* --------------------------------------------------------------- admission */
 
 /*
- * Its source as a request describes it, or NULL.  That of an enqueued one is kept
- * for as long as there are such requests.
+ * Its source as a request describes it, or NULL.  That of an enqueued one is
+ * kept for as long as there are such requests.
  */
 static CcrSource *
 described_source(CcrRequest *request)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pools.h
- *	  All that a collector sends: the door for requests, and what concerns all pools.
+ *	  The door for requests, and what concerns all pools.
  *
  *-------------------------------------------------------------------------
  */

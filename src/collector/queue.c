@@ -133,8 +133,8 @@ ccr_queues_hide_circuits(void)
 CcrGroup *
 ccr_group_new(int n)
 {
-	CcrGroup   *group = MemoryContextAlloc(group_context,
-										   offsetof(CcrGroup, flights) + n * sizeof(struct CcrFlight *));
+	Size		size = offsetof(CcrGroup, flights) + n * sizeof(struct CcrFlight *);
+	CcrGroup   *group = MemoryContextAlloc(group_context, size);
 
 	group->n = 0;
 	return group;

@@ -7,18 +7,19 @@
  * (waiting.h has their order and their windows), and groups, which must fly
  * again.  It knows flights only as what it keeps: flight.c moves them.
  *
- *	ccr_flights_admit()					ccr_flights_regroup()
- *			|								   |
- *			v								   v
- *	  +-----------+						 +-----------+
- *	  |	 waiting  |						 |	groups	 |
- *	  +-----------+						 +-----------+
- *	   the window ends, or				  retry_at is past
- *	   a batch is full					 /
- *			\		ccr_queue_due()		/
- *			 +-------------+-----------+
- *						   v
- *				  ccr_flights_take()
+ *   ccr_flights_admit()             ccr_flights_regroup()
+ *           |                               |
+ *           v                               v
+ *     +-----------+                   +-----------+
+ *     |  waiting  |                   |  groups   |
+ *     +-----------+                   +-----------+
+ *      a window has ended,             retry_at is past
+ *      or a batch is full                   |
+ *           |                               |
+ *           +-------------+-----------------+
+ *                         |  ccr_queue_due()
+ *                         v
+ *                 ccr_flights_take()
  *
  * Enqueued items have queues of their own.  After a failure that no item has
  * caused, a queue of theirs pauses: nothing takes off before pause_until, and
