@@ -44,7 +44,7 @@ PG_FUNCTION_INFO_V1(concresce_reset_stats_all);
 #define CCR_STATS_OLD_COLUMNS	22	/* in version 0.1.0 */
 #define CCR_STATS_COLUMNS		29
 #define CCR_IN_FLIGHT_COLUMNS	9	/* 7 */
-#define CCR_CONNECTION_COLUMNS	7	/* 5 in version 0.1.0 */
+#define CCR_CONNECTION_COLUMNS	8	/* 5 in version 0.1.0 */
 #define CCR_CIRCUIT_COLUMNS		6
 #define CCR_COLLECTOR_COLUMNS	10
 
@@ -228,6 +228,14 @@ first_visible(void)
 	return v;
 }
 
+/* After it was read: is it of the same key as before, or has it been allotted anew? */
+static bool
+still_is(const Visible *v)
+{
+	pg_read_barrier();
+	return pg_atomic_read_u32(&ccr_counters[v->i].serial) == v->serials[v->i];
+}
+
 static bool
 next_visible(Visible *v)
 {
@@ -258,7 +266,8 @@ concresce_stats(PG_FUNCTION_ARGS)
 		values[CCR_STATS_OLD_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].serverid);
 		put_totals(&ccr_counters[v.i], values);
 		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].function);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		if (still_is(&v))
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -278,7 +287,7 @@ concresce_circuits(PG_FUNCTION_ARGS)
 		bool		nulls[CCR_CIRCUIT_COLUMNS] = {0};
 		CcrCircuit	circuit = ccr_counters_circuit(&ccr_counters[v.i]);
 
-		if (circuit.open == 0)
+		if (circuit.open == 0 || !still_is(&v))
 			continue;
 		values[0] = ObjectIdGetDatum(v.keys[v.i].function);
 		put_server(values, nulls, 1, v.keys[v.i].serverid);
@@ -446,6 +455,7 @@ concresce_connections(PG_FUNCTION_ARGS)
 		put_last_error(values, nulls, 4, &row.last_error);
 		put_time(values, nulls, 5, row.last_error_at);
 		put_time(values, nulls, 6, row.connected_at);
+		values[7] = Int64GetDatum(row.lost);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -93,6 +93,8 @@ typedef struct CcrPool
 	MemoryContext reason_context;
 	CcrError   *reason;			/* of the last failure */
 	CcrConnection *closed_row;	/* shown of the link that failed last */
+	int64		lost;			/* links that were, as long as there is none
+								 * to show it */
 	bool		pending;		/* to be dispatched */
 	dlist_node	pending_node;
 	bool		unused;			/* is in unused_pools */
@@ -121,6 +123,7 @@ typedef struct CcrLink
 	CcrTimer	late_timer;		/* of a batch that nobody waits for */
 	CcrConnection *shown;		/* its row in concresce.connections, or NULL */
 	int64		batches;
+	int64		lost;			/* links that were lost before, as shown */
 } CcrLink;
 
 static HTAB *pools;
@@ -198,6 +201,7 @@ show_link(CcrLink *link, const char *state, const CcrError *error)
 	SpinLockAcquire(&c->mutex);
 	strlcpy(c->state, state, sizeof(c->state));
 	c->batches = link->batches;
+	c->lost = link->lost;
 	if (error)
 	{
 		c->last_error = last;
@@ -206,17 +210,46 @@ show_link(CcrLink *link, const char *state, const CcrError *error)
 	SpinLockRelease(&c->mutex);
 }
 
+/* 0: it is connected no more. */
 static void
-show_connected(CcrLink *link)
+show_connected(CcrLink *link, TimestampTz at)
 {
 	CcrConnection *c = link->shown;
-	TimestampTz now = GetCurrentTimestamp();
 
 	if (c == NULL)
 		return;
 	SpinLockAcquire(&c->mutex);
-	c->connected_at = now;
+	c->connected_at = at;
 	SpinLockRelease(&c->mutex);
+}
+
+static void
+show_lost(CcrConnection *c, int64 lost)
+{
+	if (c == NULL)
+		return;
+	SpinLockAcquire(&c->mutex);
+	c->lost = lost;
+	SpinLockRelease(&c->mutex);
+}
+
+/* A link has gone: what its row has shown is shown by another one's. */
+static void
+pass_on_lost(CcrPool *pool, int64 lost)
+{
+	if (dlist_is_empty(&pool->links))
+	{
+		pool->lost += lost;
+		show_lost(pool->closed_row, pool->lost);
+	}
+	else
+	{
+		CcrLink    *heir = dlist_head_element(CcrLink, node, &pool->links);
+
+		heir->lost += lost;
+		show_lost(heir->shown, heir->lost);
+		show_lost(pool->closed_row, 0);
+	}
 }
 
 /* NULL: none is left.  Where the last one was free, the next one may be, too. */
@@ -241,7 +274,7 @@ allot_row(const CcrSource *source)
 			c->umid = ccr_source_is_local(source) ? source->roleid : source->umid;
 			strlcpy(c->server, source->server_name, NAMEDATALEN);
 			strlcpy(c->user, source->user, NAMEDATALEN);
-			c->batches = 0;
+			c->batches = c->lost = 0;
 			c->state[0] = '\0';
 			c->connected_at = c->last_error_at = 0;
 			c->last_error.message[0] = '\0';
@@ -748,12 +781,14 @@ bury(CcrLink *link, bool failed)
 	dlist_push_tail(&dead_links, &link->node);
 	if (failed)
 	{
+		show_connected(link, 0);
 		release_row(pool->closed_row);
 		pool->closed_row = link->shown;
 	}
 	else
 		release_row(link->shown);
 	link->shown = NULL;
+	pass_on_lost(pool, link->lost + (failed && link->connected ? 1 : 0));
 }
 
 static void
@@ -951,6 +986,8 @@ open_link(CcrPool *pool)
 		ccr_remote_open(&pool->reach, &link_calls, link);
 	link->shown = pool->closed_row ? pool->closed_row : allot_row(pool->source);
 	pool->closed_row = NULL;
+	link->lost = pool->lost;
+	pool->lost = 0;
 	show_link(link, "connecting", NULL);
 	ccr_timer_init(&link->idle_timer, idle_too_long, link);
 	ccr_timer_init(&link->late_timer, batch_is_late, link);
@@ -1012,7 +1049,7 @@ link_ready(void *owner)
 		link->connected = true;
 		set_lacking(link, false);
 		link->connected_at = ccr_now();
-		show_connected(link);
+		show_connected(link, GetCurrentTimestamp());
 		link->life = 0.9 + 0.2 * pg_prng_double(&pg_global_prng_state);
 		link->pool->nconnecting--;
 		link->pool->failures = 0;

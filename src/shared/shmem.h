@@ -282,7 +282,8 @@ typedef struct CcrConnection
 	char		user[NAMEDATALEN];
 	char		state[16];
 	int64		batches;
-	TimestampTz connected_at;	/* 0: it is not yet */
+	int64		lost;			/* before, with those of others */
+	TimestampTz connected_at;	/* 0: it is not, or not yet */
 	TimestampTz last_error_at;
 	CcrLastError last_error;
 } CcrConnection;
@@ -299,7 +300,8 @@ typedef struct CcrStop
 	Oid			dbid;
 	Oid			function;
 	Oid			serverid;
-	TimestampTz since;
+	Oid			roleid;			/* whose session has said so first, */
+	TimestampTz since;			/* and when */
 } CcrStop;
 
 typedef struct CcrShared

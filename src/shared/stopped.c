@@ -58,6 +58,7 @@ set(Oid dbid, Oid function, Oid serverid, bool force)
 		stop->dbid = dbid;
 		stop->function = function;
 		stop->serverid = serverid;
+		stop->roleid = GetOuterUserId();
 		stop->since = GetCurrentTimestamp();
 		pg_atomic_fetch_add_u32(counter_of(serverid), 1);
 	}
