@@ -206,6 +206,14 @@ copy_keys(CcrCountersKey *keys, uint32 *serials)
 	return CCR_MAX_COUNTERS;
 }
 
+/* After an entry was read: is it of the key that was copied, or allotted anew? */
+static bool
+still_is(int i, uint32 serial)
+{
+	pg_read_barrier();
+	return pg_atomic_read_u32(&ccr_counters[i].serial) == serial;
+}
+
 /* The entries of this database that the role may see, one after another. */
 typedef struct Visible
 {
@@ -226,14 +234,6 @@ first_visible(void)
 
 	copy_keys(v.keys, v.serials);
 	return v;
-}
-
-/* After it was read: is it of the same key as before, or has it been allotted anew? */
-static bool
-still_is(const Visible *v)
-{
-	pg_read_barrier();
-	return pg_atomic_read_u32(&ccr_counters[v->i].serial) == v->serials[v->i];
 }
 
 static bool
@@ -266,7 +266,7 @@ concresce_stats(PG_FUNCTION_ARGS)
 		values[CCR_STATS_OLD_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].serverid);
 		put_totals(&ccr_counters[v.i], values);
 		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].function);
-		if (still_is(&v))
+		if (still_is(v.i, v.serials[v.i]))
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -287,7 +287,7 @@ concresce_circuits(PG_FUNCTION_ARGS)
 		bool		nulls[CCR_CIRCUIT_COLUMNS] = {0};
 		CcrCircuit	circuit = ccr_counters_circuit(&ccr_counters[v.i]);
 
-		if (circuit.open == 0 || !still_is(&v))
+		if (circuit.open == 0 || !still_is(v.i, v.serials[v.i]))
 			continue;
 		values[0] = ObjectIdGetDatum(v.keys[v.i].function);
 		put_server(values, nulls, 1, v.keys[v.i].serverid);
@@ -306,15 +306,21 @@ add_up(Oid function, Size histogram, uint64 *bins, int nbins)
 {
 	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
 	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
+	uint64	   *seen = palloc(nbins * sizeof(uint64));
 
 	copy_keys(keys, serials);
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
 		pg_atomic_uint64 *own = (pg_atomic_uint64 *) ((char *) &ccr_counters[i] + histogram);
 
-		if (serials[i] != 0 && keys[i].dbid == MyDatabaseId && keys[i].function == function)
-			for (int bin = 0; bin < nbins; bin++)
-				bins[bin] += pg_atomic_read_u64(&own[bin]);
+		if (serials[i] == 0 || keys[i].dbid != MyDatabaseId || keys[i].function != function)
+			continue;
+		for (int bin = 0; bin < nbins; bin++)
+			seen[bin] = pg_atomic_read_u64(&own[bin]);
+		if (!still_is(i, serials[i]))
+			continue;
+		for (int bin = 0; bin < nbins; bin++)
+			bins[bin] += seen[bin];
 	}
 }
 

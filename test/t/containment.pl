@@ -209,7 +209,7 @@ sql(qq{CREATE ROLE "*" LOGIN; CREATE ROLE "$ann" LOGIN});
 enqueue('lost', '1, 10', 'ann');
 enqueue('lost', '11, 12', '"*"');
 enqueue('lost', '13, 15', qq("$ann"));
-is(sql(q{SELECT string_agg(role = (CASE items WHEN 2 THEN '"*"' ELSE '"} . $ann . q{"' END)::regrole::oid::text, ',') FROM concresce.enqueued WHERE items < 10}), 'true,true',
+is(sql(q{SELECT bool_and(role = (CASE items WHEN 2 THEN '"*"' ELSE '"} . $ann . q{"' END)::regrole::oid::text) FROM concresce.enqueued WHERE items < 10}), 't',
 	'shows as its OID');
 is(sql(q{SELECT concresce.discard(function, server, role) FROM concresce.enqueued WHERE items = 2}), '2', 'by which only what is its own goes');
 is(discard("role => '$ann'"), '10', 'a number is an OID');
