@@ -188,7 +188,7 @@ FROM concresce.in_flight();
 DO $$
 DECLARE
 	old record;
-	new regprocedure;
+	new record;
 	granted record;
 BEGIN
 	FOR old IN
@@ -198,17 +198,20 @@ BEGIN
 		JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
 		WHERE extname = 'concresce' AND proname LIKE '%\_0\_1'
 	LOOP
-		SELECT oid INTO STRICT new FROM pg_catalog.pg_proc
+		SELECT oid::regprocedure AS name, proacl INTO STRICT new FROM pg_catalog.pg_proc
 		WHERE pronamespace = old.pronamespace AND proname = replace(old.proname, '_0_1', '')
 			AND proargtypes::oid[] = old.types;
-		IF old.proacl IS NOT NULL THEN
-			EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', new);
+		-- default privileges may have become others since
+		IF old.proacl IS NOT NULL OR new.proacl IS NOT NULL THEN
+			EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', new.name);
+			FOR granted IN
+				SELECT grantee, is_grantable FROM aclexplode(coalesce(old.proacl, acldefault('f', old.proowner)))
+			LOOP
+				EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', new.name,
+					CASE WHEN granted.grantee = 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END,
+					CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+			END LOOP;
 		END IF;
-		FOR granted IN SELECT grantee, is_grantable FROM aclexplode(old.proacl) LOOP
-			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', new,
-				CASE WHEN granted.grantee = 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END,
-				CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
-		END LOOP;
 		BEGIN
 			EXECUTE format('DROP FUNCTION %s', old.oid::regprocedure);
 		EXCEPTION WHEN dependent_objects_still_exist THEN

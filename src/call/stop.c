@@ -157,8 +157,11 @@ too_many(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("too many lookups are stopped"),
+			 superuser() ?
 			 errdetail("There may be %d of them, with servers that are switched off.",
-					   superuser() ? CCR_MAX_STOPS : CCR_MAX_STOPS - CCR_STOPS_RESERVED),
+					   CCR_MAX_STOPS) :
+			 errdetail("There may be %d of them, with servers that are switched off, and %d of one role.",
+					   CCR_MAX_STOPS - CCR_STOPS_RESERVED, CCR_STOPS_OF_ROLE),
 			 errhint("Start some, or stop all lookups of a database.")));
 }
 

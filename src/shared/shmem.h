@@ -48,7 +48,8 @@
 									 * role */
 #define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
 #define CCR_MAX_STOPS			256 /* stopped lookups, and servers */
-#define CCR_STOPS_RESERVED		64	/* of these, for superusers */
+#define CCR_STOPS_RESERVED		64	/* of these, for superusers; */
+#define CCR_STOPS_OF_ROLE		96	/* and for a role that is none, at most */
 #define CCR_HISTOGRAM_BINS		24	/* of powers of two: items, */
 #define CCR_LATENCY_BINS		32	/* and us */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */

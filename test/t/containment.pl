@@ -502,7 +502,9 @@ BEGIN
 END $$;
 EOF_SQL
 is(sql("SELECT concresce.switch_off('down')"), '', 'a superuser stops what he wants to, all the same');
-is(sql("SELECT count(*) FROM concresce.stopped"), '193', 'as the view shows');
+is(attempt($node, "SELECT concresce.switch_off('far')", user => 'keeper')->sqlstate, '', 'and so does another role');
+is(sql("SELECT string_agg(n::text, ' ' ORDER BY n) FROM (SELECT count(*) AS n FROM concresce.stopped GROUP BY role) s"), '1 1 96', 'as the view shows');
+is(attempt($node, "SELECT concresce.switch_on('far')", user => 'keeper')->sqlstate, '', 'it is on again');
 
 # What is enqueued for a server that is switched off, or dropped.
 enqueue('lost', '1, 5');

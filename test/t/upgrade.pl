@@ -133,6 +133,15 @@ EOF_SQL
 	$node->safe_psql('postgres', 'DROP DATABASE used');
 }
 
+# What everybody may execute stays so, though it is made anew.
+foreach my $old (@older)
+{
+	database('strict', "CREATE EXTENSION concresce VERSION '$old'; ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC");
+	$node->safe_psql('strict', 'ALTER EXTENSION concresce UPDATE');
+	is($node->safe_psql('strict', 'SET ROLE watcher; SELECT count(*) FROM concresce.stats'), '0', 'default privileges that are strict do not take a view away');
+	$node->safe_psql('postgres', 'DROP DATABASE strict');
+}
+
 # ---- before the restart ----------------------------------------------------
 
 # An installation of its own, with a library that lacks what the update needs.
