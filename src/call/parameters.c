@@ -234,10 +234,10 @@ type_parameters(ParseState *pstate, Query *query)
 static void
 post_parse_analyze(ParseState *pstate, Query *query, CcrJumbleState *jstate)
 {
+	/* types are a part of the query's identifier */
 	if (pstate->p_coerce_param_hook && pstate->p_sourcetext &&
 		strchr(pstate->p_sourcetext, '$') && type_parameters(pstate, query) && jstate)
-		jstate = ccr_jumble_query(query, pstate->p_sourcetext); /* types are a part of
-																 * it */
+		jstate = ccr_jumble_query(query, pstate->p_sourcetext);
 	if (prev_post_parse_analyze)
 		prev_post_parse_analyze(pstate, query, jstate);
 }

@@ -76,7 +76,7 @@ CALL play('close', 'a> SELECT gated(1)', '1 in flight', 'cancel(''a'')', 'a', 's
 CALL play('close', 'a> SELECT gated(1)', '1 in flight', 'b: SET concresce.max_window = ''60s''', 'b> SELECT gated(2)', '1 queued',
           'c> SELECT other(1)', '2 in flight', 's> SELECT concresce.stop(''gated'', true)', 's', 'a', 'b', 'open', 'c',
           'b> SELECT gated(3)', 'b', 'concresce.start(''gated'')', 'counters()');
-CALL play('close', 'a> SELECT concresce.enqueue(''written'', 5)::text', 'a', '1 runs', 'a> SELECT concresce.enqueue(''written'', 6)::text', 'a',
+CALL play('close', 'a> SELECT concresce.enqueue(''written'', 5)::text', 'a', '1 runs', 'a> SELECT concresce.enqueue(''written'', 6)::text', 'a', '2 runs',
           's> SELECT concresce.stop(''written'', true)', 's', 'a> SELECT concresce.flush()::text', 'a', 'open',
           '(SELECT count(*) FROM far.log WHERE n > 4)', 'concresce.start()', 'counters()');
 SELECT errors, discarded, queued, active FROM concresce.stats WHERE function = 'written(int)'::regprocedure;
