@@ -321,6 +321,23 @@ fail_if_stopped(CcrQueue *queue)
 		ccr_pools_stop(queue->source->dbid, queue->source->function);
 }
 
+/*
+ * It is its ticket's from here on.  An error must not refuse it, nor the exit
+ * that follows: its caller may have an answer by then, and have freed it.
+ */
+static void
+let_wait(CcrQueue *queue, CcrRequest *request, bool named)
+{
+	ccr_flights_tear(true);
+	ccr_queue_admit(queue, request);
+	current = NULL;
+	if (named)
+		ccr_pool_named(queue);
+	ccr_pool_check(queue);
+	fail_if_stopped(queue);
+	ccr_flights_tear(false);
+}
+
 static void
 admit(CcrRequest *request)
 {
@@ -349,10 +366,7 @@ admit(CcrRequest *request)
 		ccr_flights_refuse(request, CCR_FAILURE_UNKNOWN_SOURCE);
 		return;
 	}
-	ccr_queue_admit(queue, request);
-	ccr_pool_named(queue);
-	ccr_pool_check(queue);
-	fail_if_stopped(queue);
+	let_wait(queue, request, true);
 }
 
 /*
@@ -386,11 +400,7 @@ admit_enqueued(CcrRequest *request)
 		refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
 		return;
 	}
-	ccr_queue_admit(queue, request);
-	if (new)
-		ccr_pool_named(queue);
-	ccr_pool_check(queue);
-	fail_if_stopped(queue);
+	let_wait(queue, request, new);
 }
 
 static void

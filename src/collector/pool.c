@@ -133,6 +133,7 @@ static dlist_head dead_links = DLIST_STATIC_INIT(dead_links);
 static dlist_head spare_links = DLIST_STATIC_INIT(spare_links); /* idle connections,
 																 * longest first */
 static dlist_head unused_pools = DLIST_STATIC_INIT(unused_pools);
+static CcrLink *starting = NULL;	/* its batch is being begun */
 static int	in_flight = 0;		/* batches */
 static int	nlacking = 0;		/* links, of all pools */
 
@@ -556,18 +557,40 @@ set_rates(CcrQueue *queue)
 	queue->rates[1] = ccr_rate_get(source->dbid, source->serverid, source->function);
 }
 
+static CcrQueue *
+new_queue(CcrPool *pool, const CcrRequest *request, CcrSource *source,
+		  MemoryContext context)
+{
+	CcrQueue   *queue = ccr_queue_create(&request->fingerprint, source, context,
+										 &ccr_counters[request->counters], window_ended);
+
+	MemoryContextSetParent(context, TopMemoryContext);
+	queue->pool = queue->home = pool;
+	queue->sharded = !pool->local && ccr_shard_listed(source->server_name);
+	set_rates(queue);
+
+	/* what was enqueued before this process began is named by nobody */
+	set_limits(queue);
+	queue->used = ccr_now();
+	ccr_sources_add(queue, request->party.outer);
+	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);
+	ccr_timer_set(&queue->idle_timer,
+				  ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000)));
+	dlist_push_tail(&pool->queues, &queue->pool_node);
+	pool->nqueues++;
+	return queue;
+}
+
 CcrQueue *
 ccr_pool_register(const CcrRequest *request, CcrSource *source,
 				  MemoryContext context)
 {
-	const CcrFingerprint *fingerprint = &request->fingerprint;
-	CcrQueue   *queue = ccr_queue_find(fingerprint);
-	Oid			asker = request->party.outer;
+	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
 	CcrFingerprint key;
 	PoolEntry  *entry;
 	bool		found;
 
-	if (queue == NULL && !make_room(asker, MemoryContextMemAllocated(context, true)))
+	if (queue == NULL && !make_room(request->party.outer, MemoryContextMemAllocated(context, true)))
 	{
 		MemoryContextDelete(context);
 		return NULL;
@@ -584,28 +607,13 @@ ccr_pool_register(const CcrRequest *request, CcrSource *source,
 		else
 			dlist_push_tail(&all_pools, &entry->pool->node);
 	}
+	ccr_flights_tear(true);
 	set_hosts(entry->pool, source);
 	if (queue)
-	{
 		MemoryContextDelete(context);
-		return queue;
-	}
-	queue = ccr_queue_create(fingerprint, source, context,
-							 &ccr_counters[request->counters], window_ended);
-	MemoryContextSetParent(context, TopMemoryContext);
-	queue->pool = queue->home = entry->pool;
-	queue->sharded = !entry->pool->local && ccr_shard_listed(source->server_name);
-	set_rates(queue);
-
-	/* what was enqueued before this process began is named by nobody */
-	set_limits(queue);
-	queue->used = ccr_now();
-	ccr_sources_add(queue, asker);
-	ccr_timer_init(&queue->idle_timer, unused_too_long, queue);
-	ccr_timer_set(&queue->idle_timer,
-				  ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000)));
-	dlist_push_tail(&entry->pool->queues, &queue->pool_node);
-	entry->pool->nqueues++;
+	else
+		queue = new_queue(entry->pool, request, source, context);
+	ccr_flights_tear(false);
 	return queue;
 }
 
@@ -945,6 +953,7 @@ open_link(CcrPool *pool)
 {
 	CcrLink    *link = MemoryContextAllocZero(pool->context, sizeof(CcrLink));
 
+	ccr_flights_tear(true);
 	link->pool = pool;
 	link->carrier = pool->local ?
 		ccr_local_open(pool->source->dbid, pool->source->roleid, &link_calls, link) :
@@ -957,6 +966,7 @@ open_link(CcrPool *pool)
 	dlist_push_tail(&pool->links, &link->node);
 	pool->nlinks++;
 	pool->nconnecting++;
+	ccr_flights_tear(false);
 }
 
 /*
@@ -1191,9 +1201,13 @@ link_dead(void *owner, CcrOp op, const CcrError *error)
 	ccr_flights_tear(false);
 }
 
+/* What one link has told may have begun a batch on another. */
 void
 ccr_pool_broken(CcrCarrier *carrier, const CcrError *error)
 {
+	if (starting)
+		carrier = starting->carrier;
+	starting = NULL;
 	carrier->ops->close(carrier, error);
 }
 
@@ -1244,8 +1258,8 @@ keep_back(CcrQueue *queue)
 	ccr_flights_tear(false);
 }
 
-void
-ccr_pool_check(CcrQueue *queue)
+static void
+check(CcrQueue *queue)
 {
 	CcrTime		now = ccr_now();
 	CcrTime		next;
@@ -1274,6 +1288,15 @@ ccr_pool_check(CcrQueue *queue)
 		ccr_timer_set(&queue->window_timer, next);
 	else
 		ccr_timer_clear(&queue->window_timer);
+}
+
+/* If it fails half-way, nobody may ever look at the queue again. */
+void
+ccr_pool_check(CcrQueue *queue)
+{
+	ccr_flights_tear(true);
+	check(queue);
+	ccr_flights_tear(false);
 }
 
 /* Has the link served lookups of another owner?  Then it is cleaned first. */
@@ -1463,7 +1486,6 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	set_spare(link, false);
 	ccr_flights_tear(true);
 	link->batch = ccr_batch_new(queue, link->carrier, nonce, link, room_for(queue, now), &n);
-	ccr_flights_tear(false);
 	if (link->batch)
 		ccr_line_begin(&pool->line, &queue->line, &link->turn, now);
 
@@ -1473,6 +1495,7 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	{
 		ccr_pool_check(queue);
 		set_spare(link, true);
+		ccr_flights_tear(false);
 		return;
 	}
 	for (int i = 0; i < 2; i++)
@@ -1486,7 +1509,10 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	link->batches++;
 	show_link(link, "active", NULL);
 	set_late_timer(link);
+	ccr_flights_tear(false);
+	starting = link;
 	ccr_batch_start(link->batch);
+	starting = NULL;
 
 	/*
 	 * Owners that take turns would have one link cleaned each time, which
