@@ -203,7 +203,7 @@ Datum
 concresce_stop(PG_FUNCTION_ARGS)
 {
 	stop_lookup(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0),
-		 !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
+				!PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
 }
 

@@ -614,6 +614,7 @@ ccr_link_open(CcrPool *pool, const CcrCarrierCalls *calls,
 {
 	CcrLink    *link = MemoryContextAllocZero(pool->context, sizeof(CcrLink));
 
+	ccr_flights_change_begin();
 	link->pool = pool;
 	link->carrier = pool->local ?
 		ccr_local_open(pool->source->dbid, pool->source->roleid, calls, link) :
@@ -628,6 +629,7 @@ ccr_link_open(CcrPool *pool, const CcrCarrierCalls *calls,
 	dlist_push_tail(&pool->links, &link->node);
 	pool->nlinks++;
 	pool->nconnecting++;
+	ccr_flights_change_end();
 	return link;
 }
 

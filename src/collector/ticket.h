@@ -53,7 +53,7 @@ typedef struct CcrTicket
 	uint32		failed;			/* of these, with an error */
 	struct CcrWaiter **landed;
 	dlist_node	landed_node;
-	struct CcrWaiter *waiters;		/* as many as the request has items */
+	struct CcrWaiter *waiters;	/* as many as the request has items */
 } CcrTicket;
 
 extern void ccr_tickets_init(void);
@@ -63,6 +63,9 @@ extern void ccr_tickets_init(void);
 
 /* Allot one of so many bytes in all, for a request that has none. */
 extern CcrTicket *ccr_ticket_new(CcrQueue *queue, CcrRequest *request, Size size);
+
+/* One of no request, for a single flight; NULL: there is no memory. */
+extern CcrTicket *ccr_ticket_new_bare(Size size);
 
 /* The ticket of a request, or NULL. */
 extern CcrTicket *ccr_ticket_of(CcrRequest *request);
