@@ -422,8 +422,8 @@ heed_marks(uint32 marks)
 	ccr_unwarranted_drop_all(ccr_dispatch_check);
 
 	/*
-	 * what is unfinished was admitted, unless that has failed, or is about to be
-	 * done
+	 * what is unfinished was admitted, unless that has failed, or is about to
+	 * be done
 	 */
 	request = admit_timer.armed ? ccr_request_unfinished(worker) : NULL;
 	while (request)

@@ -49,8 +49,8 @@ struct CcrBatch;
 typedef enum CcrFlightState
 {
 	CCR_FLIGHT_WAITING,			/* for its first batch, in its queue */
-	CCR_FLIGHT_GROUPED,			/* to fly again, with others of its group; or a
-								 * suspect: circuit.h */
+	CCR_FLIGHT_GROUPED,			/* to fly again, with others of its group; or
+								 * a suspect: circuit.h */
 	CCR_FLIGHT_FLYING			/* in a batch */
 } CcrFlightState;
 
@@ -66,7 +66,7 @@ typedef struct CcrFlight
 								 * to be told only of itself */
 	CcrParty	party;			/* whose item it is */
 	bool		several;		/* others wait for it, too, or did */
-	CcrTicket  *ticket;		/* that it is a part of */
+	CcrTicket  *ticket;			/* that it is a part of */
 	int			failures;		/* of enqueued items only, as are these: */
 	uint64		seen;			/* successes of the queue at the last */
 	int			attempts;		/* of these, but for those since which nothing
