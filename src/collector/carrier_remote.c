@@ -28,6 +28,7 @@
 #include "collector/far_error.h"
 #include "collector/far_session.h"
 #include "collector/holding.h"
+#include "collector/offload.h"
 #include "collector/received.h"
 #include "collector/script.h"
 #include "collector/sockets.h"
@@ -42,6 +43,9 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#define CCR_READING_PACE	10	/* ms after which reading gives way to others;
+								 * and until it is looked at again how much
+								 * has been read */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
 #define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's
 										 * end */
@@ -78,6 +82,10 @@ typedef struct CcrRemote
 								 * end */
 	CcrAttempt	attempt;		/* while CONNECTING */
 	CcrCancel  *cancel;			/* while CANCELLING, until it has ended */
+	CcrOffload *reading;		/* an answer, in a thread: it has the
+								 * connection */
+	CcrSocket	reading_socket; /* of reading */
+	CcrTimer	reading_timer;
 	bool		drained;		/* while CANCELLING: the query has ended */
 	CcrTime		give_up_at;		/* while CANCELLING */
 	CcrTimer	deadline;		/* of CANCELLING, or of BUSY once the outcome
@@ -109,6 +117,8 @@ static void drain_results(CcrRemote *remote);
 static bool is_answering(const CcrRemote *remote);
 static void cancel_ended(CcrRemote *remote);
 static void cancel_again(CcrRemote *remote);
+static void look_at_reading(void *arg);
+static void receive_notice(void *arg, const PGresult *result);
 
 /* ----------------------------------------------------------------- errors */
 
@@ -129,8 +139,8 @@ connect_error(CcrRemote *remote)
 static CcrError *
 lost_error(CcrRemote *remote)
 {
-	return ccr_far_error_lost(remote->op_context, remote->conn, remote->reach->server,
-							  remote->error);
+	return ccr_far_error_lost(remote->op_context, remote->reading ? NULL : remote->conn,
+							  remote->reach->server, remote->error);
 }
 
 static CcrError *
@@ -237,6 +247,16 @@ end_cancel(CcrRemote *remote)
 	remote->cancel = NULL;
 }
 
+/* The connection is ours again, or nobody's any more. */
+static void
+end_reading(CcrRemote *remote)
+{
+	ccr_socket_forget(&remote->reading_socket);
+	ccr_timer_clear(&remote->reading_timer);
+	remote->reading = NULL;
+	ccr_attempts_wake();
+}
+
 static void
 close_connection(CcrRemote *remote)
 {
@@ -248,8 +268,18 @@ close_connection(CcrRemote *remote)
 		return;
 	ccr_holding_close(&remote->holding);
 	dlist_delete(&remote->node);
-	PQfinish(remote->conn);
-	ReleaseExternalFD();
+	if (remote->reading)
+	{
+		CcrOffload *reading = remote->reading;
+
+		end_reading(remote);
+		ccr_offload_abandon(reading);
+	}
+	else
+	{
+		PQfinish(remote->conn);
+		ReleaseExternalFD();
+	}
 	remote->conn = NULL;
 	ccr_attempts_wake();
 }
@@ -307,7 +337,7 @@ remote_deadline_passed(void *arg)
 		cancel_again(remote);
 	else if (remote->carrier.state == CCR_CARRIER_BUSY && remote->carrier.op == CCR_OP_NONE)
 		close_remote(remote, lost_error(remote));
-	else if (remote->carrier.state == CCR_CARRIER_BUSY)
+	else if (remote->carrier.state == CCR_CARRIER_BUSY && !remote->reading)
 		drain_results(remote);
 }
 
@@ -389,6 +419,8 @@ ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 											   ALLOCSET_SMALL_SIZES);
 	ccr_socket_init(&remote->socket, remote);
 	ccr_socket_init(&remote->cancel_socket, remote);
+	ccr_socket_init(&remote->reading_socket, remote);
+	ccr_timer_init(&remote->reading_timer, look_at_reading, remote);
 	remote->fd = -1;
 	ccr_timer_init(&remote->deadline, remote_deadline_passed, remote);
 	ccr_attempt_begin(&remote->attempt, reach, &attempt_calls, remote, remote->op_context);
@@ -980,16 +1012,15 @@ flush_script(CcrRemote *remote)
 	watch_socket(remote, false);
 }
 
-/* True: it goes on, but there may be more to be read at once. */
+/*
+ * What was read is taken.  Return true if it goes on, and there may be more to be
+ * read at once.
+ */
 static bool
-read_answer(CcrRemote *remote)
+take_answer(CcrRemote *remote, bool ok, int64 used)
 {
-	uint64		passed = remote->holding.passed;
 	int64		began = ccr_holding_time(&remote->holding);
-	bool		ok;
 
-	ccr_holding_reading(&remote->holding);
-	ok = PQconsumeInput(remote->conn);
 	ccr_holding_read(&remote->holding);
 	ccr_holding_note(&remote->holding);
 	drain_results(remote);
@@ -1005,13 +1036,48 @@ read_answer(CcrRemote *remote)
 	ccr_holding_note(&remote->holding);
 	if (!check_held(remote, allowed_to_hold(remote)))
 		return false;
-	if (ccr_holding_in_vain(&remote->holding, passed, began))
+	if (ccr_holding_in_vain(&remote->holding, used + ccr_holding_time(&remote->holding) - began))
 	{
 		close_remote(remote, too_much_error(remote));
 		return false;
 	}
 	return (PQsslInUse(remote->conn) || PQgssEncInUse(remote->conn)) &&
 		ccr_holding_hides_some(&remote->holding);
+}
+
+/* Return false if it has to be read here. */
+static bool
+start_reading(CcrRemote *remote)
+{
+	if (ccr_offload_read(remote->conn, remote->reach->number,
+						 &remote->reading) != CCR_OFFLOAD_STARTED)
+	{
+		PQsetNoticeReceiver(remote->conn, receive_notice, remote);
+		return false;
+	}
+	ccr_socket_forget(&remote->socket);
+	ccr_socket_watch(&remote->reading_socket, ccr_offload_socket(remote->reading),
+					 WL_SOCKET_READABLE, true);
+	ccr_timer_set(&remote->reading_timer, ccr_after(ccr_now(), CCR_READING_PACE));
+	return true;
+}
+
+static void
+read_answer(CcrRemote *remote)
+{
+	bool		ok;
+	int64		began;
+
+	do
+	{
+		bool		heavy = ccr_holding_is_heavy(&remote->holding);
+
+		ccr_holding_reading(&remote->holding);
+		if (heavy && start_reading(remote))
+			return;
+		began = ccr_holding_time(&remote->holding);
+		ok = PQconsumeInput(remote->conn);
+	} while (take_answer(remote, ok, ccr_holding_time(&remote->holding) - began));
 }
 
 /* Is there an answer to be read yet? */
@@ -1026,15 +1092,56 @@ static void
 step_busy(CcrRemote *remote, int events)
 {
 	if (events & WL_SOCKET_READABLE)
-		while (read_answer(remote))
-			;
-	if (!remote->wants_write || !is_answering(remote))
+		read_answer(remote);
+	if (!remote->wants_write || remote->reading || !is_answering(remote))
 		return;
 	flush_script(remote);
 
 	/* when it could not send, libpq has read, which the socket does not tell */
 	if (is_answering(remote))
 		drain_results(remote);
+}
+
+static void
+start_cancel(CcrRemote *remote)
+{
+	remote->cancel = ccr_cancel_start(remote->conn);
+	if (remote->cancel)
+		watch_cancel(remote);
+}
+
+/* More than is allowed may have come before the reading has an end. */
+static void
+look_at_reading(void *arg)
+{
+	CcrRemote  *remote = arg;
+
+	ccr_offload_lower(remote->reading);
+	ccr_holding_note_reading(&remote->holding, ccr_offload_reads(remote->reading));
+	if (check_held(remote, allowed_to_hold(remote)))
+		ccr_timer_set(&remote->reading_timer, ccr_after(ccr_now(), CCR_READING_PACE));
+}
+
+static void
+step_reading(CcrRemote *remote)
+{
+	CcrOffloadResult result;
+
+	if (!ccr_offload_ended(remote->reading, &result))
+		return;
+	end_reading(remote);
+	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
+	remote->holding.passed += result.noticed;
+	if (PQsocket(remote->conn) >= 0)
+		watch_socket(remote, true);
+	if (take_answer(remote, result.ok, result.used))
+		read_answer(remote);
+	if (remote->reading || !is_answering(remote))
+		return;
+	if (remote->wants_write)
+		flush_script(remote);
+	if (is_answering(remote) && remote->carrier.state == CCR_CARRIER_CANCELLING && !remote->cancel)
+		start_cancel(remote);
 }
 
 static void
@@ -1065,13 +1172,15 @@ remote_cancel(CcrCarrier *carrier)
 	Assert(remote->carrier.state == CCR_CARRIER_BUSY);
 	remote->carrier.state = CCR_CARRIER_CANCELLING;
 	remote->drained = false;
-	remote->cancel = ccr_cancel_start(remote->conn);
-	if (remote->cancel == NULL)
+	if (!remote->reading)
 	{
-		close_remote(remote, lost_error(remote));
-		return;
+		start_cancel(remote);
+		if (remote->cancel == NULL)
+		{
+			close_remote(remote, lost_error(remote));
+			return;
+		}
 	}
-	watch_cancel(remote);
 	remote->give_up_at = ccr_after(ccr_now(), CCR_CANCEL_GRACE);
 	wait_for_cancel(remote);
 }
@@ -1088,12 +1197,8 @@ cancel_again(CcrRemote *remote)
 		close_remote(remote, lost_error(remote));
 		return;
 	}
-	if (remote->cancel == NULL && !remote->drained && !remote->cleaning)
-	{
-		remote->cancel = ccr_cancel_start(remote->conn);
-		if (remote->cancel)
-			watch_cancel(remote);
-	}
+	if (remote->cancel == NULL && !remote->drained && !remote->cleaning && !remote->reading)
+		start_cancel(remote);
 	wait_for_cancel(remote);
 }
 
@@ -1105,6 +1210,11 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 	if (remote->carrier.state == CCR_CARRIER_CONNECTING)
 	{
 		ccr_attempt_step(&remote->attempt, fd);
+		return;
+	}
+	if (fd == remote->reading_socket.fd)
+	{
+		step_reading(remote);
 		return;
 	}
 	if (fd != remote->socket.fd)
