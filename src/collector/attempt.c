@@ -237,7 +237,7 @@ connecting_timed_out(CcrAttempt *attempt)
 static void
 handshake_takes_long(void *arg)
 {
-	CcrAttempt  *attempt = arg;
+	CcrAttempt *attempt = arg;
 
 	if (attempt->handshake)
 		ccr_handshake_lower(attempt->handshake);
@@ -283,7 +283,7 @@ first_in_handshake_queue(void)
 
 	dlist_foreach(iter, &handshake_queue)
 	{
-		CcrAttempt  *attempt = dlist_container(CcrAttempt, queue_node, iter.cur);
+		CcrAttempt *attempt = dlist_container(CcrAttempt, queue_node, iter.cur);
 
 		/* many of one server may stand there */
 		if (attempt->reach->number == without_room)
@@ -299,7 +299,7 @@ first_in_handshake_queue(void)
 static void
 go_on_in_handshake_queue(void)
 {
-	CcrAttempt  *next;
+	CcrAttempt *next;
 
 	while ((next = first_in_handshake_queue()) != NULL)
 	{

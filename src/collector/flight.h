@@ -66,7 +66,7 @@ typedef struct CcrFlight
 								 * to be told only of itself */
 	CcrParty	party;			/* whose item it is */
 	bool		several;		/* others wait for it, too, or did */
-	CcrTicket  *ticket;		/* that it is a part of */
+	CcrTicket  *ticket;			/* that it is a part of */
 	int			failures;		/* of enqueued items only, as are these: */
 	uint64		seen;			/* successes of the queue at the last */
 	int			attempts;		/* of these, but for those since which nothing

@@ -53,7 +53,7 @@ typedef struct CcrTicket
 	uint32		failed;			/* of these, with an error */
 	struct CcrWaiter **landed;
 	dlist_node	landed_node;
-	struct CcrWaiter *waiters;		/* as many as the request has items */
+	struct CcrWaiter *waiters;	/* as many as the request has items */
 } CcrTicket;
 
 extern void ccr_tickets_init(void);
