@@ -44,7 +44,7 @@ PG_FUNCTION_INFO_V1(concresce_reset_stats_all);
 #define CCR_STATS_OLD_COLUMNS	22	/* in version 0.1.0 */
 #define CCR_STATS_COLUMNS		29
 #define CCR_IN_FLIGHT_COLUMNS	9	/* 7 */
-#define CCR_CONNECTION_COLUMNS	7	/* 5 in version 0.1.0 */
+#define CCR_CONNECTION_COLUMNS	8	/* 5 in version 0.1.0 */
 #define CCR_CIRCUIT_COLUMNS		6
 #define CCR_COLLECTOR_COLUMNS	10
 
@@ -206,6 +206,14 @@ copy_keys(CcrCountersKey *keys, uint32 *serials)
 	return CCR_MAX_COUNTERS;
 }
 
+/* After an entry was read: is it of the key that was copied, or allotted anew? */
+static bool
+still_is(int i, uint32 serial)
+{
+	pg_read_barrier();
+	return pg_atomic_read_u32(&ccr_counters[i].serial) == serial;
+}
+
 /* The entries of this database that the role may see, one after another. */
 typedef struct Visible
 {
@@ -258,7 +266,8 @@ concresce_stats(PG_FUNCTION_ARGS)
 		values[CCR_STATS_OLD_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].serverid);
 		put_totals(&ccr_counters[v.i], values);
 		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].function);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		if (still_is(v.i, v.serials[v.i]))
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -278,7 +287,7 @@ concresce_circuits(PG_FUNCTION_ARGS)
 		bool		nulls[CCR_CIRCUIT_COLUMNS] = {0};
 		CcrCircuit	circuit = ccr_counters_circuit(&ccr_counters[v.i]);
 
-		if (circuit.open == 0)
+		if (circuit.open == 0 || !still_is(v.i, v.serials[v.i]))
 			continue;
 		values[0] = ObjectIdGetDatum(v.keys[v.i].function);
 		put_server(values, nulls, 1, v.keys[v.i].serverid);
@@ -297,15 +306,21 @@ add_up(Oid function, Size histogram, uint64 *bins, int nbins)
 {
 	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
 	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
+	uint64	   *seen = palloc(nbins * sizeof(uint64));
 
 	copy_keys(keys, serials);
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
 		pg_atomic_uint64 *own = (pg_atomic_uint64 *) ((char *) &ccr_counters[i] + histogram);
 
-		if (serials[i] != 0 && keys[i].dbid == MyDatabaseId && keys[i].function == function)
-			for (int bin = 0; bin < nbins; bin++)
-				bins[bin] += pg_atomic_read_u64(&own[bin]);
+		if (serials[i] == 0 || keys[i].dbid != MyDatabaseId || keys[i].function != function)
+			continue;
+		for (int bin = 0; bin < nbins; bin++)
+			seen[bin] = pg_atomic_read_u64(&own[bin]);
+		if (!still_is(i, serials[i]))
+			continue;
+		for (int bin = 0; bin < nbins; bin++)
+			bins[bin] += seen[bin];
 	}
 }
 
@@ -446,6 +461,7 @@ concresce_connections(PG_FUNCTION_ARGS)
 		put_last_error(values, nulls, 4, &row.last_error);
 		put_time(values, nulls, 5, row.last_error_at);
 		put_time(values, nulls, 6, row.connected_at);
+		values[7] = Int64GetDatum(row.lost);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

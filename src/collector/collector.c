@@ -273,8 +273,8 @@ init_collector(void)
 	/*
 	 * Who pushes from now on wakes us; what was pushed before, we find.  The
 	 * partner is the compare-and-swap in push().  So it is for
-	 * wake_waiters(): a backend that is not yet in its slot as we look sees the
-	 * generation before it sleeps.
+	 * wake_waiters(): a backend that is not yet in its slot as we look sees
+	 * the generation before it sleeps.
 	 */
 	pg_memory_barrier();
 	wake_waiters();
@@ -315,7 +315,7 @@ caught_error(void)
 static void
 admit_request(CcrRequest *request)
 {
-	CcrFailure	failure = ccr_pools_admit(request);
+	CcrFailure	failure = ccr_pools_admit(request, &current);
 
 	if (failure != CCR_FAILURE_NONE)
 		refuse_request(request, failure);
@@ -422,8 +422,8 @@ heed_marks(uint32 marks)
 	ccr_unwarranted_drop_all(ccr_dispatch_check);
 
 	/*
-	 * what is unfinished was admitted, unless that has failed, or is about to be
-	 * done
+	 * what is unfinished was admitted, unless that has failed, or is about to
+	 * be done
 	 */
 	request = admit_timer.armed ? ccr_request_unfinished(worker) : NULL;
 	while (request)

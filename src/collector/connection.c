@@ -32,7 +32,7 @@ ccr_connection_allot(const CcrSource *source)
 			c->umid = ccr_source_is_local(source) ? source->roleid : source->umid;
 			strlcpy(c->server, source->server_name, NAMEDATALEN);
 			strlcpy(c->user, source->user, NAMEDATALEN);
-			c->batches = 0;
+			c->batches = c->lost = 0;
 			c->state[0] = '\0';
 			c->connected_at = c->last_error_at = 0;
 			c->last_error.message[0] = '\0';
@@ -59,7 +59,7 @@ ccr_connection_release(CcrConnection *c)
 }
 
 void
-ccr_connection_show(CcrConnection *c, const char *state, int64 batches,
+ccr_connection_show(CcrConnection *c, const char *state, int64 batches, int64 lost,
 					const CcrLastError *error)
 {
 	TimestampTz now = error ? GetCurrentTimestamp() : 0;
@@ -69,6 +69,7 @@ ccr_connection_show(CcrConnection *c, const char *state, int64 batches,
 	SpinLockAcquire(&c->mutex);
 	strlcpy(c->state, state, sizeof(c->state));
 	c->batches = batches;
+	c->lost = lost;
 	if (error)
 	{
 		c->last_error = *error;
@@ -78,13 +79,23 @@ ccr_connection_show(CcrConnection *c, const char *state, int64 batches,
 }
 
 void
-ccr_connection_show_connected(CcrConnection *c)
+ccr_connection_show_connected(CcrConnection *c, bool connected)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz at = connected ? GetCurrentTimestamp() : 0;
 
 	if (c == NULL)
 		return;
 	SpinLockAcquire(&c->mutex);
-	c->connected_at = now;
+	c->connected_at = at;
+	SpinLockRelease(&c->mutex);
+}
+
+void
+ccr_connection_show_lost(CcrConnection *c, int64 lost)
+{
+	if (c == NULL)
+		return;
+	SpinLockAcquire(&c->mutex);
+	c->lost = lost;
 	SpinLockRelease(&c->mutex);
 }

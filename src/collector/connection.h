@@ -16,8 +16,9 @@ extern CcrConnection *ccr_connection_allot(const CcrSource *source);
 extern void ccr_connection_release(CcrConnection *c);
 
 /* error: NULL, or what it has met. */
-extern void ccr_connection_show(CcrConnection *c, const char *state, int64 batches,
+extern void ccr_connection_show(CcrConnection *c, const char *state, int64 batches, int64 lost,
 								const CcrLastError *error);
-extern void ccr_connection_show_connected(CcrConnection *c);
+extern void ccr_connection_show_connected(CcrConnection *c, bool connected);
+extern void ccr_connection_show_lost(CcrConnection *c, int64 lost);
 
 #endif							/* CCR_CONNECTION_H */

@@ -22,6 +22,7 @@
 
 static char nonce[24];			/* of this collector */
 static dlist_head pending_pools = DLIST_STATIC_INIT(pending_pools);
+static CcrLink *starting = NULL;	/* its batch is being begun */
 
 static void dispatch_pool(CcrPool *pool);
 static void open_link(CcrPool *pool);
@@ -126,8 +127,8 @@ keep_back(CcrQueue *queue)
 	ccr_flights_change_end();
 }
 
-void
-ccr_dispatch_check(CcrQueue *queue)
+static void
+check_queue(CcrQueue *queue)
 {
 	CcrTime		now = ccr_now();
 	CcrTime		next;
@@ -156,6 +157,15 @@ ccr_dispatch_check(CcrQueue *queue)
 		ccr_timer_set(&queue->window_timer, next);
 	else
 		ccr_timer_clear(&queue->window_timer);
+}
+
+/* If it fails half-way, nobody may ever look at the queue again. */
+void
+ccr_dispatch_check(CcrQueue *queue)
+{
+	ccr_flights_change_begin();
+	check_queue(queue);
+	ccr_flights_change_end();
 }
 
 /* -------------------------------------------------------- links and batches */
@@ -220,7 +230,6 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	ccr_link_set_spare(link, false);
 	ccr_flights_change_begin();
 	link->batch = ccr_batch_new(queue, link->carrier, nonce, link, room_for(queue, now), &n);
-	ccr_flights_change_end();
 	if (link->batch)
 		ccr_line_begin(&pool->line, &queue->line, &link->turn, now);
 
@@ -230,12 +239,16 @@ start_batch(CcrLink *link, CcrQueue *queue, CcrTime now)
 	{
 		ccr_dispatch_check(queue);
 		ccr_link_set_spare(link, true);
+		ccr_flights_change_end();
 		return;
 	}
 	ccr_link_begin_batch(link, link->batch, n, now);
 	ccr_dispatch_check(queue);
 	ccr_sources_touch(queue);
+	ccr_flights_change_end();
+	starting = link;
 	ccr_batch_start(link->batch);
+	starting = NULL;
 
 	/*
 	 * Owners that take turns would have one link cleaned each time, which
@@ -534,9 +547,13 @@ link_dead(void *owner, CcrOp op, const CcrError *error)
 	ccr_flights_change_end();
 }
 
+/* What one link has told may have begun a batch on another. */
 void
 ccr_dispatch_broken(CcrCarrier *carrier, const CcrError *error)
 {
+	if (starting)
+		carrier = starting->carrier;
+	starting = NULL;
 	carrier->ops->close(carrier, error);
 }
 

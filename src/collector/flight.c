@@ -449,6 +449,41 @@ ccr_flights_regroup(CcrQueue *queue, CcrFlight **flights, int n,
 
 /* ----------------------------------------------------------- other endings */
 
+/*
+ * A flight that waits goes on for those who joined it.  It leaves the ticket,
+ * which may be a thousand times as large, and is not counted anywhere once its
+ * request has gone.  One that flies stays, as its batch stays with it.
+ */
+static void
+move_out(CcrFlight *flight)
+{
+	CcrTicket  *old = flight->ticket;
+	Size		item = offsetof(CcrItem, data) + flight->item->length;
+	CcrTicket  *ticket = ccr_ticket_new_bare(CCR_TICKET_SIZE + sizeof(CcrFlight) + item);
+	CcrFlight  *moved;
+	dlist_mutable_iter iter;
+
+	if (ticket == NULL)
+		return;
+	moved = (CcrFlight *) ((char *) ticket + CCR_TICKET_SIZE);
+	memcpy(moved, flight, sizeof(CcrFlight));
+	moved->ticket = ticket;
+	moved->item = (CcrItem *) (moved + 1);
+	memcpy(moved->item, flight->item, item);
+	moved->key = ccr_item_key(moved->item, &moved->key_length);
+	if (flight->listed)
+		flight_lookup_hash(flight->queue->listed, flight, flight->hash)->flight = moved;
+	ccr_waiting_replace(&flight->queue->waiting, &flight->waiting, &moved->waiting);
+	dlist_init(&moved->waiters);
+	dlist_foreach_modify(iter, &flight->waiters)
+	{
+		dlist_delete(iter.cur);
+		dlist_push_tail(&moved->waiters, iter.cur);
+		dlist_container(CcrWaiter, node, iter.cur)->flight = moved;
+	}
+	ccr_ticket_release(old);
+}
+
 /* One waiter has left; a flight without any is of no use to anybody. */
 static void
 leave_flight(CcrWaiter *waiter)
@@ -466,7 +501,12 @@ leave_flight(CcrWaiter *waiter)
 	dlist_delete(&waiter->node);
 	waiter->flight = NULL;
 	if (--flight->nwaiters > 0)
+	{
+		if (flight->state == CCR_FLIGHT_WAITING && flight->ticket == waiter->ticket &&
+			waiter->ticket->request->nitems > 1)
+			move_out(flight);
 		return;
+	}
 
 	/* nobody may join what is about to be cancelled */
 	ccr_flight_unlist(flight);

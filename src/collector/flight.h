@@ -49,8 +49,8 @@ struct CcrBatch;
 typedef enum CcrFlightState
 {
 	CCR_FLIGHT_WAITING,			/* for its first batch, in its queue */
-	CCR_FLIGHT_GROUPED,			/* to fly again, with others of its group; or a
-								 * suspect: circuit.h */
+	CCR_FLIGHT_GROUPED,			/* to fly again, with others of its group; or
+								 * a suspect: circuit.h */
 	CCR_FLIGHT_FLYING			/* in a batch */
 } CcrFlightState;
 

@@ -36,8 +36,8 @@ typedef struct CcrHolding
 	int64		held;			/* what the budget knows of */
 	uint64		last_received;	/* over TLS: by the last time it was drained */
 	int			nquiet;			/* reads that found nothing since */
-	int64		vain;			/* us of the operation's reading since its last
-								 * row */
+	int64		vain;			/* us of the operation's reading since its
+								 * last row */
 	uint64		nops;
 } CcrHolding;
 

@@ -57,7 +57,7 @@ ccr_link_show(CcrLink *link, const char *state, const CcrError *error)
 		return;
 	if (error)
 		ccr_batch_last_error(link->batch, error, &last);
-	ccr_connection_show(link->shown, state, link->batches, error ? &last : NULL);
+	ccr_connection_show(link->shown, state, link->batches, link->lost, error ? &last : NULL);
 }
 
 /* ---------------------------------------------------------------- counting */
@@ -230,6 +230,25 @@ ccr_link_end_cancelling(CcrLink *link)
 	link->cancelling = NULL;
 }
 
+/* A link has gone: what its row has shown is shown by another one's. */
+static void
+pass_on_lost(CcrPool *pool, int64 lost)
+{
+	if (dlist_is_empty(&pool->links))
+	{
+		pool->lost += lost;
+		ccr_connection_show_lost(pool->closed_row, pool->lost);
+	}
+	else
+	{
+		CcrLink    *heir = dlist_head_element(CcrLink, node, &pool->links);
+
+		heir->lost += lost;
+		ccr_connection_show_lost(heir->shown, heir->lost);
+		ccr_connection_show_lost(pool->closed_row, 0);
+	}
+}
+
 void
 ccr_link_bury(CcrLink *link, bool failed)
 {
@@ -247,12 +266,14 @@ ccr_link_bury(CcrLink *link, bool failed)
 	dlist_push_tail(&dead_links, &link->node);
 	if (failed)
 	{
+		ccr_connection_show_connected(link->shown, false);
 		ccr_connection_release(pool->closed_row);
 		pool->closed_row = link->shown;
 	}
 	else
 		ccr_connection_release(link->shown);
 	link->shown = NULL;
+	pass_on_lost(pool, link->lost + (failed && link->connected ? 1 : 0));
 }
 
 void
@@ -593,18 +614,22 @@ ccr_link_open(CcrPool *pool, const CcrCarrierCalls *calls,
 {
 	CcrLink    *link = MemoryContextAllocZero(pool->context, sizeof(CcrLink));
 
+	ccr_flights_change_begin();
 	link->pool = pool;
 	link->carrier = pool->local ?
 		ccr_local_open(pool->source->dbid, pool->source->roleid, calls, link) :
 		ccr_remote_open(&pool->reach, calls, link);
 	link->shown = pool->closed_row ? pool->closed_row : ccr_connection_allot(pool->source);
 	pool->closed_row = NULL;
+	link->lost = pool->lost;
+	pool->lost = 0;
 	ccr_link_show(link, "connecting", NULL);
 	ccr_timer_init(&link->idle_timer, idle_too_long, link);
 	ccr_timer_init(&link->late_timer, batch_is_late, link);
 	dlist_push_tail(&pool->links, &link->node);
 	pool->nlinks++;
 	pool->nconnecting++;
+	ccr_flights_change_end();
 	return link;
 }
 
@@ -616,7 +641,7 @@ ccr_link_connected(CcrLink *link)
 	link->connected = true;
 	set_lacking(link, false);
 	link->connected_at = ccr_now();
-	ccr_connection_show_connected(link->shown);
+	ccr_connection_show_connected(link->shown, true);
 	link->life = 0.9 + 0.2 * pg_prng_double(&pg_global_prng_state);
 	pool->nconnecting--;
 	pool->failures = 0;

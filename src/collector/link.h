@@ -45,6 +45,7 @@ typedef struct CcrLink
 	CcrTimer	late_timer;		/* of a batch that nobody waits for */
 	CcrConnection *shown;		/* its row in concresce.connections, or NULL */
 	int64		batches;
+	int64		lost;			/* links that were lost before, as shown */
 } CcrLink;
 
 extern void ccr_links_init(int worker);

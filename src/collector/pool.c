@@ -264,18 +264,43 @@ find_rates(CcrQueue *queue)
 	queue->rates[1] = ccr_rate_get(source->dbid, source->serverid, source->function);
 }
 
+static CcrQueue *
+new_queue(CcrPool *pool, const CcrRequest *request, CcrSource *source,
+		  MemoryContext context)
+{
+	CcrQueue   *queue = ccr_queue_create(&request->fingerprint, source, context,
+										 &ccr_counters[request->counters],
+										 pool_calls->window_ended);
+
+	ccr_flights_prepare(queue);
+	MemoryContextSetParent(context, TopMemoryContext);
+	queue->pool = queue->home = pool;
+	queue->sharded = !pool->local && ccr_shard_listed(source->server_name);
+	find_rates(queue);
+
+	/* what was enqueued before this process began is named by nobody */
+	ccr_pool_set_limits(queue);
+	queue->used = ccr_now();
+	ccr_sources_add(queue, request->party.outer);
+	ccr_timer_init(&queue->idle_timer, queue_unused_too_long, queue);
+	ccr_timer_set(&queue->idle_timer,
+				  ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000)));
+	dlist_push_tail(&pool->queues, &queue->pool_node);
+	pool->nqueues++;
+	return queue;
+}
+
 CcrQueue *
 ccr_pool_register(const CcrRequest *request, CcrSource *source,
 				  MemoryContext context)
 {
-	const CcrFingerprint *fingerprint = &request->fingerprint;
-	CcrQueue   *queue = ccr_queue_find(fingerprint);
-	Oid			asker = request->party.outer;
+	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
 	CcrFingerprint key;
 	PoolEntry  *entry;
 	bool		found;
 
-	if (queue == NULL && !make_room_for_source(asker, MemoryContextMemAllocated(context, true)))
+	if (queue == NULL &&
+		!make_room_for_source(request->party.outer, MemoryContextMemAllocated(context, true)))
 	{
 		MemoryContextDelete(context);
 		return NULL;
@@ -292,29 +317,13 @@ ccr_pool_register(const CcrRequest *request, CcrSource *source,
 		else
 			dlist_push_tail(&ccr_all_pools, &entry->pool->node);
 	}
+	ccr_flights_change_begin();
 	set_hosts(entry->pool, source);
 	if (queue)
-	{
 		MemoryContextDelete(context);
-		return queue;
-	}
-	queue = ccr_queue_create(fingerprint, source, context,
-							 &ccr_counters[request->counters], pool_calls->window_ended);
-	ccr_flights_prepare(queue);
-	MemoryContextSetParent(context, TopMemoryContext);
-	queue->pool = queue->home = entry->pool;
-	queue->sharded = !entry->pool->local && ccr_shard_listed(source->server_name);
-	find_rates(queue);
-
-	/* what was enqueued before this process began is named by nobody */
-	ccr_pool_set_limits(queue);
-	queue->used = ccr_now();
-	ccr_sources_add(queue, asker);
-	ccr_timer_init(&queue->idle_timer, queue_unused_too_long, queue);
-	ccr_timer_set(&queue->idle_timer,
-				  ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000)));
-	dlist_push_tail(&entry->pool->queues, &queue->pool_node);
-	entry->pool->nqueues++;
+	else
+		queue = new_queue(entry->pool, request, source, context);
+	ccr_flights_change_end();
 	return queue;
 }
 

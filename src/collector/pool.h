@@ -59,6 +59,8 @@ typedef struct CcrPool
 	MemoryContext reason_context;
 	CcrError   *reason;			/* of the last failure */
 	CcrConnection *closed_row;	/* shown of the link that failed last */
+	int64		lost;			/* links that were, as long as there is none
+								 * to show it */
 	bool		pending;		/* to be dispatched */
 	dlist_node	pending_node;
 	bool		unused;			/* is in unused_pools */

@@ -75,19 +75,22 @@ note_named(CcrQueue *queue)
 		ccr_dispatch_move(queue, queue->home);
 }
 
+/*
+ * It is its ticket's from here on.  An error must not refuse it, nor the exit
+ * that follows: its caller may have an answer by then, and have freed it.
+ */
 static void
-admit_to(CcrQueue *queue, CcrRequest *request)
+admit_to(CcrQueue *queue, CcrRequest *request, CcrRequest **owned)
 {
 	bool		new = pg_atomic_read_u32(&request->phase) == CCR_PHASE_SUBMITTED;
 	bool		enqueued = request->kind == CCR_REQUEST_ENQUEUED;
 	bool		unwarranted = enqueued && ccr_ticket_unwarranted(request) != 0;
 
-	/* the request may be gone from here on */
 	ccr_flights_change_begin();
 	ccr_flights_admit(queue, request);
+	*owned = NULL;
 	if (unwarranted)
 		ccr_unwarranted_drop(queue);
-	ccr_flights_change_end();
 	if (new || !enqueued)
 		note_named(queue);
 	ccr_dispatch_check(queue);
@@ -95,11 +98,12 @@ admit_to(CcrQueue *queue, CcrRequest *request)
 	/* it has been stopped by force, but this was already on its way */
 	if (ccr_stopped(queue->source->dbid, queue->source->function, true))
 		ccr_pools_stop(queue->source->dbid, queue->source->function);
+	ccr_flights_change_end();
 }
 
 /* What else an enqueued request brings, its addresses, is fresher. */
 CcrFailure
-ccr_pools_admit(CcrRequest *request)
+ccr_pools_admit(CcrRequest *request, CcrRequest **owned)
 {
 	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
 	bool		enqueued = request->kind == CCR_REQUEST_ENQUEUED;
@@ -113,7 +117,7 @@ ccr_pools_admit(CcrRequest *request)
 	else if (!enqueued && (queue == NULL ||
 						   (!request->announce && ccr_pool_wants_addresses(queue))))
 		return CCR_FAILURE_UNKNOWN_SOURCE;
-	admit_to(queue, request);
+	admit_to(queue, request, owned);
 	return CCR_FAILURE_NONE;
 }
 

@@ -16,9 +16,10 @@ extern void ccr_pools_init(int worker);
 /*
  * The door: let the items of a request wait in the queue of its source, which is
  * made if there is none.  CCR_FAILURE_NONE, or why it is not admitted: the
- * caller is to tell whoever has sent it.
+ * caller is to tell whoever has sent it.  *owned is set to NULL as soon as the
+ * request is its ticket's, after which it may be freed at any moment.
  */
-extern CcrFailure ccr_pools_admit(CcrRequest *request);
+extern CcrFailure ccr_pools_admit(CcrRequest *request, CcrRequest **owned);
 
 /* A flush or a drain has looked at a queue: who waits for it is told why. */
 extern void ccr_pools_flushed(CcrQueue *queue);

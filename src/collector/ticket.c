@@ -98,6 +98,20 @@ ccr_tickets_visit(void (*visit) (CcrTicket *))
 		visit(entry->ticket);
 }
 
+CcrTicket *
+ccr_ticket_new_bare(Size size)
+{
+	CcrTicket  *ticket = MemoryContextAllocExtended(ticket_context, size,
+													MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM | MCXT_ALLOC_ZERO);
+
+	if (ticket == NULL)
+		return NULL;
+	ccr_budget_own(size);
+	ticket->references = 1;
+	ticket->memory = size;
+	return ticket;
+}
+
 void
 ccr_ticket_release(CcrTicket *ticket)
 {

@@ -64,6 +64,9 @@ extern void ccr_tickets_init(void);
 /* Allot one of so many bytes in all, for a request that has none. */
 extern CcrTicket *ccr_ticket_new(CcrQueue *queue, CcrRequest *request, Size size);
 
+/* One of no request, for a single flight; NULL: there is no memory. */
+extern CcrTicket *ccr_ticket_new_bare(Size size);
+
 /* The ticket of a request, or NULL. */
 extern CcrTicket *ccr_ticket_of(CcrRequest *request);
 extern void ccr_tickets_visit(void (*visit) (CcrTicket *));

@@ -209,6 +209,16 @@ ccr_waiting_remove(CcrWaiting *waiting, CcrWaitingEntry *entry)
 }
 
 void
+ccr_waiting_replace(CcrWaiting *waiting, CcrWaitingEntry *entry, CcrWaitingEntry *copy)
+{
+	dlist_insert_before(&entry->node, &copy->node);
+	dlist_delete(&entry->node);
+	end_window(waiting, entry);
+	if (copy->window_end != 0)
+		pairingheap_add(waiting->windows, &copy->window_node);
+}
+
+void
 ccr_waiting_hasten(CcrWaiting *waiting, CcrWaitingEntry *entry,
 				   CcrTime window_end, int max_size, int max_bytes)
 {

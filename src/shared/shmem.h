@@ -47,7 +47,8 @@
 									 * role */
 #define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
 #define CCR_MAX_STOPS			256 /* stopped lookups, and servers */
-#define CCR_STOPS_RESERVED		64	/* of these, for superusers */
+#define CCR_STOPS_RESERVED		64	/* of these, for superusers; */
+#define CCR_STOPS_OF_ROLE		96	/* and for a role that is none, at most */
 #define CCR_HISTOGRAM_BINS		24	/* of powers of two: items, */
 #define CCR_LATENCY_BINS		32	/* and us */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
@@ -281,7 +282,8 @@ typedef struct CcrConnection
 	char		user[NAMEDATALEN];
 	char		state[16];
 	int64		batches;
-	TimestampTz connected_at;	/* 0: it is not yet */
+	int64		lost;			/* before, with those of others */
+	TimestampTz connected_at;	/* 0: it is not, or not yet */
 	TimestampTz last_error_at;
 	CcrLastError last_error;
 } CcrConnection;
@@ -298,7 +300,8 @@ typedef struct CcrStop
 	Oid			dbid;
 	Oid			function;
 	Oid			serverid;
-	TimestampTz since;
+	Oid			roleid;			/* whose session has said so first, */
+	TimestampTz since;			/* and when */
 } CcrStop;
 
 typedef struct CcrShared

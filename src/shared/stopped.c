@@ -22,13 +22,23 @@ find_stop(Oid dbid, Oid function, Oid serverid)
 }
 
 /* Whoever owns many lookups shall not take the brake away from all. */
-static CcrStop *
-find_unused(bool privileged)
+static bool
+has_its_part(Oid roleid)
 {
-	if (!privileged &&
-		pg_atomic_read_u32(&ccr_shared->nstops) +
-		pg_atomic_read_u32(&ccr_shared->nservers) >= CCR_MAX_STOPS - CCR_STOPS_RESERVED)
-		return NULL;
+	int			all = 0;
+	int			own = 0;
+
+	for (int i = 0; i < CCR_MAX_STOPS; i++)
+	{
+		all += ccr_stops[i].used ? 1 : 0;
+		own += ccr_stops[i].used && ccr_stops[i].roleid == roleid ? 1 : 0;
+	}
+	return all >= CCR_MAX_STOPS - CCR_STOPS_RESERVED || own >= CCR_STOPS_OF_ROLE;
+}
+
+static CcrStop *
+find_unused(void)
+{
 	for (int i = 0; i < CCR_MAX_STOPS; i++)
 		if (!ccr_stops[i].used)
 			return &ccr_stops[i];
@@ -45,19 +55,21 @@ static bool
 set_stop(Oid dbid, Oid function, Oid serverid, bool force)
 {
 	bool		privileged = superuser();
+	Oid			roleid = GetOuterUserId();
 	CcrStop    *stop;
 
 	LWLockAcquire(&ccr_shared->stop_lock, LW_EXCLUSIVE);
 	stop = find_stop(dbid, function, serverid);
 	if (stop)
 		stop->force |= force;
-	else if ((stop = find_unused(privileged)) != NULL)
+	else if ((privileged || !has_its_part(roleid)) && (stop = find_unused()) != NULL)
 	{
 		stop->used = true;
 		stop->force = force;
 		stop->dbid = dbid;
 		stop->function = function;
 		stop->serverid = serverid;
+		stop->roleid = roleid;
 		stop->since = GetCurrentTimestamp();
 		pg_atomic_fetch_add_u32(counter_of(serverid), 1);
 	}

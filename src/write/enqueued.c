@@ -77,7 +77,24 @@ may_see_items(const CcrTitle *title)
 
 /* -------------------------------------------------------------------- view */
 
-/* As discard_items() takes it: the name, or the OID of one that was dropped; or "". */
+static bool
+is_number(const char *name)
+{
+	return name[0] != '\0' && name[strspn(name, "0123456789")] == '\0';
+}
+
+/*
+ * As discard() takes it: the name; or the OID, of what was dropped, and of what
+ * has a name that means something else there.
+ */
+static char *
+shown_name(char *name, Oid oid)
+{
+	return name == NULL || is_number(name) || strcmp(name, CCR_ANY) == 0 ?
+		psprintf("%u", oid) : name;
+}
+
+/* "": local. */
 static char *
 shown_server(Oid serverid)
 {
@@ -86,15 +103,13 @@ shown_server(Oid serverid)
 	if (!OidIsValid(serverid))
 		return "";
 	server = GetForeignServerExtended(serverid, FSV_MISSING_OK);
-	return server ? server->servername : psprintf("%u", serverid);
+	return shown_name(server ? server->servername : NULL, serverid);
 }
 
 static char *
 shown_role(Oid roleid)
 {
-	char	   *name = GetUserNameFromId(roleid, true);
-
-	return name ? name : psprintf("%u", roleid);
+	return shown_name(GetUserNameFromId(roleid, true), roleid);
 }
 
 static bool
@@ -179,27 +194,28 @@ refuse_null(FunctionCallInfo fcinfo, int argument, const char *what)
 				 errhint("Leave the argument out for any.")));
 }
 
-/* What was dropped has no name any more, but an OID. */
+/* Raises 42704 if it is no OID. */
 static Oid
 oid_of(const char *name, const char *what)
 {
-	Oid			oid;
-	char	   *end;
+	unsigned long oid = 0;
 
 	errno = 0;
-	oid = (Oid) strtoul(name, &end, 10);
-	if (errno != 0 || !OidIsValid(oid) || *end != '\0' || name[0] < '0' || name[0] > '9')
+	if (is_number(name))
+		oid = strtoul(name, NULL, 10);
+	if (errno != 0 || oid == 0 || oid > OID_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("%s \"%s\" does not exist", what, name),
-				 errhint("If it was dropped, say its OID, as concresce.enqueued shows it.")));
-	return oid;
+				 errhint("If it was dropped, or is called by a number, say its OID, as concresce.enqueued shows it.")));
+	return (Oid) oid;
 }
 
+/* A number is an OID, whatever is called so. */
 static Oid
 server_named(const char *name)
 {
-	Oid			serverid = name[0] ? get_foreign_server_oid(name, true) : InvalidOid;
+	Oid			serverid = is_number(name) ? InvalidOid : get_foreign_server_oid(name, true);
 
 	return OidIsValid(serverid) || name[0] == '\0' ? serverid : oid_of(name, "server");
 }
@@ -207,9 +223,15 @@ server_named(const char *name)
 static Oid
 role_named(const char *name)
 {
-	Oid			roleid = get_role_oid(name, true);
+	Oid			roleid = is_number(name) ? InvalidOid : get_role_oid(name, true);
 
 	return OidIsValid(roleid) ? roleid : oid_of(name, "role");
+}
+
+static bool
+is_zero(const Interval *age)
+{
+	return age->time == 0 && age->day == 0 && age->month == 0;
 }
 
 static CcrTime
@@ -231,11 +253,13 @@ choice_of(FunctionCallInfo fcinfo)
 	Choice		choice = {.until = ccr_now()};
 	char	   *server;
 	char	   *role;
+	Interval   *age;
 	bool		everything;
 
 	refuse_null(fcinfo, 0, "lookup");
 	refuse_null(fcinfo, 1, "server");
 	refuse_null(fcinfo, 2, "role");
+	refuse_null(fcinfo, 3, "age");
 	choice.function = PG_GETARG_OID(0);
 	choice.any_function = !OidIsValid(choice.function);
 	server = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -246,10 +270,10 @@ choice_of(FunctionCallInfo fcinfo)
 	choice.any_role = strcmp(role, CCR_ANY) == 0;
 	if (!choice.any_role)
 		choice.role = role_named(role);
-	if (!PG_ARGISNULL(3))
-		choice.until = committed_by(PG_GETARG_INTERVAL_P(3), choice.until);
+	age = PG_GETARG_INTERVAL_P(3);
+	choice.until = committed_by(age, choice.until);
 	everything = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
-	if (choice.any_function && choice.any_server && choice.any_role && PG_ARGISNULL(3) &&
+	if (choice.any_function && choice.any_server && choice.any_role && is_zero(age) &&
 		!everything)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
