@@ -3,19 +3,26 @@
  * carrier_remote.c
  *	  One connection to a foreign server, as a state machine.
  *
- * libpq is used in its non-blocking way throughout, rows are taken one at a
- * time, or some if they are small (so a result is never held in whole by libpq),
- * and connecting and
- * cancelling have deadlines.  What is sent is a script, which leaves the far
- * session as it was found; one that cannot be left so is closed.  How long a
- * query may take is for the callers to say, who leave, whereupon the owner
- * cancels.
+ * While CONNECTING, there is an attempt (attempt.h) and no connection.  After
+ * that libpq is used in its non-blocking way throughout.  An operation is a
+ * script, sent in one pipeline, which leaves the far session as it was found; a
+ * session that cannot be left so is closed.
  *
- * What libpq holds is what has come in, less what it has handed over.  From
- * the second time on that an operation finds something to read, the kernel is
- * asked how much has come in; so a small answer costs nothing more.  Holding
- * more than an answer may need ends the connection, and so does having come to
- * hold a lot, once it is idle.
+ *	 start_op()			IDLE -> BUSY
+ *	 tell_outcome()		the far side will do no more of it: calls->done()
+ *	 become_idle()		BUSY -> IDLE, when the whole script was answered
+ *	 remote_cancel()	BUSY -> CANCELLING
+ *	 cancel_ended()		CANCELLING -> IDLE, when both have ended: the script, or
+ *						one that cleans up, and the cancel
+ *	 close_remote()		-> DEAD
+ *
+ * Rows are taken one at a time, or some if they are small, so a result is never
+ * held in whole by libpq.  Holding more than an answer may need ends the
+ * connection, and so does having come to hold a lot, once it is idle
+ * (holding.h).
+ *
+ * How long a query may take is for the callers to say, who leave, whereupon the
+ * owner cancels.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,14 +40,12 @@
 #include "collector/script.h"
 #include "collector/sockets.h"
 #include "collector/timer.h"
-#include "common/hashfn.h"
 #include "lib/ilist.h"
 #include "libpq-fe.h"
 #include "portability/instr_time.h"
 #include "shared/compat.h"
 #include "shared/reader.h"
 #include "storage/fd.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #define CCR_READING_PACE	10	/* ms after which reading gives way to others;

@@ -303,10 +303,10 @@ dispatch_pool(CcrPool *pool)
 	ccr_links_starve(pool, false);
 }
 
-/* The end of an executor, whosever it was, has woken us. */
 void
 ccr_dispatch_pending(void)
 {
+	/* the end of an executor, whosever it was, has woken us */
 	ccr_links_visit_starved(dispatch_pool);
 	while (!dlist_is_empty(&pending_pools))
 	{

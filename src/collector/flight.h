@@ -151,9 +151,6 @@ extern void ccr_flights_forget(CcrRequest *request);
 /* Why all who have enqueued its item may no more, or 0. */
 extern int	ccr_flight_why_unwarranted(CcrFlight *flight);
 
-/* An item of an enqueued request ends without flying. */
-extern void ccr_flights_settle_unwarranted(CcrRequest *request, uint32 item, bool placed);
-
 /* Give it up.  Returns how many enqueued items have ended with it. */
 extern uint32 ccr_flight_drop(CcrFlight *flight);
 extern void ccr_flights_log_dropped(const CcrQueue *queue, uint32 n, int sqlstate);

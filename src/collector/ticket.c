@@ -157,6 +157,31 @@ ccr_ticket_unwarranted(CcrRequest *request)
 	return ccr_warrant_why(ccr_heap_address(request->warrant), request->submitted);
 }
 
+/* It does not fly: as settle_ticket() of landing.c, but for one item. */
+void
+ccr_ticket_settle_unwarranted(CcrRequest *request, uint32 item, bool placed)
+{
+	CcrCounters *counters = &ccr_counters[request->counters];
+	CcrSender  *sender = ccr_heap_address(request->sender);
+	CcrWarrant *warrant = ccr_heap_address(request->warrant);
+	int			sqlstate = ccr_ticket_unwarranted(request);
+
+	/* that it waits may not have been told yet */
+	ccr_tally_tell();
+	ccr_sender_failed(sender, sqlstate, ccr_warrant_reason(sqlstate));
+	ccr_request_ended(request)[item] = 1;
+	ccr_gauge(counters, -1, 0);
+	ccr_count(counters, CCR_ERRORS, 1);
+	ccr_count(counters, CCR_DISCARDED, 1);
+	ccr_tally_room(counters, 0, placed ? 1 : 0);
+	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, 1);
+	pg_atomic_fetch_sub_u64(&warrant->items, 1);
+	if (sqlstate == ERRCODE_QUERY_CANCELED)
+		pg_atomic_fetch_add_u64(&warrant->discarded, 1);
+	if (ccr_sender_settle(sender, 1))
+		ccr_request_wake_later(sender->procno);
+}
+
 /* So that it is known since when the oldest waits. */
 static void
 show_oldest(Reliance *reliance)

@@ -107,6 +107,9 @@ extern void ccr_ticket_refuse(CcrRequest *request, CcrFailure failure);
 /* Why what an enqueued request asks for is to be given up, or 0. */
 extern int	ccr_ticket_unwarranted(CcrRequest *request);
 
+/* An item of one ends without flying; placed: it has a place. */
+extern void ccr_ticket_settle_unwarranted(CcrRequest *request, uint32 item, bool placed);
+
 /*
  * Mark the queues that have items of warrants that have ended, or of which some
  * are to be discarded, since the last time: CcrQueue.concerned.

@@ -100,7 +100,7 @@ ccr_unwarranted_end(CcrRequest *request)
 	{
 		if (ccr_request_ended(request)[i])
 			continue;
-		ccr_flights_settle_unwarranted(request, i, true);
+		ccr_ticket_settle_unwarranted(request, i, true);
 		n++;
 	}
 	ereport(WARNING,
