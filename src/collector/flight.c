@@ -190,16 +190,17 @@ tell_counter(CcrCounter counter, int64 n)
 		ccr_count(tally.counters, counter, n);
 }
 
+/* The gauge comes last: an entry without calls may be another function's next. */
 static void
 tell_counters(void)
 {
-	if (tally.queued != 0 || tally.active != 0)
-		ccr_gauge(tally.counters, tally.queued, tally.active);
 	tell_counter(CCR_COALESCED, tally.coalesced);
 	tell_counter(CCR_MISSES, tally.misses);
 	tell_counter(CCR_ERRORS, tally.errors);
 	tell_counter(CCR_DISCARDED, tally.discarded);
 	tell_counter(CCR_ANSWERED, tally.answered);
+	if (tally.queued != 0 || tally.active != 0)
+		ccr_gauge(tally.counters, tally.queued, tally.active);
 	if (tally.backlog > 0)
 		ccr_counters_release_backlog(tally.counters, tally.backlog);
 	if (tally.places > 0)
@@ -979,16 +980,6 @@ complete_counted(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
 	ccr_count(counters, CCR_ANSWERED, -(int64) (n - errors));
 }
 
-/* Counted before the caller can look. */
-static void
-complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
-		 uint32 errors)
-{
-	ccr_count(counters, CCR_ERRORS, errors);
-	ccr_count(counters, CCR_ANSWERED, request->nitems - errors);
-	complete_counted(request, counters, failure, errors);
-}
-
 static void
 end_enqueued(CcrRequest *request)
 {
@@ -1318,8 +1309,8 @@ end_late(void *arg)
 	CcrCounters *counters = ticket->counters;
 	uint32		n = request->nitems;
 
-	leave_flights(ticket);
 	ccr_count(counters, CCR_TIMEOUTS, n);
+	leave_flights(ticket);
 	if (!ccr_request_complete(request, CCR_FAILURE_TIMEOUT))
 		ccr_count(counters, CCR_TIMEOUTS, -(int64) n);
 }
@@ -1329,19 +1320,16 @@ ccr_flights_refuse(CcrRequest *request, CcrFailure failure)
 {
 	CcrCounters *counters = &ccr_counters[request->counters];
 	uint32		n = request->nitems;
+	bool		again = failure == CCR_FAILURE_UNKNOWN_SOURCE;
 
+	/* one whose source is unknown will come again, and is not to be counted twice */
+	ccr_count(counters, again ? CCR_CALLS : CCR_ERRORS, again ? -(int64) n : n);
 	ccr_gauge(counters, -(int) n, 0);
 	if (request->reserved)
 		ccr_counters_release_backlog(counters, n);
-	if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
-	{
-		complete(request, counters, failure, n);
-		return;
-	}
-
-	/* it will come again, and is not to be counted twice */
-	ccr_count(counters, CCR_CALLS, -(int64) n);
-	if (!ccr_request_complete(request, failure))
+	if (!again)
+		complete_counted(request, counters, failure, n);
+	else if (!ccr_request_complete(request, failure))
 		ccr_count(counters, CCR_CALLS, n);
 }
 
@@ -1397,9 +1385,9 @@ settle_unwarranted(CcrRequest *request, uint32 item, bool placed)
 	tell_tally();
 	ccr_sender_failed(sender, sqlstate, ccr_warrant_reason(sqlstate));
 	ccr_request_ended(request)[item] = 1;
-	ccr_gauge(counters, -1, 0);
 	ccr_count(counters, CCR_ERRORS, 1);
 	ccr_count(counters, CCR_DISCARDED, 1);
+	ccr_gauge(counters, -1, 0);
 	give_up_room(counters, 0, placed ? 1 : 0);
 	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, 1);
 	pg_atomic_fetch_sub_u64(&warrant->items, 1);
@@ -1781,6 +1769,7 @@ ccr_flights_fail_all(void)
 			leave_to_next(ticket);
 			continue;
 		}
+		ccr_count(counters, CCR_ERRORS, n);
 		for (uint32 i = 0; i < n; i++)
 		{
 			bool		admitted = i < ticket->admitted;
@@ -1799,7 +1788,7 @@ ccr_flights_fail_all(void)
 				ccr_counters_release_backlog(flight->counters, 1);
 			}
 		}
-		complete(ticket->request, counters, failure, n);
+		complete_counted(ticket->request, counters, failure, n);
 	}
 	tell_tally();
 }
