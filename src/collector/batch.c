@@ -386,6 +386,7 @@ count_end(CcrBatch *batch)
 
 	if (batch->sent == 0)
 		return;
+	ccr_counters_touch(counters, batch->sent + us);
 	ccr_count(counters, CCR_BATCHES_ENDED, 1);
 	ccr_count(counters, CCR_REMOTE_US, us);
 	ccr_count(counters, CCR_BYTES_RECEIVED, batch->rows.received);
