@@ -37,6 +37,8 @@
 #include "utils/memutils.h"
 
 #define CCR_SOON	INT64CONST(5000000) /* us: what ended before is no runaway */
+#define CCR_ROW_BYTES		7	/* that a row travels with, and */
+#define CCR_NARROW_BYTES	20	/* the most that a column of all_narrow() has */
 
 struct CcrBatch
 {
@@ -471,7 +473,8 @@ next_step(CcrBatch *batch)
 		if (batch->shape.numbered)
 			batch->companions = ccr_companions_new(batch->n, batch->context);
 		query.binary = batch->shape.binary;
-		query.narrow = batch->shape.narrow;
+		query.row_bytes = batch->shape.narrow ?
+			CCR_ROW_BYTES + CCR_NARROW_BYTES * batch->shape.nfields : 0;
 		ops->execute(batch->carrier, &query);
 	}
 }

@@ -64,7 +64,7 @@
 #define CCR_KEPT_SMALL	(64 * 1024) /* what is not looked at */
 
 #define CCR_STRAY_OPS	8		/* operations after which strays are counted */
-#define CCR_CHUNK		128		/* rows of a narrow result that libpq holds */
+#define CCR_CHUNK		6144	/* bytes of rows that libpq may hold */
 #define CCR_VAIN		(250 * 1000)	/* us of reading that bring no row */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
 #define CCR_NEWS		16		/* reads of what an idle one has sent: a far
@@ -106,7 +106,7 @@ typedef struct CcrRemote
 	CcrSocket	cancel_socket;	/* of cancel */
 	bool		wants_write;
 	bool		read_only;		/* EXECUTE: what it does is not kept */
-	bool		narrow;			/* rows of the result have some bytes only */
+	int			chunk;			/* rows of the result that libpq may hold */
 	bool		skip_rows;		/* the owner wants no more of this result */
 	bool		typed;			/* types are those of this result */
 	bool		tagged;			/* its last rows have brought the tag of its
@@ -145,6 +145,7 @@ typedef struct CcrRemote
 	int			nquiet;			/* reads that found nothing since */
 	int64		vain;			/* us of the op's reading since its last row */
 	uint64		nops;
+	uint64		nbroken;		/* of these, with an error within a chunk */
 	instr_time	idle_since;
 	char		statement[NAMEDATALEN]; /* these are being prepared, or "" */
 	char		settings_statement[NAMEDATALEN];
@@ -434,6 +435,9 @@ static void
 note_strays(CcrRemote *remote, int64 bytes)
 {
 	int64		stray = bytes - (int64) (remote->nops * CCR_STRAY_OP);
+
+	/* libpq has thrown away the rows that it held */
+	stray -= remote->nbroken * CCR_CHUNK;
 
 	/* records of TLS have headers */
 	stray -= remote->passed / 64;
@@ -1395,7 +1399,8 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 		return;
 	start_op(remote, CCR_OP_EXECUTE);
 	remote->read_only = query->source->resend;
-	remote->narrow = query->narrow;
+	remote->chunk = CCR_TUPLES_CHUNK != PGRES_SINGLE_TUPLE && query->row_bytes > 0 ?
+		Max(CCR_CHUNK / query->row_bytes, 1) : 1;
 	send_script(remote, start_script(remote) &&
 				ccr_script_execute(&remote->script, remote->conn, query,
 								   remote->pooled || !remote->probed, remote->reset));
@@ -1651,6 +1656,8 @@ take_error(CcrRemote *remote, const PGresult *result)
 
 	if (severity == NULL)
 		severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
+	if (remote->error == NULL && step == CCR_STEP_BODY && remote->chunk > 1)
+		remote->nbroken++;
 	if (remote->error == NULL)
 		remote->error = result_error(remote, result);
 	remote->fatal |= severity == NULL || strcmp(severity, "ERROR") != 0;
@@ -1745,7 +1752,7 @@ end_step(CcrRemote *remote)
 	if (remote->conn && !ccr_script_ended(script) &&
 		ccr_script_step(script) == CCR_STEP_BODY &&
 		PQpipelineStatus(remote->conn) == PQ_PIPELINE_ON &&
-		!ccr_set_rows_mode(remote->conn, remote->narrow ? CCR_CHUNK : 1))
+		!ccr_set_rows_mode(remote->conn, remote->chunk))
 		close_remote(remote, lost_error(remote));
 }
 
