@@ -255,7 +255,7 @@ next_step(CcrBatch *batch)
 	{
 		ccr_rows_begin(&batch->rows, &queue->shape);
 		query.binary = queue->shape.binary;
-		query.narrow = queue->shape.narrow;
+		query.row_bytes = ccr_shape_row_bytes(&queue->shape);
 		ops->execute(batch->carrier, &query);
 	}
 }

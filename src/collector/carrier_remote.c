@@ -58,7 +58,7 @@
 											 * answer but for its rows */
 #define CCR_SAID_IDLE	(1024 * 1024)	/* the same of what is said between
 										 * batches */
-#define CCR_CHUNK		128		/* rows of a narrow result that libpq holds */
+#define CCR_CHUNK		6144	/* bytes of rows that libpq may hold */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
 #define CCR_NEWS		16		/* reads of what an idle one has sent: a far
 								 * side that never stops would hold up all
@@ -80,7 +80,7 @@ typedef struct CcrRemote
 	CcrSocket	cancel_socket;	/* of cancel */
 	bool		wants_write;
 	bool		read_only;		/* EXECUTE: what it does is not kept */
-	bool		narrow;			/* rows of the result have some bytes only */
+	int			chunk;			/* rows of the result that libpq may hold */
 	bool		skip_rows;		/* the owner wants no more of this result */
 	bool		typed;			/* types are those of this result */
 	bool		tagged;			/* its last rows have brought the tag of its
@@ -582,7 +582,8 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 		return;
 	start_op(remote, CCR_OP_EXECUTE);
 	remote->read_only = query->source->resend;
-	remote->narrow = query->narrow;
+	remote->chunk = CCR_TUPLES_CHUNK != PGRES_SINGLE_TUPLE && query->row_bytes > 0 ?
+		Max(CCR_CHUNK / query->row_bytes, 1) : 1;
 	send_script(remote, start_script(remote) &&
 				ccr_script_execute(&remote->script, remote->conn, query,
 								   remote->pooled || !remote->probed, remote->session.reset));
@@ -811,6 +812,8 @@ take_error(CcrRemote *remote, const PGresult *result)
 
 	if (severity == NULL)
 		severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
+	if (remote->error == NULL && step == CCR_STEP_BODY && remote->chunk > 1)
+		ccr_holding_dropped(&remote->holding, CCR_CHUNK);
 	if (remote->error == NULL)
 		remote->error = ccr_far_error_of(remote->op_context, result);
 	remote->fatal |= severity == NULL || strcmp(severity, "ERROR") != 0;
@@ -905,7 +908,7 @@ end_step(CcrRemote *remote)
 	if (remote->conn && !ccr_script_ended(script) &&
 		ccr_script_step(script) == CCR_STEP_BODY &&
 		PQpipelineStatus(remote->conn) == PQ_PIPELINE_ON &&
-		!ccr_set_rows_mode(remote->conn, remote->narrow ? CCR_CHUNK : 1))
+		!ccr_set_rows_mode(remote->conn, remote->chunk))
 		close_remote(remote, lost_error(remote));
 }
 

@@ -119,7 +119,7 @@ ccr_holding_is_heavy(const CcrHolding *holding)
 static void
 note_strays(CcrHolding *holding, int64 bytes)
 {
-	int64		stray = bytes - (int64) (holding->nops * CCR_STRAY_OP);
+	int64		stray = bytes - (int64) (holding->nops * CCR_STRAY_OP) - holding->dropped;
 
 	/* records of TLS have headers */
 	stray -= holding->passed / 64;
@@ -178,6 +178,12 @@ ccr_holding_pass(CcrHolding *holding, int64 bytes)
 {
 	holding->passed += bytes;
 	holding->peak = Max(holding->peak, bytes);
+}
+
+void
+ccr_holding_dropped(CcrHolding *holding, int64 bytes)
+{
+	holding->dropped += bytes;
 }
 
 /* Of the processor: others may have had it meanwhile. */

@@ -40,6 +40,8 @@ typedef struct CcrHolding
 	int64		vain;			/* us of the operation's reading since its
 								 * last row */
 	uint64		nops;
+	int64		dropped;		/* bytes of rows that libpq has thrown away,
+								 * at most */
 } CcrHolding;
 
 /* fd is a connection's socket from now on; or it is closed. */
@@ -68,6 +70,9 @@ extern void ccr_holding_note_reading(CcrHolding *holding, int fd);
 
 /* Anything that is handed over by libpq, as it came: at least so many bytes. */
 extern void ccr_holding_pass(CcrHolding *holding, int64 bytes);
+
+/* libpq has thrown rows away that it held, as an error follows them. */
+extern void ccr_holding_dropped(CcrHolding *holding, int64 bytes);
 
 /*
  * libpq looks each setting up in a list of all names that it was told, so the
