@@ -40,7 +40,7 @@ DATA = sql/concresce--0.1.0.sql sql/concresce--0.1.0--0.2.0.sql \
 REGRESS = $(or $(TESTS),$(sort \
 	$(patsubst $(HERE)/test/sql/%.sql,%,$(wildcard $(HERE)/test/sql/*.sql))))
 REGRESS_OPTS = --inputdir=$(HERE)/test --load-extension=concresce
-REGRESS_PREP = server-is-ready
+REGRESS_PREP = server-is-ready answers-are-here
 
 PG_CONFIG ?= pg_config
 
@@ -135,7 +135,10 @@ $(BUILT_FOR):
 	@touch $@
 $(shlib): $(HERE)/src/concresce.map
 
-.PHONY: server-is-ready
+# pg_regress looks for the answers where it is started.
+.PHONY: server-is-ready answers-are-here
+answers-are-here:
+	@[ -e expected ] || ln -s '$(HERE)/expected' expected
 server-is-ready:
 	@$(HERE)/scripts/check-server '$(bindir)' '$(MAJORVERSION)' '$(CONTRIB_TESTDB)'
 

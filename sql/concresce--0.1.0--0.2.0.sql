@@ -146,7 +146,8 @@ CREATE FUNCTION concresce.connections(
 	OUT batches bigint,
 	OUT last_error text,
 	OUT last_error_at timestamptz,
-	OUT connected_at timestamptz)
+	OUT connected_at timestamptz,
+	OUT lost bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_connections';
 
@@ -176,7 +177,7 @@ FROM concresce.stats();
 ALTER VIEW concresce.connections RENAME COLUMN "user" TO remote_user;
 CREATE OR REPLACE VIEW concresce.connections AS
 SELECT server, remote_user, state, batches, last_error, last_error_at,
-       connected_at
+       connected_at, lost
 FROM concresce.connections();
 
 CREATE OR REPLACE VIEW concresce.in_flight AS
@@ -187,25 +188,30 @@ FROM concresce.in_flight();
 DO $$
 DECLARE
 	old record;
-	new regprocedure;
+	new record;
 	granted record;
 BEGIN
 	FOR old IN
-		SELECT oid, proacl, pronamespace, proname, proargtypes::oid[] AS types, proowner
-		FROM pg_catalog.pg_proc
-		WHERE pronamespace = 'concresce'::regnamespace AND proname LIKE '%\_0\_1'
+		SELECT p.oid, proacl, pronamespace, proname, proargtypes::oid[] AS types, proowner
+		FROM pg_catalog.pg_proc p
+		JOIN pg_catalog.pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+		JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+		WHERE extname = 'concresce' AND proname LIKE '%\_0\_1'
 	LOOP
-		SELECT oid INTO STRICT new FROM pg_catalog.pg_proc
+		SELECT oid::regprocedure AS name, proacl INTO STRICT new FROM pg_catalog.pg_proc
 		WHERE pronamespace = old.pronamespace AND proname = replace(old.proname, '_0_1', '')
 			AND proargtypes::oid[] = old.types;
-		IF old.proacl IS NOT NULL THEN
-			EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', new);
+		-- default privileges may have become others since
+		IF old.proacl IS NOT NULL OR new.proacl IS NOT NULL THEN
+			EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', new.name);
+			FOR granted IN
+				SELECT grantee, is_grantable FROM aclexplode(coalesce(old.proacl, acldefault('f', old.proowner)))
+			LOOP
+				EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', new.name,
+					CASE WHEN granted.grantee = 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END,
+					CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+			END LOOP;
 		END IF;
-		FOR granted IN SELECT grantee, is_grantable FROM aclexplode(old.proacl) LOOP
-			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', new,
-				CASE WHEN granted.grantee = 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END,
-				CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
-		END LOOP;
 		BEGIN
 			EXECUTE format('DROP FUNCTION %s', old.oid::regprocedure);
 		EXCEPTION WHEN dependent_objects_still_exist THEN
@@ -291,27 +297,28 @@ CREATE FUNCTION concresce.discard(
 	function regproc DEFAULT '-',
 	server text DEFAULT '*',
 	role text DEFAULT '*',
-	older_than interval DEFAULT NULL,
+	older_than interval DEFAULT '0',
 	everything boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_discard';
 
 CREATE FUNCTION concresce.switch_off(server text, force boolean DEFAULT false) RETURNS void
-LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_off';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_off';
 
 CREATE FUNCTION concresce.switch_on(server text) RETURNS void
-LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_on';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_on';
 
 CREATE FUNCTION concresce.stopped(
 	OUT function regprocedure,
 	OUT server text,
 	OUT force boolean,
-	OUT since timestamptz)
+	OUT since timestamptz,
+	OUT role text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stopped';
 
 CREATE VIEW concresce.stopped AS
-SELECT function, server, force, since
+SELECT function, server, force, since, role
 FROM concresce.stopped();
 
 GRANT SELECT ON concresce.stopped TO PUBLIC;

@@ -208,13 +208,14 @@ CREATE FUNCTION concresce.connections(
 	OUT batches bigint,
 	OUT last_error text,
 	OUT last_error_at timestamptz,
-	OUT connected_at timestamptz)
+	OUT connected_at timestamptz,
+	OUT lost bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_connections';
 
 CREATE VIEW concresce.connections AS
 SELECT server, remote_user, state, batches, last_error, last_error_at,
-       connected_at
+       connected_at, lost
 FROM concresce.connections();
 
 CREATE FUNCTION concresce.circuits(
@@ -322,27 +323,28 @@ CREATE FUNCTION concresce.discard(
 	function regproc DEFAULT '-',
 	server text DEFAULT '*',
 	role text DEFAULT '*',
-	older_than interval DEFAULT NULL,
+	older_than interval DEFAULT '0',
 	everything boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_discard';
 
 CREATE FUNCTION concresce.switch_off(server text, force boolean DEFAULT false) RETURNS void
-LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_off';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_off';
 
 CREATE FUNCTION concresce.switch_on(server text) RETURNS void
-LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_on';
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'concresce_switch_on';
 
 CREATE FUNCTION concresce.stopped(
 	OUT function regprocedure,
 	OUT server text,
 	OUT force boolean,
-	OUT since timestamptz)
+	OUT since timestamptz,
+	OUT role text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stopped';
 
 CREATE VIEW concresce.stopped AS
-SELECT function, server, force, since
+SELECT function, server, force, since, role
 FROM concresce.stopped();
 
 GRANT SELECT ON concresce.stopped TO PUBLIC;

@@ -74,7 +74,7 @@ check_entry(const CcrAnswer *block, const CcrEntry *entry, uint32 nitems)
 }
 
 void
-ccr_answered_copy(CcrAnswered *answered, CcrRequest *request)
+ccr_answered_copy(CcrAnswerCopy *answered, CcrRequest *request)
 {
 	for (CcrAnswer *block = ccr_answer_block(request->answer); block;
 		 block = ccr_answer_block(block->next))
@@ -101,7 +101,7 @@ ccr_answered_copy(CcrAnswered *answered, CcrRequest *request)
 }
 
 static void
-raise_failure(const CcrDefinition *definition, const CcrAnswered *answered)
+raise_failure(const CcrDefinition *definition, const CcrAnswerCopy *answered)
 {
 	CcrFailure	failure = answered->failure;
 
@@ -303,7 +303,7 @@ count_error(CcrCounters *counters, MemoryContext context)
 
 void
 ccr_answered_read(CcrDefinition *definition, CcrResult *result,
-				  const CcrAnswered *answered, uint32 item, CcrReceive receive,
+				  const CcrAnswerCopy *answered, uint32 item, CcrReceive receive,
 				  void *arg)
 {
 	const CcrEntry *entry = answered->entries[item];

@@ -12,7 +12,7 @@
 #include "lookup/definition.h"
 #include "shared/request.h"
 
-typedef struct CcrAnswered
+typedef struct CcrAnswerCopy
 {
 	uint32		n;
 	CcrEntry  **entries;		/* by item; rows or an error, NULL: the
@@ -24,17 +24,17 @@ typedef struct CcrAnswered
 	int64		remote_us;		/* from departure to the end */
 	CcrCounters *counters;
 	int			on_missing;		/* CcrOnMissing, when it was submitted */
-	uint32		shape;			/* of the result that it was submitted with */
-} CcrAnswered;
+	uint32		layout;			/* of the result that it was submitted with */
+} CcrAnswerCopy;
 
 /* Copy the answer of a request that is done; of entries, there are its items. */
-extern void ccr_answered_copy(CcrAnswered *answered, CcrRequest *request);
+extern void ccr_answered_copy(CcrAnswerCopy *answered, CcrRequest *request);
 
 /* Read one item's rows, handing each to receive(); raises its error. */
 typedef void (*CcrReceive) (void *arg, Datum value, bool isnull,
 							const Datum *values, const bool *nulls);
 extern void ccr_answered_read(CcrDefinition *definition, CcrResult *result,
-							  const CcrAnswered *answered, uint32 item,
+							  const CcrAnswerCopy *answered, uint32 item,
 							  CcrReceive receive, void *arg);
 
 /*

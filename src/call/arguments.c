@@ -166,7 +166,7 @@ row_of(Node *record, const Given *given, Oid target)
 }
 
 static Node *
-coerced(const Given *given, int number, Oid target)
+coerced_argument(const Given *given, int number, Oid target)
 {
 	Param	   *param = makeNode(Param);
 	Oid			type = given->type;
@@ -251,7 +251,7 @@ array_of(const CcrArguments *plan, int from, Oid element)
 	array->location = -1;
 	for (int i = from; i < plan->ngiven; i++)
 		array->elements = lappend(array->elements,
-								  coerced(&plan->given[i], i + 1, element));
+								  coerced_argument(&plan->given[i], i + 1, element));
 	return (Node *) array;
 }
 
@@ -281,7 +281,7 @@ wanted_nodes(const CcrArguments *plan, FunctionCallInfo fcinfo,
 		wrong_number(plan, definition, form->pronargdefaults, OidIsValid(form->provariadic));
 
 	for (int i = 0; i < plain; i++)
-		nodes = lappend(nodes, coerced(&plan->given[i], i + 1, definition->argtypes[i]));
+		nodes = lappend(nodes, coerced_argument(&plan->given[i], i + 1, definition->argtypes[i]));
 	if (elements)
 		nodes = lappend(nodes, array_of(plan, plain, form->provariadic));
 	if (list_length(nodes) < definition->nargs)
@@ -429,8 +429,8 @@ start_site(Site *site, const CcrArguments *plan, MemoryContext parent)
 }
 
 static void
-evaluate(Site *site, const CcrArguments *plan, FunctionCallInfo fcinfo,
-		 Datum *values, bool *nulls)
+evaluate_argument(Site *site, const CcrArguments *plan, FunctionCallInfo fcinfo,
+				  Datum *values, bool *nulls)
 {
 	ParamListInfo params = site->econtext->ecxt_param_list_info;
 
@@ -461,7 +461,7 @@ ccr_arguments_get(CcrArguments *plan, FunctionCallInfo fcinfo, Datum *values,
 			values[i] = nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(given);
 		}
 	if (plan->expressions)
-		evaluate(site, plan, fcinfo, values, nulls);
+		evaluate_argument(site, plan, fcinfo, values, nulls);
 }
 
 void

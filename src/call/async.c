@@ -506,7 +506,7 @@ convert_result(void *arg)
 }
 
 static void
-put_text(Datum *values, bool *nulls, int i, const char *s)
+put_future_text(Datum *values, bool *nulls, int i, const char *s)
 {
 	nulls[i] = s == NULL;
 	if (s)
@@ -533,10 +533,10 @@ row_of_stream(Stream *stream, CcrFuture *future)
 	values[0] = Int64GetDatum(result.id);
 	if (future->error)
 	{
-		put_text(values, nulls, 2, unpack_sql_state(future->error->sqlerrcode));
-		put_text(values, nulls, 3, future->error->message ? future->error->message : "");
-		put_text(values, nulls, 4, future->error->detail);
-		put_text(values, nulls, 5, future->error->hint);
+		put_future_text(values, nulls, 2, unpack_sql_state(future->error->sqlerrcode));
+		put_future_text(values, nulls, 3, future->error->message ? future->error->message : "");
+		put_future_text(values, nulls, 4, future->error->detail);
+		put_future_text(values, nulls, 5, future->error->hint);
 	}
 	else
 	{
@@ -613,7 +613,7 @@ one_failed(void)
 }
 
 static bool
-enough(ReturnWhen when)
+settled_enough(ReturnWhen when)
 {
 	if (when == FIRST_COMPLETED && ccr_watch_next() != NULL)
 		return true;
@@ -671,7 +671,7 @@ concresce_wait(PG_FUNCTION_ARGS)
 	watch = watch_all(ids, n, InvalidOid);
 	for (;;)
 	{
-		if (enough(when))
+		if (settled_enough(when))
 			break;
 		if (!ccr_watch_current(watch))
 			watch = watch_all(ids, n, InvalidOid);

@@ -103,7 +103,7 @@ has_barriers(Query *query, bool *calls)
 /* ----------------------------------------------------------------- refusing */
 
 static void
-refuse(Oid function, const char *setting)
+refuse_statement(Oid function, const char *setting)
 {
 	char	   *name = format_procedure(function);
 
@@ -150,7 +150,7 @@ typedef enum Kind
 
 /* Of a function; of a lookup also its clauses. */
 static Kind
-kind_of(Oid function, const Walk *walk, CcrClauses *clauses)
+barrier_kind_of(Oid function, const Walk *walk, CcrClauses *clauses)
 {
 	HeapTuple	tuple;
 	Kind		kind = OTHER;
@@ -176,12 +176,12 @@ check_function(Oid function, void *context)
 {
 	CcrClauses	clauses;
 
-	if (kind_of(function, context, &clauses) != LOOKUP)
+	if (barrier_kind_of(function, context, &clauses) != LOOKUP)
 		return false;
 	if (clauses.server == NULL)
-		refuse(function, "concresce.server");
+		refuse_statement(function, "concresce.server");
 	if (clauses.server[0] == '\0' && !clauses.sets_path)
-		refuse(function, "search_path");
+		refuse_statement(function, "search_path");
 	return false;
 }
 
@@ -230,7 +230,7 @@ check_started(FuncExpr *expr, Walk *walk)
 	Const	   *function = expr->args ? linitial(expr->args) : NULL;
 	CcrClauses	clauses;
 
-	if (kind_of(expr->funcid, walk, &clauses) == STARTER &&
+	if (barrier_kind_of(expr->funcid, walk, &clauses) == STARTER &&
 		function && IsA(function, Const) && !function->constisnull)
 		check_function(DatumGetObjectId(function->constvalue), walk);
 }
@@ -271,7 +271,7 @@ mark_function(Oid function, void *context)
 {
 	Marking    *marking = context;
 	CcrClauses	clauses;
-	Kind		kind = kind_of(function, marking->walk, &clauses);
+	Kind		kind = barrier_kind_of(function, marking->walk, &clauses);
 
 	if (kind != OTHER)
 		ccr_barrier_mark_call(marking->node);
@@ -345,7 +345,7 @@ examine_query(Query *query, const Walk *outer, bool *open)
 
 /* Marks do not reach parallel workers, where calls would be taken for a function's. */
 static int
-examine(Query *query, Oid language, int cursor_options)
+examine_statement(Query *query, Oid language, int cursor_options)
 {
 	Walk		walk = {language, false, false};
 	bool		open = false;
@@ -393,7 +393,7 @@ static PlannedStmt *
 plan_barred(CCR_PLANNER_PARAMS(query), Oid language, bool certain)
 {
 	PlannedStmt *volatile stmt = NULL;
-	int			options = examine(query, language, cursor_options);
+	int			options = examine_statement(query, language, cursor_options);
 	CcrBarrier	barrier;
 
 	if (certain)
@@ -418,7 +418,7 @@ plan_barred(CCR_PLANNER_PARAMS(query), Oid language, bool certain)
 
 /* Without the extension in the database there are no lookups. */
 static PlannedStmt *
-plan_statement(CCR_PLANNER_PARAMS(query))
+barrier_plan_statement(CCR_PLANNER_PARAMS(query))
 {
 	Oid			language = InvalidOid;
 	bool		calls = false;
@@ -435,5 +435,5 @@ void
 ccr_barrier_plan_init(void)
 {
 	prev_planner = planner_hook;
-	planner_hook = plan_statement;
+	planner_hook = barrier_plan_statement;
 }

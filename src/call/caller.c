@@ -112,11 +112,11 @@ hash_of_settings(uint32 terms)
 	uint32		hash = 0;
 
 	if (terms & CCR_GOES_BY_ON_MISSING)
-		hash = murmurhash32(ccr_on_missing);
+		hash = murmurhash32(ccr_settings.on_missing);
 	if (terms & CCR_GOES_BY_SERVER)
-		hash = hash_combine(hash, hash_of(&server, ccr_server_name));
+		hash = hash_combine(hash, hash_of(&server, ccr_settings.server_name));
 	if ((terms & CCR_GOES_BY_PATH) ||
-		((terms & CCR_GOES_BY_PATH_IF_LOCAL) && ccr_server_name[0] == '\0'))
+		((terms & CCR_GOES_BY_PATH_IF_LOCAL) && ccr_settings.server_name[0] == '\0'))
 		hash = hash_combine(hash, hash_of(&path, namespace_search_path));
 	if (terms & CCR_GOES_BY_MONEY)
 		hash = hash_combine(hash, hash_of(&money,

@@ -27,7 +27,7 @@
 #include "utils/typcache.h"
 
 static void
-refuse(Oid from, Oid to, const char *lookup)
+refuse_conversion(Oid from, Oid to, const char *lookup)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -62,7 +62,7 @@ convert_by_expression(CcrConversion *conversion, const char *lookup)
 									   conversion->to, -1, COERCION_ASSIGNMENT,
 									   COERCE_IMPLICIT_CAST, -1);
 	if (expression == NULL)
-		refuse(conversion->from, conversion->to, lookup);
+		refuse_conversion(conversion->from, conversion->to, lookup);
 	if (IsA(expression, CaseTestExpr) ||
 		(IsA(expression, RelabelType) &&
 		 IsA(((RelabelType *) expression)->arg, CaseTestExpr)))
@@ -102,7 +102,7 @@ ccr_conversion(Oid from, TupleDesc tupdesc, Oid to, const char *lookup,
 	else if (from == RECORDOID && get_typtype(to) == TYPTYPE_COMPOSITE)
 		convert_record(conversion, tupdesc);
 	else if (from == RECORDOID)
-		refuse(from, to, lookup);
+		refuse_conversion(from, to, lookup);
 	else
 		convert_by_expression(conversion, lookup);
 	MemoryContextSwitchTo(old);

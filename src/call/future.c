@@ -68,7 +68,8 @@ static MemoryContext future_context = NULL; /* emptied with the transaction */
 static struct future_hash *futures = NULL;
 static uint32 nended = 0;
 static Level *innermost = NULL;
-static dlist_head held = DLIST_STATIC_INIT(held);	/* see make_room() */
+static dlist_head held = DLIST_STATIC_INIT(held);	/* see
+													 * make_room_for_futures() */
 static uint32 generations[CCR_MAX_WORKERS]; /* of the collectors, as last seen */
 
 static struct
@@ -86,7 +87,7 @@ static void note_arrival(CcrFuture *future);
 /* ------------------------------------------------------------ transactions */
 
 static void
-unhold(CcrFuture *future)
+unhold_future(CcrFuture *future)
 {
 	if (future->held)
 		dlist_delete(&future->held_node);
@@ -97,7 +98,7 @@ unhold(CcrFuture *future)
 static void
 free_future(CcrFuture *future)
 {
-	unhold(future);
+	unhold_future(future);
 	if (future->pending)
 		ccr_pending_drop(future->pending);
 	if (future->byref)
@@ -325,7 +326,7 @@ ccr_future_get(int64 id)
 
 /* As it was, but for columns that have come at its end or have gone. */
 static bool
-same_columns(Oid type, TupleDesc was)
+future_same_columns(Oid type, TupleDesc was)
 {
 	TupleDesc	is = lookup_rowtype_tupdesc_noerror(type, -1, true);
 	bool		same = is != NULL && is->natts >= was->natts;
@@ -352,7 +353,7 @@ check_type(const CcrDefinition *definition)
 		 (!OidIsValid(result->domain) ||
 		  SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(result->domain))) &&
 		 (result->tupdesc == NULL || result->type == RECORDOID ||
-		  same_columns(result->type, result->tupdesc))))
+		  future_same_columns(result->type, result->tupdesc))))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -449,17 +450,17 @@ receive_value(void *arg, Datum value, bool isnull, const Datum *values,
  * function may have done that, which cannot know what its caller has set now.
  */
 static void
-read_answer(CcrFuture *future, const CcrAnswered *answered, Kept *kept)
+read_future(CcrFuture *future, const CcrAnswerCopy *answered, Kept *kept)
 {
 	CcrDefinition *definition = future->definition;
 	bool		enter = definition->security_definer || !definition->clauses.only_own;
-	CcrEntered	entered;
+	CcrScope	scope;
 
 	if (enter)
-		ccr_definition_enter(definition, &entered);
+		ccr_definition_enter(definition, &scope);
 	ccr_answered_read(definition, definition->result, answered, 0, receive_value, kept);
 	if (enter)
-		ccr_definition_leave(&entered);
+		ccr_definition_leave(&scope);
 }
 
 /*
@@ -479,13 +480,13 @@ must_settle(const CcrFuture *future)
 }
 
 static void
-settle(CcrFuture *future)
+settle_future(CcrFuture *future)
 {
 	CcrPending *pending = future->pending;
 	Kept		kept = {.result = future->definition->result, .isnull = true};
 	MemoryContext scratch;
 	MemoryContext old;
-	CcrAnswered *answered;
+	CcrAnswerCopy *answered;
 	int16		typlen;
 	bool		typbyval;
 	TupleDesc	unused;
@@ -495,12 +496,12 @@ settle(CcrFuture *future)
 	old = MemoryContextSwitchTo(scratch);
 
 	/* it is gone even if taking it raises an error */
-	unhold(future);
+	unhold_future(future);
 	future->pending = NULL;
 	answered = ccr_pending_take(pending);
 	note_arrival(future);
 	check_type(future->definition);
-	read_answer(future, answered, &kept);
+	read_future(future, answered, &kept);
 	if (!kept.isnull)
 	{
 		get_typlenbyval(ccr_future_type(future, &unused), &typlen, &typbyval);
@@ -521,7 +522,7 @@ ccr_future_settle(CcrFuture *future)
 		return;
 	PG_TRY();
 	{
-		settle(future);
+		settle_future(future);
 	}
 	PG_CATCH();
 	{
@@ -576,7 +577,7 @@ ccr_future_settle_captured(CcrFuture *future, void (*work) (void *), void *arg)
 	PG_TRY();
 	{
 		if (!future->settled)
-			settle(future);
+			settle_future(future);
 		if (work)
 			work(arg);
 		ReleaseCurrentSubTransaction();
@@ -687,7 +688,7 @@ note_arrival(CcrFuture *future)
 
 /* The collector did not know its source: it is under way once more. */
 static void
-submit_again(CcrFuture *future)
+submit_future_again(CcrFuture *future)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -702,7 +703,7 @@ submit_again(CcrFuture *future)
 	PG_CATCH();
 	{
 		/* with the subtransaction, its resource owner has dropped it */
-		unhold(future);
+		unhold_future(future);
 		future->pending = NULL;
 		keep_error(future->id);
 	}
@@ -753,7 +754,7 @@ take_lost(void)
  * room is scarce, or much of it is ours, it goes to this process's own memory.
  */
 static void
-make_room(void)
+make_room_for_futures(void)
 {
 	if (!ccr_bounds_scarce())
 		return;
@@ -761,7 +762,7 @@ make_room(void)
 	{
 		CcrFuture  *future = dlist_head_element(CcrFuture, held_node, &held);
 
-		unhold(future);
+		unhold_future(future);
 		ccr_pending_read_out(future->pending);
 	}
 }
@@ -779,7 +780,7 @@ take_announced(void)
 		if (entry == NULL || entry->future == NULL)
 			continue;
 		if (request->failure == CCR_FAILURE_UNKNOWN_SOURCE)
-			submit_again(entry->future);
+			submit_future_again(entry->future);
 		else
 		{
 			CcrFuture  *future = entry->future;
@@ -793,7 +794,7 @@ take_announced(void)
 		}
 		any = true;
 	}
-	make_room();
+	make_room_for_futures();
 	return any;
 }
 
@@ -808,7 +809,7 @@ ccr_watch_notice(void)
 
 /* End those under the watch whose time is over. */
 static void
-expire(CcrTime now)
+expire_future(CcrTime now)
 {
 	int64	   *expired = palloc(watch.outstanding * sizeof(int64));
 	int			nexpired = 0;
@@ -869,7 +870,7 @@ ccr_watch_wait(CcrTime until)
 		limit = watch.deadline;
 	now = sleep_until(watch.worker, limit);
 	if (watch.deadline != 0 && watch.deadline <= now)
-		expire(now);
+		expire_future(now);
 }
 
 /*

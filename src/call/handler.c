@@ -109,7 +109,7 @@ concresce_call_handler(PG_FUNCTION_ARGS)
 	bool		nulls[FUNC_MAX_ARGS];
 	CcrItems	items;
 	CcrPending *pending;
-	CcrAnswered *answered;
+	CcrAnswerCopy *answered;
 
 	if (CALLED_AS_TRIGGER(fcinfo) || CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -229,23 +229,23 @@ concresce_forget(PG_FUNCTION_ARGS)
 	Datum		values[FUNC_MAX_ARGS];
 	bool		nulls[FUNC_MAX_ARGS];
 	CcrItems	items;
-	CcrEntered	entered;
+	CcrScope	scope;
 
 	ccr_shmem_require();
 	ccr_arguments_check_execute(function);
 	definition = ccr_arguments_lookup(function);
 	ccr_arguments_coerce(fcinfo, definition, values, nulls);
 	ccr_items_init(&items);
-	ccr_definition_enter(definition, &entered);
+	ccr_definition_enter(definition, &scope);
 	ccr_items_add(definition, &items, values, nulls);
-	ccr_definition_leave(&entered);
+	ccr_definition_leave(&scope);
 	ccr_tell_to_forget(definition, &items);
 	PG_RETURN_VOID();
 }
 
 /* InvalidOid: of all lookups of this database. */
 static void
-forget_all(Oid function)
+forget_all_calls(Oid function)
 {
 	CcrDefinition *definition = NULL;
 	CcrItems	none;
@@ -269,13 +269,13 @@ forget_all(Oid function)
 Datum
 concresce_forget_all(PG_FUNCTION_ARGS)
 {
-	forget_all(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	forget_all_calls(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_forget_all_0_2(PG_FUNCTION_ARGS)
 {
-	forget_all(ccr_arguments_function(fcinfo, "forget_all()"));
+	forget_all_calls(ccr_arguments_function(fcinfo, "forget_all()"));
 	PG_RETURN_VOID();
 }

@@ -23,6 +23,7 @@
 #include <signal.h>
 
 #include "call/outbox.h"
+#include "shared/settings.h"
 #include "utils/timeout.h"
 
 #define CCR_TICK		1		/* ms between two looks at the chains */
@@ -38,7 +39,7 @@ typedef struct Tally
 	Size		nbytes;
 } Tally;
 
-static dlist_head chains[CCR_MAX_WORKERS];	/* CcrHeld, oldest first */
+static dlist_head chains[CCR_MAX_WORKERS];	/* CcrOutboxEntry, oldest first */
 static Tally tallies[CCR_MAX_TALLIES];
 static int	ntallies = 0;
 static int	nheld = 0;
@@ -53,7 +54,7 @@ static int	quiet_ticks = 0;	/* of these, the last ones */
 static int	nheld_at_tick = 0;
 
 static void
-begin(void)
+begin_hold(void)
 {
 	busy = true;
 	pg_compiler_barrier();
@@ -67,8 +68,8 @@ push_chains(void)
 	{
 		if (dlist_is_empty(&chains[i]))
 			continue;
-		ccr_requests_push(dlist_tail_element(CcrHeld, node, &chains[i])->request,
-						  dlist_head_element(CcrHeld, node, &chains[i])->request);
+		ccr_requests_push(dlist_tail_element(CcrOutboxEntry, node, &chains[i])->request,
+						  dlist_head_element(CcrOutboxEntry, node, &chains[i])->request);
 		dlist_init(&chains[i]);
 	}
 	nheld = 0;
@@ -80,7 +81,7 @@ push_chains(void)
 }
 
 static void
-end(void)
+end_hold(void)
 {
 	while (push_wanted)
 	{
@@ -101,9 +102,9 @@ ccr_outbox_push(void)
 {
 	if (nheld == 0)
 		return;
-	begin();
+	begin_hold();
 	push_wanted = true;
-	end();
+	end_hold();
 }
 
 /*
@@ -111,7 +112,7 @@ ccr_outbox_push(void)
  * without any says little: the process may not have had the processor.
  */
 static void
-tick(void)
+outbox_tick(void)
 {
 	if (nheld == 0)
 		return;
@@ -129,14 +130,14 @@ static void
 start_ticking(void)
 {
 	if (tick_timeout == MAX_TIMEOUTS)
-		tick_timeout = RegisterTimeout(USER_TIMEOUT, tick);
+		tick_timeout = RegisterTimeout(USER_TIMEOUT, outbox_tick);
 	if (!get_timeout_active(tick_timeout))
 		enable_timeout_after(tick_timeout, CCR_TICK);
 }
 
 /* Count it in.  Is there enough of its source for a batch? */
 static bool
-tally(const CcrRequest *request)
+outbox_tally(const CcrRequest *request)
 {
 	Tally	   *t = NULL;
 
@@ -159,42 +160,42 @@ tally(const CcrRequest *request)
 }
 
 void
-ccr_outbox_hold(CcrHeld *held, CcrRequest *request)
+ccr_outbox_hold(CcrOutboxEntry *held, CcrRequest *request)
 {
 	dlist_head *chain = &chains[request->worker];
 
-	begin();
+	begin_hold();
 	request->next_intake = dlist_is_empty(chain) ? InvalidDsaPointer :
-		dlist_tail_element(CcrHeld, node, chain)->request->self;
+		dlist_tail_element(CcrOutboxEntry, node, chain)->request->self;
 	held->request = request;
 	held->round = current_round;
 	dlist_push_tail(chain, &held->node);
 	nheld++;
-	if (tally(request))
+	if (outbox_tally(request))
 		push_wanted = true;
-	end();
+	end_hold();
 	if (nheld > 0)
 		start_ticking();
 }
 
 bool
-ccr_outbox_withdraw(CcrHeld *held)
+ccr_outbox_withdraw(CcrOutboxEntry *held)
 {
 	bool		was_held;
 
-	begin();
+	begin_hold();
 	was_held = held->round == current_round;
 	if (was_held)
 	{
 		dlist_head *chain = &chains[held->request->worker];
 
 		if (dlist_has_next(chain, &held->node))
-			dlist_container(CcrHeld, node, dlist_next_node(chain, &held->node))
+			dlist_container(CcrOutboxEntry, node, dlist_next_node(chain, &held->node))
 				->request->next_intake = held->request->next_intake;
 		dlist_delete(&held->node);
 		nheld--;
 	}
-	end();
+	end_hold();
 	if (was_held)
 		ccr_request_withdraw(held->request);
 	return was_held;

@@ -13,12 +13,12 @@
 #include "shared/request.h"
 
 /* A request's place in the outbox; of no meaning once it was pushed. */
-typedef struct CcrHeld
+typedef struct CcrOutboxEntry
 {
 	dlist_node	node;
 	CcrRequest *request;
 	uint64		round;			/* in which it was held; 0: never */
-} CcrHeld;
+} CcrOutboxEntry;
 
 /*
  * Hold back an open request.  It is pushed with others: when as many items of
@@ -26,10 +26,10 @@ typedef struct CcrHeld
  * without another one, or by ccr_outbox_push(), which is to be called before
  * anything is waited for and when a statement ends.
  */
-extern void ccr_outbox_hold(CcrHeld *held, CcrRequest *request);
+extern void ccr_outbox_hold(CcrOutboxEntry *held, CcrRequest *request);
 extern void ccr_outbox_push(void);
 
 /* End a request that is still held.  False: it was pushed. */
-extern bool ccr_outbox_withdraw(CcrHeld *held);
+extern bool ccr_outbox_withdraw(CcrOutboxEntry *held);
 
 #endif							/* CCR_OUTBOX_H */

@@ -95,7 +95,10 @@ named_lookup(Node *node)
 	}
 }
 
-/* Of the i-th argument; InvalidOid if there is none.  as_array: VARIADIC is said. */
+/*
+ * Of the i-th argument; InvalidOid if there is none, or none that a value can
+ * have.  as_array: VARIADIC is said.
+ */
 static Oid
 declared_type(Oid lookup, int i, bool as_array)
 {
@@ -111,7 +114,7 @@ declared_type(Oid lookup, int i, bool as_array)
 	else if (i < proc->pronargs)
 		type = proc->proargtypes.values[i];
 	ReleaseSysCache(tuple);
-	return type;
+	return OidIsValid(type) && get_typtype(type) != TYPTYPE_PSEUDO ? type : InvalidOid;
 }
 
 static void
@@ -179,28 +182,62 @@ type_walker(Node *node, void *context)
 	return expression_tree_walker(node, type_walker, context);
 }
 
-static void
+/* What has been analyzed of a statement, or NULL. */
+static Node *
+analyzed(Query *query)
+{
+	Node	   *statement = query->utilityStmt;
+
+	if (query->commandType != CMD_UTILITY)
+		return (Node *) query;
+	if (IsA(statement, CallStmt))
+		return (Node *) ((CallStmt *) statement)->funcexpr;
+	return (Node *) UtilityContainsQuery(statement);
+}
+
+/*
+ * EXPLAIN (GENERIC_PLAN) may have its own list of types, which has ended by now
+ * with the function that held it.
+ */
+static bool
+is_generic_explain(Query *query)
+{
+	ListCell   *lc;
+
+	if (query->utilityStmt == NULL || !IsA(query->utilityStmt, ExplainStmt))
+		return false;
+	foreach(lc, ((ExplainStmt *) query->utilityStmt)->options)
+	{
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "generic_plan") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Has any of them got its type? */
+static bool
 type_parameters(ParseState *pstate, Query *query)
 {
 	Typing		typing = {.pstate = pstate};
+	Node	   *node = analyzed(query);
 
-	if (query->commandType == CMD_UTILITY)
-		query = UtilityContainsQuery(query->utilityStmt);
-	if (query == NULL)
-		return;
-	(void) type_walker((Node *) query, &typing);
+	if (node == NULL || is_generic_explain(query))
+		return false;
+	(void) type_walker(node, &typing);
 	typing.again = true;
 	if (typing.ntypes > 0)
-		(void) type_walker((Node *) query, &typing);
+		(void) type_walker(node, &typing);
+	return typing.ntypes > 0;
 }
 
 /* Where types are not known, there is a hook that finds them. */
 static void
 post_parse_analyze(ParseState *pstate, Query *query, CcrJumbleState *jstate)
 {
+	/* types are a part of the query's identifier */
 	if (pstate->p_coerce_param_hook && pstate->p_sourcetext &&
-		strchr(pstate->p_sourcetext, '$'))
-		type_parameters(pstate, query);
+		strchr(pstate->p_sourcetext, '$') && type_parameters(pstate, query) && jstate)
+		jstate = ccr_jumble_query(query, pstate->p_sourcetext);
 	if (prev_post_parse_analyze)
 		prev_post_parse_analyze(pstate, query, jstate);
 }

@@ -113,7 +113,7 @@ ccr_pending_drop(CcrPending *pending)
 
 /* FATAL errors do not pass through PG_CATCH. */
 static void
-exit_backend(int code, Datum arg)
+pending_exit_backend(int code, Datum arg)
 {
 	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
 	dlist_iter	iter;
@@ -163,7 +163,7 @@ ccr_pending_init(void)
 		return;
 	wait_event_answer = ccr_new_wait_event("ConcresceAnswer");
 	wait_event_room = ccr_new_wait_event("ConcresceQueueFull");
-	before_shmem_exit(exit_backend, (Datum) 0);
+	before_shmem_exit(pending_exit_backend, (Datum) 0);
 	RegisterResourceReleaseCallback(release_owner, NULL);
 	pending_context = AllocSetContextCreate(TopMemoryContext, "concresce requests",
 											ALLOCSET_SMALL_SIZES);
@@ -173,7 +173,7 @@ ccr_pending_init(void)
 /* --------------------------------------------------------------- admission */
 
 static bool
-reserve(CcrCounters *counters, uint32 n)
+reserve_room(CcrCounters *counters, uint32 n)
 {
 	return ccr_room_take(&counters->backlog, &counters->room_turn, n);
 }
@@ -199,7 +199,7 @@ wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
 
 	/* what is held back takes up room, too */
 	ccr_outbox_push();
-	if (ccr_on_full == CCR_FULL_ERROR)
+	if (ccr_settings.on_full == CCR_FULL_ERROR)
 		queue_full(definition);
 
 	ccr_turn_begin(&counters->room_turn, &counters->backlog);
@@ -207,7 +207,7 @@ wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
 		ccr_worker_press(&ccr_mailboxes[ccr_shard_worker(route->worker, i)]);
 	PG_TRY();
 	{
-		while (!reserve(counters, n))
+		while (!reserve_room(counters, n))
 		{
 			long		left = ccr_until(deadline, ccr_now());
 
@@ -231,7 +231,7 @@ take_room(const CcrDefinition *definition, CcrRoute *route, uint32 n, CcrTime no
 
 	if (spare_room.counters == counters && spare_room.n >= n)
 		spare_room.n -= n;
-	else if (!reserve(counters, n))
+	else if (!reserve_room(counters, n))
 		wait_for_room(definition, route, n, now);
 }
 
@@ -247,7 +247,7 @@ wipe_source(StringInfo source)
 
 /* One that is submitted again keeps its number. */
 static void
-hand_over(CcrPending *pending, CcrRequest *request)
+hand_over_pending(CcrPending *pending, CcrRequest *request)
 {
 	if (pending->id == 0)
 		pending->id = request->id;
@@ -297,7 +297,7 @@ open_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 
 /* A request for items, as the present role and settings have it. */
 static CcrRequest *
-submit(CcrPending *pending, CcrTime now)
+submit_pending(CcrPending *pending, CcrTime now)
 {
 	CcrDefinition *definition = pending->definition;
 	const CcrResult *result = pending->result;
@@ -342,11 +342,11 @@ submit(CcrPending *pending, CcrTime now)
 	request->counters = route->counters;
 	request->reserved = true;
 	request->submitted = now;
-	request->window_end = pending->full ? now : now + (CcrTime) (ccr_max_window * 1000.0);
-	request->max_size = ccr_max_size;
-	request->max_bytes = ccr_max_bytes;
+	request->window_end = pending->full ? now : now + (CcrTime) (ccr_settings.max_window * 1000.0);
+	request->max_size = ccr_settings.max_size;
+	request->max_bytes = ccr_settings.max_bytes;
 	request->coalesce = ccr_clauses_coalesce(&definition->clauses);
-	hand_over(pending, request);
+	hand_over_pending(pending, request);
 	route->described[worker] = generation;
 	return request;
 }
@@ -393,7 +393,7 @@ start_one(CcrDefinition *definition, const CcrResult *result,
 	pending->settings = present_settings(definition);
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
 	dlist_push_tail(&under_way, &pending->node);
-	pending->request = submit(pending, now);
+	pending->request = submit_pending(pending, now);
 	return pending;
 }
 
@@ -429,7 +429,7 @@ start_shards(CcrDefinition *definition, const CcrResult *result,
 	CcrDealt   *dealt = ccr_items_deal(items, shards);
 	CcrRoute   *route = open_route(definition, result, items->barred);
 	CcrCounters *counters = ccr_route_counters(route);
-	bool		full = items->n >= (uint32) ccr_max_size;
+	bool		full = items->n >= (uint32) ccr_settings.max_size;
 	CcrPending *volatile chain = NULL;
 
 	take_room(definition, route, items->n, now);
@@ -448,8 +448,8 @@ start_shards(CcrDefinition *definition, const CcrResult *result,
 }
 
 static CcrPending *
-start(CcrDefinition *definition, const CcrResult *result,
-	  const CcrItems *items, ResourceOwner owner, bool announce)
+start_pending(CcrDefinition *definition, const CcrResult *result,
+			  const CcrItems *items, ResourceOwner owner, bool announce)
 {
 	CcrTime		now = ccr_now();
 	int			shards = 1;
@@ -471,14 +471,14 @@ CcrPending *
 ccr_pending_submit(CcrDefinition *definition, const CcrResult *result,
 				   const CcrItems *items, ResourceOwner owner)
 {
-	return start(definition, result, items, owner, false);
+	return start_pending(definition, result, items, owner, false);
 }
 
 CcrPending *
 ccr_pending_start(CcrDefinition *definition, const CcrResult *result,
 				  const CcrItems *items, ResourceOwner owner)
 {
-	return start(definition, result, items, owner, true);
+	return start_pending(definition, result, items, owner, true);
 }
 
 /* ----------------------------------------------------------------- waiting */
@@ -607,29 +607,29 @@ wait_for_pending(CcrPending *pending, bool no_error)
  * since, they would be another source's items: false.
  */
 static bool
-submit_again(CcrPending *pending)
+submit_pending_again(CcrPending *pending)
 {
 	CcrRequest *request = pending->request;
 	CcrTime		begun = request->submitted;
 	ResourceOwner owner = pending->owner;
-	CcrEntered	entered;
+	CcrScope	scope;
 	bool		same;
 
 	/* an error must find an owner */
 	give_to_owner(pending, CurrentResourceOwner);
 	ccr_definition_enter_as(pending->definition, pending->roleid,
-							pending->sec_context, &entered);
+							pending->sec_context, &scope);
 	same = pending->settings == present_settings(pending->definition);
 	if (same)
 	{
 		ccr_route_forget(pending->definition, &request->fingerprint);
 		pending->request = NULL;
 		ccr_request_free(request);
-		pending->request = submit(pending, begun);
+		pending->request = submit_pending(pending, begun);
 	}
 	else
 		request->failure = CCR_FAILURE_OTHER_SETTINGS;
-	ccr_definition_leave(&entered);
+	ccr_definition_leave(&scope);
 	give_to_owner(pending, owner);
 	return same;
 }
@@ -644,7 +644,7 @@ ccr_pending_restart_timeout(CcrPending *pending)
 }
 
 static bool
-ready(CcrPending *pending)
+pending_ready(CcrPending *pending)
 {
 	if (pending->read)
 		return true;
@@ -655,13 +655,13 @@ ready(CcrPending *pending)
 	pg_read_barrier();
 	if (pending->request->failure != CCR_FAILURE_UNKNOWN_SOURCE)
 		return true;
-	return !submit_again(pending);
+	return !submit_pending_again(pending);
 }
 
 bool
 ccr_pending_ready(CcrPending *pending)
 {
-	while (pending && ready(pending))
+	while (pending && pending_ready(pending))
 		pending = pending->rest;
 	return pending == NULL;
 }
@@ -671,7 +671,7 @@ ccr_pending_ready(CcrPending *pending)
 /* After a failure of the connection its addresses are looked up anew. */
 static void
 check_connection_errors(CcrDefinition *definition, const CcrFingerprint *fingerprint,
-						const CcrAnswered *answered)
+						const CcrAnswerCopy *answered)
 {
 	for (uint32 i = 0; i < answered->n; i++)
 	{
@@ -689,11 +689,11 @@ check_connection_errors(CcrDefinition *definition, const CcrFingerprint *fingerp
 }
 
 /* Of a request that has ended, or that we leave. */
-static CcrAnswered *
+static CcrAnswerCopy *
 new_answered(const CcrPending *pending, CcrFailure failure)
 {
 	CcrRequest *request = pending->request;
-	CcrAnswered *answered = palloc0(sizeof(CcrAnswered));
+	CcrAnswerCopy *answered = palloc0(sizeof(CcrAnswerCopy));
 
 	answered->n = request->nitems;
 	answered->entries = palloc0(answered->n * sizeof(CcrEntry *));
@@ -705,14 +705,14 @@ new_answered(const CcrPending *pending, CcrFailure failure)
 }
 
 /* Copy what a request brought that is done, and free it. */
-static CcrAnswered *
+static CcrAnswerCopy *
 read_out(CcrPending *pending)
 {
 	CcrRequest *request = pending->request;
-	CcrAnswered *answered = new_answered(pending, request->failure);
+	CcrAnswerCopy *answered = new_answered(pending, request->failure);
 
 	answered->on_missing = pending->on_missing;
-	answered->shape = pending->result->shape;
+	answered->layout = pending->result->layout;
 	answered->joined = request->joined;
 	answered->remote_us = request->remote_us;
 	if (answered->failure == CCR_FAILURE_NONE)
@@ -739,10 +739,10 @@ ccr_pending_read_out(CcrPending *pending)
 	pending->context = context;
 }
 
-static CcrAnswered *
+static CcrAnswerCopy *
 take_what_was_read(CcrPending *pending)
 {
-	CcrAnswered *answered = pending->read;
+	CcrAnswerCopy *answered = pending->read;
 
 	MemoryContextSetParent(pending->context, CurrentMemoryContext);
 	pending->context = NULL;
@@ -750,10 +750,10 @@ take_what_was_read(CcrPending *pending)
 	return answered;
 }
 
-static CcrAnswered *
+static CcrAnswerCopy *
 take_one(CcrPending *pending, bool no_error)
 {
-	CcrAnswered *answered;
+	CcrAnswerCopy *answered;
 	CcrFailure	failure;
 
 	if (pending->read)
@@ -764,7 +764,7 @@ take_one(CcrPending *pending, bool no_error)
 	failure = wait_for_pending(pending, no_error);
 	while (failure == CCR_FAILURE_NONE &&
 		   pending->request->failure == CCR_FAILURE_UNKNOWN_SOURCE &&
-		   submit_again(pending))
+		   submit_pending_again(pending))
 		failure = wait_for_pending(pending, no_error);
 	if (failure == CCR_FAILURE_NONE)
 		answered = read_out(pending);
@@ -780,7 +780,7 @@ take_one(CcrPending *pending, bool no_error)
 
 /* Put what one shard brought where it belongs. */
 static void
-put_together(CcrAnswered *all, const CcrAnswered *part, const uint32 *places)
+put_together(CcrAnswerCopy *all, const CcrAnswerCopy *part, const uint32 *places)
 {
 	for (uint32 i = 0; i < part->n; i++)
 		all->entries[places[i]] = part->entries[i];
@@ -790,7 +790,7 @@ put_together(CcrAnswered *all, const CcrAnswered *part, const uint32 *places)
 	if (part->failure == CCR_FAILURE_NONE)
 	{
 		all->on_missing = part->on_missing;
-		all->shape = part->shape;
+		all->layout = part->layout;
 	}
 	else if (all->failure == CCR_FAILURE_NONE)
 	{
@@ -800,10 +800,10 @@ put_together(CcrAnswered *all, const CcrAnswered *part, const uint32 *places)
 	}
 }
 
-static CcrAnswered *
+static CcrAnswerCopy *
 take_chain(CcrPending *chain, bool no_error)
 {
-	CcrAnswered *all;
+	CcrAnswerCopy *all;
 	uint32		n = 0;
 
 	/* an error must find an owner for all of them */
@@ -812,7 +812,7 @@ take_chain(CcrPending *chain, bool no_error)
 		give_to_owner(pending, CurrentResourceOwner);
 		n += pending->items->n;
 	}
-	all = palloc0(sizeof(CcrAnswered));
+	all = palloc0(sizeof(CcrAnswerCopy));
 	all->n = n;
 	all->entries = palloc0(n * sizeof(CcrEntry *));
 	while (chain)
@@ -826,22 +826,22 @@ take_chain(CcrPending *chain, bool no_error)
 	return all;
 }
 
-static CcrAnswered *
-take(CcrPending *pending, bool no_error)
+static CcrAnswerCopy *
+take_pending(CcrPending *pending, bool no_error)
 {
 	return pending->places ? take_chain(pending, no_error) : take_one(pending, no_error);
 }
 
-CcrAnswered *
+CcrAnswerCopy *
 ccr_pending_take(CcrPending *pending)
 {
-	return take(pending, false);
+	return take_pending(pending, false);
 }
 
-CcrAnswered *
+CcrAnswerCopy *
 ccr_pending_try_to_take(CcrPending *pending)
 {
-	return take(pending, true);
+	return take_pending(pending, true);
 }
 
 /* --------------------------------------------------- telling the collector */

@@ -30,11 +30,11 @@ typedef struct CcrPending
 								 * for no company */
 	CcrRequest *request;		/* NULL once it has been read */
 	int			worker;			/* whose it is */
-	CcrAnswered *read;			/* what it brought, in the context, until it */
+	CcrAnswerCopy *read;		/* what it brought, in the context, until it */
 	MemoryContext context;		/* is taken */
 	uint64		id;				/* of the request, if submitted again, too */
 	bool		announce;		/* hold it back, and announce its end */
-	CcrHeld		held;
+	CcrOutboxEntry held;
 	CcrDefinition *definition;	/* a reference is held */
 	const CcrResult *result;	/* these two belong to the caller, and must */
 	const CcrItems *items;		/* last until it is taken or dropped */
@@ -81,13 +81,13 @@ extern void ccr_pending_restart_timeout(CcrPending *pending);
  * pending is gone after this, whether it returns or raises an error.  Errors
  * of items are not raised.
  */
-extern CcrAnswered *ccr_pending_take(CcrPending *pending);
+extern CcrAnswerCopy *ccr_pending_take(CcrPending *pending);
 
 /*
  * The same, but a timeout, or a collector that is gone, is the failure of the
  * request and no error.
  */
-extern CcrAnswered *ccr_pending_try_to_take(CcrPending *pending);
+extern CcrAnswerCopy *ccr_pending_try_to_take(CcrPending *pending);
 
 /*
  * Move what a request of one item that is ready has brought out of shared

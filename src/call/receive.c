@@ -28,8 +28,8 @@ typedef struct Receiver
 } Receiver;
 
 static void
-receive_row(void *arg, Datum value, bool isnull, const Datum *values,
-			const bool *nulls)
+receive_result_row(void *arg, Datum value, bool isnull, const Datum *values,
+				   const bool *nulls)
 {
 	Receiver   *receiver = arg;
 	const CcrResult *result = receiver->result;
@@ -94,13 +94,13 @@ make_store(FunctionCallInfo fcinfo, const CcrResult *result)
 
 Datum
 ccr_receive(FunctionCallInfo fcinfo, CcrDefinition *definition,
-			CcrResult *result, const CcrAnswered *answered, uint32 item)
+			CcrResult *result, const CcrAnswerCopy *answered, uint32 item)
 {
 	Receiver	receiver = {.result = result, .isnull = true};
 
 	if (result->returns_set)
 		receiver.store = make_store(fcinfo, result);
-	ccr_answered_read(definition, result, answered, item, receive_row, &receiver);
+	ccr_answered_read(definition, result, answered, item, receive_result_row, &receiver);
 	if (receiver.store || result->is_void)
 		return (Datum) 0;
 	fcinfo->isnull = receiver.isnull;

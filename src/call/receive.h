@@ -16,7 +16,7 @@
  * sets fcinfo->isnull, or fills the store of a set.  Raises the item's error.
  */
 extern Datum ccr_receive(FunctionCallInfo fcinfo, CcrDefinition *definition,
-						 CcrResult *result, const CcrAnswered *answered,
+						 CcrResult *result, const CcrAnswerCopy *answered,
 						 uint32 item);
 
 /* The same, of a set that has no rows. */

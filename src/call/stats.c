@@ -44,7 +44,7 @@ PG_FUNCTION_INFO_V1(concresce_reset_stats_all);
 #define CCR_STATS_OLD_COLUMNS	22	/* in version 0.1.0 */
 #define CCR_STATS_COLUMNS		29
 #define CCR_IN_FLIGHT_COLUMNS	9	/* 7 */
-#define CCR_CONNECTION_COLUMNS	7	/* 5 in version 0.1.0 */
+#define CCR_CONNECTION_COLUMNS	8	/* 5 in version 0.1.0 */
 #define CCR_CIRCUIT_COLUMNS		6
 #define CCR_COLLECTOR_COLUMNS	10
 
@@ -56,14 +56,14 @@ sees_all(void)
 
 /* Whose function it is; one that was dropped is nobody's. */
 static bool
-owns(Oid function)
+owns_function(Oid function)
 {
 	return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) &&
 		ccr_proc_ownercheck(function, GetUserId());
 }
 
 static uint64
-value(const CcrCounters *counters, CcrCounter counter)
+setting_value(const CcrCounters *counters, CcrCounter counter)
 {
 	return pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &counters->value[counter]));
 }
@@ -73,7 +73,7 @@ value(const CcrCounters *counters, CcrCounter counter)
  * may be in no encoding at all.
  */
 static void
-put_text(Datum *values, bool *nulls, int i, const char *s)
+put_stats_text(Datum *values, bool *nulls, int i, const char *s)
 {
 	nulls[i] = s == NULL || s[0] == '\0';
 	values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(ccr_error_legible(s));
@@ -87,10 +87,10 @@ put_last_error(Datum *values, bool *nulls, int i, const CcrLastError *error)
 		has_privs_of_role(GetUserId(), error->roleid);
 
 	if (error->message[0] == '\0' || error->open || told || sees_all())
-		put_text(values, nulls, i, error->message);
+		put_stats_text(values, nulls, i, error->message);
 	else
-		put_text(values, nulls, i, psprintf("SQLSTATE %s",
-											unpack_sql_state(error->sqlstate)));
+		put_stats_text(values, nulls, i, psprintf("SQLSTATE %s",
+												  unpack_sql_state(error->sqlstate)));
 }
 
 /* n over d, or NULL. */
@@ -116,7 +116,7 @@ put_server(Datum *values, bool *nulls, int i, Oid serverid)
 	ForeignServer *server = OidIsValid(serverid) ?
 		GetForeignServerExtended(serverid, FSV_MISSING_OK) : NULL;
 
-	put_text(values, nulls, i, server ? server->servername : NULL);
+	put_stats_text(values, nulls, i, server ? server->servername : NULL);
 }
 
 /* ------------------------------------------------------------------- stats */
@@ -126,15 +126,15 @@ static int
 put_values(Datum *values, int i, const CcrCounters *counters, const CcrCounter *which, int n)
 {
 	for (int j = 0; j < n; j++)
-		values[i++] = Int64GetDatum(value(counters, which[j]));
+		values[i++] = Int64GetDatum(setting_value(counters, which[j]));
 	return i;
 }
 
 /* In ms, from a counter in us. */
 static Datum
-milliseconds(const CcrCounters *counters, CcrCounter counter)
+to_milliseconds(const CcrCounters *counters, CcrCounter counter)
 {
-	return Float8GetDatum(value(counters, counter) / 1000.0);
+	return Float8GetDatum(setting_value(counters, counter) / 1000.0);
 }
 
 /* Means divide what has ended by what has ended. */
@@ -145,24 +145,24 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 	static const CcrCounter second[] = {
 		CCR_BATCHES, CCR_ERRORS, CCR_TIMEOUTS, CCR_CANCELLED, CCR_DISCARDED
 	};
-	uint64		coalesced = value(counters, CCR_COALESCED);
+	uint64		coalesced = setting_value(counters, CCR_COALESCED);
 	uint64		open = pg_atomic_read_u64(&counters->open);
 	CcrLastError last_error;
 	TimestampTz last_error_at;
 	TimestampTz reset;
 	int			i = put_values(values, 2, counters, first, lengthof(first));
 
-	put_ratio(values, nulls, i++, coalesced, coalesced + value(counters, CCR_MISSES));
+	put_ratio(values, nulls, i++, coalesced, coalesced + setting_value(counters, CCR_MISSES));
 	i = put_values(values, i, counters, second, lengthof(second));
 	values[i++] = Int64GetDatum(ccr_gauge_active(open));
 	values[i++] = Int64GetDatum(ccr_gauge_queued(open));
-	put_ratio(values, nulls, i++, value(counters, CCR_BATCH_ITEMS), value(counters, CCR_BATCHES));
-	values[i++] = Int64GetDatum(value(counters, CCR_BATCH_MAX));
-	put_ratio(values, nulls, i++, value(counters, CCR_WAIT_US) / 1000.0,
-			  value(counters, CCR_DEPARTED));
-	put_ratio(values, nulls, i++, value(counters, CCR_REMOTE_US) / 1000.0,
-			  value(counters, CCR_BATCHES_ENDED));
-	values[i++] = milliseconds(counters, CCR_REMOTE_US_MAX);
+	put_ratio(values, nulls, i++, setting_value(counters, CCR_BATCH_ITEMS), setting_value(counters, CCR_BATCHES));
+	values[i++] = Int64GetDatum(setting_value(counters, CCR_BATCH_MAX));
+	put_ratio(values, nulls, i++, setting_value(counters, CCR_WAIT_US) / 1000.0,
+			  setting_value(counters, CCR_DEPARTED));
+	put_ratio(values, nulls, i++, setting_value(counters, CCR_REMOTE_US) / 1000.0,
+			  setting_value(counters, CCR_BATCHES_ENDED));
+	values[i++] = to_milliseconds(counters, CCR_REMOTE_US_MAX);
 
 	SpinLockAcquire(&counters->mutex);
 	last_error = counters->last_error;
@@ -181,10 +181,10 @@ put_totals(CcrCounters *counters, Datum *values)
 	static const CcrCounter bytes[] = {CCR_BYTES_SENT, CCR_BYTES_RECEIVED};
 	int			i = CCR_STATS_OLD_COLUMNS;
 
-	values[i++] = Int64GetDatum(value(counters, CCR_BATCH_ITEMS));
-	values[i++] = Int64GetDatum(value(counters, CCR_RETRIED));
-	values[i++] = milliseconds(counters, CCR_WAIT_US);
-	values[i++] = milliseconds(counters, CCR_REMOTE_US);
+	values[i++] = Int64GetDatum(setting_value(counters, CCR_BATCH_ITEMS));
+	values[i++] = Int64GetDatum(setting_value(counters, CCR_RETRIED));
+	values[i++] = to_milliseconds(counters, CCR_WAIT_US);
+	values[i++] = to_milliseconds(counters, CCR_REMOTE_US);
 	i = put_values(values, i, counters, bytes, lengthof(bytes));
 	Assert(i == CCR_STATS_COLUMNS - 1);
 }
@@ -204,6 +204,14 @@ copy_keys(CcrCountersKey *keys, uint32 *serials)
 	}
 	LWLockRelease(&ccr_shared->lock);
 	return CCR_MAX_COUNTERS;
+}
+
+/* After an entry was read: is it of the key that was copied, or allotted anew? */
+static bool
+still_is(int i, uint32 serial)
+{
+	pg_read_barrier();
+	return pg_atomic_read_u32(&ccr_counters[i].serial) == serial;
 }
 
 /* The entries of this database that the role may see, one after another. */
@@ -233,7 +241,7 @@ next_visible(Visible *v)
 {
 	while (++v->i < CCR_MAX_COUNTERS)
 		if (v->serials[v->i] != 0 && v->keys[v->i].dbid == MyDatabaseId &&
-			(v->all || owns(v->keys[v->i].function)))
+			(v->all || owns_function(v->keys[v->i].function)))
 			return true;
 	return false;
 }
@@ -258,7 +266,8 @@ concresce_stats(PG_FUNCTION_ARGS)
 		values[CCR_STATS_OLD_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].serverid);
 		put_totals(&ccr_counters[v.i], values);
 		values[CCR_STATS_COLUMNS - 1] = ObjectIdGetDatum(v.keys[v.i].function);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		if (still_is(v.i, v.serials[v.i]))
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -278,7 +287,7 @@ concresce_circuits(PG_FUNCTION_ARGS)
 		bool		nulls[CCR_CIRCUIT_COLUMNS] = {0};
 		CcrCircuit	circuit = ccr_counters_circuit(&ccr_counters[v.i]);
 
-		if (circuit.open == 0)
+		if (circuit.open == 0 || !still_is(v.i, v.serials[v.i]))
 			continue;
 		values[0] = ObjectIdGetDatum(v.keys[v.i].function);
 		put_server(values, nulls, 1, v.keys[v.i].serverid);
@@ -297,15 +306,21 @@ add_up(Oid function, Size histogram, uint64 *bins, int nbins)
 {
 	CcrCountersKey *keys = palloc(CCR_MAX_COUNTERS * sizeof(CcrCountersKey));
 	uint32	   *serials = palloc(CCR_MAX_COUNTERS * sizeof(uint32));
+	uint64	   *seen = palloc(nbins * sizeof(uint64));
 
 	copy_keys(keys, serials);
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
 		pg_atomic_uint64 *own = (pg_atomic_uint64 *) ((char *) &ccr_counters[i] + histogram);
 
-		if (serials[i] != 0 && keys[i].dbid == MyDatabaseId && keys[i].function == function)
-			for (int bin = 0; bin < nbins; bin++)
-				bins[bin] += pg_atomic_read_u64(&own[bin]);
+		if (serials[i] == 0 || keys[i].dbid != MyDatabaseId || keys[i].function != function)
+			continue;
+		for (int bin = 0; bin < nbins; bin++)
+			seen[bin] = pg_atomic_read_u64(&own[bin]);
+		if (!still_is(i, serials[i]))
+			continue;
+		for (int bin = 0; bin < nbins; bin++)
+			bins[bin] += seen[bin];
 	}
 }
 
@@ -320,7 +335,7 @@ show_histogram(FunctionCallInfo fcinfo, Size histogram, int nbins,
 
 	ccr_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	if (sees_all() || owns(function))
+	if (sees_all() || owns_function(function))
 		add_up(function, histogram, bins, nbins);
 	for (int bin = 0; bin < nbins; bin++)
 	{
@@ -411,7 +426,7 @@ may_use(Oid umid, Oid serverid)
 
 /* Of an executor, it is its role that is kept in place of a mapping. */
 static bool
-may_see(const CcrConnection *row)
+may_see_function(const CcrConnection *row)
 {
 	if (!OidIsValid(row->serverid))
 		return has_privs_of_role(GetUserId(), row->umid);
@@ -437,15 +452,16 @@ concresce_connections(PG_FUNCTION_ARGS)
 		SpinLockRelease(&ccr_connections[i].mutex);
 		if (!row.used || row.dbid != MyDatabaseId)
 			continue;
-		if (!all && !may_see(&row))
+		if (!all && !may_see_function(&row))
 			continue;
-		put_text(values, nulls, 0, row.server);
-		put_text(values, nulls, 1, row.user);
-		put_text(values, nulls, 2, row.state);
+		put_stats_text(values, nulls, 0, row.server);
+		put_stats_text(values, nulls, 1, row.user);
+		put_stats_text(values, nulls, 2, row.state);
 		values[3] = Int64GetDatum(row.batches);
 		put_last_error(values, nulls, 4, &row.last_error);
 		put_time(values, nulls, 5, row.last_error_at);
 		put_time(values, nulls, 6, row.connected_at);
+		values[7] = Int64GetDatum(row.lost);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -554,8 +570,8 @@ concresce_in_flight(PG_FUNCTION_ARGS)
 			values[3] = Int32GetDatum(rows[i].nitems);
 			values[4] = TimestampTzGetDatum(today - (now - rows[i].submitted));
 			values[5] = Float8GetDatum((now - rows[i].submitted) / 1000000.0);
-			put_text(values, nulls, 6, shown_state(&rows[i]));
-			put_text(values, nulls, 7, GetUserNameFromId(rows[i].roleid, true));
+			put_stats_text(values, nulls, 6, shown_state(&rows[i]));
+			put_stats_text(values, nulls, 7, GetUserNameFromId(rows[i].roleid, true));
 			values[8] = Int64GetDatum(rows[i].bytes);
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		}

@@ -42,7 +42,7 @@ PG_FUNCTION_INFO_V1(concresce_switch_off);
 PG_FUNCTION_INFO_V1(concresce_switch_on);
 PG_FUNCTION_INFO_V1(concresce_stopped);
 
-#define CCR_STOPPED_COLUMNS	4
+#define CCR_STOPPED_COLUMNS	5
 
 static uint32 wait_event_drained;
 
@@ -73,7 +73,7 @@ open_calls(Oid function)
 }
 
 static void
-end_waiting(int code, Datum arg)
+end_waiting_callers(int code, Datum arg)
 {
 	ConditionVariableCancelSleep();
 	pg_atomic_fetch_sub_u32(&ccr_shared->draining, 1);
@@ -83,14 +83,14 @@ static void
 wait_until_drained(Oid function)
 {
 	pg_atomic_fetch_add_u32(&ccr_shared->draining, 1);
-	PG_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
+	PG_ENSURE_ERROR_CLEANUP(end_waiting_callers, (Datum) 0);
 	{
 		ConditionVariablePrepareToSleep(&ccr_shared->drained);
 		while (open_calls(function) > 0)
 			ConditionVariableSleep(&ccr_shared->drained, wait_event_drained);
 	}
-	PG_END_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
-	end_waiting(0, (Datum) 0);
+	PG_END_ENSURE_ERROR_CLEANUP(end_waiting_callers, (Datum) 0);
+	end_waiting_callers(0, (Datum) 0);
 }
 
 /*
@@ -157,8 +157,11 @@ too_many(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("too many lookups are stopped"),
+			 superuser() ?
 			 errdetail("There may be %d of them, with servers that are switched off.",
-					   superuser() ? CCR_MAX_STOPS : CCR_MAX_STOPS - CCR_STOPS_RESERVED),
+					   CCR_MAX_STOPS) :
+			 errdetail("There may be %d of them, with servers that are switched off, and %d of one role.",
+					   CCR_MAX_STOPS - CCR_STOPS_RESERVED, CCR_STOPS_OF_ROLE),
 			 errhint("Start some, or stop all lookups of a database.")));
 }
 
@@ -174,7 +177,7 @@ set_stopped(Oid function, bool force)
 
 /* InvalidOid: all of this database. */
 static void
-stop(Oid function, bool force)
+stop_lookup(Oid function, bool force)
 {
 	ccr_shmem_require();
 	check_rights(function);
@@ -188,7 +191,7 @@ stop(Oid function, bool force)
 }
 
 static void
-start(Oid function)
+start_lookup(Oid function)
 {
 	ccr_shmem_require();
 	check_rights(function);
@@ -199,43 +202,43 @@ start(Oid function)
 Datum
 concresce_stop(PG_FUNCTION_ARGS)
 {
-	stop(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0),
-		 !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
+	stop_lookup(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0),
+				!PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_start(PG_FUNCTION_ARGS)
 {
-	start(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	start_lookup(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_stop_0_2(PG_FUNCTION_ARGS)
 {
-	stop(ccr_arguments_function(fcinfo, "stop_all()"), !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
+	stop_lookup(ccr_arguments_function(fcinfo, "stop_all()"), !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_start_0_2(PG_FUNCTION_ARGS)
 {
-	start(ccr_arguments_function(fcinfo, "start_all()"));
+	start_lookup(ccr_arguments_function(fcinfo, "start_all()"));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_stop_all(PG_FUNCTION_ARGS)
 {
-	stop(InvalidOid, !PG_ARGISNULL(0) && PG_GETARG_BOOL(0));
+	stop_lookup(InvalidOid, !PG_ARGISNULL(0) && PG_GETARG_BOOL(0));
 	PG_RETURN_VOID();
 }
 
 Datum
 concresce_start_all(PG_FUNCTION_ARGS)
 {
-	start(InvalidOid);
+	start_lookup(InvalidOid);
 	PG_RETURN_VOID();
 }
 
@@ -244,9 +247,16 @@ concresce_start_all(PG_FUNCTION_ARGS)
 static Oid
 server_argument(FunctionCallInfo fcinfo)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	Oid			serverid = get_foreign_server_oid(name, false);
+	char	   *name;
+	Oid			serverid;
 
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("server must not be null"),
+				 errhint("Name the server that is to be switched off or on.")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	serverid = get_foreign_server_oid(name, false);
 	if (!ccr_server_ownercheck(serverid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, name);
 	return serverid;
@@ -272,7 +282,7 @@ Datum
 concresce_switch_off(PG_FUNCTION_ARGS)
 {
 	Oid			serverid;
-	bool		force = PG_GETARG_BOOL(1);
+	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 
 	ccr_shmem_require();
 	serverid = server_argument(fcinfo);
@@ -304,14 +314,27 @@ concresce_switch_on(PG_FUNCTION_ARGS)
 
 /* -------------------------------------------------------------------- view */
 
+/* A name, or NULL: there is none, or none any more. */
+static void
+put_name(Datum *values, bool *nulls, int i, const char *name)
+{
+	nulls[i] = name == NULL;
+	values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(name);
+}
+
 /* What was dropped is nobody's concern. */
 static bool
-exists(const CcrStop *stop)
+put_what(Datum *values, bool *nulls, const CcrStop *stop)
 {
-	if (OidIsValid(stop->function))
+	ForeignServer *server = OidIsValid(stop->serverid) ?
+		GetForeignServerExtended(stop->serverid, FSV_MISSING_OK) : NULL;
+
+	nulls[0] = !OidIsValid(stop->function);
+	values[0] = ObjectIdGetDatum(stop->function);
+	put_name(values, nulls, 1, server ? server->servername : NULL);
+	if (!nulls[0])
 		return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(stop->function));
-	return !OidIsValid(stop->serverid) ||
-		SearchSysCacheExists1(FOREIGNSERVEROID, ObjectIdGetDatum(stop->serverid));
+	return server || !OidIsValid(stop->serverid);
 }
 
 Datum
@@ -330,15 +353,11 @@ concresce_stopped(PG_FUNCTION_ARGS)
 		Datum		values[CCR_STOPPED_COLUMNS] = {0};
 		bool		nulls[CCR_STOPPED_COLUMNS] = {0};
 
-		if (stop->dbid != MyDatabaseId || !exists(stop))
+		if (stop->dbid != MyDatabaseId || !put_what(values, nulls, stop))
 			continue;
-		nulls[0] = !OidIsValid(stop->function);
-		values[0] = ObjectIdGetDatum(stop->function);
-		nulls[1] = !OidIsValid(stop->serverid);
-		if (!nulls[1])
-			values[1] = CStringGetTextDatum(GetForeignServer(stop->serverid)->servername);
 		values[2] = BoolGetDatum(stop->force);
 		values[3] = TimestampTzGetDatum(stop->since);
+		put_name(values, nulls, 4, GetUserNameFromId(stop->roleid, true));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -18,9 +18,9 @@ ccr_timeout_of(int ms)
 {
 	CcrTimeout	timeout = {.ms = ms};
 
-	if (ccr_max_timeout > 0 && (ms == 0 || ms > ccr_max_timeout))
+	if (ccr_settings.max_timeout > 0 && (ms == 0 || ms > ccr_settings.max_timeout))
 	{
-		timeout.ms = ccr_max_timeout;
+		timeout.ms = ccr_settings.max_timeout;
 		timeout.ceiling = true;
 	}
 	return timeout;
@@ -29,7 +29,7 @@ ccr_timeout_of(int ms)
 CcrTimeout
 ccr_timeout_present(void)
 {
-	return ccr_timeout_of(ccr_timeout);
+	return ccr_timeout_of(ccr_settings.timeout);
 }
 
 CcrTime

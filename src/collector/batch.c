@@ -11,29 +11,21 @@
  *	PREPARE		once for a source and connection
  *	EXECUTE
  *
- * What the far side sends is not trusted.  Every row is checked against the
- * shape, and nothing of it is written anywhere but into the flight's buffer,
- * within bounds.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/transam.h"
-#include "catalog/pg_type.h"
-#include "collector/alike.h"
 #include "collector/batch.h"
-#include "collector/budget.h"
 #include "collector/circuit.h"
 #include "collector/discard.h"
+#include "collector/disclose.h"
 #include "collector/kind.h"
+#include "collector/landing.h"
+#include "collector/params.h"
+#include "collector/rows.h"
 #include "common/hashfn.h"
 #include "port/pg_bitutils.h"
-#include "port/pg_bswap.h"
-#include "shared/equality.h"
-#include "shared/reader.h"
 #include "shared/settings.h"
-#include "shared/textform.h"
 #include "utils/memutils.h"
 
 #define CCR_SOON	INT64CONST(5000000) /* us: what ended before is no runaway */
@@ -51,20 +43,11 @@ struct CcrBatch
 	CcrTime		sent;
 	bool		apart;			/* no item is equal to another */
 	CcrParty	party;			/* that the carrier was told */
-	CcrShape	shape;			/* when it was executed */
 	CcrParams	params;
-	bool		checked;		/* the first row has been looked at */
+	Size		given;			/* bytes of these */
 	bool		asked_shape;	/* this very batch had it described */
-	bool		reshaped;		/* rows came in another shape than described */
-	bool		loose;			/* a row may be another item's as well */
 	bool		late;			/* it is we who end it */
-	CcrCompanions *companions;	/* if the rows are numbered */
-	int64		nrows;
-	Size		bytes;			/* of results kept */
-	Size		counted;		/* of those, in the budget of the collector */
-	Size		given;			/* of arguments that are sent, */
-	Size		received;		/* and of rows that were kept */
-	const CcrError *error;		/* found by ourselves */
+	CcrRows		rows;			/* and the error that is found in them */
 };
 
 CcrQueue *
@@ -86,41 +69,45 @@ batch_error(CcrBatch *batch, int sqlstate, const char *message,
 			const char *detail, const char *hint)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
-	CcrError   *error = palloc0(sizeof(CcrError));
+	CcrError   *error = ccr_error_new(sqlstate, message, detail, hint);
 
-	error->sqlstate = sqlstate;
-	error->author = CCR_TEXTS_OURS;
-	error->message = pstrdup(message);
-	error->detail = detail ? pstrdup(detail) : NULL;
-	error->hint = hint ? pstrdup(hint) : NULL;
 	MemoryContextSwitchTo(old);
 	return error;
 }
 
-static const char *
-where(const CcrSource *source)
+static bool
+joined_by_others(const CcrBatch *batch)
 {
-	return ccr_source_is_local(source) ? "" :
-		psprintf(" on server \"%s\"", source->server_name);
+	return ccr_disclose_joined(batch->queue->source, batch->flights, batch->n, batch->party);
+}
+
+static bool
+tells_of_others(const CcrBatch *batch)
+{
+	return ccr_disclose_tells_of_others(batch->queue->source, batch->flights, batch->n,
+										batch->party);
 }
 
 /* The same, saying what was under way. */
 static CcrError *
 with_context(CcrBatch *batch, const CcrError *error)
 {
-	const CcrSource *source = batch->queue->source;
-	CcrError   *copy = batch_error(batch, error->sqlstate, error->message,
-								   error->detail, error->hint);
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	CcrError   *copy = ccr_disclose_context(batch->queue->source, batch->n, error);
 
-	copy->author = error->author;
-	copy->by_hand = error->by_hand;
-	copy->context = psprintf("%s%slookup %s%s, batch of %d",
-							 error->context ? error->context : "",
-							 error->context ? "\n" : "",
-							 source->function_name, where(source), batch->n);
 	MemoryContextSwitchTo(old);
 	return copy;
+}
+
+/* What all who wait for the batch are told, if they are several. */
+static CcrError *
+told_to_all(CcrBatch *batch, const CcrError *error)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	CcrError   *told = ccr_disclose_to_all(batch->queue->source, batch->n, error);
+
+	MemoryContextSwitchTo(old);
+	return told;
 }
 
 /* What is not VOLATILE runs in a read-only transaction, which it may not know. */
@@ -139,84 +126,10 @@ with_hint(CcrBatch *batch, const CcrError *error)
 	return copy;
 }
 
-/*
- * Who waits for the batch: one party, or several.  It is its item that is
- * looked at: who has left cannot be told, but what he has sent can.
- */
-static CcrParty
-party_of(const CcrBatch *batch)
-{
-	CcrParty	several = {InvalidOid, InvalidOid};
-	CcrParty	first = batch->flights[0]->party;
-
-	for (int i = 0; i < batch->n; i++)
-		if (batch->flights[i]->several ||
-			!ccr_party_same(batch->flights[i]->party, first))
-			return several;
-	return first;
-}
-
-static bool
-is_of_several(const CcrBatch *batch)
-{
-	CcrParty	party = party_of(batch);
-
-	return !ccr_party_same(party, party);
-}
-
-/*
- * Have others come since an executor was told whose items they are?  It has
- * made calls for that one party, whose errors may quote what only she has sent.
- */
-static bool
-joined_by_others(const CcrBatch *batch)
-{
-	return ccr_source_is_local(batch->queue->source) && is_of_several(batch) &&
-		ccr_party_same(batch->party, batch->party);
-}
-
-/*
- * May its error quote what is not of all who wait for it?  Not if there is
- * one item only, which they all have sent: so the key must be all of it.
- */
-static bool
-tells_of_others(const CcrBatch *batch)
-{
-	return is_of_several(batch) &&
-		(batch->n > 1 || batch->flights[0]->item->key_offset != 0 ||
-		 joined_by_others(batch));
-}
-
-/* What several parties are told; the log has the rest. */
-static const CcrError *
-error_for_all(CcrBatch *batch, const CcrError *error)
-{
-	const CcrSource *source = batch->queue->source;
-	CcrError   *told;
-
-	ereport(LOG,
-			(errcode(error->sqlstate),
-			 errmsg("lookup %s failed for callers of several roles: %s",
-					source->function_name, error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0,
-			 errcontext("%s", error->context)));
-	told = batch_error(batch, error->sqlstate,
-					   psprintf("lookup %s failed in a batch with calls of other roles",
-								source->function_name),
-					   "The error may quote their values, so it is in the server log only.",
-					   error->author == CCR_HINT_OURS ? error->hint : NULL);
-	return with_context(batch, told);
-}
-
 void
-ccr_batch_last_error(const CcrBatch *batch, const CcrError *error,
-					 CcrLastError *last)
+ccr_batch_last_error(const CcrBatch *batch, const CcrError *error, CcrLastError *last)
 {
-	last->sqlstate = error->sqlstate;
-	last->open = error->author == CCR_TEXTS_OURS;
-	last->roleid = batch && batch->n > 0 ? party_of(batch).outer : InvalidOid;
-	strlcpy(last->message, error->message, CCR_TEXT_LEN);
+	ccr_disclose_last(batch ? batch->flights : NULL, batch ? batch->n : 0, error, last);
 }
 
 static void
@@ -234,134 +147,6 @@ kind_of(const CcrBatch *batch, const CcrError *error)
 	return ccr_kind_of(error->sqlstate, !batch->queue->source->resend);
 }
 
-/* -------------------------------------------------------------- parameters */
-
-static bool
-has_null(CcrBatch *batch)
-{
-	for (int i = 0; i < batch->n; i++)
-	{
-		const char *p = batch->flights[i]->item->data;
-
-		for (int arg = 0; arg < batch->queue->source->nargs; arg++)
-		{
-			int32		length;
-
-			memcpy(&length, p, sizeof(length));
-			if (length < 0)
-				return true;
-			p += sizeof(length) + length;
-		}
-	}
-	return false;
-}
-
-/* A parameter as it is written: it has as much room as it needs. */
-typedef struct Draft
-{
-	Size		size;
-	char	   *data;
-	char	   *p;
-} Draft;
-
-static void
-put_int32(Draft *draft, int32 n)
-{
-	uint32		v = pg_hton32((uint32) n);
-
-	memcpy(draft->p, &v, sizeof(v));
-	draft->p += sizeof(v);
-}
-
-/* The header of a one-dimensional array, as array_recv() reads it. */
-#define ARRAY_HEADER	(5 * sizeof(int32))
-
-static void
-put_array_header(Draft *draft, Oid element, int n)
-{
-	put_int32(draft, 1);
-	put_int32(draft, 1);		/* may contain NULLs */
-	put_int32(draft, element);
-	put_int32(draft, n);
-	put_int32(draft, 1);		/* lower bound */
-}
-
-static void
-measure_items(const CcrBatch *batch, Draft *drafts, int nargs)
-{
-	for (int i = 0; i < batch->n; i++)
-	{
-		const char *p = batch->flights[i]->item->data;
-
-		for (int arg = 0; arg < nargs; arg++)
-		{
-			int32		length;
-
-			memcpy(&length, p, sizeof(length));
-			p += sizeof(length) + Max(length, 0);
-			drafts[arg].size += sizeof(length) + Max(length, 0);
-		}
-	}
-}
-
-static void
-put_items(const CcrBatch *batch, Draft *drafts, int nargs)
-{
-	for (int i = 0; i < batch->n; i++)
-	{
-		const char *p = batch->flights[i]->item->data;
-
-		for (int arg = 0; arg < nargs; arg++)
-		{
-			int32		length;
-
-			memcpy(&length, p, sizeof(length));
-			p += sizeof(length);
-			put_int32(&drafts[arg], length);
-			if (length <= 0)
-				continue;
-			memcpy(drafts[arg].p, p, length);
-			drafts[arg].p += length;
-			p += length;
-		}
-	}
-}
-
-/* One array per argument, or how many items there are. */
-static void
-build_params(CcrBatch *batch)
-{
-	static const Oid count_type = INT4OID;
-	const CcrSource *source = batch->queue->source;
-	int			n = Max(source->nargs, 1);
-	Draft	   *drafts = palloc(n * sizeof(Draft));
-	const char **values = palloc(n * sizeof(char *));
-	int		   *lengths = palloc(n * sizeof(int));
-
-	for (int i = 0; i < n; i++)
-		drafts[i].size = source->nargs ? ARRAY_HEADER : sizeof(int32);
-	measure_items(batch, drafts, source->nargs);
-	for (int i = 0; i < n; i++)
-	{
-		drafts[i].data = drafts[i].p = palloc(drafts[i].size);
-		if (source->nargs)
-			put_array_header(&drafts[i], source->arg_elements[i], batch->n);
-		else
-			put_int32(&drafts[i], batch->n);
-	}
-	put_items(batch, drafts, source->nargs);
-	for (int i = 0; i < n; i++)
-	{
-		values[i] = drafts[i].data;
-		lengths[i] = drafts[i].size;
-		batch->given += drafts[i].size;
-	}
-	batch->params.n = n;
-	batch->params.types = source->nargs ? source->arg_arrays : &count_type;
-	batch->params.values = values;
-	batch->params.lengths = lengths;
-}
-
 /* ------------------------------------------------------------------- steps */
 
 /* The bulk query has variants; each number is that of one text. */
@@ -372,7 +157,8 @@ choose_variant(CcrBatch *batch)
 
 	if (!shape->known || !shape->keyed)
 		return 0;
-	return 1 + has_null(batch) * 2 + shape->numbered;
+	return 1 + shape->numbered +
+		ccr_params_have_null(batch->queue->source, batch->flights, batch->n) * 2;
 }
 
 static const char *
@@ -447,7 +233,7 @@ next_step(CcrBatch *batch)
 		snprintf(prefix, NAMEDATALEN, "ccr_%s_", batch->nonce);
 	name_settings(batch, prepare, settings_statement);
 
-	batch->party = party_of(batch);
+	batch->party = ccr_disclose_party(batch->flights, batch->n);
 	query.source = queue->source;
 	query.party = batch->party;
 	query.statement = statement;
@@ -462,16 +248,14 @@ next_step(CcrBatch *batch)
 		ops->prepare(batch->carrier, &query, true);
 	}
 	else if (prepare &&
-			 (!ops->knows(batch->carrier, statement) ||
-			  (query.settings && !ops->knows(batch->carrier, settings_statement))))
+			 (!ccr_carrier_knows(batch->carrier, statement) ||
+			  (query.settings && !ccr_carrier_knows(batch->carrier, settings_statement))))
 		ops->prepare(batch->carrier, &query, false);
 	else
 	{
-		batch->shape = queue->shape;
-		if (batch->shape.numbered)
-			batch->companions = ccr_companions_new(batch->n, batch->context);
-		query.binary = batch->shape.binary;
-		query.narrow = batch->shape.narrow;
+		ccr_rows_begin(&batch->rows, &queue->shape);
+		query.binary = queue->shape.binary;
+		query.row_bytes = ccr_shape_row_bytes(&queue->shape);
 		ops->execute(batch->carrier, &query);
 	}
 }
@@ -487,7 +271,7 @@ wants_apart(const CcrQueue *queue)
 		(queue->shape.keyed || !queue->shape.known);
 }
 
-/* waited: see ccr_queue_take() */
+/* waited: see ccr_flights_take() */
 static void
 count_departure(const CcrBatch *batch, CcrTime waited)
 {
@@ -527,7 +311,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 	batch->owner = owner;
 	batch->nonce = nonce;
 	batch->apart = wants_apart(queue);
-	batch->flights = ccr_queue_take(queue, batch, batch->apart, most, &batch->n, &waited);
+	batch->flights = ccr_flights_take(queue, batch, batch->apart, most, &batch->n, &waited);
 	*n = batch->n;
 	batch->live = batch->n;
 	if (batch->n == 0)
@@ -536,7 +320,8 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 		MemoryContextDelete(context);
 		return NULL;
 	}
-	build_params(batch);
+	batch->given = ccr_params_build(&batch->params, queue->source, batch->flights, batch->n);
+	ccr_rows_init(&batch->rows, queue->source, batch->flights, batch->n, context);
 	MemoryContextSwitchTo(old);
 
 	queue->flying++;
@@ -570,386 +355,24 @@ forget_shape(CcrQueue *queue)
 		queue->shape.known = false;
 }
 
-static bool
-all_binary(const CcrSource *source, const CcrRow *row, int first, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (!source->column_binary[i] ||
-			row->types[first + i] != source->column_types[i])
-			return false;
-	return true;
-}
-
-/* Is a row so small that libpq may hold some of them? */
-static bool
-all_narrow(const CcrSource *source, int n)
-{
-	for (int i = 0; i < n; i++)
-		switch (source->column_types[i])
-		{
-			case BOOLOID:
-			case CHAROID:
-			case INT2OID:
-			case INT4OID:
-			case INT8OID:
-			case OIDOID:
-			case FLOAT4OID:
-			case FLOAT8OID:
-			case DATEOID:
-			case TIMEOID:
-			case TIMETZOID:
-			case TIMESTAMPOID:
-			case TIMESTAMPTZOID:
-			case INTERVALOID:
-			case UUIDOID:
-				break;
-			default:
-				return false;
-		}
-	return true;
-}
-
-/*
- * Does the text of some column depend on settings?  What is no built-in type is
- * taken for an enum if that is what is expected: another would be no label.
- */
-static bool
-any_styled(const CcrSource *source, const CcrRow *row)
-{
-	for (int i = 0; i < source->ncolumns; i++)
-	{
-		Oid			type = row->types[row->n - source->ncolumns + i];
-
-		if (!ccr_text_is_plain(type) &&
-			!(source->column_enum[i] && type >= FirstNormalObjectId))
-			return true;
-	}
-	return false;
-}
-
-static const CcrError *
-wrong_shape(CcrBatch *batch, int got)
-{
-	const CcrSource *source = batch->queue->source;
-	char	   *detail;
-	char	   *message = psprintf("lookup %s got the wrong number of columns",
-								   source->function_name);
-
-	if (source->bulk)
-		detail = psprintf("Expected %d (the arguments and the result, in any order of rows) or %d (the result, a row for each item, in order), but got %d.",
-						  source->nargs + source->ncolumns, source->ncolumns, got);
-	else
-		detail = psprintf("Expected %d, but got %d.", source->ncolumns, got);
-	return batch_error(batch, ERRCODE_DATATYPE_MISMATCH, message, detail,
-					   "The columns of the body must match the function's result.");
-}
-
-/*
- * A key and a whole composite can be as many columns as the composite's own.
- * Rather than guess, ask for the latter.
- */
-static bool
-ambiguous(const CcrSource *source, const CcrRow *row)
-{
-	int			last = source->ncolumns - 1;
-
-	return source->bulk && source->composite &&
-		source->nargs + 1 == source->ncolumns &&
-		(row->types[last] == RECORDOID ||
-		 (row->types[last] >= FirstNormalObjectId &&
-		  source->column_types[last] < FirstNormalObjectId));
-}
-
-/*
- * A row may be several items' whose arguments are not equal here, if they are
- * compared otherwise over there; a write cannot be asked again to find out.
- */
-static bool
-wants_numbers(const CcrSource *source, const CcrRow *row)
-{
-	if (source->enqueued)
-		return false;
-	for (int i = 0; i < source->nargs; i++)
-		if (!ccr_equality_fits(source->key_types[i], row->types[i]))
-			return true;
-	return source->may_be_loose && !source->resend;
-}
-
-static void
-set_numbered(CcrShape *shape, bool numbered)
-{
-	shape->numbered = numbered;
-	shape->first = numbered ? 2 : 1;
-	shape->nfields = shape->first + shape->ncolumns;
-}
-
-static const CcrError *
-no_equality(CcrBatch *batch)
-{
-	const CcrSource *source = batch->queue->source;
-
-	return batch_error(batch, ERRCODE_UNDEFINED_FUNCTION,
-					   psprintf("rows of lookup %s cannot be matched by key",
-								source->function_name),
-					   psprintf("Type %s of an argument has no equality.",
-								source->unequal),
-					   "Give the argument a type that has one, or return just the result, a row for each item, in order.");
-}
-
-/* The description of the query as written tells its shape. */
 void
 ccr_batch_described(CcrBatch *batch, const CcrRow *row)
 {
-	const CcrSource *source = batch->queue->source;
-	CcrShape   *shape = &batch->queue->shape;
-	int			got = row->n;
-	int			lead = source->bulk ? 0 : 1;	/* the ordinality */
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
-	memset(shape, 0, sizeof(*shape));
-	shape->ncolumns = source->ncolumns;
-	if (source->bulk && got == source->nargs + source->ncolumns)
-	{
-		if (source->keyed_sql == NULL)
-		{
-			batch->error = no_equality(batch);
-			return;
-		}
-		shape->keyed = true;
-		set_numbered(shape, wants_numbers(source, row));
-		shape->binary = all_binary(source, row, source->nargs, source->ncolumns);
-	}
-	else if (got == lead + source->ncolumns && !ambiguous(source, row))
-	{
-		shape->nfields = got;
-		shape->first = lead;
-		shape->positional = source->bulk;
-		shape->binary = all_binary(source, row, lead, source->ncolumns);
-	}
-	else if (source->composite && got == lead + 1)
-	{
-		shape->nfields = got;
-		shape->first = lead;
-		shape->positional = source->bulk;
-		shape->ncolumns = 1;
-		shape->whole = true;
-	}
-	else if (got == lead + source->ncolumns)
-	{
-		batch->error = batch_error(batch, ERRCODE_DATATYPE_MISMATCH,
-								   "result of a lookup can be read in two ways",
-								   "Its last column may be a whole row, after the arguments, or the last column of a row.",
-								   "Spell out the columns of the row, or cast the last one to the type that the function declares.");
-		return;
-	}
-	else
-	{
-		batch->error = wrong_shape(batch, got - lead);
-		return;
-	}
-	shape->narrow = shape->binary && all_narrow(source, source->ncolumns);
-	shape->styled = !shape->binary && (shape->whole || any_styled(source, row));
-	shape->known = true;
-}
-
-/* -------------------------------------------------------------------- rows */
-
-/*
- * The far side's idea of the result may have changed since it was described.
- * The types are those of all rows of one result; how many columns a row has is
- * not taken for granted of any.
- */
-static bool
-check_row(CcrBatch *batch, const CcrRow *row)
-{
-	const CcrSource *source = batch->queue->source;
-	const CcrShape *shape = &batch->shape;
-
-	if (row->n == shape->nfields && batch->checked)
-		return true;
-	if (!batch->checked && row->n == shape->nfields &&
-		(shape->positional || row->types[0] == INT8OID) &&
-		(!shape->numbered || row->types[1] == INT8OID) &&
-		(!shape->binary || all_binary(source, row, shape->first, shape->ncolumns)))
-	{
-		batch->checked = true;
-		return true;
-	}
-	forget_shape(batch->queue);
-	batch->reshaped = true;
-	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
-							   ccr_source_is_local(source) ?
-							   "local executor sent rows of another shape than it had described" :
-							   "foreign server sent rows of another shape than it had described",
-							   NULL, "The next call asks it again.");
-	return false;
-}
-
-/* A bigint of ours, before the columns of the result. */
-static bool
-row_number(CcrBatch *batch, const CcrRow *row, int field, int64 *number)
-{
-	uint64		n;
-
-	if (row->lengths[field] < 0)
-		return false;
-	if (!batch->shape.binary)
-		return ccr_read_number(row->values[field], row->lengths[field], number);
-	if (row->lengths[field] != sizeof(n))
-		return false;
-	memcpy(&n, row->values[field], sizeof(n));
-	*number = (int64) pg_ntoh64(n);
-	return true;
-}
-
-/* Which item a row is for: 0-based, or -1. */
-static int64
-row_item(CcrBatch *batch, const CcrRow *row)
-{
-	const CcrShape *shape = &batch->shape;
-	int64		item;
-
-	if (shape->positional)
-		return batch->nrows < batch->n ? batch->nrows : -1;
-	if (!row_number(batch, row, 0, &item))
-		return -1;
-	if (shape->keyed && !shape->numbered && batch->queue->source->may_be_loose &&
-		item < 0)
-	{
-		batch->loose = true;
-		item = -item;
-	}
-	return item > 0 && item <= batch->n ? item - 1 : -1;
-}
-
-/* False: the number is none. */
-static bool
-note_companions(CcrBatch *batch, const CcrRow *row, int item)
-{
-	int64		number;
-
-	if (!row_number(batch, row, 1, &number) || number <= 0)
-		return false;
-	batch->bytes += ccr_companions_add(batch->companions, number, item);
-	return true;
-}
-
-/* False: others hold so much that there is no room for what this one does. */
-static bool
-is_within_budget(CcrBatch *batch)
-{
-	ccr_budget_change((int64) batch->bytes - (int64) batch->counted);
-	batch->counted = batch->bytes;
-	return batch->bytes <= CCR_BUDGET_SMALL || !ccr_budget_exceeded();
-}
-
-static void
-too_large(CcrBatch *batch, CcrOutcome *outcome)
-{
-	batch->bytes -= outcome->rows.len;
-	if (outcome->rows.data)
-		pfree(outcome->rows.data);
-	outcome->rows.data = NULL;
-	outcome->error = with_context(batch,
-								  batch_error(batch, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-											  "result of a lookup is too large",
-											  psprintf("Results in flight may take %zu bytes.",
-													   ccr_shared->heap_size),
-											  "You may need to increase \"concresce.shared_memory\"."));
-}
-
-/* Bytes that the result columns of a row take here. */
-static Size
-row_size(const CcrShape *shape, const CcrRow *row)
-{
-	Size		size = shape->ncolumns * sizeof(int32);
-
-	for (int i = 0; i < shape->ncolumns; i++)
-		size += Max(row->lengths[shape->first + i], 0);
-	return size;
-}
-
-/* Most items have one row, so there is room for just that at first. */
-static void
-make_room(CcrBatch *batch, StringInfo rows, Size size)
-{
-	if (rows->data)
-		enlargeStringInfo(rows, size);
-	else
-	{
-		rows->maxlen = Max(size + 1, 16);
-		rows->data = MemoryContextAlloc(batch->context, rows->maxlen);
-		rows->len = 0;
-	}
-}
-
-static void
-put_row(StringInfo rows, const CcrShape *shape, const CcrRow *row)
-{
-	char	   *p = rows->data + rows->len;
-
-	for (int i = 0; i < shape->ncolumns; i++)
-	{
-		int32		length = row->lengths[shape->first + i];
-
-		memcpy(p, &length, sizeof(length));
-		p += sizeof(length);
-		if (length <= 0)
-			continue;
-		memcpy(p, row->values[shape->first + i], length);
-		p += length;
-	}
-	rows->len = p - rows->data;
-}
-
-static void
-keep_row(CcrBatch *batch, CcrOutcome *outcome, const CcrRow *row)
-{
-	StringInfo	rows = &outcome->rows;
-	Size		size;
-
-	/* a second row is kept only to tell that there is one */
-	if (outcome->error || (!batch->queue->source->returns_set && outcome->nrows >= 2))
-		return;
-	outcome->nrows++;
-	size = row_size(&batch->shape, row);
-	if (batch->bytes + size > ccr_shared->heap_size ||
-		rows->len + size >= MaxAllocSize / 2)
-	{
-		too_large(batch, outcome);
-		return;
-	}
-	make_room(batch, rows, size);
-	put_row(rows, &batch->shape, row);
-	batch->bytes += size;
-	batch->received += size;
-	if (!is_within_budget(batch))
-		too_large(batch, outcome);
+	batch->rows.error = ccr_shape_describe(&batch->queue->shape, batch->queue->source, row);
+	MemoryContextSwitchTo(old);
 }
 
 bool
 ccr_batch_row(CcrBatch *batch, const CcrRow *row)
 {
-	int64		item;
-
 	if (batch->queue->source->returns_void)
 		return false;
-	if (!check_row(batch, row))
-		return false;
-	item = row_item(batch, row);
-	batch->nrows++;
-	if (item >= 0 &&
-		(batch->companions == NULL || note_companions(batch, row, item)))
-	{
-		keep_row(batch, &batch->flights[item]->outcome, row);
+	if (ccr_rows_take(&batch->rows, row))
 		return true;
-	}
-
-	/* too many positional rows are counted, to be told about at the end */
-	if (batch->shape.positional)
-		return true;
-	batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
-							   "foreign server sent a row for an item that was not asked for",
-							   NULL, NULL);
+	if (batch->rows.reshaped)
+		forget_shape(batch->queue);
 	return false;
 }
 
@@ -963,46 +386,47 @@ count_end(CcrBatch *batch)
 
 	if (batch->sent == 0)
 		return;
+	ccr_counters_touch(counters, batch->sent + us);
 	ccr_count(counters, CCR_BATCHES_ENDED, 1);
 	ccr_count(counters, CCR_REMOTE_US, us);
-	ccr_count(counters, CCR_BYTES_RECEIVED, batch->received);
+	ccr_count(counters, CCR_BYTES_RECEIVED, batch->rows.received);
 	if ((uint64) us > pg_atomic_read_u64(&counters->value[CCR_REMOTE_US_MAX]))
 		pg_atomic_write_u64(&counters->value[CCR_REMOTE_US_MAX], us);
 	if (ccr_log_min_duration >= 0 && us >= ccr_log_min_duration * INT64CONST(1000))
 		ereport(LOG,
 				(errmsg("duration: %.3f ms, lookup %s%s, batch of %d",
 						us / 1000.0, batch->queue->source->function_name,
-						where(batch->queue->source), batch->n)));
+						ccr_disclose_where(batch->queue->source), batch->n)));
 }
 
 static void
 free_batch(CcrBatch *batch)
 {
-	ccr_budget_change(-(int64) batch->counted);
+	ccr_rows_forget(&batch->rows);
 	batch->queue->flying--;
 	MemoryContextDelete(batch->context);
 }
 
 static void
-land(CcrBatch *batch)
+land_batch(CcrBatch *batch)
 {
 	count_end(batch);
-	ccr_flights_land(batch->flights, batch->n, batch->shape.ncolumns,
-					 batch->shape.binary);
+	ccr_flights_land(batch->flights, batch->n, batch->rows.shape.ncolumns,
+					 batch->rows.shape.binary);
 	free_batch(batch);
 }
 
 static void
-fail(CcrBatch *batch, const CcrError *error)
+fail_batch(CcrBatch *batch, const CcrError *error)
 {
 	error = with_context(batch, error);
 	note_error(batch, error);
 	if (error->author != CCR_TEXTS_OURS && tells_of_others(batch))
-		error = error_for_all(batch, error);
+		error = told_to_all(batch, error);
 	for (int i = 0; i < batch->n; i++)
 		if (batch->flights[i]->outcome.error == NULL)
 			batch->flights[i]->outcome.error = error;
-	land(batch);
+	land_batch(batch);
 }
 
 void
@@ -1010,7 +434,7 @@ ccr_batch_drop(CcrBatch *batch)
 {
 	/* nobody waits: landing just frees the flights */
 	Assert(batch->live == 0);
-	land(batch);
+	land_batch(batch);
 }
 
 bool
@@ -1023,9 +447,9 @@ ccr_batch_deserted(CcrBatch *batch)
 static void
 fly_again(CcrBatch *batch, int n)
 {
-	ccr_queue_regroup(batch->queue, batch->flights, n, 0);
+	ccr_flights_regroup(batch->queue, batch->flights, n, 0);
 	if (n < batch->n)
-		ccr_queue_regroup(batch->queue, batch->flights + n, batch->n - n, 0);
+		ccr_flights_regroup(batch->queue, batch->flights + n, batch->n - n, 0);
 	count_end(batch);
 	free_batch(batch);
 }
@@ -1062,7 +486,7 @@ part_companions(CcrBatch *batch, const int *places)
 			batch->flights[nothers++] = batch->flights[i];
 	for (int place = 0, from = 0; place < batch->n && ends[place] > from; place++)
 	{
-		ccr_queue_regroup(batch->queue, flights + from, ends[place] - from, 0);
+		ccr_flights_regroup(batch->queue, flights + from, ends[place] - from, 0);
 		from = ends[place];
 	}
 	batch->n = nothers;
@@ -1092,16 +516,16 @@ fail_companions(CcrBatch *batch, const int *places)
  * number them from now on, and this batch is asked for again.
  */
 static void
-settle(CcrBatch *batch)
+settle_batch(CcrBatch *batch)
 {
 	CcrQueue   *queue = batch->queue;
-	int		   *places = batch->companions ?
-		ccr_companions_places(batch->companions) : NULL;
+	int		   *places = batch->rows.companions ?
+		ccr_companions_places(batch->rows.companions) : NULL;
 
-	if (batch->loose && batch->n > 1 && !queue->source->enqueued)
+	if (batch->rows.loose && batch->n > 1 && !queue->source->enqueued)
 	{
 		if (queue->shape.known && queue->shape.keyed)
-			set_numbered(&queue->shape, true);
+			ccr_shape_set_numbered(&queue->shape, true);
 		fly_again(batch, batch->n);
 		return;
 	}
@@ -1109,11 +533,11 @@ settle(CcrBatch *batch)
 		part_companions(batch, places);
 	else if (places)
 		fail_companions(batch, places);
-	land(batch);
+	land_batch(batch);
 }
 
 static void
-resend(CcrBatch *batch)
+resend_batch(CcrBatch *batch)
 {
 	for (int i = 0; i < batch->n; i++)
 		batch->flights[i]->resent = true;
@@ -1126,7 +550,7 @@ resend(CcrBatch *batch)
  * write is sent again only if it is certain that it has not been executed.
  */
 static bool
-outdated(CcrBatch *batch, const CcrError *error)
+is_outdated(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
@@ -1163,11 +587,11 @@ static bool
 is_divided(const CcrBatch *batch)
 {
 	return batch->queue->source->isolate_errors || batch->flights[0]->divided ||
-		(is_of_several(batch) && !batch->queue->source->undivided);
+		(ccr_disclose_is_of_several(batch->flights, batch->n) && !batch->queue->source->undivided);
 }
 
 static void
-divide(CcrBatch *batch)
+divide_batch(CcrBatch *batch)
 {
 	for (int i = 0; i < batch->n; i++)
 		batch->flights[i]->divided = true;
@@ -1175,16 +599,16 @@ divide(CcrBatch *batch)
 }
 
 static void
-discard(CcrBatch *batch, const CcrError *error)
+discard_batch(CcrBatch *batch, const CcrError *error)
 {
 	for (int i = 0; i < batch->n; i++)
 		ccr_discard_log(batch->queue->source, batch->flights[i]->item, error);
-	fail(batch, error);
+	fail_batch(batch, error);
 }
 
 /*
  * Whoever ends a batch wants it not to go on.  Which item is the cause is found
- * by halving it, and he is not to be asked again for each half.
+ * by halving it, and they are not to be asked again for each half.
  */
 static void
 note_ended_by_hand(CcrBatch *batch)
@@ -1210,7 +634,7 @@ static void
 enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
-	CcrKind		kind = error->unexecuted ? CCR_KIND_PASSING :
+	CcrKind		kind = error->unexecuted ? CCR_KIND_TRANSIENT :
 		error->by_hand ? CCR_KIND_ENDED : kind_of(batch, error);
 	CcrLastError last;
 
@@ -1235,7 +659,7 @@ enqueued_ended_badly(CcrBatch *batch, const CcrError *error)
 			ccr_circuit_suspect(queue, batch->flights[0], error);
 			break;
 		case CCR_VERDICT_DISCARD:
-			discard(batch, error);
+			discard_batch(batch, error);
 			return;
 	}
 	ccr_counters_error(queue->counters, &last);
@@ -1248,12 +672,12 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
-	if (outdated(batch, error))
-		resend(batch);
+	if (is_outdated(batch, error))
+		resend_batch(batch);
 	else if (queue->source->enqueued)
 		enqueued_ended_badly(batch, error);
 	else if (batch->n > 1 && kind_of(batch, error) == CCR_KIND_DATA && is_divided(batch))
-		divide(batch);
+		divide_batch(batch);
 	else if (kind_of(batch, error) == CCR_KIND_DATA && joined_by_others(batch) &&
 			 queue->source->resend)
 		fly_again(batch, batch->n);
@@ -1262,20 +686,8 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 		/* ask anew what the columns are, if they may be what is wrong */
 		if (queue->shape.keyed && kind_of(batch, error) != CCR_KIND_DATA)
 			forget_shape(queue);
-		fail(batch, error);
+		fail_batch(batch, error);
 	}
-}
-
-static const CcrError *
-wrong_row_count(CcrBatch *batch)
-{
-	char	   *message = psprintf("lookup %s got the wrong number of rows",
-								   batch->queue->source->function_name);
-	char	   *detail = psprintf("Expected %d, one for each item, in order, but got %lld.",
-								  batch->n, (long long) batch->nrows);
-
-	return batch_error(batch, ERRCODE_CARDINALITY_VIOLATION, message, detail,
-					   "Return the arguments as the first columns to have rows matched by key.");
 }
 
 /*
@@ -1286,37 +698,36 @@ wrong_row_count(CcrBatch *batch)
 bool
 ccr_batch_done(CcrBatch *batch, CcrOp op, const CcrError *error)
 {
-	if (error == NULL && batch->error == NULL && op == CCR_OP_DESCRIBE &&
+	if (error == NULL && batch->rows.error == NULL && op == CCR_OP_DESCRIBE &&
 		!batch->queue->shape.known)
-		batch->error = batch_error(batch, ERRCODE_FDW_ERROR,
-								   "foreign server did not describe the query",
-								   NULL, NULL);
-	if (error == NULL && batch->error == NULL && op != CCR_OP_EXECUTE &&
+		batch->rows.error = batch_error(batch, ERRCODE_FDW_ERROR,
+										"foreign server did not describe the query",
+										NULL, NULL);
+	if (error == NULL && batch->rows.error == NULL && op != CCR_OP_EXECUTE &&
 		must_part(batch))
 	{
 		fly_again(batch, batch->n);
 		return true;
 	}
-	if (error == NULL && batch->error == NULL && op != CCR_OP_EXECUTE)
+	if (error == NULL && batch->rows.error == NULL && op != CCR_OP_EXECUTE)
 	{
 		next_step(batch);
 		return false;
 	}
-	if (error == NULL && batch->error == NULL && batch->shape.positional &&
-		batch->nrows != batch->n)
-		batch->error = wrong_row_count(batch);
-	if (batch->error && batch->reshaped && batch->queue->source->resend &&
+	if (error == NULL && batch->rows.error == NULL)
+		ccr_rows_check_count(&batch->rows);
+	if (batch->rows.error && batch->rows.reshaped && batch->queue->source->resend &&
 		!batch->flights[0]->resent)
-		resend(batch);
-	else if (batch->error)
-		fail(batch, batch->error);
+		resend_batch(batch);
+	else if (batch->rows.error)
+		fail_batch(batch, batch->rows.error);
 	else if (error)
 		ended_badly(batch, with_hint(batch, error));
 	else
 	{
 		batch->queue->stubborn = false;
 		ccr_circuit_succeeded(batch->queue);
-		settle(batch);
+		settle_batch(batch);
 	}
 	return true;
 }
@@ -1331,11 +742,11 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 	if (op == CCR_OP_NONE)
 		fly_again(batch, batch->n);
 	else if (harmless && !too_much && !error->by_hand && !batch->flights[0]->resent)
-		resend(batch);
+		resend_batch(batch);
 	else if (batch->queue->source->enqueued)
 		enqueued_ended_badly(batch, error);
 	else if (harmless || error->by_hand)
-		fail(batch, error);
+		fail_batch(batch, error);
 	else
 	{
 		CcrError   *unknown =
@@ -1345,7 +756,7 @@ ccr_batch_lost(CcrBatch *batch, CcrOp op, const CcrError *error)
 
 		if (error->author != CCR_TEXTS_OURS)
 			unknown->author = CCR_HINT_OURS;
-		fail(batch, unknown);
+		fail_batch(batch, unknown);
 	}
 }
 
@@ -1388,7 +799,7 @@ ccr_batch_late(CcrBatch *batch, const CcrError *error)
 void
 ccr_batch_stop(CcrBatch *batch, const CcrError *error)
 {
-	fail(batch, error);
+	fail_batch(batch, error);
 }
 
 void
@@ -1414,7 +825,7 @@ new_unsent(CcrQueue *queue)
 
 /* What waits, or some of it; NULL: nothing does. */
 static CcrBatch *
-take_waiting(CcrQueue *queue)
+take_unsent(CcrQueue *queue)
 {
 	while (!ccr_queue_empty(queue))
 	{
@@ -1430,8 +841,8 @@ take_waiting(CcrQueue *queue)
 			MemoryContextDelete(suspect->context);
 		}
 		else
-			batch->flights = ccr_queue_take(queue, batch, false, PG_INT32_MAX, &batch->n,
-											&unused);
+			batch->flights = ccr_flights_take(queue, batch, false, PG_INT32_MAX, &batch->n,
+											  &unused);
 		MemoryContextSwitchTo(old);
 		if (batch->n > 0)
 			return batch;
@@ -1445,8 +856,8 @@ ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error)
 {
 	CcrBatch   *batch;
 
-	while ((batch = take_waiting(queue)) != NULL)
-		fail(batch, error);
+	while ((batch = take_unsent(queue)) != NULL)
+		fail_batch(batch, error);
 }
 
 void
@@ -1455,9 +866,11 @@ ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error)
 	CcrBatch   *batch;
 
 	/* no group is to be waited for */
-	ccr_queue_hurry(queue, true);
-	while ((batch = take_waiting(queue)) != NULL)
-		discard(batch, error);
+	ccr_queue_end_windows(queue);
+	ccr_queue_end_pauses(queue);
+	ccr_queue_forget_failures(queue);
+	while ((batch = take_unsent(queue)) != NULL)
+		discard_batch(batch, error);
 }
 
 void
@@ -1470,7 +883,7 @@ ccr_batch_discard_suspects(CcrQueue *queue)
 
 		batch->flights = &suspect->flight;
 		batch->n = 1;
-		discard(batch, suspect->error);
+		discard_batch(batch, suspect->error);
 		MemoryContextDelete(suspect->context);
 	}
 }

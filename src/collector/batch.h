@@ -14,9 +14,9 @@
 typedef struct CcrBatch CcrBatch;
 
 /*
- * Take what is due of a queue, at most so many items, for an idle carrier; how
- * many they are is in *n.  NULL if nothing was left to take.  nonce tells this collector's statements from those of others
- * behind the same pooler.
+ * Take what is due of a queue, at most `most` items, for an idle carrier; how many
+ * they are is in *n.  NULL if nothing was left to take.  nonce tells this
+ * collector's statements from those of others behind the same pooler.
  */
 extern CcrBatch *ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier,
 							   const char *nonce, void *owner, int most, int *n);
@@ -60,9 +60,7 @@ extern CcrTime ccr_batch_allowance(const CcrBatch *batch);
 extern CcrTime ccr_batch_sent(const CcrBatch *batch);
 extern void ccr_batch_late(CcrBatch *batch, const CcrError *error);
 
-/*
- * An error of the batch as the views show it; batch: NULL if it is none's.
- */
+/* An error of the batch, or of none (NULL), as the views show it. */
 extern void ccr_batch_last_error(const CcrBatch *batch, const CcrError *error,
 								 CcrLastError *last);
 

@@ -54,7 +54,7 @@ ccr_budget_answer(void)
 }
 
 static int64
-limit(void)
+held_limit(void)
 {
 	return memory_limit() / CCR_BYTES_OF_ONE;
 }
@@ -148,11 +148,11 @@ ccr_budget_change(int64 bytes)
 bool
 ccr_budget_exceeded(void)
 {
-	return held > limit();
+	return held > held_limit();
 }
 
 bool
 ccr_budget_scarce(void)
 {
-	return held > limit() / 4;
+	return held > held_limit() / 4;
 }

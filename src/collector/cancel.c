@@ -105,7 +105,7 @@ struct CcrCancel
 static int	nrunning = 0;		/* threads */
 
 static void
-leave(CcrCancel *cancel)
+leave_cancel(CcrCancel *cancel)
 {
 	if (__atomic_add_fetch(&cancel->left, 1, __ATOMIC_ACQ_REL) < 2)
 		return;
@@ -115,7 +115,7 @@ leave(CcrCancel *cancel)
 }
 
 static void *
-run(void *arg)
+run_cancel(void *arg)
 {
 	CcrCancel  *cancel = arg;
 	char		error[256];
@@ -123,18 +123,18 @@ run(void *arg)
 
 	(void) PQcancel(cancel->handle, error, sizeof(error));
 	(void) !write(cancel->fd, &one, sizeof(one));
-	leave(cancel);
+	leave_cancel(cancel);
 	__atomic_sub_fetch(&nrunning, 1, __ATOMIC_ACQ_REL);
 	return NULL;
 }
 
 static bool
-start_thread(CcrCancel *cancel)
+start_cancel_thread(CcrCancel *cancel)
 {
 	bool		ok;
 
 	__atomic_add_fetch(&nrunning, 1, __ATOMIC_ACQ_REL);
-	ok = ccr_thread_start(run, cancel, CCR_CANCEL_STACK);
+	ok = ccr_thread_start(run_cancel, cancel, CCR_CANCEL_STACK);
 	if (!ok)
 		__atomic_sub_fetch(&nrunning, 1, __ATOMIC_ACQ_REL);
 	return ok;
@@ -153,7 +153,7 @@ ccr_cancel_start(PGconn *conn)
 	cancel->left = 0;
 	cancel->handle = PQgetCancel(conn);
 	cancel->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (cancel->handle != NULL && cancel->fd >= 0 && start_thread(cancel))
+	if (cancel->handle != NULL && cancel->fd >= 0 && start_cancel_thread(cancel))
 		return cancel;
 
 	PQfreeCancel(cancel->handle);
@@ -186,7 +186,7 @@ ccr_cancel_step(CcrCancel *cancel)
 void
 ccr_cancel_free(CcrCancel *cancel)
 {
-	leave(cancel);
+	leave_cancel(cancel);
 }
 
 #endif							/* LIBPQ_HAS_ASYNC_CANCEL */

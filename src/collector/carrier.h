@@ -4,9 +4,27 @@
  *	  What carries a batch: a connection to a foreign server, or a local
  *	  executor.
  *
- * Both are state machines that never block.  A carrier says which sockets it
- * waits for (a local executor has none: it sets the latch), is stepped when one
- * is ready, and calls its owner back.  It knows nothing of batches.
+ * Other projects say transport.  Both are state machines that never block.  A
+ * carrier says which sockets it waits for (a local executor has none: it sets
+ * the latch), is stepped when one is ready, and calls its owner back.  It knows
+ * nothing of batches.
+ *
+ *   CONNECTING ---------> IDLE <---------------------------+
+ *       |     ready()      |                               |
+ *       |                  | ops->adopt(),                 | done(),
+ *       |                  | prepare(), execute()          | then ready()
+ *       |                  v                               | if it has to tidy
+ *       |                 BUSY ----------------------------+
+ *       |                  |                               |
+ *       |                  | ops->cancel()                 | ready()
+ *       |                  v                               |
+ *       |              CANCELLING -------------------------+
+ *       |
+ *       |  and from each of them: dead(), unless by ops->close(NULL)
+ *       v
+ *     DEAD             the owner calls ops->free()
+ *
+ * What both carriers have in common is in carrier.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +35,7 @@
 #include "shared/job.h"
 #include "shared/party.h"
 #include "shared/source.h"
+#include "utils/hsearch.h"
 
 typedef enum CcrCarrierState
 {
@@ -83,8 +102,6 @@ typedef struct CcrCarrier CcrCarrier;
 
 typedef struct CcrCarrierOps
 {
-	CcrCarrierState (*state) (const CcrCarrier *carrier);
-
 	/*
 	 * What an idle one does next is for a lookup of this owner.  True: bodies
 	 * of another may have left something in its session, statements under our
@@ -109,10 +126,6 @@ typedef struct CcrCarrierOps
 	/* Does something in between share out sessions as it likes? */
 	bool		(*pooled) (const CcrCarrier *carrier);
 
-	/* Statements prepared on it. */
-	bool		(*knows) (CcrCarrier *carrier, const char *statement);
-	int			(*statements) (const CcrCarrier *carrier);
-
 	/* Is an idle one to be closed, as it has come to hold too much? */
 	bool		(*is_worn) (const CcrCarrier *carrier);
 
@@ -124,6 +137,37 @@ typedef struct CcrCarrierOps
 struct CcrCarrier
 {
 	const CcrCarrierOps *ops;
+	CcrCarrierState state;
+	CcrOp		op;				/* under way, until its outcome was told */
+	const CcrCarrierCalls *calls;
+	void	   *owner;
+	MemoryContext context;
+	HTAB	   *statements;		/* prepared ones, by name */
+	MemoryContext row_context;
+	int			room;			/* for columns in these, which are in it: the
+								 * row that is handed over */
+	Oid		   *types;
+	const char **values;
+	int		   *lengths;
 };
+
+#define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
+
+/* A new one, CONNECTING, in a context of its own. */
+extern void ccr_carrier_init(CcrCarrier *carrier, const CcrCarrierOps *ops,
+							 const CcrCarrierCalls *calls, void *owner,
+							 MemoryContext context);
+
+/* Statements that are prepared on it. */
+extern bool ccr_carrier_knows(const CcrCarrier *carrier, const char *statement);
+extern int	ccr_carrier_statements(const CcrCarrier *carrier);
+extern void ccr_carrier_remember(CcrCarrier *carrier, const char *statement);
+extern void ccr_carrier_forget_statements(CcrCarrier *carrier);
+
+/* Room for the columns of a row.  True: what was there is gone. */
+extern bool ccr_carrier_make_room(CcrCarrier *carrier, int n);
+
+/* A row of n columns that are there. */
+extern CcrRow ccr_carrier_row(const CcrCarrier *carrier, int n);
 
 #endif							/* CCR_CARRIER_H */

@@ -57,10 +57,10 @@ ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 	bool		first = !queue->open;
 
 	queue->open = true;
-	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_PASSING,
+	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_TRANSIENT,
 							  failures, GetCurrentTimestamp() + (retry_at - ccr_now()), error);
-	if (kind != CCR_KIND_PASSING)
-		ccr_queue_tell_senders(queue, error, false);	/* who flushes is to
+	if (kind != CCR_KIND_TRANSIENT)
+		ccr_tickets_tell_senders(queue, error, false);	/* who flushes is to
 														 * hear of it */
 	if (first)
 		ereport(WARNING,
@@ -83,7 +83,7 @@ close_circuit(CcrQueue *queue)
 		return;
 	queue->open = false;
 	ccr_counters_close_circuit(queue->counters);
-	ccr_queue_tell_senders(queue, NULL, false);
+	ccr_tickets_tell_senders(queue, NULL, false);
 	ereport(LOG,
 			(errmsg("enqueued items of lookup %s wait no more", source->function_name),
 			 source->server_name[0] ? errcontext("server \"%s\"", source->server_name) : 0));
@@ -124,11 +124,11 @@ to_be_divided(CcrFlight **flights, int n, int patience, bool others)
 }
 
 static CcrVerdict
-judge(CcrFlight **flights, int n, CcrKind kind, bool others)
+judge_failure(CcrFlight **flights, int n, CcrKind kind, bool others)
 {
 	switch (kind)
 	{
-		case CCR_KIND_PASSING:
+		case CCR_KIND_TRANSIENT:
 			if (n == 1 && (!others || ccr_max_attempts == 0 ||
 						   flights[0]->alone < ccr_max_attempts))
 				return CCR_VERDICT_WAIT;
@@ -156,7 +156,7 @@ ccr_circuit_failed(CcrQueue *queue, CcrFlight **flights, int n, CcrKind kind,
 {
 	bool		fresh = flights[0]->failures == 0;
 	bool		others = note_failures(queue, flights, n);
-	CcrVerdict	verdict = judge(flights, n, kind, others);
+	CcrVerdict	verdict = judge_failure(flights, n, kind, others);
 	bool		suspect = verdict == CCR_VERDICT_SUSPECT;
 
 	if (others)
@@ -187,7 +187,7 @@ ccr_circuit_retry(CcrQueue *queue, CcrFlight **flights, int n)
 
 	for (int i = 0; i < n; i++)
 		attempts = Max(attempts, flights[i]->attempts);
-	ccr_queue_regroup(queue, flights, n, back_off(attempts));
+	ccr_flights_regroup(queue, flights, n, back_off(attempts));
 }
 
 void
@@ -295,7 +295,7 @@ merge_groups(CcrQueue *queue)
 			bytes += flight->item->length;
 			merged->flights[merged->n++] = flight;
 		}
-		pfree(group);
+		ccr_group_free(group);
 	}
 	if (merged)
 		ccr_group_add(queue, merged, 0);

@@ -12,7 +12,7 @@
  * fails what it holds; what is still in the mailbox is left for the next one,
  * which starts at once.
  *
- * Enqueued requests are never failed: they are held in shared memory until
+ * Enqueued requests are never failed: they are listed in shared memory until
  * their items have ended, and a new generation begins with them.  When the
  * server shuts down there is none, so the collector first sends them, for as
  * long as concresce.drain_timeout says.
@@ -29,12 +29,12 @@
 #include <unistd.h>
 
 #include "collector/budget.h"
+#include "collector/carrier_local.h"
 #include "collector/collector.h"
-#include "collector/flight.h"
-#include "collector/local.h"
-#include "collector/pool.h"
-#include "collector/shutdown.h"
+#include "collector/dispatch.h"
+#include "collector/pools.h"
 #include "collector/sockets.h"
+#include "collector/unwarranted.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -74,7 +74,7 @@ static volatile sig_atomic_t terminated = false;
 static bool draining = false;	/* the server shuts down */
 static CcrTime drain_until;
 static CcrTimer drain_timer;
-static CcrTimer admit_timer;	/* some of what is held was not admitted */
+static CcrTimer admit_timer;	/* something unfinished was not admitted */
 
 /* ----------------------------------------------------------- start and end */
 
@@ -104,14 +104,14 @@ ccr_collector_register(void)
 }
 
 static void
-refuse(CcrRequest *request, CcrFailure failure)
+refuse_request(CcrRequest *request, CcrFailure failure)
 {
-	/* it is held, and comes again */
+	/* it is unfinished, and comes again */
 	if (request->kind == CCR_REQUEST_ENQUEUED)
 		ccr_timer_set(&admit_timer, ccr_after(ccr_now(),
 											  CCR_ADMIT_PAUSE));
 	else if (request->kind == CCR_REQUEST_LOOKUP)
-		ccr_flights_refuse(request, failure);
+		ccr_ticket_refuse(request, failure);
 	else
 		ccr_request_complete(request, failure);
 }
@@ -128,17 +128,17 @@ is_taken(CcrRequest *request)
  * outlive this process, so they are put right.
  */
 static void
-fail_what_is_held(int code, Datum arg)
+fail_requests(int code, Datum arg)
 {
 	pg_atomic_write_u32(&worker->proc, 0);
-	if (current && !ccr_flights_hold(current))
-		refuse(current, CCR_FAILURE_COLLECTOR_EXIT);
+	if (current && !ccr_ticket_of(current))
+		refuse_request(current, CCR_FAILURE_COLLECTOR_EXIT);
 	while (taken)
 	{
 		CcrRequest *request = taken;
 
 		taken = ccr_request_following(request);
-		refuse(request, CCR_FAILURE_COLLECTOR_EXIT);
+		refuse_request(request, CCR_FAILURE_COLLECTOR_EXIT);
 	}
 	ccr_flights_fail_all();
 	while (taken_abandoned)
@@ -156,7 +156,7 @@ fail_what_is_held(int code, Datum arg)
 	ccr_locals_abandon();
 }
 
-static void admit_held(void *arg);
+static void admit_unfinished(void *arg);
 
 /*
  * Not more often than once in a while, whatever makes it exit.  The first
@@ -215,7 +215,7 @@ clear_environment(void)
 
 /* To be done when it suits, as there may be something to be sent first. */
 static void
-handle_sigterm(SIGNAL_ARGS)
+note_sigterm(SIGNAL_ARGS)
 {
 	int			saved_errno = errno;
 
@@ -231,10 +231,10 @@ wake_up(void *arg)
 }
 
 static void
-start(void)
+init_collector(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, handle_sigterm);
+	pqsignal(SIGTERM, note_sigterm);
 
 	/* a cancel is for queries; as an error it would fail what all wait for */
 	pqsignal(SIGINT, PG_SIG_IGN);
@@ -252,7 +252,6 @@ start(void)
 
 	loop_context = AllocSetContextCreate(TopMemoryContext, "concresce loop",
 										 ALLOCSET_DEFAULT_SIZES);
-	ccr_flights_init(ccr_pool_deserted);
 	ccr_pools_init(worker_index);
 	ccr_budget_init(worker);
 	fine_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -261,8 +260,8 @@ start(void)
 	ccr_sockets_init(fine_timer, wait_event_idle);
 
 	ccr_timer_init(&drain_timer, wake_up, NULL);
-	ccr_timer_init(&admit_timer, admit_held, NULL);
-	before_shmem_exit(fail_what_is_held, 0);
+	ccr_timer_init(&admit_timer, admit_unfinished, NULL);
+	before_shmem_exit(fail_requests, 0);
 	pg_atomic_fetch_add_u32(&worker->generation, 1);
 	worker->started = ccr_now();
 	pg_atomic_write_u64(&worker->started_at, GetCurrentTimestamp());
@@ -274,12 +273,12 @@ start(void)
 	/*
 	 * Who pushes from now on wakes us; what was pushed before, we find.  The
 	 * partner is the compare-and-swap in push().  So it is for
-	 * wake_waiters(): who is not yet in his slot as we look sees the
-	 * generation before he sleeps.
+	 * wake_waiters(): a backend that is not yet in its slot as we look sees
+	 * the generation before it sleeps.
 	 */
 	pg_memory_barrier();
 	wake_waiters();
-	if (ccr_request_held(worker))
+	if (ccr_request_unfinished(worker))
 		ccr_timer_set(&admit_timer, ccr_now());
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -300,7 +299,7 @@ caught_error(void)
 	LWLockReleaseAll();
 	InterruptHoldoffCount = 0;
 	QueryCancelHoldoffCount = 0;
-	if (ccr_flights_torn())
+	if (ccr_flights_inconsistent())
 		elog(FATAL, "concresce collector cannot go on after an error");
 
 	error = palloc0(sizeof(CcrError));
@@ -313,84 +312,13 @@ caught_error(void)
 
 /* ------------------------------------------------------------------ intake */
 
-/* It has been stopped by force, but this was already on its way. */
 static void
-fail_if_stopped(CcrQueue *queue)
+admit_request(CcrRequest *request)
 {
-	if (ccr_stopped(queue->source->dbid, queue->source->function, true))
-		ccr_pools_stop(queue->source->dbid, queue->source->function);
-}
+	CcrFailure	failure = ccr_pools_admit(request, &current);
 
-static void
-admit(CcrRequest *request)
-{
-	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
-
-	if (DsaPointerIsValid(request->source))
-	{
-		MemoryContext context = AllocSetContextCreate(loop_context,
-													  "concresce source",
-													  ALLOCSET_SMALL_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(context);
-		CcrSource  *source = ccr_request_source(request);
-
-		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(request, source, context);
-		if (queue == NULL)
-		{
-			ccr_flights_refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
-			return;
-		}
-	}
-	else if (queue && !request->announce && ccr_pool_wants_addresses(queue))
-		queue = NULL;
-	if (queue == NULL)
-	{
-		ccr_flights_refuse(request, CCR_FAILURE_UNKNOWN_SOURCE);
-		return;
-	}
-	ccr_queue_admit(queue, request);
-	ccr_pool_named(queue);
-	ccr_pool_check(queue);
-	fail_if_stopped(queue);
-}
-
-/*
- * As for a call, but the description is kept for as long as there are such
- * requests.  What else one of them brings has fresh addresses.
- */
-static void
-admit_enqueued(CcrRequest *request)
-{
-	bool		new = pg_atomic_read_u32(&request->phase) == CCR_PHASE_SUBMITTED;
-	CcrQueue   *queue = ccr_queue_find(&request->fingerprint);
-
-	if (queue == NULL || DsaPointerIsValid(request->source))
-	{
-		MemoryContext context = AllocSetContextCreate(loop_context,
-													  "concresce source",
-													  ALLOCSET_SMALL_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(context);
-		CcrKept    *kept = ccr_heap_address(request->kept);
-		CcrSource  *source = ccr_request_source(request);
-
-		if (source == NULL)
-			source = ccr_source_restore(kept->data, kept->length);
-		source->enqueued = true;
-		source->returns_void = true;	/* nobody looks */
-		MemoryContextSwitchTo(old);
-		queue = ccr_pool_register(request, source, context);
-	}
-	if (queue == NULL)
-	{
-		refuse(request, CCR_FAILURE_TOO_MANY_SOURCES);
-		return;
-	}
-	ccr_queue_admit(queue, request);
-	if (new)
-		ccr_pool_named(queue);
-	ccr_pool_check(queue);
-	fail_if_stopped(queue);
+	if (failure != CCR_FAILURE_NONE)
+		refuse_request(request, failure);
 }
 
 static void
@@ -401,14 +329,12 @@ take_request(CcrRequest *request)
 		switch (request->kind)
 		{
 			case CCR_REQUEST_LOOKUP:
-				admit(request);
-				break;
 			case CCR_REQUEST_ENQUEUED:
-				admit_enqueued(request);
+				admit_request(request);
 				break;
 			case CCR_REQUEST_FLUSH:
 			case CCR_REQUEST_DRAIN:
-				ccr_flights_flush(request, ccr_pool_flushed);
+				ccr_queues_flush(request, ccr_pools_flushed);
 				break;
 			case CCR_REQUEST_STOP:
 				ccr_pools_stop(request->dbid, request->function);
@@ -422,7 +348,7 @@ take_request(CcrRequest *request)
 	PG_CATCH();
 	{
 		(void) caught_error();
-		refuse(request, CCR_FAILURE_INTERNAL);
+		refuse_request(request, CCR_FAILURE_INTERNAL);
 	}
 	PG_END_TRY();
 }
@@ -436,25 +362,25 @@ older_first(const void *a, const void *b)
 	return ra->id < rb->id ? -1 : ra->id > rb->id ? 1 : 0;
 }
 
-/* Admit what is held and was not yet, in order.  It has waited long enough. */
+/* Admit what is unfinished and was not yet, in order.  It has waited long enough. */
 static void
-admit_held(void *arg)
+admit_unfinished(void *arg)
 {
 	int			n = 0;
 	int			size = 256;
 	CcrRequest **requests;
 
-	/* what is in the mail is held, too, and will be admitted from there */
+	/* what is in the mail is unfinished, too, and will be admitted from there */
 	if (taken)
 	{
 		ccr_timer_set(&admit_timer, ccr_after(ccr_now(), 1));
 		return;
 	}
 	requests = palloc(size * sizeof(CcrRequest *));
-	for (CcrRequest *request = ccr_request_held(worker); request;
-		 request = ccr_request_next_held(request))
+	for (CcrRequest *request = ccr_request_unfinished(worker); request;
+		 request = ccr_request_next_unfinished(request))
 	{
-		if (ccr_flights_hold(request))
+		if (ccr_ticket_of(request))
 			continue;
 		if (n == size)
 			requests = repalloc_huge(requests, (size *= 2) * sizeof(CcrRequest *));
@@ -471,8 +397,9 @@ admit_held(void *arg)
 		queue = ccr_queue_find(&fingerprint);
 		if (queue)
 		{
-			ccr_queue_hurry(queue, false);
-			ccr_pool_check(queue);
+			ccr_queue_end_windows(queue);
+			ccr_queue_end_pauses(queue);
+			ccr_dispatch_check(queue);
 		}
 	}
 	pfree(requests);
@@ -480,7 +407,7 @@ admit_held(void *arg)
 
 /*
  * Warrants have ended, items are to be discarded, or servers were switched.  To
- * be done when all that was taken has been dealt with, which is held, too.
+ * be done when all that was taken has been dealt with: it is unfinished, too.
  */
 static void
 heed_marks(uint32 marks)
@@ -492,18 +419,18 @@ heed_marks(uint32 marks)
 		return;
 	heeded = marks;
 	ccr_pools_switch();
-	ccr_flights_drop_unwarranted(ccr_pool_check);
+	ccr_unwarranted_drop_all(ccr_dispatch_check);
 
 	/*
-	 * what is held was admitted, unless that has failed, or is about to be
-	 * done
+	 * what is unfinished was admitted, unless that has failed, or is about to
+	 * be done
 	 */
-	request = admit_timer.armed ? ccr_request_held(worker) : NULL;
+	request = admit_timer.armed ? ccr_request_unfinished(worker) : NULL;
 	while (request)
 	{
-		CcrRequest *next = ccr_request_next_held(request);
+		CcrRequest *next = ccr_request_next_unfinished(request);
 
-		ccr_flights_end_unwarranted(request);
+		ccr_unwarranted_end(request);
 		request = next;
 	}
 }
@@ -520,7 +447,7 @@ say_heeded(uint32 marks)
 static bool
 is_admitted(CcrRequest *request)
 {
-	return ccr_flights_hold(request);
+	return ccr_ticket_of(request) != NULL;
 }
 
 /* Let those go of whom it is true, and keep the others. */
@@ -579,7 +506,7 @@ take_mail(void)
 /* ----------------------------------------------------------------- waiting */
 
 static void
-step(CcrCarrier *carrier, int fd, int events)
+step_carrier(CcrCarrier *carrier, int fd, int events)
 {
 	PG_TRY();
 	{
@@ -587,7 +514,7 @@ step(CcrCarrier *carrier, int fd, int events)
 	}
 	PG_CATCH();
 	{
-		ccr_pool_broken(carrier, caught_error());
+		ccr_dispatch_broken(carrier, caught_error());
 	}
 	PG_END_TRY();
 }
@@ -596,13 +523,13 @@ step(CcrCarrier *carrier, int fd, int events)
 static void
 step_local(CcrCarrier *carrier)
 {
-	step(carrier, -1, 0);
+	step_carrier(carrier, -1, 0);
 }
 
 static void
 step_socket(CcrSocket *socket, int events)
 {
-	step(socket->owner, socket->fd, events);
+	step_carrier(socket->owner, socket->fd, events);
 }
 
 /*
@@ -636,12 +563,12 @@ is_worth_spinning(void)
 {
 	uint32		sleepers = pg_atomic_read_u32(&worker->sleepers);
 
-	return ccr_pools_flying() > 0 && sleepers > 0 && sleepers < CCR_CROWD;
+	return ccr_links_flying() > 0 && sleepers > 0 && sleepers < CCR_CROWD;
 }
 
 /* Until there is news, or it has taken too long. */
 static bool
-spin(void)
+spin_for_news(void)
 {
 	CcrTime		end = ccr_now() + CCR_SPIN;
 
@@ -668,7 +595,7 @@ spin_if_it_pays(void)
 		sleeps--;
 		return false;
 	}
-	if (spin())
+	if (spin_for_news())
 	{
 		vain = 0;
 		return true;
@@ -702,7 +629,7 @@ let_crowd_in(void)
 
 /* As die() would have it. */
 static void
-leave(void)
+exit_collector(void)
 {
 	ProcDiePending = true;
 	InterruptPending = true;
@@ -722,16 +649,16 @@ end_or_drain(void)
 	if (!draining)
 	{
 		if (!ccr_lockfile_stopping())
-			leave();
+			exit_collector();
 		draining = true;
 		drain_until = ccr_after(now, ccr_drain_timeout);
 		ccr_timer_set(&drain_timer, drain_until);
 	}
-	ccr_flights_hurry(ccr_pool_check);
-	ccr_pools_dispatch();
+	ccr_queues_end_waits(ccr_dispatch_check);
+	ccr_dispatch_pending();
 	if (pg_atomic_read_u64(&worker->unsettled) > 0 && now < drain_until &&
 		(taken || pg_atomic_read_u64(&worker->intake) != InvalidDsaPointer ||
-		 ccr_request_held(worker) == NULL || admit_timer.armed || ccr_pools_hope()))
+		 ccr_request_unfinished(worker) == NULL || admit_timer.armed || ccr_pools_can_send()))
 		return;
 
 	/*
@@ -744,9 +671,9 @@ end_or_drain(void)
 	{
 		while (!take_mail())
 			;
-		pg_atomic_write_u64(&worker->logged, ccr_flights_log_left(ccr_pool_detail_left));
+		pg_atomic_write_u64(&worker->logged, ccr_tickets_log_left(ccr_pools_detail_left));
 	}
-	leave();
+	exit_collector();
 }
 
 static void
@@ -767,10 +694,10 @@ loop_once(void)
 	all_taken = take_mail();
 	if (all_taken)
 		heed_marks(marks);
-	ccr_flights_press(worker, ccr_pool_check);
+	ccr_queues_press(worker, ccr_dispatch_check);
 	ccr_locals_visit(step_local);
 	ccr_timers_run(ccr_now());
-	ccr_pools_dispatch();
+	ccr_dispatch_pending();
 	ccr_requests_wake();
 	if (all_taken)
 		say_heeded(marks);
@@ -788,7 +715,7 @@ ccr_collector_main(Datum index)
 {
 	worker_index = DatumGetInt32(index);
 	worker = &ccr_mailboxes[worker_index];
-	start();
+	init_collector();
 	for (;;)
 	{
 		MemoryContextSwitchTo(loop_context);

@@ -123,7 +123,7 @@ clipped_length(const char *s)
 }
 
 static const char *
-clipped(const char *s)
+clipped_text(const char *s)
 {
 	size_t		shown = s ? clipped_length(s) : 0;
 
@@ -200,9 +200,9 @@ clip_error(CcrError *error)
 		error->hint = "Set \"log_parameter_max_length_on_error\" to have errors and arguments of such items logged.";
 		return;
 	}
-	error->message = clipped(error->message);
-	error->detail = clipped(error->detail);
-	error->hint = clipped(error->hint);
+	error->message = clipped_text(error->message);
+	error->detail = clipped_text(error->detail);
+	error->hint = clipped_text(error->hint);
 }
 
 const char *

@@ -11,7 +11,7 @@
 typedef enum CcrKind
 {
 	CCR_KIND_DATA,				/* some item has caused it */
-	CCR_KIND_PASSING,			/* no item has, and it is gone after a while */
+	CCR_KIND_TRANSIENT,			/* no item has, and it is gone after a while */
 	CCR_KIND_LASTING,			/* no item has, and it stays until somebody
 								 * changes something */
 	CCR_KIND_OTHER,				/* nobody can tell */

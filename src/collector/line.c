@@ -18,7 +18,7 @@
  * Which it is shows with its first batch: slow is what takes some ms, and several
  * times as long as the fastest.  Where the machine is busy, all take that long.
  * One accident makes no slow one, and who has been taken for one is soon known
- * better: he would wait for those that are.
+ * better: they would wait for those that are.
  *
  *-------------------------------------------------------------------------
  */

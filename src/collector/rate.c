@@ -87,7 +87,7 @@ ccr_rate_release(CcrRate *rate)
 }
 
 static Sent *
-sent(CcrRate *rate, uint64 serial)
+items_sent(CcrRate *rate, uint64 serial)
 {
 	return &rate->sent[serial & (rate->size - 1)];
 }
@@ -95,8 +95,8 @@ sent(CcrRate *rate, uint64 serial)
 static void
 forget_old(CcrRate *rate, CcrTime now)
 {
-	while (rate->first < rate->next && sent(rate, rate->first)->until <= now)
-		rate->counted -= sent(rate, rate->first++)->items;
+	while (rate->first < rate->next && items_sent(rate, rate->first)->until <= now)
+		rate->counted -= items_sent(rate, rate->first++)->items;
 }
 
 CcrTime
@@ -110,9 +110,9 @@ ccr_rate_next(CcrRate *rate, CcrTime now)
 	/* more than the last so many count only if the limit was lowered */
 	if (rate->limits.batches > 0)
 		for (uint64 serial = rate->first; serial + rate->limits.batches <= rate->next; serial++)
-			when = Max(when, sent(rate, serial)->until);
+			when = Max(when, items_sent(rate, serial)->until);
 	if (rate->limits.items > 0 && rate->counted >= rate->limits.items)
-		when = Max(when, sent(rate, rate->first)->until);
+		when = Max(when, items_sent(rate, rate->first)->until);
 	return when;
 }
 
@@ -126,7 +126,7 @@ ccr_rate_room(CcrRate *rate, CcrTime now)
 }
 
 static void
-make_room(CcrRate *rate)
+make_rate_room(CcrRate *rate)
 {
 	uint64		size = Max(2 * rate->size, 16);
 	Sent	   *grown;
@@ -135,7 +135,7 @@ make_room(CcrRate *rate)
 		return;
 	grown = MemoryContextAlloc(TopMemoryContext, size * sizeof(Sent));
 	for (uint64 serial = rate->first; serial < rate->next; serial++)
-		grown[serial & (size - 1)] = *sent(rate, serial);
+		grown[serial & (size - 1)] = *items_sent(rate, serial);
 	if (rate->sent)
 		pfree(rate->sent);
 	rate->sent = grown;
@@ -148,8 +148,8 @@ ccr_rate_begin(CcrRate *rate, CcrTime now, int items)
 	if (rate->limits.batches == 0 && rate->limits.items == 0)
 		return CCR_RATE_UNCOUNTED;
 	forget_old(rate, now);
-	make_room(rate);
-	*sent(rate, rate->next) = (Sent)
+	make_rate_room(rate);
+	*items_sent(rate, rate->next) = (Sent)
 	{
 		now + CCR_RATE_SECOND + CCR_RATE_SLACK, items
 	};
@@ -161,5 +161,5 @@ void
 ccr_rate_end(CcrRate *rate, uint64 serial, CcrTime now)
 {
 	if (serial >= rate->first && serial < rate->next)
-		sent(rate, serial)->until = Min(sent(rate, serial)->until, now + CCR_RATE_SECOND);
+		items_sent(rate, serial)->until = Min(items_sent(rate, serial)->until, now + CCR_RATE_SECOND);
 }

@@ -18,7 +18,7 @@ ccr_script_start(CcrScript *script, PGconn *conn)
 }
 
 static bool
-add(CcrScript *script, CcrStep step, bool sent)
+add_step(CcrScript *script, CcrStep step, bool sent)
 {
 	Assert(script->n < CCR_SCRIPT_STEPS);
 	script->steps[script->n++] = step;
@@ -28,14 +28,14 @@ add(CcrScript *script, CcrStep step, bool sent)
 bool
 ccr_script_sync(CcrScript *script, PGconn *conn)
 {
-	return add(script, CCR_STEP_SYNC, PQpipelineSync(conn));
+	return add_step(script, CCR_STEP_SYNC, PQpipelineSync(conn));
 }
 
 bool
 ccr_script_say(CcrScript *script, PGconn *conn, CcrStep step, const char *sql)
 {
-	return add(script, step,
-			   PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0));
+	return add_step(script, step,
+					PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0));
 }
 
 bool
@@ -43,15 +43,15 @@ ccr_script_prepare(CcrScript *script, PGconn *conn, CcrStep step,
 				   const char *statement, const char *sql,
 				   const CcrParams *params)
 {
-	return add(script, step,
-			   PQsendPrepare(conn, statement, sql, params ? params->n : 0,
-							 params ? params->types : NULL));
+	return add_step(script, step,
+					PQsendPrepare(conn, statement, sql, params ? params->n : 0,
+								  params ? params->types : NULL));
 }
 
 bool
 ccr_script_describe(CcrScript *script, PGconn *conn, const char *statement)
 {
-	return add(script, CCR_STEP_DESCRIBE, PQsendDescribePrepared(conn, statement));
+	return add_step(script, CCR_STEP_DESCRIBE, PQsendDescribePrepared(conn, statement));
 }
 
 /* n times the format "binary". */
@@ -120,8 +120,8 @@ ccr_script_prepare_frame(CcrScript *script, PGconn *conn, const char *prefix,
 }
 
 static bool
-say(CcrScript *script, PGconn *conn, Phrase phrase, const char *prefix,
-	const char *reset)
+say_phrase(CcrScript *script, PGconn *conn, Phrase phrase, const char *prefix,
+		   const char *reset)
 {
 	char		name[NAMEDATALEN];
 
@@ -129,8 +129,8 @@ say(CcrScript *script, PGconn *conn, Phrase phrase, const char *prefix,
 		return ccr_script_say(script, conn, phrases[phrase].step,
 							  phrases[phrase].sql ? phrases[phrase].sql : reset);
 	snprintf(name, NAMEDATALEN, "%s%s", prefix, phrases[phrase].name);
-	return add(script, phrases[phrase].step,
-			   PQsendQueryPrepared(conn, name, 0, NULL, NULL, NULL, 0));
+	return add_step(script, phrases[phrase].step,
+					PQsendQueryPrepared(conn, name, 0, NULL, NULL, NULL, 0));
 }
 
 static bool
@@ -139,11 +139,11 @@ say_body(CcrScript *script, PGconn *conn, const CcrQuery *query)
 	const CcrParams *params = query->params;
 	const int  *formats = binary_formats(params->n);
 
-	return add(script, CCR_STEP_BODY, query->statement[0] ?
-			   PQsendQueryPrepared(conn, query->statement, params->n, params->values,
-								   params->lengths, formats, query->binary) :
-			   PQsendQueryParams(conn, query->sql, params->n, params->types, params->values,
-								 params->lengths, formats, query->binary));
+	return add_step(script, CCR_STEP_BODY, query->statement[0] ?
+					PQsendQueryPrepared(conn, query->statement, params->n, params->values,
+										params->lengths, formats, query->binary) :
+					PQsendQueryParams(conn, query->sql, params->n, params->types, params->values,
+									  params->lengths, formats, query->binary));
 }
 
 static bool
@@ -153,8 +153,8 @@ say_settings(CcrScript *script, PGconn *conn, const CcrQuery *query)
 		return true;
 	if (query->settings_statement[0] == '\0')
 		return ccr_script_say(script, conn, CCR_STEP_SETTINGS, query->settings);
-	return add(script, CCR_STEP_SETTINGS,
-			   PQsendQueryPrepared(conn, query->settings_statement, 0, NULL, NULL, NULL, 0));
+	return add_step(script, CCR_STEP_SETTINGS,
+					PQsendQueryPrepared(conn, query->settings_statement, 0, NULL, NULL, NULL, 0));
 }
 
 /*
@@ -164,9 +164,9 @@ say_settings(CcrScript *script, PGconn *conn, const CcrQuery *query)
 static bool
 say_reset(CcrScript *script, PGconn *conn, const char *prefix, const char *reset)
 {
-	return say(script, conn, PHRASE_RESET_ROLE, prefix, reset) &&
-		say(script, conn, PHRASE_RESET_ALL, prefix, reset) &&
-		say(script, conn, PHRASE_RESET, prefix, reset);
+	return say_phrase(script, conn, PHRASE_RESET_ROLE, prefix, reset) &&
+		say_phrase(script, conn, PHRASE_RESET_ALL, prefix, reset) &&
+		say_phrase(script, conn, PHRASE_RESET, prefix, reset);
 }
 
 /*
@@ -205,13 +205,13 @@ ccr_script_execute(CcrScript *script, PGconn *conn, const CcrQuery *query,
 {
 	bool		read_only = query->source->resend;
 
-	if (!say(script, conn, read_only ? PHRASE_BEGIN_READ_ONLY : PHRASE_BEGIN,
-			 query->prefix, reset) ||
+	if (!say_phrase(script, conn, read_only ? PHRASE_BEGIN_READ_ONLY : PHRASE_BEGIN,
+					query->prefix, reset) ||
 		!say_settings(script, conn, query) ||
 		!say_body(script, conn, query))
 		return false;
 	if (read_only)
-		return say(script, conn, PHRASE_ROLLBACK, query->prefix, reset) &&
+		return say_phrase(script, conn, PHRASE_ROLLBACK, query->prefix, reset) &&
 			(!pooled || say_unlock(script, conn)) && ccr_script_sync(script, conn);
 	return (!pooled || say_no_timeout(script, conn)) &&
 		ccr_script_say(script, conn, CCR_STEP_COMMIT, "COMMIT") &&
@@ -222,7 +222,7 @@ ccr_script_execute(CcrScript *script, PGconn *conn, const CcrQuery *query,
 bool
 ccr_script_roll_back(CcrScript *script, PGconn *conn, const char *reset)
 {
-	return say(script, conn, PHRASE_ROLLBACK, "", reset) &&
+	return say_phrase(script, conn, PHRASE_ROLLBACK, "", reset) &&
 		say_reset(script, conn, "", reset) && ccr_script_sync(script, conn);
 }
 

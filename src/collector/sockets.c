@@ -55,7 +55,7 @@ static uint32 wait_event;
 /* ----------------------------------------------------------------- changes */
 
 static void
-mark(CcrSocket *socket, bool is_changed)
+mark_changed(CcrSocket *socket, bool is_changed)
 {
 	if (socket->changed == is_changed)
 		return;
@@ -76,7 +76,7 @@ ccr_socket_init(CcrSocket *socket, void *owner)
 }
 
 static void
-make_room(int fd)
+make_event_room(int fd)
 {
 	int			n = Max(2 * nholders, 256);
 
@@ -99,7 +99,7 @@ ccr_socket_forget(CcrSocket *socket)
 	int			fd = socket->fd;
 	bool		known = socket->watched != 0;
 
-	mark(socket, false);
+	mark_changed(socket, false);
 	socket->fd = -1;
 	socket->events = socket->watched = 0;
 	socket->renewed = false;
@@ -120,7 +120,7 @@ ccr_socket_watch(CcrSocket *socket, int fd, int events, bool renewed)
 		ccr_socket_forget(socket);
 		if (fd < 0)
 			return;
-		make_room(fd);
+		make_event_room(fd);
 
 		/* has been closed without a word */
 		if (holders[fd].socket)
@@ -135,7 +135,7 @@ ccr_socket_watch(CcrSocket *socket, int fd, int events, bool renewed)
 		socket->renewed = true;
 	}
 	socket->events = events;
-	mark(socket, socket->renewed || events != socket->watched);
+	mark_changed(socket, socket->renewed || events != socket->watched);
 }
 
 static void
@@ -143,13 +143,13 @@ is_told(CcrSocket *socket)
 {
 	socket->watched = socket->events;
 	socket->renewed = false;
-	mark(socket, false);
+	mark_changed(socket, false);
 }
 
 /* ------------------------------------------------------------------- events */
 
 static uint64
-packed(int fd)
+packed_events(int fd)
 {
 	return (uint64) holders[fd].serial << 32 | (uint32) fd;
 }
@@ -216,7 +216,7 @@ tell_kernel(CcrSocket *socket)
 	struct epoll_event event = {
 		.events = (socket->events & WL_SOCKET_READABLE ? EPOLLIN : 0) |
 		(socket->events & WL_SOCKET_WRITEABLE ? EPOLLOUT : 0),
-		.data.u64 = packed(socket->fd)
+		.data.u64 = packed_events(socket->fd)
 	};
 	int			op = socket->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
@@ -339,7 +339,7 @@ remake_wait_set(void)
 	for (int fd = 0; fd < nholders; fd++)
 		if (holders[fd].socket)
 			AddWaitEventToSet(wait_set, holders[fd].socket->events, fd, NULL,
-							  (void *) (uintptr_t) packed(fd));
+							  (void *) (uintptr_t) packed_events(fd));
 	while (!dlist_is_empty(&changed))
 		is_told(dlist_head_element(CcrSocket, node, &changed));
 }

@@ -4,7 +4,7 @@
  *	  What a collector waits for: its latch, a timer, and the sockets of its
  *	  carriers.
  *
- * Whoever has a socket says what he wants of it, and says so again with each
+ * Whoever has a socket says what is wanted of it, and says so again with each
  * change; a change costs the same however many there are.
  *
  *-------------------------------------------------------------------------

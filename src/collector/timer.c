@@ -13,7 +13,7 @@
 static pairingheap *timers = NULL;
 
 static int
-later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+fires_later(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
 	CcrTime		wa = pairingheap_const_container(CcrTimer, node, a)->when;
 	CcrTime		wb = pairingheap_const_container(CcrTimer, node, b)->when;
@@ -32,7 +32,7 @@ ccr_timer_init(CcrTimer *timer, void (*fire) (void *), void *arg)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
-		timers = pairingheap_allocate(later, NULL);
+		timers = pairingheap_allocate(fires_later, NULL);
 		MemoryContextSwitchTo(old);
 	}
 }
@@ -55,7 +55,7 @@ ccr_timer_clear(CcrTimer *timer)
 }
 
 static CcrTimer *
-earliest(void)
+earliest_timer(void)
 {
 	if (timers == NULL || pairingheap_is_empty(timers))
 		return NULL;
@@ -67,7 +67,7 @@ ccr_timers_run(CcrTime now)
 {
 	CcrTimer   *timer;
 
-	while ((timer = earliest()) != NULL && timer->when <= now)
+	while ((timer = earliest_timer()) != NULL && timer->when <= now)
 	{
 		ccr_timer_clear(timer);
 		timer->fire(timer->arg);
@@ -77,7 +77,7 @@ ccr_timers_run(CcrTime now)
 CcrTime
 ccr_timers_next(void)
 {
-	CcrTimer   *timer = earliest();
+	CcrTimer   *timer = earliest_timer();
 
 	return timer ? timer->when : 0;
 }
@@ -85,7 +85,7 @@ ccr_timers_next(void)
 long
 ccr_timers_wait(CcrTime now)
 {
-	CcrTimer   *timer = earliest();
+	CcrTimer   *timer = earliest_timer();
 
 	return timer ? ccr_until(timer->when, now) : -1;
 }

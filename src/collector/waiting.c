@@ -209,6 +209,16 @@ ccr_waiting_remove(CcrWaiting *waiting, CcrWaitingEntry *entry)
 }
 
 void
+ccr_waiting_replace(CcrWaiting *waiting, CcrWaitingEntry *entry, CcrWaitingEntry *copy)
+{
+	dlist_insert_before(&entry->node, &copy->node);
+	dlist_delete(&entry->node);
+	end_window(waiting, entry);
+	if (copy->window_end != 0)
+		pairingheap_add(waiting->windows, &copy->window_node);
+}
+
+void
 ccr_waiting_hasten(CcrWaiting *waiting, CcrWaitingEntry *entry,
 				   CcrTime window_end, int max_size, int max_bytes)
 {
@@ -261,7 +271,7 @@ ccr_waiting_visit(CcrWaiting *waiting, void (*visit) (CcrWaitingEntry *, void *)
 /* --------------------------------------------------------------- when due */
 
 static bool
-hurried(CcrWaiting *waiting)
+is_hurried(CcrWaiting *waiting)
 {
 	dlist_iter	iter;
 
@@ -278,10 +288,10 @@ hurried(CcrWaiting *waiting)
 
 /* Enough of them wait, or the window of the first was ended. */
 static bool
-full(CcrWaiting *waiting)
+is_full(CcrWaiting *waiting)
 {
 	return waiting->n >= waiting->max_size ||
-		waiting->bytes >= (Size) waiting->max_bytes || hurried(waiting);
+		waiting->bytes >= (Size) waiting->max_bytes || is_hurried(waiting);
 }
 
 /* Of those that have one; there is one if nothing is due. */
@@ -296,13 +306,13 @@ first_window_end(const CcrWaiting *waiting)
 bool
 ccr_waiting_due(CcrWaiting *waiting, CcrTime now)
 {
-	return waiting->n > 0 && (full(waiting) || first_window_end(waiting) <= now);
+	return waiting->n > 0 && (is_full(waiting) || first_window_end(waiting) <= now);
 }
 
 CcrTime
 ccr_waiting_next_due(CcrWaiting *waiting)
 {
-	return waiting->n > 0 && !full(waiting) ? first_window_end(waiting) : 0;
+	return waiting->n > 0 && !is_full(waiting) ? first_window_end(waiting) : 0;
 }
 
 Oid
@@ -327,7 +337,7 @@ typedef struct Taking
 } Taking;
 
 static bool
-fits(const Taking *taking, const CcrWaitingEntry *entry)
+entry_fits(const Taking *taking, const CcrWaitingEntry *entry)
 {
 	/* an item larger than the limit goes alone */
 	if (taking->n == 0)
@@ -351,7 +361,7 @@ next_of(CcrStrand *strand, const Taking *taking)
 {
 	CcrWaitingEntry *entry;
 
-	if (strand->next == NULL || !fits(taking, entry_at(strand->next)))
+	if (strand->next == NULL || !entry_fits(taking, entry_at(strand->next)))
 		return NULL;
 	entry = entry_at(strand->next);
 	strand->next = dlist_has_next(&strand->entries, strand->next) ?

@@ -55,6 +55,10 @@ extern void ccr_waiting_init(CcrWaiting *waiting, MemoryContext context);
 extern void ccr_waiting_add(CcrWaiting *waiting, CcrWaitingEntry *entry);
 extern void ccr_waiting_remove(CcrWaiting *waiting, CcrWaitingEntry *entry);
 
+/* A copy of it, somewhere else, takes its place. */
+extern void ccr_waiting_replace(CcrWaiting *waiting, CcrWaitingEntry *entry,
+								CcrWaitingEntry *copy);
+
 /*
  * Somebody else waits for it, too: the more impatient one decides when it goes,
  * and the one with the larger limits in which company.  So nobody makes the

@@ -67,7 +67,7 @@ is_template(Oid dbid)
 }
 
 static const char *
-option(List *options, const char *name)
+evict_option(List *options, const char *name)
 {
 	ListCell   *lc;
 
@@ -96,11 +96,11 @@ wanted_database(Node *statement, LOCKMODE *lockmode)
 			return ((RenameStmt *) statement)->renameType == OBJECT_DATABASE ?
 				((RenameStmt *) statement)->subname : NULL;
 		case T_AlterDatabaseStmt:
-			return option(((AlterDatabaseStmt *) statement)->options, "tablespace") ?
+			return evict_option(((AlterDatabaseStmt *) statement)->options, "tablespace") ?
 				((AlterDatabaseStmt *) statement)->dbname : NULL;
 		case T_CreatedbStmt:
 			*lockmode = ShareLock;
-			name = option(((CreatedbStmt *) statement)->options, "template");
+			name = evict_option(((CreatedbStmt *) statement)->options, "template");
 			return name ? name : "template1";
 		default:
 			return NULL;
@@ -182,9 +182,9 @@ evict_executors(Node *statement)
 }
 
 static void
-run_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
-			ProcessUtilityContext context, ParamListInfo params,
-			QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+evict_run_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				  ProcessUtilityContext context, ParamListInfo params,
+				  QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
 	if (prev_process_utility_hook)
 		prev_process_utility_hook(pstmt, query, read_only_tree, context, params,
@@ -195,19 +195,19 @@ run_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 }
 
 static void
-process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
-				ProcessUtilityContext context, ParamListInfo params,
-				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+evict_process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+					  ProcessUtilityContext context, ParamListInfo params,
+					  QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
 	evict_executors(pstmt->utilityStmt);
 	if (!ccr_restricted_begin(pstmt->utilityStmt))
 	{
-		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		evict_run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
 		return;
 	}
 	PG_TRY();
 	{
-		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		evict_run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	}
 	PG_FINALLY();
 	{
@@ -220,5 +220,5 @@ void
 ccr_evict_init(void)
 {
 	prev_process_utility_hook = ProcessUtility_hook;
-	ProcessUtility_hook = process_utility;
+	ProcessUtility_hook = evict_process_utility;
 }

@@ -97,7 +97,7 @@ static bool committing = false; /* it */
 
 /* The collector is told why it gets no answer. */
 static void
-note_error(ErrorData *edata)
+executor_note_error(ErrorData *edata)
 {
 	if (prev_emit_log_hook)
 		prev_emit_log_hook(edata);
@@ -125,7 +125,7 @@ note_error(ErrorData *edata)
 
 /* The seat is left last: from then on its queues may be somebody else's. */
 static void
-leave(int code, Datum arg)
+executor_leave(int code, Datum arg)
 {
 	if (jobs)
 		shm_mq_detach(jobs);
@@ -172,7 +172,7 @@ cancel_any_job(SIGNAL_ARGS)
  * no other executor can be started for that.  It says when it is done.
  */
 static void
-handle_sigterm(SIGNAL_ARGS)
+executor_sigterm(SIGNAL_ARGS)
 {
 	int			save_errno = errno;
 
@@ -206,7 +206,7 @@ send_plain(CcrReply reply)
 }
 
 static void
-start(void)
+executor_start(void)
 {
 	CcrSeatNumber number;
 	HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(PlanEntry)};
@@ -214,9 +214,9 @@ start(void)
 	memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(number));
 	if (!ccr_seat_take(&number))
 		proc_exit(0);
-	before_shmem_exit(leave, 0);
+	before_shmem_exit(executor_leave, 0);
 	prev_emit_log_hook = emit_log_hook;
-	emit_log_hook = note_error;
+	emit_log_hook = executor_note_error;
 
 	shm_mq_set_receiver(ccr_seat_jobs(ccr_my_seat), MyProc);
 	shm_mq_set_sender(ccr_seat_replies(ccr_my_seat), MyProc);
@@ -224,7 +224,7 @@ start(void)
 	replies = shm_mq_attach(ccr_seat_replies(ccr_my_seat), NULL, NULL);
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, handle_sigterm);
+	pqsignal(SIGTERM, executor_sigterm);
 	pqsignal(SIGINT, cancel_any_job);
 	pqsignal(SIGUSR2, cancel_numbered_job);
 	BackgroundWorkerUnblockSignals();
@@ -322,7 +322,7 @@ write_styled_rows(RowSender *sender)
 }
 
 static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
+executor_receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	RowSender  *sender = (RowSender *) self;
 	MemoryContext old = MemoryContextSwitchTo(sender->row_context);
@@ -367,7 +367,7 @@ row_sender(const CcrJob *job)
 	if (!job->wants_rows)
 		return None_Receiver;
 	sender = palloc0(sizeof(RowSender));
-	sender->pub.receiveSlot = receive_row;
+	sender->pub.receiveSlot = executor_receive_row;
 	sender->pub.rStartup = start_rows;
 	sender->pub.rShutdown = end_rows;
 	sender->pub.rDestroy = destroy_rows;
@@ -409,7 +409,7 @@ apply_settings(const CcrJob *job)
 }
 
 static SPIPlanPtr
-prepare(const CcrJob *job)
+prepare_job(const CcrJob *job)
 {
 	SPIPlanPtr	plan = SPI_prepare_cursor(job->sql, job->params.n,
 										  unconstify(Oid *, job->params.types),
@@ -436,7 +436,7 @@ plan_of(const CcrJob *job)
 	PlanEntry  *entry;
 
 	if (job->statement[0] == '\0')
-		return prepare(job);
+		return prepare_job(job);
 	entry = hash_search(plans, job->statement, HASH_FIND, NULL);
 	if (entry == NULL)
 		elog(ERROR, "statement \"%s\" was not prepared", job->statement);
@@ -444,9 +444,9 @@ plan_of(const CcrJob *job)
 }
 
 static void
-describe(const CcrJob *job)
+describe_job(const CcrJob *job)
 {
-	List	   *sources = SPI_plan_get_plan_sources(prepare(job));
+	List	   *sources = SPI_plan_get_plan_sources(prepare_job(job));
 
 	send_columns(((CachedPlanSource *) linitial(sources))->resultDesc);
 }
@@ -477,7 +477,7 @@ read_params(const CcrParams *params)
 }
 
 static void
-execute(const CcrJob *job, ParamListInfo params)
+execute_job(const CcrJob *job, ParamListInfo params)
 {
 	SPIPlanPtr	plan = plan_of(job);
 	SPIExecuteOptions options = {
@@ -522,13 +522,13 @@ run_job(const CcrJob *job)
 	switch (job->kind)
 	{
 		case CCR_JOB_PREPARE:
-			(void) prepare(job);
+			(void) prepare_job(job);
 			break;
 		case CCR_JOB_DESCRIBE:
-			describe(job);
+			describe_job(job);
 			break;
 		case CCR_JOB_EXECUTE:
-			execute(job, params);
+			execute_job(job, params);
 			break;
 	}
 	SPI_finish();
@@ -565,7 +565,7 @@ tidy_up(void)
 /* ------------------------------------------------------------------ errors */
 
 static const char *
-clipped(const char *s)
+executor_clipped(const char *s)
 {
 	int			length = s ? strlen(s) : 0;
 
@@ -601,10 +601,10 @@ send_error(ErrorData *edata, CcrReply reply, const char *sql)
 	StringInfoData buf;
 	CcrError	error = {
 		.sqlstate = edata->sqlerrcode,
-		.message = edata->message ? clipped(edata->message) : "missing error text",
-		.detail = clipped(edata->detail),
-		.hint = clipped(edata->hint),
-		.context = clipped(without_bulk_query(ccr_identity_without(edata->context), sql))
+		.message = edata->message ? executor_clipped(edata->message) : "missing error text",
+		.detail = executor_clipped(edata->detail),
+		.hint = executor_clipped(edata->hint),
+		.context = executor_clipped(without_bulk_query(ccr_identity_without(edata->context), sql))
 	};
 
 	initStringInfo(&buf);
@@ -732,7 +732,7 @@ ccr_executor_main(Datum unused)
 	uint32		wait_event;
 	CcrJob	   *job;
 
-	start();
+	executor_start();
 	wait_event = ccr_new_wait_event("ConcresceExecutorMain");
 	pgstat_report_activity(STATE_IDLE, NULL);
 	for (;;)

@@ -123,7 +123,7 @@ ccr_barrier_holds(Node *expr, char volatility)
  * them.
  */
 static void
-mark(RangeTblEntry *rte)
+mark_relation(RangeTblEntry *rte)
 {
 	rte->securityQuals = list_make1(makeInteger(1));
 }
@@ -133,7 +133,7 @@ ccr_barrier_mark_statement(PlannedStmt *stmt)
 {
 	/* without one, nothing is left of them */
 	if (stmt->rtable)
-		mark(linitial_node(RangeTblEntry, stmt->rtable));
+		mark_relation(linitial_node(RangeTblEntry, stmt->rtable));
 }
 
 static bool
@@ -162,7 +162,7 @@ ccr_barrier_end(const CcrBarrier *barrier)
 
 /* Within a statement that keeps rows back, all others are within it. */
 static bool
-concerned(const QueryDesc *desc)
+barrier_concerned(const QueryDesc *desc)
 {
 	CcrBarrier *barrier = current_barrier();
 
@@ -186,18 +186,18 @@ mark_for_workers(QueryDesc *desc)
 	memcpy(desc->plannedstmt, stmt, sizeof(PlannedStmt));
 	rte = makeNode(RangeTblEntry);
 	memcpy(rte, linitial(stmt->rtable), sizeof(RangeTblEntry));
-	mark(rte);
+	mark_relation(rte);
 	desc->plannedstmt->rtable = list_copy(stmt->rtable);
 	linitial(desc->plannedstmt->rtable) = rte;
 }
 
 static void
-start(QueryDesc *desc, int flags)
+barrier_start(QueryDesc *desc, int flags)
 {
 	ExecutorStart_hook_type next = prev_start ? prev_start : standard_ExecutorStart;
 	CcrBarrier	barrier;
 
-	if (!concerned(desc))
+	if (!barrier_concerned(desc))
 	{
 		next(desc, flags);
 		return;
@@ -216,12 +216,12 @@ start(QueryDesc *desc, int flags)
 }
 
 static void
-run(CCR_EXECUTOR_RUN_PARAMS(desc))
+barrier_run(CCR_EXECUTOR_RUN_PARAMS(desc))
 {
 	ExecutorRun_hook_type next = prev_run ? prev_run : standard_ExecutorRun;
 	CcrBarrier	barrier;
 
-	if (!concerned(desc))
+	if (!barrier_concerned(desc))
 	{
 		next(CCR_EXECUTOR_RUN_ARGS(desc));
 		return;
@@ -240,12 +240,12 @@ run(CCR_EXECUTOR_RUN_PARAMS(desc))
 
 /* Triggers, and what of WITH nobody has read to its end. */
 static void
-finish(QueryDesc *desc)
+barrier_finish(QueryDesc *desc)
 {
 	ExecutorFinish_hook_type next = prev_finish ? prev_finish : standard_ExecutorFinish;
 	CcrBarrier	barrier;
 
-	if (!concerned(desc))
+	if (!barrier_concerned(desc))
 	{
 		next(desc);
 		return;
@@ -266,9 +266,9 @@ void
 ccr_barrier_init(void)
 {
 	prev_start = ExecutorStart_hook;
-	ExecutorStart_hook = start;
+	ExecutorStart_hook = barrier_start;
 	prev_run = ExecutorRun_hook;
-	ExecutorRun_hook = run;
+	ExecutorRun_hook = barrier_run;
 	prev_finish = ExecutorFinish_hook;
-	ExecutorFinish_hook = finish;
+	ExecutorFinish_hook = barrier_finish;
 }

@@ -137,7 +137,7 @@ argument_name(const CcrBody *body, int arg)
  * mean something else to a body that reads a table called like the lookup.
  */
 static void
-append_items(StringInfo sql, const CcrBody *body, const char *ordinality)
+append_body_items(StringInfo sql, const CcrBody *body, const char *ordinality)
 {
 	const char *function = quote_identifier(body->function);
 	bool		plain = true;
@@ -205,7 +205,7 @@ ccr_body_single_sql(const CcrBody *body, bool is_volatile)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s.%s%s, %s.*\nFROM ", function, ordinality,
 					 body->nargs == 0 ? "::bigint" : "", alias);
-	append_items(&sql, body, ordinality);
+	append_body_items(&sql, body, ordinality);
 	appendStringInfoString(&sql, "\n     CROSS JOIN LATERAL (");
 	if (is_volatile)
 		appendStringInfoString(&sql, "SELECT * FROM (");

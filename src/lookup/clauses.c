@@ -15,20 +15,6 @@
 
 #define CCR_PREFIX	"concresce."
 
-const struct config_enum_entry ccr_coalesce_options[] = {
-	{"auto", CCR_COALESCE_AUTO, false},
-	{"off", CCR_COALESCE_OFF, false},
-	{"batch", CCR_COALESCE_BATCH, false},
-	{"flight", CCR_COALESCE_FLIGHT, false},
-	{NULL, 0, false}
-};
-
-const struct config_enum_entry ccr_on_missing_options[] = {
-	{"null", CCR_MISSING_NULL, false},
-	{"error", CCR_MISSING_ERROR, false},
-	{NULL, 0, false}
-};
-
 /* A call would have failed for it, before it came to be compiled. */
 static void
 bad_value(const char *setting, const char *value)
@@ -191,10 +177,10 @@ ccr_clauses_coalesce(const CcrClauses *clauses)
 	if (clauses->coalesce != CCR_COALESCE_AUTO)
 		return clauses->coalesce;
 	if (!clauses->is_volatile)
-		return ccr_coalesce == CCR_COALESCE_AUTO ? CCR_COALESCE_FLIGHT : ccr_coalesce;
-	if (ccr_coalesce > CCR_COALESCE_OFF)
+		return ccr_settings.coalesce == CCR_COALESCE_AUTO ? CCR_COALESCE_FLIGHT : ccr_settings.coalesce;
+	if (ccr_settings.coalesce > CCR_COALESCE_OFF)
 		not_used(clauses, "concresce.coalesce",
-				 ccr_coalesce == CCR_COALESCE_BATCH ? "batch" : "flight", &told);
+				 ccr_settings.coalesce == CCR_COALESCE_BATCH ? "batch" : "flight", &told);
 	return CCR_COALESCE_OFF;
 }
 
@@ -203,7 +189,7 @@ ccr_clauses_on_missing(const CcrClauses *clauses, bool steered)
 {
 	if (clauses->on_missing >= 0)
 		return clauses->on_missing;
-	return steered ? ccr_on_missing : CCR_MISSING_NULL;
+	return steered ? ccr_settings.on_missing : CCR_MISSING_NULL;
 }
 
 bool
@@ -211,5 +197,5 @@ ccr_clauses_isolate(const CcrClauses *clauses, bool steered)
 {
 	if (clauses->isolate_errors >= 0)
 		return clauses->isolate_errors;
-	return steered && ccr_isolate_errors;
+	return steered && ccr_settings.isolate_errors;
 }

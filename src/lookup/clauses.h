@@ -14,7 +14,6 @@
 
 #include "shared/source.h"
 #include "utils/array.h"
-#include "utils/guc.h"
 
 typedef struct CcrClauses
 {
@@ -45,9 +44,5 @@ extern bool ccr_clauses_isolate(const CcrClauses *clauses, bool steered);
 /* Once a session: a key, or a limit, that does not come from the lookup counts for nothing. */
 extern void ccr_clauses_check_key(const CcrClauses *clauses);
 extern void ccr_clauses_check_limits(const CcrClauses *clauses);
-
-/* Values of the settings. */
-extern const struct config_enum_entry ccr_coalesce_options[];
-extern const struct config_enum_entry ccr_on_missing_options[];
 
 #endif							/* CCR_CLAUSES_H */

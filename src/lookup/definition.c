@@ -41,7 +41,7 @@ static uint64 changes = 0;		/* invalidations seen */
 /* ------------------------------------------------------------- compilation */
 
 static void
-refuse(const char *what)
+refuse_definition(const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
@@ -52,13 +52,13 @@ static void
 check_kind(Form_pg_proc proc)
 {
 	if (proc->prokind == PROKIND_PROCEDURE)
-		refuse("procedures");
+		refuse_definition("procedures");
 	if (proc->prokind != PROKIND_FUNCTION)
-		refuse("window functions");
+		refuse_definition("window functions");
 	if (proc->prorettype == TRIGGEROID)
-		refuse("trigger functions");
+		refuse_definition("trigger functions");
 	if (proc->prorettype == EVENT_TRIGGEROID)
-		refuse("event trigger functions");
+		refuse_definition("event trigger functions");
 	if (get_typtype(proc->prorettype) == TYPTYPE_PSEUDO &&
 		proc->prorettype != VOIDOID && proc->prorettype != RECORDOID)
 		ereport(ERROR,
@@ -87,40 +87,40 @@ compile_config(CcrDefinition *definition, HeapTuple tuple)
 
 void
 ccr_definition_enter_as(const CcrDefinition *definition, Oid roleid,
-						int sec_context, CcrEntered *entered)
+						int sec_context, CcrScope *scope)
 {
-	GetUserIdAndSecContext(&entered->roleid, &entered->sec_context);
+	GetUserIdAndSecContext(&scope->roleid, &scope->sec_context);
 	if (definition->security_definer)
 		SetUserIdAndSecContext(definition->owner,
 							   sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	else if (roleid != entered->roleid || sec_context != entered->sec_context)
+	else if (roleid != scope->roleid || sec_context != scope->sec_context)
 		SetUserIdAndSecContext(roleid, sec_context);
 
-	entered->level = 0;
+	scope->level = 0;
 	if (definition->config)
 	{
-		entered->level = NewGUCNestLevel();
+		scope->level = NewGUCNestLevel();
 		ProcessGUCArray(definition->config, superuser() ? PGC_SUSET : PGC_USERSET,
 						PGC_S_SESSION, GUC_ACTION_SAVE);
 	}
 }
 
 void
-ccr_definition_enter(const CcrDefinition *definition, CcrEntered *entered)
+ccr_definition_enter(const CcrDefinition *definition, CcrScope *scope)
 {
 	Oid			roleid;
 	int			sec_context;
 
 	GetUserIdAndSecContext(&roleid, &sec_context);
-	ccr_definition_enter_as(definition, roleid, sec_context, entered);
+	ccr_definition_enter_as(definition, roleid, sec_context, scope);
 }
 
 void
-ccr_definition_leave(const CcrEntered *entered)
+ccr_definition_leave(const CcrScope *scope)
 {
-	if (entered->level > 0)
-		AtEOXact_GUC(true, entered->level);
-	SetUserIdAndSecContext(entered->roleid, entered->sec_context);
+	if (scope->level > 0)
+		AtEOXact_GUC(true, scope->level);
+	SetUserIdAndSecContext(scope->roleid, scope->sec_context);
 }
 
 /*
@@ -249,21 +249,21 @@ compile_hashes(CcrDefinition *definition)
 }
 
 static void
-note_shape(CcrResult *result)
+note_layout(CcrResult *result)
 {
-	result->shape = hash_combine(result->returns_set, result->ncolumns);
+	result->layout = hash_combine(result->returns_set, result->ncolumns);
 	for (int i = 0; i < result->ncolumns; i++)
 	{
 		CcrResultWire *wire = &result->columns[i];
 
-		result->shape = hash_combine(result->shape, wire->type);
-		result->shape = hash_combine(result->shape, wire->base);
-		result->shape = hash_combine(result->shape, wire->typmod);
+		result->layout = hash_combine(result->layout, wire->type);
+		result->layout = hash_combine(result->layout, wire->base);
+		result->layout = hash_combine(result->layout, wire->typmod);
 		if (result->attributes)
-			result->shape = hash_combine(result->shape, result->attributes[i]);
+			result->layout = hash_combine(result->layout, result->attributes[i]);
 	}
 	if (result->tupdesc)
-		result->shape = hash_combine(result->shape, result->tupdesc->natts);
+		result->layout = hash_combine(result->layout, result->tupdesc->natts);
 }
 
 CcrResult *
@@ -291,7 +291,7 @@ ccr_result_from_tupdesc(TupleDesc tupdesc, bool returns_set,
 	if (result->type != RECORDOID)
 		ccr_wire_result(&result->whole, result->type, -1, context);
 	BlessTupleDesc(result->tupdesc);
-	note_shape(result);
+	note_layout(result);
 	MemoryContextSwitchTo(old);
 	return result;
 }
@@ -310,7 +310,7 @@ scalar_result(Oid type, bool returns_set, MemoryContext context)
 		result->columns = MemoryContextAllocZero(context, sizeof(CcrResultWire));
 		ccr_wire_result(result->columns, type, -1, context);
 	}
-	note_shape(result);
+	note_layout(result);
 	return result;
 }
 
@@ -411,7 +411,7 @@ ccr_definition_compile(Oid function, MemoryContext context)
 /* ------------------------------------------------------------------- cache */
 
 static void
-invalidate(DefinitionEntry *entry)
+invalidate_definitions(DefinitionEntry *entry)
 {
 	if (entry->definition)
 		entry->definition->valid = false;
@@ -438,7 +438,7 @@ syscache_changed(Datum arg, int cacheid, uint32 hash)
 	while ((entry = hash_seq_search(&status)) != NULL)
 		if (hash == 0 || (cacheid == PROCOID && hash == entry->hash) ||
 			(cacheid == TYPEOID && depends_on_type(entry->definition, hash)))
-			invalidate(entry);
+			invalidate_definitions(entry);
 }
 
 static void
@@ -452,7 +452,7 @@ relation_changed(Datum arg, Oid relid)
 	while ((entry = hash_seq_search(&status)) != NULL)
 		if (entry->definition && OidIsValid(entry->definition->typrelid) &&
 			(relid == InvalidOid || relid == entry->definition->typrelid))
-			invalidate(entry);
+			invalidate_definitions(entry);
 }
 
 static void

@@ -27,7 +27,7 @@ typedef struct CcrResult
 	CcrResultWire *columns;
 	int		   *attributes;		/* 0-based, of each column; composite only */
 	CcrResultWire whole;		/* composite only: one column that is all */
-	uint32		shape;			/* hash of all that tells how rows are read */
+	uint32		layout;			/* hash of all that tells how rows are read */
 } CcrResult;
 
 /* A hash that is the same for equal values of an argument. */
@@ -86,19 +86,19 @@ extern void ccr_definition_release(CcrDefinition *definition);
  * DEFINER, and what its SET clauses say.  An error undoes it as it would undo
  * that of a call.  enter_as: as seen by a caller with these rights.
  */
-typedef struct CcrEntered
+typedef struct CcrScope
 {
 	int			level;			/* of settings; 0: none were made */
 	Oid			roleid;			/* to return to */
 	int			sec_context;
-} CcrEntered;
+} CcrScope;
 
 extern void ccr_definition_enter(const CcrDefinition *definition,
-								 CcrEntered *entered);
+								 CcrScope *scope);
 extern void ccr_definition_enter_as(const CcrDefinition *definition,
 									Oid roleid, int sec_context,
-									CcrEntered *entered);
-extern void ccr_definition_leave(const CcrEntered *entered);
+									CcrScope *scope);
+extern void ccr_definition_leave(const CcrScope *scope);
 
 /* What is sent, as far as that can be told without the far side. */
 extern char *ccr_definition_remote_sql(const CcrDefinition *definition);

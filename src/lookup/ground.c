@@ -48,10 +48,10 @@ static ProcessUtility_hook_type prev_process_utility = NULL;
 static int	depth = 0;			/* of statements that make or move functions */
 static bool chained = false;	/* another library's hook goes on to ours */
 
-CCR_NORETURN static void refuse(Oid schema, const char *problem, const char *hint);
+CCR_NORETURN static void refuse_command(Oid schema, const char *problem, const char *hint);
 
 static void
-refuse(Oid schema, const char *problem, const char *hint)
+refuse_command(Oid schema, const char *problem, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -65,9 +65,9 @@ static void
 check_owner(Oid schema, Oid owner)
 {
 	if (!superuser_arg(owner))
-		refuse(schema, psprintf("It belongs to role \"%s\", which is no superuser.",
-								GetUserNameFromId(owner, false)),
-			   "Drop the schema, or look at what is in it and then make a superuser its owner.");
+		refuse_command(schema, psprintf("It belongs to role \"%s\", which is no superuser.",
+										GetUserNameFromId(owner, false)),
+					   "Drop the schema, or look at what is in it and then make a superuser its owner.");
 }
 
 static void
@@ -85,12 +85,12 @@ check_acl(Oid schema, Datum datum)
 		if (!(ACLITEM_GET_PRIVS(*item) & ACL_CREATE))
 			continue;
 		if (item->ai_grantee == ACL_ID_PUBLIC)
-			refuse(schema, "All roles may create objects in it.",
-				   "Revoke CREATE on the schema from PUBLIC. If it does not exist yet, create it first.");
+			refuse_command(schema, "All roles may create objects in it.",
+						   "Revoke CREATE on the schema from PUBLIC. If it does not exist yet, create it first.");
 		if (!superuser_arg(item->ai_grantee))
-			refuse(schema, psprintf("Role \"%s\" may create objects in it.",
-									GetUserNameFromId(item->ai_grantee, false)),
-				   "Revoke CREATE on the schema from this role. If it does not exist yet, create it first.");
+			refuse_command(schema, psprintf("Role \"%s\" may create objects in it.",
+											GetUserNameFromId(item->ai_grantee, false)),
+						   "Revoke CREATE on the schema from this role. If it does not exist yet, create it first.");
 	}
 }
 
@@ -147,8 +147,8 @@ check_objects(Oid schema, bool installing)
 			get_object_namespace(&object) != schema)
 			continue;
 		if (!may_stay(&object, installing))
-			refuse(schema, psprintf("It holds %s.", getObjectDescription(&object, false)),
-				   "Drop it, or move it to another schema by ALTER ... SET SCHEMA.");
+			refuse_command(schema, psprintf("It holds %s.", getObjectDescription(&object, false)),
+						   "Drop it, or move it to another schema by ALTER ... SET SCHEMA.");
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
@@ -215,7 +215,7 @@ come_into(Oid schema)
 }
 
 static void
-object_access(ObjectAccessType access, Oid class_id, Oid object, int sub_id, void *arg)
+ground_object_access(ObjectAccessType access, Oid class_id, Oid object, int sub_id, void *arg)
 {
 	if (prev_object_access)
 		prev_object_access(access, class_id, object, sub_id, arg);
@@ -235,9 +235,9 @@ may_bring_functions(Node *statement)
 }
 
 static void
-run_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
-			ProcessUtilityContext context, ParamListInfo params,
-			QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+ground_run_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				   ProcessUtilityContext context, ParamListInfo params,
+				   QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
 	ProcessUtility_hook_type next = prev_process_utility ? prev_process_utility :
 		standard_ProcessUtility;
@@ -256,7 +256,7 @@ end_statement(void)
 {
 	if (--depth > 0 || chained)
 		return;
-	if (object_access_hook == object_access)
+	if (object_access_hook == ground_object_access)
 		object_access_hook = prev_object_access;
 	else
 		chained = true;
@@ -268,23 +268,23 @@ begin_statement(void)
 	if (depth++ > 0 || chained)
 		return;
 	prev_object_access = object_access_hook;
-	object_access_hook = object_access;
+	object_access_hook = ground_object_access;
 }
 
 static void
-process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
-				ProcessUtilityContext context, ParamListInfo params,
-				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+ground_process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+					   ProcessUtilityContext context, ParamListInfo params,
+					   QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
 	if (!may_bring_functions(pstmt->utilityStmt))
 	{
-		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		ground_run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
 		return;
 	}
 	begin_statement();
 	PG_TRY();
 	{
-		run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		ground_run_utility(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	}
 	PG_FINALLY();
 	{
@@ -297,5 +297,5 @@ void
 ccr_ground_init(void)
 {
 	prev_process_utility = ProcessUtility_hook;
-	ProcessUtility_hook = process_utility;
+	ProcessUtility_hook = ground_process_utility;
 }

@@ -49,7 +49,7 @@ check_parts(const FormData_pg_aggregate * form, check_function_callback checker,
 
 /* False for a window function that is no aggregate. */
 static bool
-check_aggregate(Oid function, check_function_callback checker, void *context)
+check_hidden_aggregate(Oid function, check_function_callback checker, void *context)
 {
 	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(function));
 	bool		found;
@@ -181,10 +181,10 @@ bool
 ccr_check_functions(Node *node, check_function_callback checker, void *context)
 {
 	if (IsA(node, Aggref) &&
-		check_aggregate(((Aggref *) node)->aggfnoid, checker, context))
+		check_hidden_aggregate(((Aggref *) node)->aggfnoid, checker, context))
 		return true;
 	if (IsA(node, WindowFunc) &&
-		check_aggregate(((WindowFunc *) node)->winfnoid, checker, context))
+		check_hidden_aggregate(((WindowFunc *) node)->winfnoid, checker, context))
 		return true;
 	if (casts_to_json(node) && check_casts_to_json(checker, context))
 		return true;

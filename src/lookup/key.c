@@ -249,7 +249,7 @@ get_key(CcrDefinition *definition)
 }
 
 static void
-evaluate(CcrKey *key, StringInfo buf)
+evaluate_key(CcrKey *key, StringInfo buf)
 {
 	int			level = ccr_wire_begin_style();
 
@@ -288,7 +288,7 @@ ccr_key_append(CcrDefinition *definition, StringInfo buf, const Datum *values,
 	key->busy = true;
 	PG_TRY();
 	{
-		evaluate(key, buf);
+		evaluate_key(key, buf);
 	}
 	PG_CATCH();
 	{

@@ -19,9 +19,7 @@
 #include "postgres.h"
 
 #include "lookup/override.h"
-#include "shared/settings.h"
 #include "storage/ipc.h"
-#include "utils/memutils.h"
 
 /* Made of the one, the SET clauses give the other. */
 typedef struct Remembered
@@ -31,50 +29,6 @@ typedef struct Remembered
 } Remembered;
 
 static const CcrOverride *in_force = NULL;
-
-static void
-get_settings(CcrSettings *settings)
-{
-	settings->server_name = ccr_server_name;
-	settings->server_source = ccr_server_source;
-	settings->max_window = ccr_max_window;
-	settings->max_size = ccr_max_size;
-	settings->max_bytes = ccr_max_bytes;
-	settings->coalesce = ccr_coalesce;
-	settings->timeout = ccr_timeout;
-	settings->max_timeout = ccr_max_timeout;
-	settings->on_full = ccr_on_full;
-	settings->isolate_errors = ccr_isolate_errors;
-	settings->prepare = ccr_prepare;
-}
-
-static void
-put_settings(const CcrSettings *settings)
-{
-	ccr_server_name = settings->server_name;
-	ccr_server_source = settings->server_source;
-	ccr_max_window = settings->max_window;
-	ccr_max_size = settings->max_size;
-	ccr_max_bytes = settings->max_bytes;
-	ccr_coalesce = settings->coalesce;
-	ccr_timeout = settings->timeout;
-	ccr_max_timeout = settings->max_timeout;
-	ccr_on_full = settings->on_full;
-	ccr_isolate_errors = settings->isolate_errors;
-	ccr_prepare = settings->prepare;
-}
-
-static bool
-same_settings(const CcrSettings *a, const CcrSettings *b)
-{
-	return a->server_source == b->server_source &&
-		a->max_window == b->max_window && a->max_size == b->max_size &&
-		a->max_bytes == b->max_bytes && a->coalesce == b->coalesce &&
-		a->timeout == b->timeout && a->max_timeout == b->max_timeout &&
-		a->on_full == b->on_full &&
-		a->isolate_errors == b->isolate_errors && a->prepare == b->prepare &&
-		strcmp(a->server_name, b->server_name) == 0;
-}
 
 static bool
 runs_no_code(const CcrDefinition *definition)
@@ -88,18 +42,11 @@ runs_no_code(const CcrDefinition *definition)
 	return true;
 }
 
-static void
-copy_settings(CcrSettings *to, MemoryContext context)
-{
-	get_settings(to);
-	to->server_name = MemoryContextStrdup(context, ccr_server_name);
-}
-
 static Remembered *
-remember(CcrDefinition *definition)
+remember_settings(CcrDefinition *definition)
 {
 	Remembered *remembered = definition->override;
-	CcrEntered	entered;
+	CcrScope	scope;
 
 	if (remembered == NULL)
 		remembered = MemoryContextAllocZero(definition->context, sizeof(Remembered));
@@ -109,40 +56,40 @@ remember(CcrDefinition *definition)
 		pfree(remembered->before.server_name);
 		pfree(remembered->after.server_name);
 	}
-	copy_settings(&remembered->before, definition->context);
-	ccr_definition_enter(definition, &entered);
-	copy_settings(&remembered->after, definition->context);
-	ccr_definition_leave(&entered);
+	ccr_settings_copy(&remembered->before, &ccr_settings, definition->context);
+	ccr_definition_enter(definition, &scope);
+	ccr_settings_copy(&remembered->after, &ccr_settings, definition->context);
+	ccr_definition_leave(&scope);
 	definition->override = remembered;
 	return remembered;
 }
 
 /* FATAL errors do not pass through PG_CATCH. */
 static void
-exit_backend(int code, Datum arg)
+override_exit_backend(int code, Datum arg)
 {
 	if (in_force)
-		put_settings(&in_force->saved);
+		ccr_settings = in_force->saved;
 	in_force = NULL;
 }
 
 static void
-exchange(const CcrOverride *override, const CcrSettings *settings)
+exchange_settings(const CcrOverride *override, const CcrSettings *settings)
 {
 	static bool registered = false;
 
 	if (!registered)
-		before_shmem_exit(exit_backend, (Datum) 0);
+		before_shmem_exit(override_exit_backend, (Datum) 0);
 	registered = true;
 	Assert(in_force == NULL);
 	in_force = override;
-	put_settings(settings);
+	ccr_settings = *settings;
 }
 
 static void
 take_back(void)
 {
-	put_settings(&in_force->saved);
+	ccr_settings = in_force->saved;
 	in_force = NULL;
 }
 
@@ -151,29 +98,29 @@ ccr_override_begin(CcrDefinition *definition, CcrOverride *override)
 {
 	Remembered *remembered = definition->override;
 
-	get_settings(&override->saved);
-	override->entered_it = false;
+	override->saved = ccr_settings;
+	override->entered = false;
 	if (runs_no_code(definition))
 	{
 		if (definition->config == NULL)
 		{
-			exchange(override, &override->saved);
+			exchange_settings(override, &override->saved);
 			return;
 		}
-		if (remembered == NULL || !same_settings(&remembered->before, &override->saved))
-			remembered = remember(definition);
-		exchange(override, &remembered->after);
+		if (remembered == NULL || !ccr_settings_equal(&remembered->before, &override->saved))
+			remembered = remember_settings(definition);
+		exchange_settings(override, &remembered->after);
 		return;
 	}
-	override->entered_it = true;
-	ccr_definition_enter(definition, &override->entered);
+	override->entered = true;
+	ccr_definition_enter(definition, &override->scope);
 }
 
 void
 ccr_override_end(const CcrOverride *override)
 {
-	if (override->entered_it)
-		ccr_definition_leave(&override->entered);
+	if (override->entered)
+		ccr_definition_leave(&override->scope);
 	else
 		take_back();
 }
@@ -182,6 +129,6 @@ ccr_override_end(const CcrOverride *override)
 void
 ccr_override_failed(const CcrOverride *override)
 {
-	if (!override->entered_it)
+	if (!override->entered)
 		take_back();
 }

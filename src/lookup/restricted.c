@@ -51,7 +51,7 @@ ccr_restricted_check(const char *what)
 
 /* Those that build an index, compute a materialized view or statistics. */
 static bool
-enters(Node *statement)
+enters_extension(Node *statement)
 {
 	switch (CreateCommandTag(statement))
 	{
@@ -74,7 +74,7 @@ enters(Node *statement)
 bool
 ccr_restricted_begin(Node *statement)
 {
-	if (!ccr_seat_inside() || !enters(statement))
+	if (!ccr_seat_inside() || !enters_extension(statement))
 		return false;
 	depth++;
 	return true;
@@ -88,7 +88,7 @@ ccr_restricted_end(void)
 
 /* These compute the expressions of an index as the owner of its table. */
 static void
-object_access(ObjectAccessType access, Oid class_id, Oid object, int sub_id, void *arg)
+restricted_object_access(ObjectAccessType access, Oid class_id, Oid object, int sub_id, void *arg)
 {
 	if (prev_object_access)
 		prev_object_access(access, class_id, object, sub_id, arg);
@@ -101,5 +101,5 @@ void
 ccr_restricted_init(void)
 {
 	prev_object_access = object_access_hook;
-	object_access_hook = object_access;
+	object_access_hook = restricted_object_access;
 }

@@ -38,7 +38,7 @@ bool		ccr_route_isolates = false;
 static uint64 changes = 1;		/* invalidations that concern routes */
 
 static void
-catalogs_changed(Datum arg, int cacheid, uint32 hash)
+route_catalogs_changed(Datum arg, int cacheid, uint32 hash)
 {
 	changes++;
 }
@@ -51,11 +51,11 @@ ccr_route_watch(void)
 	if (watching)
 		return;
 	watching = true;
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalogs_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, catalogs_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalogs_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHOID, catalogs_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalogs_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, route_catalogs_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, route_catalogs_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, route_catalogs_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, route_catalogs_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, route_catalogs_changed, (Datum) 0);
 }
 
 uint64
@@ -74,7 +74,7 @@ ccr_route_steered(const CcrDefinition *definition, bool barred)
 const char *
 ccr_route_server(const CcrDefinition *definition)
 {
-	return definition->clauses.server ? definition->clauses.server : ccr_server_name;
+	return definition->clauses.server ? definition->clauses.server : ccr_settings.server_name;
 }
 
 /*
@@ -107,7 +107,7 @@ check_server(const CcrDefinition *definition, bool barred)
 	if (definition->clauses.server)
 		return;
 	if (definition->security_definer ||
-		ccr_server_source > (int) (steered ? PGC_S_SESSION : PGC_S_DATABASE))
+		ccr_settings.server_source > (int) (steered ? PGC_S_SESSION : PGC_S_DATABASE))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("lookup %s must set \"concresce.server\" itself", definition->name),
@@ -139,7 +139,7 @@ same_path(const CcrRoute *route)
 
 /* A batch of what is not VOLATILE may be divided, whoever says so. */
 static bool
-isolates(const CcrDefinition *definition, bool barred)
+isolates_errors(const CcrDefinition *definition, bool barred)
 {
 	if (ccr_route_isolates && definition->volatility != PROVOLATILE_VOLATILE)
 		return true;
@@ -166,7 +166,7 @@ find_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 {
 	Oid			roleid = GetUserId();
 	const char *server = ccr_route_server(definition);
-	bool		isolate = isolates(definition, barred);
+	bool		isolate = isolates_errors(definition, barred);
 	ListCell   *lc;
 
 	foreach(lc, definition->routes)
@@ -174,7 +174,7 @@ find_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 		CcrRoute   *route = lfirst(lc);
 
 		if (route->made_at == changes && same_columns(route->source, result) &&
-			route->roleid == roleid && route->prepare == ccr_prepare &&
+			route->roleid == roleid && route->prepare == ccr_settings.prepare &&
 			route->isolate_errors == isolate &&
 			strcmp(route->server_name, server) == 0 && same_path(route) &&
 			same_money(route))
@@ -275,7 +275,7 @@ describe_types(CcrSource *source, const CcrDefinition *definition,
 }
 
 static bool
-has_money(const CcrDefinition *definition, const CcrResult *result)
+result_has_money(const CcrDefinition *definition, const CcrResult *result)
 {
 	bool		found = false;
 
@@ -291,7 +291,7 @@ static void
 describe_text(CcrSource *source, const CcrDefinition *definition,
 			  const CcrResult *result)
 {
-	const char *lc_monetary = has_money(definition, result) ? money_locale() : NULL;
+	const char *lc_monetary = result_has_money(definition, result) ? money_locale() : NULL;
 
 	if (!ccr_source_is_local(source))
 		source->text_settings = ccr_text_settings_sql(lc_monetary);
@@ -371,7 +371,7 @@ make_source(const CcrDefinition *definition, const CcrResult *result,
 	source->returns_set = result->returns_set;
 	source->returns_void = result->is_void;
 	source->composite = result->tupdesc != NULL && result->type != RECORDOID;
-	source->prepare = ccr_prepare;
+	source->prepare = ccr_settings.prepare;
 	source->isolate_errors = isolate;
 	source->undivided = !source->resend && definition->clauses.isolate_errors == 0;
 	describe_types(source, definition, result);
@@ -396,13 +396,13 @@ make_route(CcrDefinition *definition, const CcrResult *result, bool isolate)
 	route->context = context;
 	route->roleid = GetUserId();
 	route->server_name = pstrdup(server);
-	route->prepare = ccr_prepare;
+	route->prepare = ccr_settings.prepare;
 	route->isolate_errors = isolate;
 	route->source = make_source(definition, result,
 								local ? NULL : ccr_server_resolve(route->server_name,
 																  route->roleid),
 								isolate);
-	if (has_money(definition, result))
+	if (result_has_money(definition, result))
 		route->lc_monetary = pstrdup(money_locale());
 	route->search_path = unconstify(char *, route->source->search_path);
 	initStringInfo(&buf);
@@ -443,7 +443,7 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result, bool barred)
 				 errmsg("lookup %s cannot be called within a local lookup", definition->name),
 				 errdetail("Both would need a local executor, of which there may be none left."),
 				 errhint("Write what it does into the body, or give one of the two a foreign server.")));
-	route = make_route(definition, result, isolates(definition, barred));
+	route = make_route(definition, result, isolates_errors(definition, barred));
 	inherit_description(definition, route);
 	drop_stale_routes(definition);
 	MemoryContextSetParent(route->context, definition->context);

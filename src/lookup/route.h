@@ -9,6 +9,7 @@
 #define CCR_ROUTE_H
 
 #include "lookup/definition.h"
+#include "shared/settings.h"
 #include "shared/shmem.h"
 #include "shared/source.h"
 

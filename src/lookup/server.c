@@ -37,6 +37,7 @@
 
 #include "lookup/server.h"
 #include "shared/compat.h"
+#include "shared/settings.h"
 
 /* Where an option may be given. */
 #define IN_SERVER	0x01

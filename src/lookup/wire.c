@@ -248,7 +248,7 @@ ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value, bool isnull)
 
 /* A receive function reads from a buffer that ends with a zero byte. */
 static Datum
-receive(CcrResultWire *wire, const char *data, int32 length)
+receive_value(CcrResultWire *wire, const char *data, int32 length)
 {
 	StringInfoData buf;
 	Datum		value;
@@ -325,7 +325,7 @@ ccr_wire_get(CcrResultWire *wire, const char *data, int32 length, bool binary)
 			memcpy(&n, data, sizeof(n));
 			return Int64GetDatum((int64) pg_ntoh64(n));
 		}
-		return receive(wire, data, length);
+		return receive_value(wire, data, length);
 	}
 
 	/* what the far side says it sends need not be so */

@@ -81,7 +81,7 @@ tell_maker(const CcrCell *cell)
 
 Datum
 ccr_cell_make(const CcrCellMaker *maker, const CcrCaller *caller,
-			  const CcrAnswered *answered, uint32 item)
+			  const CcrAnswerCopy *answered, uint32 item)
 {
 	const CcrEntry *entry = answered->entries[item];
 	Size		length = offsetof(CcrEntry, data) + entry->length;
@@ -93,7 +93,7 @@ ccr_cell_make(const CcrCellMaker *maker, const CcrCaller *caller,
 	cell->function = maker->function;
 	cell->counters = answered->counters - ccr_counters;
 	cell->on_missing = answered->on_missing;
-	cell->shape = answered->shape;
+	cell->layout = answered->layout;
 	cell->caller = *caller;
 	cell->maker = cell->row = 0;
 	memcpy(&cell->entry, entry, length);
@@ -116,7 +116,7 @@ ccr_cell_make_empty(const CcrCellMaker *maker, const CcrCaller *caller,
 }
 
 bool
-ccr_cell_is_good(const CcrAnswered *answered, uint32 item, bool returns_set)
+ccr_cell_is_good(const CcrAnswerCopy *answered, uint32 item, bool returns_set)
 {
 	const CcrEntry *entry = answered->entries[item];
 
@@ -130,7 +130,7 @@ ccr_cell_is_good(const CcrAnswered *answered, uint32 item, bool returns_set)
 /* ----------------------------------------------------------------- reading */
 
 static void
-release_definition(void *arg)
+cell_release_definition(void *arg)
 {
 	CellSite   *site = arg;
 
@@ -159,7 +159,7 @@ cell_site(FunctionCallInfo fcinfo)
 		site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(CellSite));
 		fmgr_info_cxt(PG_GETARG_OID(1), &site->lookup, flinfo->fn_mcxt);
 		site->lookup.fn_expr = flinfo->fn_expr;
-		site->release.func = release_definition;
+		site->release.func = cell_release_definition;
 		site->release.arg = site;
 		MemoryContextRegisterResetCallback(flinfo->fn_mcxt, &site->release);
 		flinfo->fn_extra = site;
@@ -222,27 +222,27 @@ call_plainly(FunctionCallInfo fcinfo, CellSite *site, int leading)
 }
 
 static Datum
-read_cell(FunctionCallInfo fcinfo, CellSite *site, CcrCell *cell)
+cell_read(FunctionCallInfo fcinfo, CellSite *site, CcrCell *cell)
 {
 	CcrDefinition *definition = site->definition;
 	bool		as_call = definition->security_definer || !definition->clauses.only_own;
 	CcrEntry   *entry = &cell->entry;
-	CcrAnswered answered = {
+	CcrAnswerCopy answered = {
 		.n = 1,
 		.entries = &entry,
 		.failure = CCR_FAILURE_NONE,
 		.counters = &ccr_counters[cell->counters],
 		.on_missing = cell->on_missing
 	};
-	CcrEntered	entered;
+	CcrScope	scope;
 	Datum		value;
 
 	/* input functions may depend on more than our own settings */
 	if (as_call)
-		ccr_definition_enter(definition, &entered);
+		ccr_definition_enter(definition, &scope);
 	value = ccr_receive(fcinfo, definition, definition->result, &answered, 0);
 	if (as_call)
-		ccr_definition_leave(&entered);
+		ccr_definition_leave(&scope);
 	return value;
 }
 
@@ -340,9 +340,9 @@ value_of_call(FunctionCallInfo fcinfo, int leading)
 	}
 
 	/* a type may be altered while a cursor is open */
-	if (cell->shape != site->definition->result->shape)
+	if (cell->layout != site->definition->result->layout)
 		return call_plainly(fcinfo, site, leading);
-	return read_cell(fcinfo, site, cell);
+	return cell_read(fcinfo, site, cell);
 }
 
 /*

@@ -42,7 +42,7 @@ typedef struct CcrCell
 	Oid			function;		/* the lookup */
 	int32		counters;		/* index */
 	int32		on_missing;		/* CcrOnMissing */
-	uint32		shape;			/* of the result, when it was looked up */
+	uint32		layout;			/* of the result, when it was looked up */
 	CcrCaller	caller;			/* for whom it was */
 	uint64		maker;			/* UNASKED: see CcrCellMaker */
 	uint64		row;			/* UNASKED: cells of one row are the same call */
@@ -70,12 +70,12 @@ extern void ccr_cell_check_execute(Oid function);
 
 /* A cell in the current context. */
 extern Datum ccr_cell_make(const CcrCellMaker *maker, const CcrCaller *caller,
-						   const CcrAnswered *answered, uint32 item);
+						   const CcrAnswerCopy *answered, uint32 item);
 extern Datum ccr_cell_make_empty(const CcrCellMaker *maker, const CcrCaller *caller,
 								 CcrCellKind kind, uint64 row);
 
 /* Will reading it raise no error that can be told without trying? */
-extern bool ccr_cell_is_good(const CcrAnswered *answered, uint32 item,
+extern bool ccr_cell_is_good(const CcrAnswerCopy *answered, uint32 item,
 							 bool returns_set);
 
 #endif							/* CCR_CELL_H */

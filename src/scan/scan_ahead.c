@@ -49,7 +49,7 @@ static void look_at(Search *search, Plan *plan, bool first);
 static bool expression_walker(Node *node, void *context);
 
 static void
-refuse(Search *search, const char *obstacle)
+refuse_reading_ahead(Search *search, const char *obstacle)
 {
 	if (search->found.obstacle == NULL)
 		search->found.obstacle = obstacle;
@@ -143,7 +143,7 @@ function_checker(Oid function, void *context)
 
 	rely_on_function(search->planning, function);
 	if (ccr_function_is_volatile(function))
-		refuse(context, "a volatile function is evaluated below it");
+		refuse_reading_ahead(context, "a volatile function is evaluated below it");
 	else if (func_volatile(function) == PROVOLATILE_STABLE)
 		look_at_stable(context, function);
 	return false;
@@ -217,7 +217,7 @@ expression_walker(Node *node, void *context)
 	checks = ccr_domain_checks(node, &types);
 	look_at_checks(search, checks, types);
 	if (IsA(node, NextValueExpr))
-		refuse(search, "a volatile function is evaluated below it");
+		refuse_reading_ahead(search, "a volatile function is evaluated below it");
 	else if (IsA(node, SQLValueFunction))
 		look_at_value(search, (SQLValueFunction *) node);
 	else if (IsA(node, XmlExpr))
@@ -442,7 +442,7 @@ static void
 look_at_write(Search *search, ModifyTable *modify)
 {
 	if (!writes_quietly(search, modify))
-		refuse(search, "rows are written below it");
+		refuse_reading_ahead(search, "rows are written below it");
 }
 
 /* ------------------------------------------------------------------- nodes */
@@ -500,7 +500,7 @@ reads_sequence(Search *search, Plan *plan)
 
 /* True if what is below it is settled once its first row is there. */
 static bool
-settles(Plan *plan)
+settles_node(Plan *plan)
 {
 	switch (nodeTag(plan))
 	{
@@ -525,12 +525,12 @@ look_at_node(Search *search, Plan *plan, bool settled)
 		(IsA(plan, ForeignScan) && locks_foreign_rows(search, (ForeignScan *) plan)))
 	{
 		if (!search->at_once)
-			refuse(search, "rows are locked below it as they are read");
+			refuse_reading_ahead(search, "rows are locked below it as they are read");
 	}
 	else if (reads_sequence(search, plan))
-		refuse(search, "a sequence is read below it");
+		refuse_reading_ahead(search, "a sequence is read below it");
 	else if (IsA(plan, ForeignScan) && ((ForeignScan *) plan)->operation != CMD_SELECT)
-		refuse(search, "rows are written below it");
+		refuse_reading_ahead(search, "rows are written below it");
 	else if (IsA(plan, ModifyTable))
 		look_at_write(search, (ModifyTable *) plan);
 	if (IsA(plan, ForeignScan))
@@ -612,7 +612,7 @@ look_below(Search *search, Plan *plan, bool first)
 static void
 look_at(Search *search, Plan *plan, bool first)
 {
-	bool		settled = first && settles(plan);
+	bool		settled = first && settles_node(plan);
 
 	check_stack_depth();
 	look_at_node(search, plan, settled);

@@ -126,7 +126,7 @@ tied_to_its_place_walker(Node *node, void *context)
 }
 
 static bool
-movable(Node *node)
+is_movable(Node *node)
 {
 	bool		outside = false;
 
@@ -147,7 +147,7 @@ ccr_call_obstacle(FuncExpr *call)
 		return "a security module watches its calls";
 	if (ccr_is_volatile((Node *) call->args))
 		return "an argument is volatile";
-	if (!movable((Node *) call->args))
+	if (!is_movable((Node *) call->args))
 		return "an argument holds a sub-select, or is bound to its place";
 	return NULL;
 }
@@ -397,7 +397,7 @@ typedef struct Finder
 static bool find_walker(Node *node, void *context);
 
 static const Guard *
-also(const Guard *before, void *condition)
+guard_also(const Guard *before, void *condition)
 {
 	Guard	   *guard = palloc0(sizeof(Guard));
 
@@ -407,12 +407,12 @@ also(const Guard *before, void *condition)
 }
 
 static const Guard *
-also_all(const Guard *before, List *conditions)
+guard_also_all(const Guard *before, List *conditions)
 {
 	ListCell   *lc;
 
 	foreach(lc, conditions)
-		before = also(before, lfirst(lc));
+		before = guard_also(before, lfirst(lc));
 	return before;
 }
 
@@ -426,7 +426,7 @@ find_under(Finder *finder, Node *node, const Guard *guard)
 }
 
 static Expr *
-test(Expr *condition, BoolTestType type)
+boolean_test(Expr *condition, BoolTestType type)
 {
 	BooleanTest *test = makeNode(BooleanTest);
 
@@ -478,7 +478,7 @@ find_in_coalesce(Finder *finder, CoalesceExpr *expr)
 	foreach(lc, expr->args)
 	{
 		find_under(finder, lfirst(lc), guard);
-		guard = also(guard, null_test(lfirst(lc), IS_NULL));
+		guard = guard_also(guard, null_test(lfirst(lc), IS_NULL));
 	}
 }
 
@@ -546,8 +546,8 @@ find_in_case(Finder *finder, CaseExpr *expr)
 		find_under(finder, (Node *) condition, guard);
 		if (expr->arg)
 			condition = (Expr *) put_argument((Node *) condition, expr->arg);
-		find_under(finder, (Node *) when->result, also(guard, condition));
-		guard = also(guard, test(condition, IS_NOT_TRUE));
+		find_under(finder, (Node *) when->result, guard_also(guard, condition));
+		guard = guard_also(guard, boolean_test(condition, IS_NOT_TRUE));
 	}
 	find_under(finder, (Node *) expr->defresult, guard);
 }
@@ -560,7 +560,7 @@ find_in_subscripts(Finder *finder, SubscriptingRef *ref)
 
 	(void) find_walker((Node *) ref->refexpr, finder);
 	if (ref->refassgnexpr == NULL)
-		guard = also(guard, null_test(ref->refexpr, IS_NOT_NULL));
+		guard = guard_also(guard, null_test(ref->refexpr, IS_NOT_NULL));
 	find_under(finder, (Node *) ref->refupperindexpr, guard);
 	find_under(finder, (Node *) ref->reflowerindexpr, guard);
 	find_under(finder, (Node *) ref->refassgnexpr, guard);
@@ -579,7 +579,7 @@ vars_walker(Node *node, void *varno)
 }
 
 static bool
-reachable(const CcrCalls *calls, Node *node)
+is_reachable(const CcrCalls *calls, Node *node)
 {
 	int			varno = calls->varno;
 
@@ -591,9 +591,9 @@ reachable(const CcrCalls *calls, Node *node)
 
 /* Can it be told ahead, from where the call is to be looked up? */
 static bool
-tellable(const Finder *finder, Node *node)
+is_tellable(const Finder *finder, Node *node)
 {
-	return reachable(finder->calls, node) && movable(node) &&
+	return is_reachable(finder->calls, node) && is_movable(node) &&
 		!bms_overlap(ccr_params_of(node), finder->unset);
 }
 
@@ -609,7 +609,7 @@ count_walker(Node *node, void *context)
 
 /* What is searched is measured once there is a guard, which is not often. */
 static void
-make_room(CcrCalls *calls)
+make_room_for_calls(CcrCalls *calls)
 {
 	int64		size = PG_INT32_MAX;
 
@@ -625,7 +625,7 @@ static bool
 takes_room(CcrCalls *calls, const Guard *guard)
 {
 	if (guard && calls->unmeasured)
-		make_room(calls);
+		make_room_for_calls(calls);
 	for (; guard; guard = guard->before)
 	{
 		if (guard->condition && count_walker(guard->condition, &calls->room))
@@ -645,7 +645,7 @@ static bool
 put_condition(const Finder *finder, Node *condition, List **conditions,
 			  CcrCertainty *certainty)
 {
-	if (tellable(finder, condition))
+	if (is_tellable(finder, condition))
 		*conditions = lcons(condition, *conditions);
 	else if (finder->calls->params || *certainty == CCR_UNSURE)
 		*certainty = CCR_UNSURE;
@@ -668,7 +668,7 @@ guard_of(const Finder *finder, List **conditions, CcrCertainty *certainty)
 			!put_condition(finder, guard->condition, conditions, certainty))
 			return false;
 		for (int i = guard->n - 1; i >= 0; i--)
-			if (!put_condition(finder, (Node *) test(list_nth(guard->undecided, i), guard->open),
+			if (!put_condition(finder, (Node *) boolean_test(list_nth(guard->undecided, i), guard->open),
 							   conditions, certainty))
 				return false;
 	}
@@ -739,7 +739,7 @@ add_call(Finder *finder, FuncExpr *expr)
 	if (call && call->guard == NIL && call->certainty == CCR_CERTAIN)
 		return;
 	if (ccr_call_obstacle(expr) ||
-		!tellable(finder, (Node *) expr->args) ||
+		!is_tellable(finder, (Node *) expr->args) ||
 		(passed && !bms_overlap(ccr_params_of((Node *) expr->args), passed)) ||
 		!guard_of(finder, &guard, &certainty) ||
 		(certainty == CCR_UNSURE && !ccr_infallible((Node *) expr->args)))
@@ -781,7 +781,7 @@ find_wanted(Finder *finder, RelabelType *wanted)
 	Finder		inner = *finder;
 
 	inner.certainty = Max(finder->certainty, certainty_of_wanted(wanted));
-	inner.guard = also_all(finder->guard, guard_of_wanted(wanted));
+	inner.guard = guard_also_all(finder->guard, guard_of_wanted(wanted));
 	find_record(&inner, (Expr *) ccr_call_of_wanted((Node *) wanted));
 }
 
@@ -886,7 +886,7 @@ finder_for(CcrCalls *calls, List *guard)
 {
 	Finder		finder = {
 		.calls = calls,
-		.guard = also_all(NULL, guard),
+		.guard = guard_also_all(NULL, guard),
 		.certainty = calls->certainty,
 		.unset = bms_copy(calls->unset)
 	};
@@ -950,7 +950,7 @@ find_in_window_function(Finder *finder, WindowFunc *function, const CcrFrame *fr
 	(void) window_argument(function, 0, frame, &finder->certainty);
 	(void) find_walker((Node *) function->aggfilter, finder);
 	if (function->aggfilter)
-		finder->guard = also(finder->guard, function->aggfilter);
+		finder->guard = guard_also(finder->guard, function->aggfilter);
 	foreach(lc, function->args)
 	{
 		if (window_argument(function, foreach_current_index(lc), frame, &finder->certainty))
@@ -981,7 +981,7 @@ aggregates_walker(Node *node, void *context)
 
 		(void) find_walker((Node *) aggref->aggfilter, &finder);
 		find_under(&finder, (Node *) aggref->args,
-				   aggref->aggfilter ? also(finder.guard, aggref->aggfilter) : finder.guard);
+				   aggref->aggfilter ? guard_also(finder.guard, aggref->aggfilter) : finder.guard);
 	}
 	else
 		return expression_tree_walker(node, aggregates_walker, context);
@@ -1013,7 +1013,7 @@ ccr_calls_find_in_quals(CcrCalls *calls, List *quals, List *guard)
 	foreach(lc, quals)
 	{
 		(void) find_walker(lfirst(lc), &finder);
-		finder.guard = also(finder.guard, lfirst(lc));
+		finder.guard = guard_also(finder.guard, lfirst(lc));
 	}
 }
 
@@ -1031,7 +1031,7 @@ ccr_calls_find_in_hash_keys(CcrCalls *calls, List *keys)
 	foreach(lc, keys)
 	{
 		(void) find_walker(lfirst(lc), &finder);
-		finder.guard = also(finder.guard, null_test(lfirst(lc), IS_NOT_NULL));
+		finder.guard = guard_also(finder.guard, null_test(lfirst(lc), IS_NOT_NULL));
 	}
 }
 

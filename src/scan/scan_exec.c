@@ -72,13 +72,13 @@ typedef struct BatchState
 } BatchState;
 
 static Node *create_state(CustomScan *node);
-static void begin(CustomScanState *css, EState *estate, int eflags);
-static TupleTableSlot *execute(CustomScanState *css);
-static void end(CustomScanState *css);
-static void rescan(CustomScanState *css);
-static void explain(CustomScanState *css, List *ancestors, ExplainState *es);
+static void scan_begin(CustomScanState *css, EState *estate, int eflags);
+static TupleTableSlot *scan_execute(CustomScanState *css);
+static void scan_end(CustomScanState *css);
+static void scan_rescan(CustomScanState *css);
+static void scan_explain(CustomScanState *css, List *ancestors, ExplainState *es);
 static Size shared_size(CustomScanState *css, ParallelContext *context);
-static void share(CustomScanState *css, ParallelContext *context, void *area);
+static void scan_share(CustomScanState *css, ParallelContext *context, void *area);
 static void share_again(CustomScanState *css, ParallelContext *context, void *area);
 static void join_in(CustomScanState *css, shm_toc *toc, void *area);
 static void end_sharing(CustomScanState *css);
@@ -90,16 +90,16 @@ const CustomScanMethods ccr_scan_methods = {
 
 static const CustomExecMethods exec_methods = {
 	.CustomName = CCR_NODE_NAME,
-	.BeginCustomScan = begin,
-	.ExecCustomScan = execute,
-	.EndCustomScan = end,
-	.ReScanCustomScan = rescan,
+	.BeginCustomScan = scan_begin,
+	.ExecCustomScan = scan_execute,
+	.EndCustomScan = scan_end,
+	.ReScanCustomScan = scan_rescan,
 	.EstimateDSMCustomScan = shared_size,
-	.InitializeDSMCustomScan = share,
+	.InitializeDSMCustomScan = scan_share,
 	.ReInitializeDSMCustomScan = share_again,
 	.InitializeWorkerCustomScan = join_in,
 	.ShutdownCustomScan = end_sharing,
-	.ExplainCustomScan = explain
+	.ExplainCustomScan = scan_explain
 };
 
 void
@@ -281,8 +281,8 @@ begin_rows(BatchState *state)
 	bool		filters = state->css.ss.ps.qual != NULL;
 	int64		limit = -1;
 
-	scan->max_size = ccr_max_size;
-	scan->max_bytes = ccr_max_bytes;
+	scan->max_size = ccr_settings.max_size;
+	scan->max_bytes = ccr_settings.max_bytes;
 	if (state->count)
 	{
 		ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
@@ -335,13 +335,13 @@ counts_size(const CcrScan *scan)
 }
 
 static void
-begin(CustomScanState *css, EState *estate, int eflags)
+scan_begin(CustomScanState *css, EState *estate, int eflags)
 {
 	BatchState *state = (BatchState *) css;
 	CcrScan    *scan = &state->scan;
 	CustomScan *node = (CustomScan *) css->ss.ps.plan;
 	List	   *calls = ccr_node_calls(node);
-	CcrReach	reach = ccr_node_reach(node);
+	CcrDemand	demand = ccr_node_demand(node);
 	PlanState  *child;
 	ListCell   *lc;
 
@@ -377,12 +377,12 @@ begin(CustomScanState *css, EState *estate, int eflags)
 		state->rounds[i].context = AllocSetContextCreate(estate->es_query_cxt,
 														 "concresce round",
 														 ALLOCSET_DEFAULT_SIZES);
-	state->count = ExecInitExpr((Expr *) reach.count, &css->ss.ps);
-	state->offset = ExecInitExpr((Expr *) reach.offset, &css->ss.ps);
-	state->all = reach.all;
-	scan->whole = reach.whole;
-	state->each = reach.each;
-	state->wavers = reach.wavers;
+	state->count = ExecInitExpr((Expr *) demand.count, &css->ss.ps);
+	state->offset = ExecInitExpr((Expr *) demand.offset, &css->ss.ps);
+	state->all = demand.all;
+	scan->whole = demand.whole;
+	state->each = demand.each;
+	state->wavers = demand.wavers;
 	state->size = 0;			/* until the first row is asked for */
 	if ((node->flags & CUSTOMPATH_SUPPORT_BACKWARD_SCAN) && (eflags & EXEC_FLAG_BACKWARD))
 		begin_keeping(state, estate);
@@ -395,7 +395,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
  * surely comes; -1: no matter.
  */
 static int64
-wanted(const BatchState *state)
+rows_wanted(const BatchState *state)
 {
 	int64		wants = state->wavers ? ccr_run_wants(state->css.ss.ps.state) : -1;
 
@@ -403,10 +403,10 @@ wanted(const BatchState *state)
 }
 
 static void
-fill(BatchState *state, CcrRound *round)
+fill_round(BatchState *state, CcrRound *round)
 {
 	int			size = Min(state->size, state->scan.max_size);
-	int64		most = wanted(state);
+	int64		most = rows_wanted(state);
 
 	if (state->left >= 0)
 		size = Min(size, state->left);
@@ -428,20 +428,20 @@ fill(BatchState *state, CcrRound *round)
 static bool
 reads_on(BatchState *state)
 {
-	return !state->ended && wanted(state) < 0 &&
+	return !state->ended && rows_wanted(state) < 0 &&
 		(state->all || state->nrounds > 2 || state->scan.max_size <= CCR_FIRST_ROUND);
 }
 
 /* See to it that the other round is under way. */
 static void
-overlap(BatchState *state)
+overlap_rounds(BatchState *state)
 {
 	CcrRound   *other = &state->rounds[1 - state->current];
 
 	if (other->nrows > 0)
 		ccr_round_advance(&state->scan, other);
 	else if (reads_on(state))
-		fill(state, other);
+		fill_round(state, other);
 }
 
 /* And the calls that need what these have found. */
@@ -519,7 +519,7 @@ next_row(ScanState *node)
 			TupleTableSlot *slot;
 			MemoryContext old;
 
-			overlap(state);
+			overlap_rounds(state);
 			ccr_round_finish(&state->scan, round);
 			old = MemoryContextSwitchTo(node->ps.ps_ExprContext->ecxt_per_tuple_memory);
 			slot = ccr_round_emit(&state->scan, round, round->next++);
@@ -533,14 +533,14 @@ next_row(ScanState *node)
 		else if (state->ended)
 			return ExecClearTuple(node->ss_ScanTupleSlot);
 		else
-			fill(state, round);
+			fill_round(state, round);
 	}
 }
 
 /* ------------------------------------------------------------ rows kept */
 
 static void
-keep_row(BatchState *state, TupleTableSlot *slot)
+keep_child_row(BatchState *state, TupleTableSlot *slot)
 {
 	int			n = slot->tts_tupleDescriptor->natts;
 	Datum	   *values = palloc((n + 2) * sizeof(Datum));
@@ -615,7 +615,7 @@ next_kept_row(ScanState *node)
 	if (TupIsNull(slot))
 		state->kept_all = true;
 	else
-		keep_row(state, slot);
+		keep_child_row(state, slot);
 	return slot;
 }
 
@@ -640,34 +640,34 @@ rewind_kept(BatchState *state)
 
 /* In EvalPlanQual the child has one row at most, checked by itself. */
 static bool
-recheck(ScanState *node, TupleTableSlot *slot)
+scan_recheck(ScanState *node, TupleTableSlot *slot)
 {
 	slot = next_row(node);
 	return !TupIsNull(slot);	/* a macro that evaluates it twice */
 }
 
 static TupleTableSlot *
-execute(CustomScanState *css)
+scan_execute(CustomScanState *css)
 {
 	return ExecScan(&css->ss, ((BatchState *) css)->keeps ? next_kept_row : next_row,
-					recheck);
+					scan_recheck);
 }
 
 /* --------------------------------------------------------------------- end */
 
 static void
-clear(BatchState *state)
+scan_clear(BatchState *state)
 {
 	ccr_round_clear(&state->scan, &state->rounds[0]);
 	ccr_round_clear(&state->scan, &state->rounds[1]);
 }
 
 static void
-end(CustomScanState *css)
+scan_end(CustomScanState *css)
 {
 	BatchState *state = (BatchState *) css;
 
-	clear(state);
+	scan_clear(state);
 	if (state->kept)
 	{
 		ExecClearTuple(state->kept_slot);
@@ -697,7 +697,7 @@ note_scan(BatchState *state)
 }
 
 static void
-rescan(CustomScanState *css)
+scan_rescan(CustomScanState *css)
 {
 	BatchState *state = (BatchState *) css;
 
@@ -707,7 +707,7 @@ rescan(CustomScanState *css)
 		return;
 	}
 	note_scan(state);
-	clear(state);
+	scan_clear(state);
 	state->current = 0;
 	state->nrounds = 0;
 	state->ended = false;
@@ -730,7 +730,7 @@ shared_size(CustomScanState *css, ParallelContext *context)
 }
 
 static void
-share(CustomScanState *css, ParallelContext *context, void *area)
+scan_share(CustomScanState *css, ParallelContext *context, void *area)
 {
 	BatchState *state = (BatchState *) css;
 
@@ -770,15 +770,15 @@ explain_call(CcrScanCall *call, CcrCallCounts *counts, List *context, ExplainSta
 {
 	CcrDefinition *definition = ccr_scan_definition(call);
 	bool		prefixed = ccr_explain_rtable_size(es) > 1 || es->verbose;
-	CcrEntered	entered;
+	CcrScope	scope;
 
 	ExplainOpenGroup("Lookup", NULL, true, es);
 	ExplainPropertyText("Lookup",
 						deparse_expression((Node *) call->shown, context, prefixed, false), es);
-	ccr_definition_enter(definition, &entered);
-	if (ccr_server_name[0])
-		ExplainPropertyText("Server", pstrdup(ccr_server_name), es);
-	ccr_definition_leave(&entered);
+	ccr_definition_enter(definition, &scope);
+	if (ccr_settings.server_name[0])
+		ExplainPropertyText("Server", pstrdup(ccr_settings.server_name), es);
+	ccr_definition_leave(&scope);
 	if (es->verbose)
 		ExplainPropertyText("Remote SQL", ccr_definition_remote_sql(definition), es);
 	if (es->analyze)
@@ -793,7 +793,7 @@ explain_call(CcrScanCall *call, CcrCallCounts *counts, List *context, ExplainSta
 }
 
 static void
-explain(CustomScanState *css, List *ancestors, ExplainState *es)
+scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 {
 	BatchState *state = (BatchState *) css;
 	List	   *context = set_deparse_context_plan(es->deparse_cxt, css->ss.ps.plan, ancestors);

@@ -171,7 +171,7 @@ ccr_fields_change_others(Plan *plan, CcrChange change, void *context)
 }
 
 static void
-visit_list(List *plans, CcrVisit visit, void *context)
+visit_field_list(List *plans, CcrVisit visit, void *context)
 {
 	ListCell   *lc;
 
@@ -190,22 +190,22 @@ ccr_fields_children(Plan *plan, CcrVisit visit, void *context)
 	switch (nodeTag(plan))
 	{
 		case T_Append:
-			visit_list(((Append *) plan)->appendplans, visit, context);
+			visit_field_list(((Append *) plan)->appendplans, visit, context);
 			break;
 		case T_MergeAppend:
-			visit_list(((MergeAppend *) plan)->mergeplans, visit, context);
+			visit_field_list(((MergeAppend *) plan)->mergeplans, visit, context);
 			break;
 		case T_BitmapAnd:
-			visit_list(((BitmapAnd *) plan)->bitmapplans, visit, context);
+			visit_field_list(((BitmapAnd *) plan)->bitmapplans, visit, context);
 			break;
 		case T_BitmapOr:
-			visit_list(((BitmapOr *) plan)->bitmapplans, visit, context);
+			visit_field_list(((BitmapOr *) plan)->bitmapplans, visit, context);
 			break;
 		case T_SubqueryScan:
 			visit(&((SubqueryScan *) plan)->subplan, context);
 			break;
 		case T_CustomScan:
-			visit_list(((CustomScan *) plan)->custom_plans, visit, context);
+			visit_field_list(((CustomScan *) plan)->custom_plans, visit, context);
 			break;
 		default:
 			break;

@@ -247,7 +247,7 @@ may_forget(CcrPlanning *planning, Plan *plan)
 
 void
 ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
-					 const CcrReach *reach)
+					 const CcrDemand *demand)
 {
 	Hoist		hoist = {.planning = planning, .params = loop->nestParams};
 	CcrCalls	outer = {.varno = OUTER_VAR};
@@ -275,7 +275,7 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 		call->certainty = inner->certainty;
 		outer.calls = lappend(outer.calls, call);
 	}
-	if (!ccr_put_below(planning, &loop->join.plan.lefttree, &outer, reach))
+	if (!ccr_put_below(planning, &loop->join.plan.lefttree, &outer, demand))
 		return;
 	forboth(lc, hoist.inner.calls, lc2, outer.calls)
 		pass_cell(loop, &hoist, lfirst(lc), ((CcrCall *) lfirst(lc2))->column);
@@ -634,7 +634,7 @@ find_got(Node *node, void *context)
 
 /* The call that reads a cell which nobody has, else NULL. */
 static FuncExpr *
-call_without_cell(const Finish *finish, FuncExpr *read)
+hoist_call_without_cell(const Finish *finish, FuncExpr *read)
 {
 	const CcrReaders *readers = &finish->planning->readers;
 	ListCell   *lc;
@@ -656,7 +656,7 @@ call_without_cell(const Finish *finish, FuncExpr *read)
 static Node *
 put_call_back(const Finish *finish, FuncExpr *read)
 {
-	FuncExpr   *call = call_without_cell(finish, read);
+	FuncExpr   *call = hoist_call_without_cell(finish, read);
 	FieldSelect *select;
 
 	if (call == NULL || read->funcid != finish->planning->readers.field)
@@ -717,7 +717,7 @@ without_cell_walker(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, FuncExpr) && call_without_cell(context, (FuncExpr *) node) != NULL)
+	if (IsA(node, FuncExpr) && hoist_call_without_cell(context, (FuncExpr *) node) != NULL)
 		return true;
 	if (IsA(node, SubPlan))
 	{

@@ -16,7 +16,7 @@
  * their cells along with its other parameters.
  */
 extern void ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
-								 const CcrReach *reach);
+								 const CcrDemand *demand);
 
 /*
  * Filters of an inner join that the planner has put on the scan of its inner

@@ -35,7 +35,7 @@ static uint64 changes = 1;		/* of functions and languages */
 static uint64 known_as_of = 0;	/* of changes */
 
 static void
-catalogs_changed(Datum arg, int cacheid, uint32 hashvalue)
+known_catalogs_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	changes++;
 }
@@ -90,8 +90,8 @@ refresh_known(void)
 
 	if (!registered)
 	{
-		CacheRegisterSyscacheCallback(PROCOID, catalogs_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(LANGOID, catalogs_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCOID, known_catalogs_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(LANGOID, known_catalogs_changed, (Datum) 0);
 		registered = true;
 	}
 	if (known_as_of == changes)

@@ -37,12 +37,12 @@ has_too_many_columns(Plan *plan, const CcrCalls *calls)
 		MaxTupleAttributeNumber;
 }
 
-/* May its rows be read ahead?  If so, reach says what was found out of them. */
+/* May its rows be read ahead?  If so, demand says what was found out of them. */
 static bool
 may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
-			   CcrReach *reach)
+			   CcrDemand *demand)
 {
-	CcrAhead	ahead = ccr_ahead_look(planning, plan, reach->at_once);
+	CcrAhead	ahead = ccr_ahead_look(planning, plan, demand->at_once);
 	ListCell   *lc;
 
 	foreach(lc, calls->calls)
@@ -56,14 +56,14 @@ may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
 		ahead.obstacle = "the statement changes settings by which it may go";
 	if (ahead.obstacle == NULL && has_too_many_columns(plan, calls))
 		ahead.obstacle = "its rows would have too many columns";
-	if (ahead.obstacle == NULL && reach->current && ccr_ahead_scans(plan) > 1)
+	if (ahead.obstacle == NULL && demand->current && ccr_ahead_scans(plan) > 1)
 		ahead.obstacle = "WHERE CURRENT OF could not find the scan that a row comes from";
 	if (ahead.obstacle)
 	{
 		note_refusal(planning, plan, ahead.obstacle);
 		return false;
 	}
-	reach->wavers = ahead.wavers || (ahead.may_waver && planning->cursor);
+	demand->wavers = ahead.wavers || (ahead.may_waver && planning->cursor);
 	return true;
 }
 
@@ -83,7 +83,7 @@ ccr_cells_of(const CcrPlanning *planning, const CcrCalls *calls, int varno)
 
 /* A target list of the values that are to be passed up. */
 static List *
-emit(List *atoms)
+emit_atoms(List *atoms)
 {
 	List	   *tlist = NIL;
 	ListCell   *lc;
@@ -191,21 +191,21 @@ may_compute_above(CcrPlanning *planning, Plan *plan, List *targetlist)
 
 bool
 ccr_put_above(CcrPlanning *planning, Plan **link, CcrCalls *calls, List *moved,
-			  const CcrReach *reach)
+			  const CcrDemand *demand)
 {
 	Plan	   *plan = *link;
 	CcrTerms	in = ccr_cells_of(planning, calls, INDEX_VAR);
 	CcrTerms	shown = {0};
 	List	   *targetlist = plan->targetlist;
-	CcrReach	allowed = *reach;
+	CcrDemand	allowed = *demand;
 	Cost		cost = plan->total_cost;
 
 	ccr_terms_of_atoms(&in, values_needed(plan, moved), INDEX_VAR);
 	ccr_terms_of_atoms(&shown, in.atoms, OUTER_VAR);
-	plan->targetlist = emit(in.atoms);
+	plan->targetlist = emit_atoms(in.atoms);
 
 	/* what the batch node evaluates might tell that more has been read */
-	if (reach->at_once &&
+	if (demand->at_once &&
 		(ccr_ahead_is_volatile(planning, (Node *) targetlist) ||
 		 ccr_ahead_is_volatile(planning, (Node *) moved)))
 		allowed.at_once = false;
@@ -240,7 +240,7 @@ cell_entry(int varno, int column)
 
 static void
 put_below(CcrPlanning *planning, Plan **link, CcrCalls *calls,
-		  const CcrReach *reach)
+		  const CcrDemand *demand)
 {
 	Plan	   *child = *link;
 	CcrTerms	in = ccr_cells_of(planning, calls, INDEX_VAR);
@@ -267,7 +267,7 @@ put_below(CcrPlanning *planning, Plan **link, CcrCalls *calls,
 							 cell_entry(INDEX_VAR, ((CcrCall *) lfirst(lc))->column));
 	}
 	child->async_capable = false;
-	*link = ccr_node_make(planning, child, calls, &in, &shown, reach, targetlist, NIL);
+	*link = ccr_node_make(planning, child, calls, &in, &shown, demand, targetlist, NIL);
 }
 
 /*
@@ -276,9 +276,9 @@ put_below(CcrPlanning *planning, Plan **link, CcrCalls *calls,
  */
 static bool
 put_below_each(CcrPlanning *planning, Append *append, CcrCalls *calls,
-			   const CcrReach *reach)
+			   const CcrDemand *demand)
 {
-	CcrReach	allowed = *reach;
+	CcrDemand	allowed = *demand;
 	bool		wavers = false;
 	ListCell   *lc;
 
@@ -302,12 +302,12 @@ put_below_each(CcrPlanning *planning, Append *append, CcrCalls *calls,
 
 bool
 ccr_put_below(CcrPlanning *planning, Plan **link, CcrCalls *calls,
-			  const CcrReach *reach)
+			  const CcrDemand *demand)
 {
-	CcrReach	allowed = *reach;
+	CcrDemand	allowed = *demand;
 
-	if (reach->current && IsA(*link, Append) && ccr_ahead_scans(*link) > 1)
-		return put_below_each(planning, (Append *) *link, calls, reach);
+	if (demand->current && IsA(*link, Append) && ccr_ahead_scans(*link) > 1)
+		return put_below_each(planning, (Append *) *link, calls, demand);
 	if (!may_read_ahead(planning, *link, calls, &allowed))
 		return false;
 	put_below(planning, link, calls, &allowed);

@@ -22,14 +22,14 @@ extern CcrTerms ccr_cells_of(const CcrPlanning *planning,
  * taken from it: it filters and projects in its place.
  */
 extern bool ccr_put_above(CcrPlanning *planning, Plan **plan, CcrCalls *calls,
-						  List *moved, const CcrReach *reach);
+						  List *moved, const CcrDemand *demand);
 
 /*
  * A batch node over child that emits its columns and the cells.  The calls are
  * over columns of calls->varno, by which child is known to what is above it.
  */
 extern bool ccr_put_below(CcrPlanning *planning, Plan **child,
-						  CcrCalls *calls, const CcrReach *reach);
+						  CcrCalls *calls, const CcrDemand *demand);
 
 /* A node that keeps the rows of one that can only be read forward. */
 extern Plan *ccr_materialized(CcrPlanning *planning, Plan *plan);

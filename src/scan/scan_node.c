@@ -17,10 +17,10 @@
 #include "nodes/nodeFuncs.h"
 #include "scan/scan_node.h"
 
-#define CCR_REACH_ALL		1
-#define CCR_REACH_EACH		2
-#define CCR_REACH_WAVERS	4
-#define CCR_REACH_WHOLE		8
+#define CCR_DEMAND_ALL		1
+#define CCR_DEMAND_EACH		2
+#define CCR_DEMAND_WAVERS	4
+#define CCR_DEMAND_WHOLE		8
 
 void
 ccr_node_number(CcrCalls *calls, Plan *child)
@@ -62,17 +62,17 @@ scan_tuple(Plan *child, const CcrCalls *calls, const CcrTerms *shown)
 }
 
 static int
-reach_flags(const CcrReach *reach)
+demand_flags(const CcrDemand *demand)
 {
-	return (reach->all ? CCR_REACH_ALL : 0) |
-		(reach->each ? CCR_REACH_EACH : 0) |
-		(reach->wavers ? CCR_REACH_WAVERS : 0) |
-		(reach->whole ? CCR_REACH_WHOLE : 0);
+	return (demand->all ? CCR_DEMAND_ALL : 0) |
+		(demand->each ? CCR_DEMAND_EACH : 0) |
+		(demand->wavers ? CCR_DEMAND_WAVERS : 0) |
+		(demand->whole ? CCR_DEMAND_WHOLE : 0);
 }
 
 Plan *
 ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
-			  const CcrTerms *in, const CcrTerms *shown, const CcrReach *reach,
+			  const CcrTerms *in, const CcrTerms *shown, const CcrDemand *demand,
 			  List *targetlist, List *qual)
 {
 	CustomScan *node = makeNode(CustomScan);
@@ -98,9 +98,9 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 								 ccr_infallible((Node *) call->guard));
 	}
 	node->custom_exprs = lappend(node->custom_exprs,
-								 list_make2(copyObject(reach->count), copyObject(reach->offset)));
+								 list_make2(copyObject(demand->count), copyObject(demand->offset)));
 	node->custom_private = list_make5(makeInteger(list_length(child->targetlist)),
-									  makeInteger(reach_flags(reach)), functions,
+									  makeInteger(demand_flags(demand)), functions,
 									  certainties, infallible);
 	while ((param = bms_next_member(calls->first, param)) >= 0)
 		first = lappend_int(first, param);
@@ -180,19 +180,19 @@ ccr_node_first(CustomScan *node)
 	return first;
 }
 
-CcrReach
-ccr_node_reach(CustomScan *node)
+CcrDemand
+ccr_node_demand(CustomScan *node)
 {
 	List	   *limit = llast(node->custom_exprs);
 	int			flags = intVal(lsecond(node->custom_private));
-	CcrReach	reach = {
+	CcrDemand	demand = {
 		.count = linitial(limit),
 		.offset = lsecond(limit),
-		.all = (flags & CCR_REACH_ALL) != 0,
-		.each = (flags & CCR_REACH_EACH) != 0,
-		.wavers = (flags & CCR_REACH_WAVERS) != 0,
-		.whole = (flags & CCR_REACH_WHOLE) != 0
+		.all = (flags & CCR_DEMAND_ALL) != 0,
+		.each = (flags & CCR_DEMAND_EACH) != 0,
+		.wavers = (flags & CCR_DEMAND_WAVERS) != 0,
+		.whole = (flags & CCR_DEMAND_WHOLE) != 0
 	};
 
-	return reach;
+	return demand;
 }

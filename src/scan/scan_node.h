@@ -19,7 +19,7 @@
 #include "scan/scan_terms.h"
 
 /* How much of its rows will be asked for. */
-typedef struct CcrReach
+typedef struct CcrDemand
 {
 	Node	   *count;			/* at most so many and those of offset; NULL:
 								 * no limit */
@@ -33,7 +33,7 @@ typedef struct CcrReach
 								 * one of these rows at least */
 	bool		current;		/* WHERE CURRENT OF may look for their scan */
 	bool		wavers;			/* see CcrAhead */
-} CcrReach;
+} CcrDemand;
 
 /* A plan that is not read ahead, as somebody would notice. */
 typedef struct CcrRefusal
@@ -73,7 +73,7 @@ typedef struct CcrPlanning
 extern void ccr_node_number(CcrCalls *calls, Plan *child);
 extern Plan *ccr_node_make(CcrPlanning *planning, Plan *child,
 						   const CcrCalls *calls, const CcrTerms *in,
-						   const CcrTerms *shown, const CcrReach *reach,
+						   const CcrTerms *shown, const CcrDemand *demand,
 						   List *targetlist, List *qual);
 extern bool ccr_node_is_batch(Plan *plan);
 
@@ -93,7 +93,7 @@ typedef struct CcrNodeCall
 extern int	ccr_node_columns(CustomScan *node); /* of the child */
 extern List *ccr_node_calls(CustomScan *node);	/* of CcrNodeCall */
 extern Bitmapset *ccr_node_first(CustomScan *node); /* see CcrCalls */
-extern CcrReach ccr_node_reach(CustomScan *node);
+extern CcrDemand ccr_node_demand(CustomScan *node);
 
 /* Defined by scan_exec.c. */
 extern const CustomScanMethods ccr_scan_methods;

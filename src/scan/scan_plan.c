@@ -48,9 +48,9 @@
 
 static planner_hook_type prev_planner = NULL;
 
-static const CcrReach reach_unknown = {0};
+static const CcrDemand demand_unknown = {0};
 
-static Plan *visit(CcrPlanning *planning, Plan *plan, CcrReach reach);
+static Plan *visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand);
 
 /* ------------------------------------------------------------ above a node */
 
@@ -117,7 +117,7 @@ cut_quals(Plan *plan)
 
 /* Take quals off a node and put a batch node with them above it. */
 static Plan *
-above_quals(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+above_quals(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 {
 	Join	   *join = IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin) ?
 		(Join *) plan : NULL;
@@ -131,7 +131,7 @@ above_quals(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	if (moved == NIL)
 		return plan;
 	ccr_calls_find_in_quals(&calls, moved, NIL);
-	if (!ccr_put_above(planning, &batch, &calls, moved, reach))
+	if (!ccr_put_above(planning, &batch, &calls, moved, demand))
 	{
 		plan->qual = qual;
 		if (join)
@@ -145,18 +145,18 @@ above_quals(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 
 /* A limit bounds what is read only where every row that is read is emitted. */
 static Plan *
-above(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+put_above(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 {
 	CcrCalls	calls = {0};
 
 	if (!IsA(plan, WindowAgg))
-		plan = above_quals(planning, plan, reach);
+		plan = above_quals(planning, plan, demand);
 
 	/* what else the target list calls is for the rows that passed */
 	calls.unset = params_set_by_list(planning, plan);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
 	if (calls.calls)
-		(void) ccr_put_above(planning, &plan, &calls, NIL, reach);
+		(void) ccr_put_above(planning, &plan, &calls, NIL, demand);
 	return plan;
 }
 
@@ -217,7 +217,7 @@ first_of_aggregates(CcrPlanning *planning, Plan *plan)
 
 /* The arguments of aggregates and window functions. */
 static void
-below_aggregates(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+below_aggregates(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 {
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
@@ -227,7 +227,7 @@ below_aggregates(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	ccr_calls_find_in_aggregates(&calls, (Node *) plan->qual, &frame);
 	calls.first = first_of_aggregates(planning, plan);
 	if (calls.calls == NIL ||
-		!ccr_put_below(planning, &plan->lefttree, &calls, reach))
+		!ccr_put_below(planning, &plan->lefttree, &calls, demand))
 		return;
 	terms.in_aggregates = true;
 	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
@@ -236,7 +236,7 @@ below_aggregates(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 
 /* A node that only filters and projects its child's rows. */
 static void
-below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
+below_projection(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 {
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
@@ -246,7 +246,7 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrReach *reach)
 	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
 	calls.first = ccr_ahead_first(planning, list_concat_copy(plan->qual, plan->targetlist));
 	if (calls.calls == NIL ||
-		!ccr_put_below(planning, &plan->lefttree, &calls, reach))
+		!ccr_put_below(planning, &plan->lefttree, &calls, demand))
 		return;
 	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
 	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
@@ -267,7 +267,7 @@ below_condition(CcrPlanning *planning, Join *join)
 		return;
 	ccr_calls_find_in_quals(&calls, join->joinqual, NIL);
 	if (calls.calls == NIL ||
-		!ccr_put_below(planning, &join->plan.lefttree, &calls, &reach_unknown))
+		!ccr_put_below(planning, &join->plan.lefttree, &calls, &demand_unknown))
 		return;
 	join->joinqual = (List *) ccr_terms_apply(&terms, (Node *) join->joinqual);
 }
@@ -295,7 +295,7 @@ below_outer_keys(CcrPlanning *planning, HashJoin *join)
 
 	ccr_calls_find_in_hash_keys(&calls, join->hashkeys);
 	if (calls.calls == NIL ||
-		!ccr_put_below(planning, &join->join.plan.lefttree, &calls, &reach_unknown))
+		!ccr_put_below(planning, &join->join.plan.lefttree, &calls, &demand_unknown))
 		return;
 	join->hashkeys = (List *) ccr_terms_apply(&terms, (Node *) join->hashkeys);
 	join->hashclauses = (List *) ccr_terms_apply(&terms, (Node *) join->hashclauses);
@@ -306,7 +306,7 @@ static void
 below_inner_keys(CcrPlanning *planning, HashJoin *join)
 {
 	Hash	   *hash = castNode(Hash, join->join.plan.righttree);
-	CcrReach	reach = {.all = true, .at_once = true, .whole = true};
+	CcrDemand	demand = {.all = true, .at_once = true, .whole = true};
 	CcrCalls	calls = {.varno = OUTER_VAR};
 	CcrCalls	inner = {.varno = INNER_VAR};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
@@ -316,7 +316,7 @@ below_inner_keys(CcrPlanning *planning, HashJoin *join)
 	ccr_calls_find_in_hash_keys(&calls, hash->hashkeys);
 	calls.first = ccr_ahead_first(planning, hash->hashkeys);
 	if (calls.calls == NIL ||
-		!ccr_put_below(planning, &hash->plan.lefttree, &calls, &reach))
+		!ccr_put_below(planning, &hash->plan.lefttree, &calls, &demand))
 		return;
 	hash->hashkeys = (List *) ccr_terms_apply(&terms, (Node *) hash->hashkeys);
 	foreach(lc, calls.calls)
@@ -466,7 +466,7 @@ params_not_below(const CcrPlanning *planning, Plan *child)
 static void
 below_merge(CcrPlanning *planning, ModifyTable *modify)
 {
-	CcrReach	reach = {.all = true};
+	CcrDemand	demand = {.all = true};
 	CcrCalls	calls = {
 		.varno = INNER_VAR,
 		.unset = params_not_below(planning, modify->plan.lefttree)
@@ -489,7 +489,7 @@ below_merge(CcrPlanning *planning, ModifyTable *modify)
 	foreach(lc, modify->mergeActionLists)
 		find_in_actions(&calls, lfirst(lc), tests, matches || !has_unmatched(lfirst(lc)));
 	if (calls.calls == NIL ||
-		!ccr_put_below(planning, &modify->plan.lefttree, &calls, &reach))
+		!ccr_put_below(planning, &modify->plan.lefttree, &calls, &demand))
 		return;
 	modify->mergeActionLists = (List *) ccr_terms_apply(&terms,
 														(Node *) modify->mergeActionLists);
@@ -498,124 +498,124 @@ below_merge(CcrPlanning *planning, ModifyTable *modify)
 /* -------------------------------------------------------------- the visit */
 
 static void
-visit_list(CcrPlanning *planning, List *plans, CcrReach reach)
+visit_plans(CcrPlanning *planning, List *plans, CcrDemand demand)
 {
 	ListCell   *lc;
 
 	foreach(lc, plans)
-		lfirst(lc) = visit(planning, lfirst(lc), reach);
+		lfirst(lc) = visit_plan(planning, lfirst(lc), demand);
 }
 
 /* Not to be bounded by a limit above it. */
-static CcrReach
-unlimited(CcrReach reach, bool all)
+static CcrDemand
+unlimited(CcrDemand demand, bool all)
 {
-	reach.count = reach.offset = NULL;
-	reach.all = reach.all || all;
-	return reach;
+	demand.count = demand.offset = NULL;
+	demand.all = demand.all || all;
+	return demand;
 }
 
-static CcrReach
-limited(Limit *limit, CcrReach reach)
+static CcrDemand
+limited(Limit *limit, CcrDemand demand)
 {
-	reach = unlimited(reach, false);
-	reach.all = reach.at_once = reach.whole = false;
+	demand = unlimited(demand, false);
+	demand.all = demand.at_once = demand.whole = false;
 	if (limit->limitOption == LIMIT_OPTION_COUNT && limit->limitCount &&
 		!ccr_is_volatile(limit->limitCount) &&
 		!ccr_is_volatile(limit->limitOffset) &&
 		!contain_subplans(limit->limitCount) && !contain_subplans(limit->limitOffset))
 	{
-		reach.count = limit->limitCount;
-		reach.offset = limit->limitOffset;
+		demand.count = limit->limitCount;
+		demand.offset = limit->limitOffset;
 	}
-	return reach;
+	return demand;
 }
 
 /* A node that has read all of its rows before it emits one. */
-static CcrReach
+static CcrDemand
 drained(CcrPlanning *planning, Plan *plan)
 {
-	CcrReach	reach = {.all = true, .whole = true};
+	CcrDemand	demand = {.all = true, .whole = true};
 
-	reach.at_once = !ccr_ahead_is_volatile(planning, (Node *) plan->targetlist) &&
+	demand.at_once = !ccr_ahead_is_volatile(planning, (Node *) plan->targetlist) &&
 		!ccr_ahead_is_volatile(planning, (Node *) plan->qual);
-	return reach;
+	return demand;
 }
 
 /* What it reads of its outer child is more, or less, than is read of it. */
-static CcrReach
-detached(CcrReach reach)
+static CcrDemand
+detached(CcrDemand demand)
 {
-	reach = unlimited(reach, false);
-	reach.at_once = reach.each = reach.current = false;
-	return reach;
+	demand = unlimited(demand, false);
+	demand.at_once = demand.each = demand.current = false;
+	return demand;
 }
 
 /* A node that emits no more than one row for each that it reads. */
-static CcrReach
-passed_on(CcrPlanning *planning, Plan *plan, CcrReach reach)
+static CcrDemand
+passed_on(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 {
 	if (plan->qual)
-		reach = unlimited(reach, false);
-	if (reach.at_once)
-		reach.at_once = drained(planning, plan).at_once;
-	return reach;
+		demand = unlimited(demand, false);
+	if (demand.at_once)
+		demand.at_once = drained(planning, plan).at_once;
+	return demand;
 }
 
 /* How much a node will read of its outer child. */
-static CcrReach
-reach_below(CcrPlanning *planning, Plan *plan, CcrReach reach)
+static CcrDemand
+demand_below(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 {
 	switch (nodeTag(plan))
 	{
 		case T_Limit:
-			return limited((Limit *) plan, reach);
+			return limited((Limit *) plan, demand);
 		case T_Sort:
 		case T_Hash:
 			return drained(planning, plan);
 		case T_ModifyTable:
-			return unlimited(reach_unknown, true);
+			return unlimited(demand_unknown, true);
 		case T_Agg:
 			if (((Agg *) plan)->aggstrategy == AGG_PLAIN ||
 				((Agg *) plan)->aggstrategy == AGG_HASHED)
 				return drained(planning, plan);
-			return detached(reach);
+			return detached(demand);
 		case T_Result:
 		case T_SubqueryScan:
 		case T_Append:
-			return passed_on(planning, plan, reach);
+			return passed_on(planning, plan, demand);
 		case T_MergeAppend:
 		case T_Gather:
 		case T_GatherMerge:
-			reach.each = reach.current = false;
-			return passed_on(planning, plan, reach);
+			demand.each = demand.current = false;
+			return passed_on(planning, plan, demand);
 		case T_NestLoop:
 			if (((Join *) plan)->jointype == JOIN_LEFT && plan->qual == NIL)
 			{
-				CcrReach	below = detached(reach);
+				CcrDemand	below = detached(demand);
 
-				below.count = reach.count;
-				below.offset = reach.offset;
+				below.count = demand.count;
+				below.offset = demand.offset;
 				return below;
 			}
-			return detached(reach);
+			return detached(demand);
 		case T_Unique:
 		case T_LockRows:
-			reach = unlimited(reach, false);
-			reach.at_once = reach.current = false;
-			return reach;
+			demand = unlimited(demand, false);
+			demand.at_once = demand.current = false;
+			return demand;
 		case T_HashJoin:
-			reach.whole = reach.whole && fills_outer((Join *) plan);
-			return detached(reach);
+			demand.whole = demand.whole && fills_outer((Join *) plan);
+			return detached(demand);
 		case T_WindowAgg:
-			reach.whole = reach.whole && ((WindowAgg *) plan)->runCondition == NIL;
-			return detached(reach);
+			demand.whole = demand.whole && ((WindowAgg *) plan)->runCondition == NIL;
+			return detached(demand);
 		case T_IncrementalSort:
 		case T_ProjectSet:
 		case T_Group:
-			return detached(reach);
+			return detached(demand);
 		default:
-			return reach_unknown;
+			return demand_unknown;
 	}
 }
 
@@ -639,18 +639,18 @@ is_marked_in_batch(Plan *plan)
 }
 
 /* Parallel workers have those parameters only that the planner has foreseen. */
-static CcrReach
-reach_in_workers(CcrReach reach)
+static CcrDemand
+demand_in_workers(CcrDemand demand)
 {
-	if (ccr_params_of(reach.count) || ccr_params_of(reach.offset))
-		return unlimited(reach, false);
-	return reach;
+	if (ccr_params_of(demand.count) || ccr_params_of(demand.offset))
+		return unlimited(demand, false);
+	return demand;
 }
 
 static void
-visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
+visit_children(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 {
-	CcrReach	below = reach_below(planning, plan, reach);
+	CcrDemand	below = demand_below(planning, plan, demand);
 	bool		parallel = planning->parallel;
 
 	switch (nodeTag(plan))
@@ -658,21 +658,21 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 		case T_Gather:
 		case T_GatherMerge:
 			planning->parallel = true;
-			plan->lefttree = visit(planning, plan->lefttree, reach_in_workers(below));
+			plan->lefttree = visit_plan(planning, plan->lefttree, demand_in_workers(below));
 			planning->parallel = parallel;
 			return;
 		case T_Append:
-			visit_list(planning, ((Append *) plan)->appendplans, below);
+			visit_plans(planning, ((Append *) plan)->appendplans, below);
 			return;
 		case T_MergeAppend:
-			visit_list(planning, ((MergeAppend *) plan)->mergeplans, below);
+			visit_plans(planning, ((MergeAppend *) plan)->mergeplans, below);
 			return;
 		case T_SubqueryScan:
 			((SubqueryScan *) plan)->subplan =
-				visit(planning, ((SubqueryScan *) plan)->subplan, below);
+				visit_plan(planning, ((SubqueryScan *) plan)->subplan, below);
 			return;
 		case T_CustomScan:
-			visit_list(planning, ((CustomScan *) plan)->custom_plans, reach_unknown);
+			visit_plans(planning, ((CustomScan *) plan)->custom_plans, demand_unknown);
 			return;
 		case T_ForeignScan:
 
@@ -682,26 +682,26 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrReach reach)
 			break;
 	}
 	if (plan->lefttree)
-		plan->lefttree = visit(planning, plan->lefttree, below);
+		plan->lefttree = visit_plan(planning, plan->lefttree, below);
 	if (IsA(plan, NestLoop))
 	{
 		ccr_lift_inner_quals((NestLoop *) plan);
 		ccr_hoist_from_inner(planning, (NestLoop *) plan, &below);
 	}
 	if (plan->righttree)
-		plan->righttree = visit(planning, plan->righttree, reach_unknown);
+		plan->righttree = visit_plan(planning, plan->righttree, demand_unknown);
 	if (marks_inner(plan) && is_marked_in_batch(plan->righttree))
 		plan->righttree = ccr_materialized(planning, plan->righttree);
 }
 
 static Plan *
-visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
+visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 {
-	CcrReach	below;
+	CcrDemand	below;
 
 	check_stack_depth();
-	visit_children(planning, plan, reach);
-	below = reach_below(planning, plan, reach);
+	visit_children(planning, plan, demand);
+	below = demand_below(planning, plan, demand);
 	switch (nodeTag(plan))
 	{
 		case T_Result:
@@ -712,7 +712,7 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 		case T_Agg:
 		case T_WindowAgg:
 			below_aggregates(planning, plan, &below);
-			return above(planning, plan, &reach);
+			return put_above(planning, plan, &demand);
 		case T_ModifyTable:
 			if (((ModifyTable *) plan)->operation == CMD_MERGE)
 				below_merge(planning, (ModifyTable *) plan);
@@ -721,15 +721,15 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 			below_outer_keys(planning, (HashJoin *) plan);
 			below_inner_keys(planning, (HashJoin *) plan);
 			below_condition(planning, (Join *) plan);
-			return above(planning, plan, &reach);
+			return put_above(planning, plan, &demand);
 		case T_ForeignScan:
 			if (((ForeignScan *) plan)->operation != CMD_SELECT)
 				return plan;
-			return above(planning, plan, &reach);
+			return put_above(planning, plan, &demand);
 		case T_NestLoop:
 		case T_MergeJoin:
 			below_condition(planning, (Join *) plan);
-			return above(planning, plan, &reach);
+			return put_above(planning, plan, &demand);
 		case T_Group:
 		case T_Gather:
 		case T_GatherMerge:
@@ -747,7 +747,7 @@ visit(CcrPlanning *planning, Plan *plan, CcrReach reach)
 		case T_CteScan:
 		case T_NamedTuplestoreScan:
 		case T_WorkTableScan:
-			return above(planning, plan, &reach);
+			return put_above(planning, plan, &demand);
 		default:
 			return plan;
 	}
@@ -769,13 +769,13 @@ note_node(Plan **plan, void *context)
  * All rows of a statement are asked for, one after the other, but for a
  * cursor: then who fetches may do anything in between.
  */
-static CcrReach
-reach_of_statement(const CcrPlanning *planning)
+static CcrDemand
+demand_of_statement(const CcrPlanning *planning)
 {
-	CcrReach	reach = {.each = true, .whole = true};
+	CcrDemand	demand = {.each = true, .whole = true};
 
-	reach.current = planning->cursor && planning->stmt->rowMarks == NIL;
-	return reach;
+	demand.current = planning->cursor && planning->stmt->rowMarks == NIL;
+	return demand;
 }
 
 static void
@@ -807,9 +807,9 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 	foreach(lc, stmt->subplans)
 	{
 		if (lfirst(lc))
-			lfirst(lc) = visit(planning, lfirst(lc), reach_unknown);
+			lfirst(lc) = visit_plan(planning, lfirst(lc), demand_unknown);
 	}
-	stmt->planTree = visit(planning, stmt->planTree, reach_of_statement(planning));
+	stmt->planTree = visit_plan(planning, stmt->planTree, demand_of_statement(planning));
 	ccr_hoist_finish(planning);
 	if (backward && !ExecSupportsBackwardScan(stmt->planTree))
 		stmt->planTree = ccr_materialized(planning, stmt->planTree);

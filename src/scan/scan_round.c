@@ -88,7 +88,7 @@ ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
 
 /* What is known of a call. */
 static Datum
-known_cell(const CcrScanCall *call, const CcrLooked *looked,
+known_cell(const CcrScanCall *call, const CcrCallState *looked,
 		   uint64 row)
 {
 	if (looked->answered)
@@ -119,7 +119,7 @@ load_row(CcrScan *scan, CcrRound *round, int row)
 	memcpy(slot->tts_isnull, scan->held->tts_isnull, n * sizeof(bool));
 	for (int i = 0; i < scan->ncalls; i++)
 	{
-		CcrLooked  *looked = round->asked[i].looked;
+		CcrCallState *looked = round->asked[i].looked;
 
 		slot->tts_isnull[n + i] = looked == NULL;
 		if (looked)
@@ -154,7 +154,7 @@ has_what_it_uses(CcrScan *scan, CcrRound *round, const CcrScanCall *call, int ro
 
 	while ((i = bms_next_member(call->uses, i)) >= 0)
 	{
-		const CcrLooked *looked;
+		const CcrCallState *looked;
 
 		/* guards that use each other's calls: one has to go without */
 		if (round->asked[i].looked == NULL)
@@ -208,8 +208,8 @@ is_ready(const CcrScan *scan, const CcrScanCall *call)
 
 /* The arguments of a call for a row: true if it is to be asked for. */
 static bool
-evaluate(CcrScan *scan, CcrRound *round, CcrScanCall *call, int row,
-		 Datum *values, bool *nulls, CcrLooked *looked)
+evaluate_call(CcrScan *scan, CcrRound *round, CcrScanCall *call, int row,
+			  Datum *values, bool *nulls, CcrCallState *looked)
 {
 	ExprContext *econtext = scan->node->ps.ps_ExprContext;
 	bool		any_null = false;
@@ -271,7 +271,7 @@ size_of_arguments(const CcrScanCall *call, const Datum *values, const bool *null
 /* What does not fit into a request is left for the next one. */
 static void
 evaluate_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
-			  int last, CcrLooked *looked, Arguments *arguments)
+			  int last, CcrCallState *looked, Arguments *arguments)
 {
 	for (int row = first; row <= last; row++)
 	{
@@ -284,8 +284,8 @@ evaluate_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 			looked[row].item = CCR_NOT_YET;
 			continue;
 		}
-		if (!evaluate(scan, round, call, row, &arguments->values[start],
-					  &arguments->nulls[start], &looked[row]))
+		if (!evaluate_call(scan, round, call, row, &arguments->values[start],
+						   &arguments->nulls[start], &looked[row]))
 			continue;
 		looked[row].item = arguments->nitems++;
 		arguments->bytes += size_of_arguments(call, &arguments->values[start],
@@ -295,31 +295,31 @@ evaluate_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 
 /* Encode the arguments and send them off. */
 static void
-submit(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
-	   CcrAsked *asked, MemoryContext context, ResourceOwner owner)
+submit_round(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
+			 CcrCallRequest *asked, MemoryContext context, ResourceOwner owner)
 {
 	CcrDefinition *definition = ccr_scan_definition(call);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	CcrEntered	entered;
+	CcrScope	scope;
 
-	ccr_definition_enter(definition, &entered);
+	ccr_definition_enter(definition, &scope);
 	ccr_items_init(&asked->items);
 	asked->items.barred = ccr_barrier_holds((Node *) call->shown, definition->volatility);
 	for (int i = 0; i < arguments->nitems; i++)
 		ccr_items_add(definition, &asked->items, &arguments->values[i * call->nargs],
 					  &arguments->nulls[i * call->nargs]);
-	scan->max_size = Min(scan->max_size, ccr_max_size);
-	scan->max_bytes = Min(scan->max_bytes, ccr_max_bytes);
+	scan->max_size = Min(scan->max_size, ccr_settings.max_size);
+	scan->max_bytes = Min(scan->max_bytes, ccr_settings.max_bytes);
 	asked->pending = ccr_pending_submit(definition, definition->result, &asked->items, owner);
-	ccr_definition_leave(&entered);
+	ccr_definition_leave(&scope);
 	MemoryContextSwitchTo(old);
 }
 
 static void
-leave(CcrAsked *asked, int first, int last, int item)
+leave_scope(CcrCallRequest *asked, int first, int last, int item)
 {
 	for (int row = first; row <= last; row++)
-		asked->looked[row] = (CcrLooked)
+		asked->looked[row] = (CcrCallState)
 	{
 		NULL, item
 	};
@@ -331,7 +331,7 @@ leave(CcrAsked *asked, int first, int last, int item)
  */
 static void
 evaluate_and_submit(CcrScan *scan, CcrRound *round, CcrScanCall *call,
-					int first, int last, CcrAsked *asked, ResourceOwner owner)
+					int first, int last, CcrCallRequest *asked, ResourceOwner owner)
 {
 	int			nvalues = (last - first + 1) * Max(call->nargs, 1);
 	Arguments	arguments = {
@@ -342,12 +342,12 @@ evaluate_and_submit(CcrScan *scan, CcrRound *round, CcrScanCall *call,
 	/* it may have been made VOLATILE since it was planned */
 	if (ccr_scan_definition(call)->volatility == PROVOLATILE_VOLATILE)
 	{
-		leave(asked, first, last, CCR_NOT_ASKED);
+		leave_scope(asked, first, last, CCR_NOT_ASKED);
 		return;
 	}
 	evaluate_rows(scan, round, call, first, last, asked->looked, &arguments);
 	if (arguments.nitems > 0)
-		submit(scan, call, &arguments, asked, round->context, owner);
+		submit_round(scan, call, &arguments, asked, round->context, owner);
 }
 
 /*
@@ -369,7 +369,7 @@ concerns_session(int sqlstate)
  */
 static void
 try_to_ask(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
-		   int last, CcrAsked *asked)
+		   int last, CcrCallRequest *asked)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -397,15 +397,15 @@ try_to_ask(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 			ReThrowError(edata);
 		FreeErrorData(edata);
 		asked->pending = NULL;
-		leave(asked, first, last, CCR_FAILED);
+		leave_scope(asked, first, last, CCR_FAILED);
 	}
 	PG_END_TRY();
 }
 
 /* Ask for the rows from first to last. */
 static void
-ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
-	CcrAsked *asked)
+ask_rows(CcrScan *scan, CcrRound *round, int n, int first, int last,
+		 CcrCallRequest *asked)
 {
 	CcrScanCall *call = &scan->calls[n];
 	MemoryContext scratch;
@@ -415,12 +415,12 @@ ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
 	ExecSetParamPlanMulti(call->sure_params, scan->node->ps.ps_ExprContext);
 	if (IsInParallelMode() && !call->infallible && !comes_to_all(scan))
 	{
-		leave(asked, first, last, CCR_NOT_ASKED);
+		leave_scope(asked, first, last, CCR_NOT_ASKED);
 		return;
 	}
 	if (!is_ready(scan, call))
 	{
-		leave(asked, first, last, CCR_NOT_READY);
+		leave_scope(asked, first, last, CCR_NOT_READY);
 		return;
 	}
 	scratch = AllocSetContextCreate(round->context, "concresce arguments",
@@ -435,13 +435,13 @@ ask(CcrScan *scan, CcrRound *round, int n, int first, int last,
 	MemoryContextDelete(scratch);
 }
 
-static CcrAnswered *
-take(CcrScan *scan, CcrRound *round, int n, CcrAsked *asked)
+static CcrAnswerCopy *
+take_round(CcrScan *scan, CcrRound *round, int n, CcrCallRequest *asked)
 {
 	CcrCallCounts *counts = &scan->counts->calls[n];
 	MemoryContext old = MemoryContextSwitchTo(round->context);
 	CcrPending *pending = asked->pending;
-	CcrAnswered *answered;
+	CcrAnswerCopy *answered;
 
 	asked->pending = NULL;
 
@@ -469,8 +469,8 @@ start_stage(CcrScan *scan, CcrRound *round)
 		if (scan->calls[i].stage == round->stage && round->asked[i].looked == NULL)
 		{
 			round->asked[i].looked = MemoryContextAlloc(round->context,
-														round->nrows * sizeof(CcrLooked));
-			ask(scan, round, i, 0, round->nrows - 1, &round->asked[i]);
+														round->nrows * sizeof(CcrCallState));
+			ask_rows(scan, round, i, 0, round->nrows - 1, &round->asked[i]);
 		}
 }
 
@@ -479,12 +479,12 @@ end_stage(CcrScan *scan, CcrRound *round)
 {
 	for (int i = 0; i < scan->ncalls; i++)
 	{
-		CcrAsked   *asked = &round->asked[i];
-		CcrAnswered *answered;
+		CcrCallRequest *asked = &round->asked[i];
+		CcrAnswerCopy *answered;
 
 		if (asked->pending == NULL)
 			continue;
-		answered = take(scan, round, i, asked);
+		answered = take_round(scan, round, i, asked);
 		for (int row = 0; row < round->nrows; row++)
 			if (asked->looked[row].item >= 0)
 				asked->looked[row].answered = answered;
@@ -498,7 +498,7 @@ ccr_round_start(CcrScan *scan, CcrRound *round)
 {
 	round->stage = 0;
 	round->asked = MemoryContextAllocZero(round->context,
-										  Max(scan->ncalls, 1) * sizeof(CcrAsked));
+										  Max(scan->ncalls, 1) * sizeof(CcrCallRequest));
 	start_stage(scan, round);
 }
 
@@ -523,7 +523,7 @@ ccr_round_finish(CcrScan *scan, CcrRound *round)
 /* ------------------------------------------------------------ asking again */
 
 static bool
-failed(const CcrLooked *looked)
+round_failed(const CcrCallState *looked)
 {
 	if (looked->answered == NULL)
 		return looked->item == CCR_FAILED;
@@ -532,9 +532,9 @@ failed(const CcrLooked *looked)
 }
 
 static bool
-missing(const CcrScan *scan, const CcrScanCall *call, const CcrLooked *looked)
+is_missing(const CcrScan *scan, const CcrScanCall *call, const CcrCallState *looked)
 {
-	return failed(looked) || looked->item == CCR_NOT_YET ||
+	return round_failed(looked) || looked->item == CCR_NOT_YET ||
 		(looked->item == CCR_NOT_READY && is_ready(scan, call));
 }
 
@@ -542,13 +542,13 @@ missing(const CcrScan *scan, const CcrScanCall *call, const CcrLooked *looked)
 static void
 ask_and_wait(CcrScan *scan, CcrRound *round, int n, int first, int last)
 {
-	CcrAsked	again = {.looked = round->asked[n].looked};
-	CcrAnswered *answered;
+	CcrCallRequest again = {.looked = round->asked[n].looked};
+	CcrAnswerCopy *answered;
 
-	ask(scan, round, n, first, last, &again);
+	ask_rows(scan, round, n, first, last, &again);
 	if (again.pending == NULL)
 		return;
-	answered = take(scan, round, n, &again);
+	answered = take_round(scan, round, n, &again);
 	for (int row = first; row <= last; row++)
 		if (again.looked[row].item >= 0)
 			again.looked[row].answered = answered;
@@ -564,20 +564,20 @@ static void
 ask_again(CcrScan *scan, CcrRound *round, int n, int row)
 {
 	CcrScanCall *call = &scan->calls[n];
-	CcrLooked  *looked = round->asked[n].looked;
-	bool		grows = failed(&looked[row]);
+	CcrCallState *looked = round->asked[n].looked;
+	bool		grows = round_failed(&looked[row]);
 	int			most = grows ? Max(call->attempt, 1) : round->nrows;
 	int			last = row;
 
 	while (last + 1 < round->nrows && last - row + 1 < most &&
-		   missing(scan, call, &looked[last + 1]))
+		   is_missing(scan, call, &looked[last + 1]))
 		last++;
 	if (grows)
 		call->attempt = Min(most * 2, scan->max_size);
 	if (grows && last == row)
 		return;
 	ask_and_wait(scan, round, n, row, last);
-	if (failed(&looked[row]))
+	if (round_failed(&looked[row]))
 		call->attempt = 1;
 }
 
@@ -589,7 +589,7 @@ ccr_round_emit(CcrScan *scan, CcrRound *round, int row)
 	TupleTableSlot *slot;
 
 	for (int i = 0; i < scan->ncalls; i++)
-		if (missing(scan, &scan->calls[i], &round->asked[i].looked[row]))
+		if (is_missing(scan, &scan->calls[i], &round->asked[i].looked[row]))
 			ask_again(scan, round, i, row);
 	slot = load_row(scan, round, row);
 	if (round->tids)
@@ -618,9 +618,9 @@ drop_pending(CcrScan *scan, CcrRound *round)
  * and more together the longer nothing changes.
  */
 static void
-disown(CcrScan *scan, CcrRound *round, int n)
+disown_round(CcrScan *scan, CcrRound *round, int n)
 {
-	CcrAsked   *asked = &round->asked[n];
+	CcrCallRequest *asked = &round->asked[n];
 
 	if (asked->pending)
 		ccr_pending_drop(asked->pending);
@@ -628,9 +628,9 @@ disown(CcrScan *scan, CcrRound *round, int n)
 	scan->calls[n].attempt = 1;
 	if (asked->looked == NULL)
 		asked->looked = MemoryContextAlloc(round->context,
-										   round->nrows * sizeof(CcrLooked));
+										   round->nrows * sizeof(CcrCallState));
 	for (int row = 0; row < round->nrows; row++)
-		asked->looked[row] = (CcrLooked)
+		asked->looked[row] = (CcrCallState)
 	{
 		NULL, CCR_FAILED
 	};
@@ -644,7 +644,7 @@ ccr_round_disown(CcrScan *scan, CcrRound *round, const Bitmapset *calls)
 	if (round->asked == NULL)
 		return;
 	while ((i = bms_next_member(calls, i)) >= 0)
-		disown(scan, round, i);
+		disown_round(scan, round, i);
 }
 
 void

@@ -68,7 +68,7 @@ typedef struct CcrScan
 	int			nstages;
 	int			max_size;		/* rows in a round, at most */
 	int			max_bytes;
-	bool		whole;			/* see CcrReach */
+	bool		whole;			/* see CcrDemand */
 	TupleTableSlot *held;		/* for the row of a round */
 	uint64		nrows;			/* read so far */
 	ScanState  *scanned;		/* whose rows the child emits; NULL: no
@@ -77,11 +77,11 @@ typedef struct CcrScan
 } CcrScan;
 
 /* What became of one call for one row. */
-typedef struct CcrLooked
+typedef struct CcrCallState
 {
-	CcrAnswered *answered;		/* NULL: see item */
+	CcrAnswerCopy *answered;	/* NULL: see item */
 	int			item;			/* or one of these: */
-} CcrLooked;
+} CcrCallState;
 
 #define CCR_NOT_ASKED	(-1)	/* SQL would not call it, or only it can tell */
 #define CCR_NO_CALL		(-2)	/* STRICT and an argument is NULL */
@@ -91,12 +91,12 @@ typedef struct CcrLooked
 								 * needs has not been run */
 
 /* Requests under way, of one call. */
-typedef struct CcrAsked
+typedef struct CcrCallRequest
 {
 	CcrItems	items;
 	CcrPending *pending;		/* NULL: none */
-	CcrLooked  *looked;			/* by row */
-} CcrAsked;
+	CcrCallState *looked;		/* by row */
+} CcrCallRequest;
 
 typedef struct CcrRound
 {
@@ -108,7 +108,7 @@ typedef struct CcrRound
 	ItemPointerData *tids;		/* NULL: no cursor needs them */
 	Oid			tableoid;
 	int			stage;			/* under way; nstages: complete */
-	CcrAsked   *asked;			/* by call */
+	CcrCallRequest *asked;		/* by call */
 } CcrRound;
 
 /* Read up to n rows of the child.  False: there are no more. */

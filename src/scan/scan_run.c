@@ -40,7 +40,7 @@ ccr_run_may_end(const EState *estate)
 }
 
 static void
-run(CCR_EXECUTOR_RUN_PARAMS(desc))
+scan_run_executor(CCR_EXECUTOR_RUN_PARAMS(desc))
 {
 	ExecutorRun_hook_type next = prev_run ? prev_run : standard_ExecutorRun;
 	const EState *running_before = running;
@@ -69,5 +69,5 @@ void
 ccr_scan_run_init(void)
 {
 	prev_run = ExecutorRun_hook;
-	ExecutorRun_hook = run;
+	ExecutorRun_hook = scan_run_executor;
 }

@@ -45,7 +45,7 @@ our_schema(void)
 }
 
 static Oid
-reader(Oid schema, const char *name, Oid *types, int n)
+reader_function(Oid schema, const char *name, Oid *types, int n)
 {
 	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, PointerGetDatum(name),
 						   PointerGetDatum(buildoidvector(types, n)),
@@ -70,14 +70,14 @@ ccr_readers_find(CcrReaders *readers)
 	Oid			field_types[] = {INTERNALOID, OIDOID, INT4OID, ANYELEMENTOID};
 	Oid			schema = our_schema();
 
-	readers->value = reader(schema, "batch_value", types, lengthof(types));
-	readers->rows = reader(schema, "batch_rows", types, lengthof(types));
-	readers->field = reader(schema, "batch_field", field_types, lengthof(field_types));
+	readers->value = reader_function(schema, "batch_value", types, lengthof(types));
+	readers->rows = reader_function(schema, "batch_rows", types, lengthof(types));
+	readers->field = reader_function(schema, "batch_field", field_types, lengthof(field_types));
 	return may_read(readers->value) && may_read(readers->rows) && may_read(readers->field);
 }
 
 static void
-depend_on(PlannedStmt *stmt, Oid function)
+terms_depend_on(PlannedStmt *stmt, Oid function)
 {
 	PlanInvalItem *item = makeNode(PlanInvalItem);
 
@@ -89,9 +89,9 @@ depend_on(PlannedStmt *stmt, Oid function)
 void
 ccr_readers_depend(PlannedStmt *stmt, const CcrReaders *readers)
 {
-	depend_on(stmt, readers->value);
-	depend_on(stmt, readers->rows);
-	depend_on(stmt, readers->field);
+	terms_depend_on(stmt, readers->value);
+	terms_depend_on(stmt, readers->rows);
+	terms_depend_on(stmt, readers->field);
 }
 
 static Node *
@@ -105,7 +105,7 @@ static Node *terms_mutator(Node *node, void *context);
 
 /* As an implicit cast it is shown by EXPLAIN as its first argument: the call. */
 static Node *
-read_cell(const CcrTerms *terms, const CcrCall *call, FuncExpr *expr)
+read_cell_term(const CcrTerms *terms, const CcrCall *call, FuncExpr *expr)
 {
 	List	   *args = (List *) terms_mutator((Node *) expr->args,
 											  unconstify(CcrTerms *, terms));
@@ -125,7 +125,7 @@ read_cell(const CcrTerms *terms, const CcrCall *call, FuncExpr *expr)
 static Node *
 read_field(const CcrTerms *terms, const CcrCall *call, FieldSelect *select)
 {
-	FuncExpr   *read = (FuncExpr *) read_cell(terms, call, (FuncExpr *) select->arg);
+	FuncExpr   *read = (FuncExpr *) read_cell_term(terms, call, (FuncExpr *) select->arg);
 	Const	   *field = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
 								  Int32GetDatum(select->fieldnum), false, true);
 
@@ -201,7 +201,7 @@ returns_record(Node *node)
 }
 
 static CcrCall *
-called(const CcrTerms *terms, Expr *expr)
+member_called(const CcrTerms *terms, Expr *expr)
 {
 	return IsA(expr, FuncExpr) ? ccr_calls_member(terms->calls, (FuncExpr *) expr) : NULL;
 }
@@ -253,23 +253,23 @@ terms_mutator(Node *node, void *context)
 		CcrCall    *call;
 
 		if (ccr_is_cell_wanted(node) &&
-			(call = called(terms, (Expr *) ccr_call_of_wanted(node))) != NULL)
+			(call = member_called(terms, (Expr *) ccr_call_of_wanted(node))) != NULL)
 			return cell_of(terms, call);
 		if (returns_record(node))
 			return expression_tree_mutator(node, terms_mutator, context);
-		if ((call = called(terms, (Expr *) node)) != NULL)
-			return read_cell(terms, call, (FuncExpr *) node);
+		if ((call = member_called(terms, (Expr *) node)) != NULL)
+			return read_cell_term(terms, call, (FuncExpr *) node);
 		if (IsA(node, RangeTblFunction) &&
-			(call = called(terms, (Expr *) ((RangeTblFunction *) node)->funcexpr)) != NULL)
+			(call = member_called(terms, (Expr *) ((RangeTblFunction *) node)->funcexpr)) != NULL)
 		{
 			RangeTblFunction *copy = copyObject((RangeTblFunction *) node);
 
-			copy->funcexpr = read_cell(terms, call, (FuncExpr *) copy->funcexpr);
+			copy->funcexpr = read_cell_term(terms, call, (FuncExpr *) copy->funcexpr);
 			return (Node *) copy;
 		}
 		if (IsA(node, FieldSelect) &&
 			exprType((Node *) ((FieldSelect *) node)->arg) == RECORDOID &&
-			(call = called(terms, ((FieldSelect *) node)->arg)) != NULL)
+			(call = member_called(terms, ((FieldSelect *) node)->arg)) != NULL)
 			return read_field(terms, call, (FieldSelect *) node);
 	}
 	return expression_tree_mutator(node, terms_mutator, context);

@@ -35,9 +35,23 @@ ccr_error_flatten(StringInfo buf, const CcrError *error)
 
 /* A palloc'd copy, which the strings belong to. */
 static const char *
-copied(const char *s)
+copied_text(const char *s)
 {
 	return s ? pstrdup(s) : NULL;
+}
+
+CcrError *
+ccr_error_new(int sqlstate, const char *message, const char *detail, const char *hint)
+{
+	CcrError	error = {
+		.sqlstate = sqlstate,
+		.author = CCR_TEXTS_OURS,
+		.message = message,
+		.detail = detail,
+		.hint = hint
+	};
+
+	return ccr_error_copy(&error);
 }
 
 CcrError *
@@ -46,10 +60,10 @@ ccr_error_copy(const CcrError *error)
 	CcrError   *copy = palloc(sizeof(CcrError));
 
 	*copy = *error;
-	copy->message = copied(error->message);
-	copy->detail = copied(error->detail);
-	copy->hint = copied(error->hint);
-	copy->context = copied(error->context);
+	copy->message = copied_text(error->message);
+	copy->detail = copied_text(error->detail);
+	copy->hint = copied_text(error->hint);
+	copy->context = copied_text(error->context);
 	return copy;
 }
 

@@ -94,6 +94,10 @@ typedef struct CcrOutcome
 } CcrOutcome;
 
 extern void ccr_error_flatten(StringInfo buf, const CcrError *error);
+
+/* One of ours, in the current memory context; detail and hint may be NULL. */
+extern CcrError *ccr_error_new(int sqlstate, const char *message,
+							   const char *detail, const char *hint);
 extern CcrError *ccr_error_copy(const CcrError *error);
 extern CcrError *ccr_error_restore(const char *data, Size length);
 

@@ -56,7 +56,7 @@ ccr_bounds_role_bytes(Oid roleid)
 }
 
 static bool
-exceeds(uint64 bytes, uint64 share, int ceiling)
+exceeds_bound(uint64 bytes, uint64 share, int ceiling)
 {
 	return bytes > share || (ceiling >= 0 && bytes > (uint64) ceiling * 1024);
 }
@@ -73,12 +73,12 @@ ccr_bounds_check(int procno, Size bytes, Size untaken)
 	/* nobody has more than is used */
 	if (used <= CCR_SESSION_SHARE * free && max_session < 0 && max_role < 0)
 		return CCR_BOUND_NONE;
-	if (exceeds(pg_atomic_read_u64(&slot->bytes) + bytes, CCR_SESSION_SHARE * free, max_session))
+	if (exceeds_bound(pg_atomic_read_u64(&slot->bytes) + bytes, CCR_SESSION_SHARE * free, max_session))
 		return CCR_BOUND_SESSION;
 	if (used <= CCR_ROLE_SHARE * free && max_role < 0)
 		return CCR_BOUND_NONE;
-	if (exceeds(ccr_bounds_role_bytes(pg_atomic_read_u32(&slot->roleid)) + bytes,
-				CCR_ROLE_SHARE * free, max_role))
+	if (exceeds_bound(ccr_bounds_role_bytes(pg_atomic_read_u32(&slot->roleid)) + bytes,
+					  CCR_ROLE_SHARE * free, max_role))
 		return CCR_BOUND_ROLE;
 	return CCR_BOUND_NONE;
 }
@@ -89,5 +89,5 @@ ccr_bounds_scarce(void)
 	uint64		mine = pg_atomic_read_u64(&ccr_slots[ccr_bounds_procno()].bytes);
 
 	return pg_atomic_read_u64(&ccr_shared->heap_used) > ccr_shared->heap_size / 2 ||
-		exceeds(2 * mine, ccr_shared->heap_size / 2, ccr_max_session_memory);
+		exceeds_bound(2 * mine, ccr_shared->heap_size / 2, ccr_max_session_memory);
 }

@@ -37,7 +37,10 @@
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
 #include "varatt.h"
+#else
+#include "utils/queryjumble.h"
 #endif
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
@@ -376,6 +379,17 @@ typedef const JumbleState CcrJumbleState;
 #else
 typedef JumbleState CcrJumbleState;
 #endif
+
+/* Sets the query's identifier. */
+static inline CcrJumbleState *
+ccr_jumble_query(Query *query, const char *text)
+{
+#if PG_VERSION_NUM >= 160000
+	return JumbleQuery(query);
+#else
+	return JumbleQuery(query, text);
+#endif
+}
 
 /* Wait events have names of their own from 17 on. */
 static inline uint32

@@ -61,7 +61,7 @@ has_builtin_operator(Oid type)
 
 /* The type of the elements, or of the bounds; else the type itself. */
 static Oid
-innermost(Oid type)
+innermost_type(Oid type)
 {
 	for (;;)
 	{
@@ -80,7 +80,7 @@ innermost(Oid type)
 CcrEquality
 ccr_equality(Oid type)
 {
-	Oid			inner = innermost(type);
+	Oid			inner = innermost_type(type);
 	bool		builtin = inner < FirstNormalObjectId || type_is_enum(inner);
 
 	if (type_is_rowtype(type))

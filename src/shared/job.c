@@ -11,7 +11,7 @@
 #include "shared/reader.h"
 
 static void
-put_string(StringInfo buf, const char *s)
+put_job_string(StringInfo buf, const char *s)
 {
 	int32		length = strlen(s);
 
@@ -35,15 +35,15 @@ ccr_job_flatten(StringInfo buf, const CcrJob *job)
 	appendBinaryStringInfo(buf, (const char *) params->lengths, params->n * sizeof(int));
 	for (int i = 0; i < params->n; i++)
 		appendBinaryStringInfo(buf, params->values[i], params->lengths[i]);
-	put_string(buf, job->search_path);
-	put_string(buf, job->statement);
-	put_string(buf, job->sql);
+	put_job_string(buf, job->search_path);
+	put_job_string(buf, job->statement);
+	put_job_string(buf, job->sql);
 	for (int i = 0; i < job->nsettings; i++)
-		put_string(buf, job->settings[i]);
+		put_job_string(buf, job->settings[i]);
 }
 
 static const char *
-get_string(CcrReader *reader)
+get_job_string(CcrReader *reader)
 {
 	const char *s = ccr_read_string(reader);
 
@@ -73,13 +73,13 @@ ccr_job_restore(const char *data, Size length)
 		values[i] = ccr_read(&reader, params->lengths[i]);
 	}
 	params->values = values;
-	job->search_path = get_string(&reader);
-	job->statement = get_string(&reader);
-	job->sql = get_string(&reader);
+	job->search_path = get_job_string(&reader);
+	job->statement = get_job_string(&reader);
+	job->sql = get_job_string(&reader);
 	job->settings = palloc(Max(job->nsettings, 1) * sizeof(char *));
 	for (int i = 0; i < job->nsettings; i++)
 	{
-		job->settings[i] = get_string(&reader);
+		job->settings[i] = get_job_string(&reader);
 		if (strchr(job->settings[i], '=') == NULL)
 			ccr_read_failed(&reader);
 	}

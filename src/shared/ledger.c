@@ -27,7 +27,7 @@ ccr_places_release(CcrCounters *counters, uint32 n)
 /* ------------------------------------------------------------ kept sources */
 
 static CcrKept *
-look_for(const CcrFingerprint *fingerprint)
+look_for_account(const CcrFingerprint *fingerprint)
 {
 	for (dsa_pointer dp = ccr_shared->kept; DsaPointerIsValid(dp);)
 	{
@@ -49,13 +49,13 @@ ccr_kept_find(const CcrFingerprint *fingerprint)
 	CcrKept    *kept;
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
-	kept = look_for(fingerprint);
+	kept = look_for_account(fingerprint);
 	LWLockRelease(&ccr_shared->kept_lock);
 	return kept;
 }
 
 static void
-wipe(CcrKept *kept)
+wipe_account(CcrKept *kept)
 {
 	explicit_bzero(kept->data, kept->length);
 	ccr_heap_free(kept->self, kept->size);
@@ -81,7 +81,7 @@ ccr_kept_add(const CcrFingerprint *fingerprint, const char *data, Size length)
 	memcpy(kept->data, data, length);
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_EXCLUSIVE);
-	other = look_for(fingerprint);
+	other = look_for_account(fingerprint);
 	if (other == NULL)
 	{
 		kept->next = ccr_shared->kept;
@@ -90,7 +90,7 @@ ccr_kept_add(const CcrFingerprint *fingerprint, const char *data, Size length)
 	LWLockRelease(&ccr_shared->kept_lock);
 	if (other == NULL)
 		return kept;
-	wipe(kept);
+	wipe_account(kept);
 	return other;
 }
 
@@ -117,7 +117,7 @@ ccr_kept_release(CcrKept *kept)
 		link = &((CcrKept *) ccr_heap_address(*link))->next;
 	*link = kept->next;
 	LWLockRelease(&ccr_shared->kept_lock);
-	wipe(kept);
+	wipe_account(kept);
 }
 
 /* ----------------------------------------------------------------- senders */

@@ -24,8 +24,8 @@ static int	nsleepers = 0;
 static CcrBound refused = CCR_BOUND_NONE;
 
 static CcrRequest *
-allocate(CcrRequestKind kind, uint32 nitems, Size nbytes, const char *source,
-		 Size length)
+allocate_request(CcrRequestKind kind, uint32 nitems, Size nbytes, const char *source,
+				 Size length)
 {
 	Size		size = MAXALIGN(offsetof(CcrRequest, items)) + nbytes +
 		(kind == CCR_REQUEST_ENQUEUED ? nitems : 0);
@@ -71,14 +71,14 @@ ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 
 	refused = CCR_BOUND_NONE;
 	if (kind == CCR_REQUEST_ENQUEUED)
-		return allocate(kind, nitems, nbytes, source, length);
+		return allocate_request(kind, nitems, nbytes, source, length);
 
 	ccr_bounds_declare(ccr_seat_party().outer);
 	refused = ccr_bounds_check(ccr_bounds_procno(), sizeof(CcrRequest) + nbytes + length,
 							   sizeof(CcrRequest) + nbytes + length);
 	if (refused != CCR_BOUND_NONE)
 		return NULL;
-	request = allocate(kind, nitems, nbytes, source, length);
+	request = allocate_request(kind, nitems, nbytes, source, length);
 	if (request == NULL)
 		return NULL;
 	request->charged = request->size + request->source_size;
@@ -137,7 +137,7 @@ free_source(CcrRequest *request)
 }
 
 static void
-destroy(CcrRequest *request)
+destroy_request(CcrRequest *request)
 {
 	free_source(request);
 	if (request->kind != CCR_REQUEST_ENQUEUED)
@@ -163,7 +163,7 @@ destroy(CcrRequest *request)
  * what follows is behind it: see wake_collector().
  */
 static void
-push(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer newest)
+push_request(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer newest)
 {
 	uint64		old = pg_atomic_read_u64(head);
 
@@ -179,7 +179,7 @@ wake_collector(CcrWorker *worker)
 
 	/*
 	 * If there is none, the next one looks at its mailbox as it starts:
-	 * behind a barrier in start(), the partner of the one in push().
+	 * behind a barrier in start(), the partner of the one in push_request().
 	 */
 	if (proc != 0)
 		ccr_wake(proc - 1);
@@ -216,7 +216,7 @@ unlink_from_slot(CcrRequest *request)
 
 /* A list with removal, since a request may be freed while it is on it. */
 static void
-announce(CcrSlot *slot, CcrRequest *request)
+announce_request(CcrSlot *slot, CcrRequest *request)
 {
 	request->announced = true;
 	request->next_done = InvalidDsaPointer;
@@ -229,7 +229,7 @@ announce(CcrSlot *slot, CcrRequest *request)
 }
 
 static void
-unannounce(CcrSlot *slot, CcrRequest *request)
+unannounce_request(CcrSlot *slot, CcrRequest *request)
 {
 	if (DsaPointerIsValid(request->next_done))
 		((CcrRequest *) ccr_heap_address(request->next_done))->prev_done = request->prev_done;
@@ -255,10 +255,10 @@ destroy_done(CcrRequest *request)
 
 		SpinLockAcquire(&slot->mutex);
 		if (request->announced)
-			unannounce(slot, request);
+			unannounce_request(slot, request);
 		SpinLockRelease(&slot->mutex);
 	}
-	destroy(request);
+	destroy_request(request);
 }
 
 CcrRequest *
@@ -271,7 +271,7 @@ ccr_request_next_done(void)
 	if (DsaPointerIsValid(slot->first_done))
 	{
 		request = ccr_heap_address(slot->first_done);
-		unannounce(slot, request);
+		unannounce_request(slot, request);
 	}
 	SpinLockRelease(&slot->mutex);
 	return request;
@@ -307,7 +307,7 @@ ccr_requests_push(CcrRequest *newest, CcrRequest *oldest)
 {
 	CcrWorker  *worker = &ccr_mailboxes[newest->worker];
 
-	push(&worker->intake, &oldest->next_intake, newest->self);
+	push_request(&worker->intake, &oldest->next_intake, newest->self);
 	wake_collector(worker);
 }
 
@@ -329,7 +329,7 @@ ccr_request_withdraw(CcrRequest *request)
 	ccr_gauge(counters, -(int) n, 0);
 	if (request->reserved)
 		ccr_counters_release_backlog(counters, n);
-	destroy(request);
+	destroy_request(request);
 
 	/* no collector has seen it, so none will tell those who stop its lookup */
 	ccr_stopped_recount();
@@ -394,7 +394,7 @@ ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason)
 	if (counted)
 		ccr_count(counters, reason == CCR_ABANDON_TIMEOUT ?
 				  CCR_TIMEOUTS : CCR_CANCELLED, nitems);
-	push(&worker->abandoned, &request->next_abandoned, request->self);
+	push_request(&worker->abandoned, &request->next_abandoned, request->self);
 	wake_collector(worker);
 }
 
@@ -412,59 +412,59 @@ ccr_request_free(CcrRequest *request)
 /* -------------------------------------------------------------- collector */
 
 static CcrRequest *
-at(dsa_pointer dp)
+request_at(dsa_pointer dp)
 {
 	return DsaPointerIsValid(dp) ? ccr_heap_address(dp) : NULL;
 }
 
 /* So that it outlives this generation, whatever happens to it next. */
 static void
-hold(CcrWorker *worker, CcrRequest *request)
+list_unfinished(CcrWorker *worker, CcrRequest *request)
 {
 	request->prev = InvalidDsaPointer;
-	request->next = worker->held;
+	request->next = worker->unfinished;
 	if (DsaPointerIsValid(request->next))
 		((CcrRequest *) ccr_heap_address(request->next))->prev = request->self;
-	worker->held = request->self;
+	worker->unfinished = request->self;
 }
 
 CcrRequest *
-ccr_request_held(CcrWorker *worker)
+ccr_request_unfinished(CcrWorker *worker)
 {
-	return at(worker->held);
+	return request_at(worker->unfinished);
 }
 
 CcrRequest *
-ccr_request_next_held(CcrRequest *request)
+ccr_request_next_unfinished(CcrRequest *request)
 {
-	return at(request->next);
+	return request_at(request->next);
 }
 
 void
 ccr_request_end(CcrRequest *request)
 {
-	CcrRequest *next = at(request->next);
-	CcrRequest *prev = at(request->prev);
+	CcrRequest *next = request_at(request->next);
+	CcrRequest *prev = request_at(request->prev);
 
 	if (next)
 		next->prev = request->prev;
 	if (prev)
 		prev->next = request->next;
 	else
-		ccr_mailboxes[request->worker].held = request->next;
-	destroy(request);
+		ccr_mailboxes[request->worker].unfinished = request->next;
+	destroy_request(request);
 }
 
 CcrRequest *
 ccr_request_following(CcrRequest *request)
 {
-	return at(request->next_intake);
+	return request_at(request->next_intake);
 }
 
 CcrRequest *
 ccr_request_following_abandoned(CcrRequest *request)
 {
-	return at(request->next_abandoned);
+	return request_at(request->next_abandoned);
 }
 
 /*
@@ -487,12 +487,12 @@ ccr_request_take(CcrWorker *worker)
 
 		pg_atomic_write_u32(&request->taken, generation);
 		if (request->kind == CCR_REQUEST_ENQUEUED)
-			hold(worker, request);
+			list_unfinished(worker, request);
 		newest = request->next_intake;
 		request->next_intake = oldest;
 		oldest = request->self;
 	}
-	return at(oldest);
+	return request_at(oldest);
 }
 
 void
@@ -505,7 +505,7 @@ ccr_request_keep_abandoned(CcrRequest *request, CcrRequest **kept)
 void
 ccr_request_return_abandoned(CcrRequest *request)
 {
-	push(&ccr_mailboxes[request->worker].abandoned, &request->next_abandoned, request->self);
+	push_request(&ccr_mailboxes[request->worker].abandoned, &request->next_abandoned, request->self);
 }
 
 void
@@ -515,7 +515,7 @@ ccr_request_take_abandoned(CcrWorker *worker, CcrRequest **kept)
 
 	if (pg_atomic_read_u64(&worker->abandoned) == InvalidDsaPointer)
 		return;
-	request = at(pg_atomic_exchange_u64(&worker->abandoned, InvalidDsaPointer));
+	request = request_at(pg_atomic_exchange_u64(&worker->abandoned, InvalidDsaPointer));
 	while (request)
 	{
 		CcrRequest *next = ccr_request_following_abandoned(request);
@@ -642,7 +642,7 @@ ccr_request_complete(CcrRequest *request, CcrFailure failure)
 		SpinLockAcquire(&slot->mutex);
 		done = become_done(request);
 		if (done)
-			announce(slot, request);
+			announce_request(slot, request);
 		SpinLockRelease(&slot->mutex);
 	}
 	else
@@ -657,5 +657,5 @@ void
 ccr_request_release(CcrRequest *request)
 {
 	Assert(pg_atomic_read_u32(&request->state) == CCR_REQUEST_ABANDONED);
-	destroy(request);
+	destroy_request(request);
 }

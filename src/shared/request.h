@@ -280,8 +280,8 @@ extern void ccr_request_wake_later(int procno);
 extern void ccr_request_release(CcrRequest *request);
 
 /* The enqueued requests that are held, and the end of one of them. */
-extern CcrRequest *ccr_request_held(CcrWorker *worker);
-extern CcrRequest *ccr_request_next_held(CcrRequest *request);
+extern CcrRequest *ccr_request_unfinished(CcrWorker *worker);
+extern CcrRequest *ccr_request_next_unfinished(CcrRequest *request);
 extern void ccr_request_end(CcrRequest *request);
 
 #endif							/* CCR_REQUEST_H */

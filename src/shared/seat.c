@@ -70,7 +70,7 @@ ccr_seats_startup(void)
 }
 
 static CcrSeatState
-state_of(uint64 word)
+seat_state(uint64 word)
 {
 	return (CcrSeatState) (word & 0xFF);
 }
@@ -84,7 +84,7 @@ word_of(uint64 serial, CcrSeatState state)
 CcrSeatState
 ccr_seat_state(CcrSeat *seat)
 {
-	return state_of(pg_atomic_read_u64(&seat->state));
+	return seat_state(pg_atomic_read_u64(&seat->state));
 }
 
 /*
@@ -94,11 +94,11 @@ ccr_seat_state(CcrSeat *seat)
  * and the other way round.
  */
 static bool
-move(CcrSeat *seat, CcrSeatState from, CcrSeatState to)
+move_seat(CcrSeat *seat, CcrSeatState from, CcrSeatState to)
 {
 	uint64		word = pg_atomic_read_u64(&seat->state);
 
-	return state_of(word) == from &&
+	return seat_state(word) == from &&
 		pg_atomic_compare_exchange_u64(&seat->state, &word, word_of(word >> 8, to));
 }
 
@@ -163,7 +163,7 @@ ccr_seats_of(Oid dbid)
 
 /* Takes it off those that are free, and says whose it is. */
 static CcrSeat *
-allot(Oid dbid, CcrSeatNumber *number)
+allot_seat(Oid dbid, CcrSeatNumber *number)
 {
 	CcrSeat    *seat = NULL;
 
@@ -172,7 +172,7 @@ allot(Oid dbid, CcrSeatNumber *number)
 	{
 		uint64		word = pg_atomic_read_u64(&ccr_seats[i].state);
 
-		if (state_of(word) != CCR_SEAT_FREE)
+		if (seat_state(word) != CCR_SEAT_FREE)
 			continue;
 		seat = &ccr_seats[i];
 		number->index = i;
@@ -187,7 +187,7 @@ allot(Oid dbid, CcrSeatNumber *number)
 CcrSeat *
 ccr_seat_call(Oid dbid, Oid roleid, int worker, CcrSeatNumber *number)
 {
-	CcrSeat    *seat = allot(dbid, number);
+	CcrSeat    *seat = allot_seat(dbid, number);
 
 	if (seat == NULL)
 		return NULL;
@@ -209,9 +209,9 @@ void
 ccr_seat_abandon(CcrSeat *seat)
 {
 	/* it may be taken, and left, meanwhile, but not go back */
-	if (!move(seat, CCR_SEAT_CALLED, CCR_SEAT_FREE) &&
-		!move(seat, CCR_SEAT_TAKEN, CCR_SEAT_ABANDONED) &&
-		!move(seat, CCR_SEAT_LEFT, CCR_SEAT_FREE))
+	if (!move_seat(seat, CCR_SEAT_CALLED, CCR_SEAT_FREE) &&
+		!move_seat(seat, CCR_SEAT_TAKEN, CCR_SEAT_ABANDONED) &&
+		!move_seat(seat, CCR_SEAT_LEFT, CCR_SEAT_FREE))
 		elog(PANIC, "seat of a local executor is in an impossible state");
 }
 
@@ -252,7 +252,7 @@ ccr_seat_take(const CcrSeatNumber *number)
 	CcrSeat    *seat = &ccr_seats[number->index];
 	uint64		word = word_of(number->serial, CCR_SEAT_CALLED);
 
-	/* the partner is in move() */
+	/* the partner is in move_seat() */
 	if (!pg_atomic_compare_exchange_u64(&seat->state, &word,
 										word_of(number->serial, CCR_SEAT_TAKEN)))
 		return false;
@@ -275,8 +275,8 @@ ccr_seat_leave(void)
 	LWLockAcquire(&seat->lock, LW_EXCLUSIVE);
 	seat->pid = 0;
 	LWLockRelease(&seat->lock);
-	if (!move(seat, CCR_SEAT_TAKEN, CCR_SEAT_LEFT) &&
-		!move(seat, CCR_SEAT_ABANDONED, CCR_SEAT_FREE))
+	if (!move_seat(seat, CCR_SEAT_TAKEN, CCR_SEAT_LEFT) &&
+		!move_seat(seat, CCR_SEAT_ABANDONED, CCR_SEAT_FREE))
 		elog(PANIC, "seat of a local executor is in an impossible state");
 
 	/* somebody may be waiting for a seat */

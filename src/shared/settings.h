@@ -1,12 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * settings.h
- *	  The configuration parameters, as concresce.c defines them.
+ *	  The configuration parameters.
+ *
+ * Those that a call goes by, and that a lookup's SET clauses may change, are in
+ * one structure, so that a set of them is kept, compared and put in force as
+ * one.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef CCR_SETTINGS_H
 #define CCR_SETTINGS_H
+
+#include "utils/guc.h"
 
 typedef enum CcrCoalesce
 {
@@ -28,38 +34,63 @@ typedef enum CcrOnFull
 	CCR_FULL_ERROR
 } CcrOnFull;
 
-extern char *ccr_server_name;	/* foreign server; "": this database */
-extern int	ccr_server_source;	/* its GucSource */
-extern char *ccr_key;			/* never used: see clauses.h */
-extern double ccr_max_window;	/* ms */
-extern int	ccr_max_size;		/* items */
-extern int	ccr_max_bytes;		/* bytes */
+/* A new member: ccr_settings_equal() as well. */
+typedef struct CcrSettings
+{
+	char	   *server_name;	/* foreign server; "": this database */
+	int			server_source;	/* its GucSource */
+	double		max_window;		/* ms */
+	int			max_size;		/* items */
+	int			max_bytes;		/* bytes */
+	int			coalesce;		/* CcrCoalesce */
+	int			timeout;		/* ms; 0: none; to be read by timeout.h */
+	int			max_timeout;	/* the same; a superuser's */
+	int			on_missing;		/* CcrOnMissing */
+	int			on_full;		/* CcrOnFull */
+	bool		isolate_errors;
+	bool		prepare;
+} CcrSettings;
+
+extern CcrSettings ccr_settings;	/* those in force */
+
+/* These count as SET clauses of a lookup only: see clauses.h. */
+extern char *ccr_key;
+extern int	ccr_max_batches_per_second;
+extern int	ccr_max_items_per_second;
+extern bool ccr_fail_fast;
+
+extern bool ccr_enable_batchscan;	/* the planner's */
+
 extern int	ccr_max_connections;	/* per server and user mapping */
 extern int	ccr_max_local_workers;	/* per database */
-extern int	ccr_coalesce;		/* CcrCoalesce */
-extern int	ccr_timeout;		/* ms; 0: none; to be read by timeout.h */
-extern int	ccr_max_timeout;	/* the same; a superuser's */
-extern bool ccr_isolate_errors;
-extern int	ccr_on_missing;		/* CcrOnMissing */
-extern int	ccr_on_full;		/* CcrOnFull */
 extern int	ccr_queue_size;		/* items per function */
-extern bool ccr_prepare;
-extern bool ccr_enable_batchscan;
 extern int	ccr_idle_timeout;	/* s; 0: never */
+extern int	ccr_max_lifetime;	/* s; 0: any */
 extern int	ccr_shared_memory;	/* MB */
 extern int	ccr_max_session_memory; /* kB; -1: by what is free */
 extern int	ccr_max_role_memory;	/* the same */
+extern int	ccr_collector_memory;	/* MB; -1: by shared_memory */
 extern int	ccr_workers;		/* processes */
 extern char *ccr_sharded_servers;	/* a list of names: see shard.h */
-extern int	ccr_collector_memory;	/* MB; -1: by shared_memory */
 extern int	ccr_enqueue_timeout;	/* ms; 0: none */
-extern int	ccr_log_min_duration;	/* ms; -1: off */
-extern int	ccr_max_batches_per_second; /* these three count as SET clauses of
-										 * a lookup only */
-extern int	ccr_max_items_per_second;
-extern bool ccr_fail_fast;
-extern int	ccr_max_lifetime;	/* s; 0: any */
 extern int	ccr_max_attempts;	/* 0: any number */
+extern int	ccr_log_min_duration;	/* ms; -1: off */
 extern int	ccr_drain_timeout;	/* ms; 0: shutdowns wait for nothing */
+
+#define CCR_MAX_RATE		1000000
+#define CCR_MAX_WORKERS		16
+
+/* The values of two of them. */
+extern const struct config_enum_entry ccr_coalesce_options[];
+extern const struct config_enum_entry ccr_on_missing_options[];
+
+/* _PG_init().  preloaded: with those that only a start of the server can set. */
+extern void ccr_settings_define(bool preloaded);
+
+extern bool ccr_settings_equal(const CcrSettings *a, const CcrSettings *b);
+
+/* A copy with strings of its own, in this memory context. */
+extern void ccr_settings_copy(CcrSettings *to, const CcrSettings *from,
+							  MemoryContext context);
 
 #endif							/* CCR_SETTINGS_H */

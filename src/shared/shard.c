@@ -23,45 +23,28 @@
 /* Of what a shard has, slow lookups may take all but one: see line.c. */
 #define CCR_SHARD_CONNECTIONS	2
 
-/* Is it a list of names, and name (NULL: none) in it? */
-static bool
-read_list(const char *list, const char *name, bool *found)
-{
-	char	   *copy = pstrdup(list);
-	List	   *names;
-	ListCell   *lc;
-	bool		valid = SplitIdentifierString(copy, ',', &names);
-
-	*found = false;
-	foreach(lc, names)
-	{
-		*found |= name && strcmp(lfirst(lc), name) == 0;
-	}
-	list_free(names);
-	pfree(copy);
-	return valid;
-}
-
-bool
-ccr_shard_check_list(const char *list)
-{
-	bool		found;
-
-	return read_list(list, NULL, &found);
-}
-
 bool
 ccr_shard_listed(const char *server_name)
 {
-	bool		found;
+	char	   *copy = pstrdup(ccr_sharded_servers);
+	List	   *names;
+	ListCell   *lc;
+	bool		listed = false;
 
-	(void) read_list(ccr_sharded_servers, server_name, &found);
-	return found;
+	/* it was checked as the server started */
+	(void) SplitIdentifierString(copy, ',', &names);
+	foreach(lc, names)
+	{
+		listed |= strcmp(lfirst(lc), server_name) == 0;
+	}
+	list_free(names);
+	pfree(copy);
+	return listed;
 }
 
 /* No more than there is to be shared out. */
 static int
-within(int shards, CcrLimits limits)
+within_limits(int shards, CcrLimits limits)
 {
 	if (limits.batches > 0)
 		shards = Min(shards, limits.batches);
@@ -75,13 +58,13 @@ ccr_shards_of_server(CcrLimits limits)
 {
 	int			most = Max(ccr_max_connections / CCR_SHARD_CONNECTIONS, 1);
 
-	return within(Min(ccr_shared->nworkers, most), limits);
+	return within_limits(Min(ccr_shared->nworkers, most), limits);
 }
 
 int
 ccr_shards_of_lookup(int shards, CcrLimits own_limits)
 {
-	return within(shards, own_limits);
+	return within_limits(shards, own_limits);
 }
 
 int

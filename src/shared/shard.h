@@ -19,10 +19,7 @@
 
 #include "shared/source.h"
 
-/* concresce.sharded_servers is a list of names. */
-extern bool ccr_shard_check_list(const char *list);
-
-/* Is the server of this name in it? */
+/* Is the server of this name in concresce.sharded_servers? */
 extern bool ccr_shard_listed(const char *server_name);
 
 /*

@@ -142,7 +142,7 @@ init_shared(int tranche)
 		pg_atomic_init_u32(&ccr_mailboxes[i].proc, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].sleepers, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].pressed, 0);
-		ccr_mailboxes[i].held = InvalidDsaPointer;
+		ccr_mailboxes[i].unfinished = InvalidDsaPointer;
 		pg_atomic_init_u64(&ccr_mailboxes[i].unsettled, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].closed, 0);
 		pg_atomic_init_u64(&ccr_mailboxes[i].logged, 0);
@@ -632,7 +632,7 @@ ccr_counters_error(CcrCounters *counters, const CcrLastError *error)
 }
 
 void
-ccr_counters_open_circuit(CcrCounters *counters, bool first, bool passing,
+ccr_counters_open_circuit(CcrCounters *counters, bool first, bool transient,
 						  int failures, TimestampTz retry_at,
 						  const CcrLastError *error)
 {
@@ -643,7 +643,7 @@ ccr_counters_open_circuit(CcrCounters *counters, bool first, bool passing,
 	if (circuit->open == 0)
 		circuit->since = now;
 	circuit->open += first ? 1 : 0;
-	circuit->passing = passing;
+	circuit->transient = transient;
 	circuit->failures = failures;
 	circuit->retry_at = retry_at;
 	circuit->error = *error;

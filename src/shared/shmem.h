@@ -42,13 +42,13 @@
 #define CCR_LINE
 #endif
 
-#define CCR_MAX_WORKERS			16
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
 #define CCR_ROLE_COUNTERS		256 /* of these, allotted to sessions of a
 									 * role */
 #define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
 #define CCR_MAX_STOPS			256 /* stopped lookups, and servers */
-#define CCR_STOPS_RESERVED		64	/* of these, for superusers */
+#define CCR_STOPS_RESERVED		64	/* of these, for superusers; */
+#define CCR_STOPS_OF_ROLE		96	/* and for a role that is none, at most */
 #define CCR_HISTOGRAM_BINS		24	/* of powers of two: items, */
 #define CCR_LATENCY_BINS		32	/* and us */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
@@ -71,7 +71,7 @@ typedef struct CcrLastError
 typedef struct CcrCircuit
 {
 	int			open;			/* queues that do; 0: none */
-	bool		passing;		/* by the kind of the error */
+	bool		transient;		/* by the kind of the error */
 	int			failures;		/* in a row */
 	TimestampTz since;
 	TimestampTz retry_at;
@@ -122,7 +122,7 @@ typedef struct CcrWorker
 	 * Enqueued requests that were taken and have not ended.  Collector only,
 	 * but the next generation finds them here.
 	 */
-	dsa_pointer held;
+	dsa_pointer unfinished;
 
 	/* A shutdown ended it: it will not come back. */
 	pg_atomic_uint32 closed;
@@ -282,7 +282,8 @@ typedef struct CcrConnection
 	char		user[NAMEDATALEN];
 	char		state[16];
 	int64		batches;
-	TimestampTz connected_at;	/* 0: it is not yet */
+	int64		lost;			/* before, with those of others */
+	TimestampTz connected_at;	/* 0: it is not, or not yet */
 	TimestampTz last_error_at;
 	CcrLastError last_error;
 } CcrConnection;
@@ -299,7 +300,8 @@ typedef struct CcrStop
 	Oid			dbid;
 	Oid			function;
 	Oid			serverid;
-	TimestampTz since;
+	Oid			roleid;			/* whose session has said so first, */
+	TimestampTz since;			/* and when */
 } CcrStop;
 
 typedef struct CcrShared
@@ -438,7 +440,7 @@ ccr_counters_latency(CcrCounters *counters, CcrTime us, uint32 calls)
 
 /* first: of this queue; else it has failed again. */
 extern void ccr_counters_open_circuit(CcrCounters *counters, bool first,
-									  bool passing, int failures,
+									  bool transient, int failures,
 									  TimestampTz retry_at,
 									  const CcrLastError *error);
 extern void ccr_counters_close_circuit(CcrCounters *counters);

@@ -13,7 +13,7 @@
 #include "shared/source.h"
 
 static void
-put_bytes(StringInfo buf, const void *data, Size length)
+put_source_bytes(StringInfo buf, const void *data, Size length)
 {
 	appendBinaryStringInfo(buf, data, length);
 }
@@ -21,15 +21,15 @@ put_bytes(StringInfo buf, const void *data, Size length)
 static void
 put_int(StringInfo buf, int32 n)
 {
-	put_bytes(buf, &n, sizeof(n));
+	put_source_bytes(buf, &n, sizeof(n));
 }
 
 static void
-put_string(StringInfo buf, const char *s)
+put_source_string(StringInfo buf, const char *s)
 {
 	put_int(buf, s ? (int32) strlen(s) : -1);
 	if (s)
-		put_bytes(buf, s, strlen(s) + 1);
+		put_source_bytes(buf, s, strlen(s) + 1);
 }
 
 static int32
@@ -48,7 +48,7 @@ get_array(CcrReader *reader, int n, Size size)
 }
 
 static char *
-get_string(CcrReader *reader)
+get_source_string(CcrReader *reader)
 {
 	const char *s = ccr_read_string(reader);
 
@@ -61,7 +61,7 @@ get_strings(CcrReader *reader, int n)
 	const char **strings = palloc((n + 1) * sizeof(char *));
 
 	for (int i = 0; i < n; i++)
-		strings[i] = get_string(reader);
+		strings[i] = get_source_string(reader);
 	return strings;
 }
 
@@ -93,8 +93,8 @@ put_reach(StringInfo buf, const CcrSource *source)
 	put_int(buf, source->noptions);
 	for (int i = 0; i < source->noptions; i++)
 	{
-		put_string(buf, source->keywords[i]);
-		put_string(buf, source->values[i]);
+		put_source_string(buf, source->keywords[i]);
+		put_source_string(buf, source->values[i]);
 	}
 }
 
@@ -111,8 +111,8 @@ get_reach(CcrReader *reader, CcrSource *source)
 	source->values = palloc((source->noptions + 1) * sizeof(char *));
 	for (int i = 0; i < source->noptions; i++)
 	{
-		source->keywords[i] = get_string(reader);
-		source->values[i] = get_string(reader);
+		source->keywords[i] = get_source_string(reader);
+		source->values[i] = get_source_string(reader);
 	}
 }
 
@@ -123,13 +123,13 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_reach(buf, source);
 	put_int(buf, source->function);
 	put_int(buf, source->owner);
-	put_string(buf, source->key);
-	put_string(buf, source->server_name);
-	put_string(buf, source->user);
-	put_string(buf, source->search_path);
+	put_source_string(buf, source->key);
+	put_source_string(buf, source->server_name);
+	put_source_string(buf, source->user);
+	put_source_string(buf, source->search_path);
 	put_int(buf, source->nsettings);
 	for (int i = 0; i < source->nsettings; i++)
-		put_string(buf, source->settings[i]);
+		put_source_string(buf, source->settings[i]);
 	put_int(buf, source->bulk);
 	put_int(buf, source->resend);
 	put_int(buf, source->returns_set);
@@ -138,33 +138,33 @@ ccr_source_flatten(StringInfo buf, const CcrSource *source,
 	put_int(buf, source->prepare);
 	put_int(buf, source->isolate_errors);
 	put_int(buf, source->undivided);
-	put_string(buf, source->text_settings);
+	put_source_string(buf, source->text_settings);
 	put_int(buf, source->text_args);
-	put_string(buf, source->sql);
-	put_string(buf, source->keyed_sql);
+	put_source_string(buf, source->sql);
+	put_source_string(buf, source->keyed_sql);
 	for (int i = 0; i < 2; i++)
 		for (int j = 0; j < 2; j++)
-			put_string(buf, source->match_sql[i][j]);
+			put_source_string(buf, source->match_sql[i][j]);
 	put_int(buf, source->may_be_loose);
-	put_string(buf, source->unequal);
+	put_source_string(buf, source->unequal);
 	put_int(buf, source->nargs);
-	put_bytes(buf, source->arg_elements, source->nargs * sizeof(Oid));
-	put_bytes(buf, source->arg_arrays, source->nargs * sizeof(Oid));
-	put_bytes(buf, source->key_types, source->nargs * sizeof(Oid));
-	put_bytes(buf, &source->server_limits, sizeof(CcrLimits));
-	put_bytes(buf, &source->own_limits, sizeof(CcrLimits));
+	put_source_bytes(buf, source->arg_elements, source->nargs * sizeof(Oid));
+	put_source_bytes(buf, source->arg_arrays, source->nargs * sizeof(Oid));
+	put_source_bytes(buf, source->key_types, source->nargs * sizeof(Oid));
+	put_source_bytes(buf, &source->server_limits, sizeof(CcrLimits));
+	put_source_bytes(buf, &source->own_limits, sizeof(CcrLimits));
 	put_int(buf, source->fail_fast);
 	put_int(buf, source->ncolumns);
-	put_bytes(buf, source->column_types, source->ncolumns * sizeof(Oid));
-	put_bytes(buf, source->column_enum, source->ncolumns * sizeof(bool));
-	put_bytes(buf, source->column_binary, source->ncolumns * sizeof(bool));
+	put_source_bytes(buf, source->column_types, source->ncolumns * sizeof(Oid));
+	put_source_bytes(buf, source->column_enum, source->ncolumns * sizeof(bool));
+	put_source_bytes(buf, source->column_binary, source->ncolumns * sizeof(bool));
 	hash_bytes_into(fingerprint, buf->data, buf->len);
 
 	/* what sessions may know by other names, and is the same all the same */
-	put_string(buf, source->function_name);
-	put_string(buf, source->hosts);
-	put_string(buf, source->hostaddrs);
-	put_string(buf, source->ports);
+	put_source_string(buf, source->function_name);
+	put_source_string(buf, source->hosts);
+	put_source_string(buf, source->hostaddrs);
+	put_source_string(buf, source->ports);
 }
 
 CcrSource *
@@ -176,10 +176,10 @@ ccr_source_restore(const char *data, Size length)
 	get_reach(&reader, source);
 	source->function = get_int(&reader);
 	source->owner = get_int(&reader);
-	source->key = get_string(&reader);
-	source->server_name = get_string(&reader);
-	source->user = get_string(&reader);
-	source->search_path = get_string(&reader);
+	source->key = get_source_string(&reader);
+	source->server_name = get_source_string(&reader);
+	source->user = get_source_string(&reader);
+	source->search_path = get_source_string(&reader);
 	source->nsettings = ccr_read_count(&reader, sizeof(int32));
 	source->settings = get_strings(&reader, source->nsettings);
 	source->bulk = get_int(&reader);
@@ -190,15 +190,15 @@ ccr_source_restore(const char *data, Size length)
 	source->prepare = get_int(&reader);
 	source->isolate_errors = get_int(&reader);
 	source->undivided = get_int(&reader);
-	source->text_settings = get_string(&reader);
+	source->text_settings = get_source_string(&reader);
 	source->text_args = get_int(&reader);
-	source->sql = get_string(&reader);
-	source->keyed_sql = get_string(&reader);
+	source->sql = get_source_string(&reader);
+	source->keyed_sql = get_source_string(&reader);
 	for (int i = 0; i < 2; i++)
 		for (int j = 0; j < 2; j++)
-			source->match_sql[i][j] = get_string(&reader);
+			source->match_sql[i][j] = get_source_string(&reader);
 	source->may_be_loose = get_int(&reader);
-	source->unequal = get_string(&reader);
+	source->unequal = get_source_string(&reader);
 	source->nargs = ccr_read_count(&reader, 3 * sizeof(Oid));
 	source->arg_elements = get_array(&reader, source->nargs, sizeof(Oid));
 	source->arg_arrays = get_array(&reader, source->nargs, sizeof(Oid));
@@ -210,10 +210,10 @@ ccr_source_restore(const char *data, Size length)
 	source->column_types = get_array(&reader, source->ncolumns, sizeof(Oid));
 	source->column_enum = get_array(&reader, source->ncolumns, sizeof(bool));
 	source->column_binary = get_array(&reader, source->ncolumns, sizeof(bool));
-	source->function_name = get_string(&reader);
-	source->hosts = get_string(&reader);
-	source->hostaddrs = get_string(&reader);
-	source->ports = get_string(&reader);
+	source->function_name = get_source_string(&reader);
+	source->hosts = get_source_string(&reader);
+	source->hostaddrs = get_source_string(&reader);
+	source->ports = get_source_string(&reader);
 	ccr_read_end(&reader);
 	return source;
 }

@@ -23,8 +23,6 @@ typedef struct CcrFingerprint
 	uint8		bytes[CCR_FINGERPRINT_LEN];
 } CcrFingerprint;
 
-#define CCR_MAX_RATE	1000000
-
 /* What may be sent in any second; 0: there is no limit. */
 typedef struct CcrLimits
 {

@@ -12,7 +12,7 @@
 #include "utils/timestamp.h"
 
 static CcrStop *
-find(Oid dbid, Oid function, Oid serverid)
+find_stop(Oid dbid, Oid function, Oid serverid)
 {
 	for (int i = 0; i < CCR_MAX_STOPS; i++)
 		if (ccr_stops[i].used && ccr_stops[i].dbid == dbid &&
@@ -22,13 +22,23 @@ find(Oid dbid, Oid function, Oid serverid)
 }
 
 /* Whoever owns many lookups shall not take the brake away from all. */
-static CcrStop *
-find_unused(bool privileged)
+static bool
+has_its_part(Oid roleid)
 {
-	if (!privileged &&
-		pg_atomic_read_u32(&ccr_shared->nstops) +
-		pg_atomic_read_u32(&ccr_shared->nservers) >= CCR_MAX_STOPS - CCR_STOPS_RESERVED)
-		return NULL;
+	int			all = 0;
+	int			own = 0;
+
+	for (int i = 0; i < CCR_MAX_STOPS; i++)
+	{
+		all += ccr_stops[i].used ? 1 : 0;
+		own += ccr_stops[i].used && ccr_stops[i].roleid == roleid ? 1 : 0;
+	}
+	return all >= CCR_MAX_STOPS - CCR_STOPS_RESERVED || own >= CCR_STOPS_OF_ROLE;
+}
+
+static CcrStop *
+find_unused(void)
+{
 	for (int i = 0; i < CCR_MAX_STOPS; i++)
 		if (!ccr_stops[i].used)
 			return &ccr_stops[i];
@@ -42,22 +52,24 @@ counter_of(Oid serverid)
 }
 
 static bool
-set(Oid dbid, Oid function, Oid serverid, bool force)
+set_stop(Oid dbid, Oid function, Oid serverid, bool force)
 {
 	bool		privileged = superuser();
+	Oid			roleid = GetOuterUserId();
 	CcrStop    *stop;
 
 	LWLockAcquire(&ccr_shared->stop_lock, LW_EXCLUSIVE);
-	stop = find(dbid, function, serverid);
+	stop = find_stop(dbid, function, serverid);
 	if (stop)
 		stop->force |= force;
-	else if ((stop = find_unused(privileged)) != NULL)
+	else if ((privileged || !has_its_part(roleid)) && (stop = find_unused()) != NULL)
 	{
 		stop->used = true;
 		stop->force = force;
 		stop->dbid = dbid;
 		stop->function = function;
 		stop->serverid = serverid;
+		stop->roleid = roleid;
 		stop->since = GetCurrentTimestamp();
 		pg_atomic_fetch_add_u32(counter_of(serverid), 1);
 	}
@@ -68,7 +80,7 @@ set(Oid dbid, Oid function, Oid serverid, bool force)
 bool
 ccr_stopped_set(Oid dbid, Oid function, bool force)
 {
-	bool		result = set(dbid, function, InvalidOid, force);
+	bool		result = set_stop(dbid, function, InvalidOid, force);
 
 	/*
 	 * Before the gauges are looked at.  The partner is in ccr_stopped(),
@@ -81,12 +93,12 @@ ccr_stopped_set(Oid dbid, Oid function, bool force)
 bool
 ccr_switch_off(Oid dbid, Oid serverid, bool force)
 {
-	return set(dbid, InvalidOid, serverid, force);
+	return set_stop(dbid, InvalidOid, serverid, force);
 }
 
 /* Those of one kind, of which function and serverid are; all: of all of them. */
 static void
-clear(Oid dbid, Oid function, Oid serverid, bool servers, bool all)
+clear_stop(Oid dbid, Oid function, Oid serverid, bool servers, bool all)
 {
 	LWLockAcquire(&ccr_shared->stop_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < CCR_MAX_STOPS; i++)
@@ -105,20 +117,20 @@ clear(Oid dbid, Oid function, Oid serverid, bool servers, bool all)
 void
 ccr_stopped_clear(Oid dbid, Oid function)
 {
-	clear(dbid, function, InvalidOid, false, !OidIsValid(function));
+	clear_stop(dbid, function, InvalidOid, false, !OidIsValid(function));
 }
 
 void
 ccr_switch_on(Oid dbid, Oid serverid)
 {
-	clear(dbid, InvalidOid, serverid, true, false);
+	clear_stop(dbid, InvalidOid, serverid, true, false);
 }
 
 void
 ccr_stopped_clear_database(Oid dbid)
 {
-	clear(dbid, InvalidOid, InvalidOid, false, true);
-	clear(dbid, InvalidOid, InvalidOid, true, true);
+	clear_stop(dbid, InvalidOid, InvalidOid, false, true);
+	clear_stop(dbid, InvalidOid, InvalidOid, true, true);
 }
 
 int
@@ -146,8 +158,8 @@ ccr_stopped(Oid dbid, Oid function, bool forced)
 	if (pg_atomic_read_u32(&ccr_shared->nstops) == 0)
 		return false;
 	LWLockAcquire(&ccr_shared->stop_lock, LW_SHARED);
-	one = find(dbid, function, InvalidOid);
-	all = find(dbid, InvalidOid, InvalidOid);
+	one = find_stop(dbid, function, InvalidOid);
+	all = find_stop(dbid, InvalidOid, InvalidOid);
 	if (forced)
 		result = (one && one->force) || (all && all->force);
 	else
@@ -164,7 +176,7 @@ ccr_switched_off(Oid dbid, Oid serverid, bool *force)
 	if (!OidIsValid(serverid) || pg_atomic_read_u32(&ccr_shared->nservers) == 0)
 		return false;
 	LWLockAcquire(&ccr_shared->stop_lock, LW_SHARED);
-	stop = find(dbid, InvalidOid, serverid);
+	stop = find_stop(dbid, InvalidOid, serverid);
 	if (stop && force)
 		*force = stop->force;
 	LWLockRelease(&ccr_shared->stop_lock);

@@ -9,8 +9,8 @@
  *	bytea_output			either form is read by every server
  *	TimeZone				times travel with their offset; it is the bodies' own
  *	client_encoding			a startup parameter; a connection on which it has
- *							changed is closed (remote.c)
- *	standard_conforming_strings		the same; off is refused (remote.c)
+ *							changed is closed (carrier_remote.c)
+ *	standard_conforming_strings		the same; off is refused (carrier_remote.c)
  *	search_path				of the far side: the bodies' own
  *	lc_numeric, lc_time		only of to_char() and its like
  *	xmlbinary				only of the functions that make XML of other values

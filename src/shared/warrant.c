@@ -16,16 +16,16 @@ same_title(const CcrTitle *a, const CcrTitle *b)
 }
 
 static CcrWarrant *
-following(dsa_pointer dp)
+following_warrant(dsa_pointer dp)
 {
 	return DsaPointerIsValid(dp) ? ccr_heap_address(dp) : NULL;
 }
 
 /* One that has ended is nobody's to find: the right may have come back. */
 static CcrWarrant *
-look_for(const CcrTitle *title)
+look_for_warrant(const CcrTitle *title)
 {
-	for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
+	for (CcrWarrant *w = following_warrant(ccr_shared->warrants); w; w = following_warrant(w->next))
 		if (same_title(&w->title, title) && ccr_warrant_ended(w) == 0)
 		{
 			pg_atomic_fetch_add_u32(&w->references, 1);
@@ -42,7 +42,7 @@ ccr_warrant_get(const CcrTitle *title)
 	dsa_pointer dp;
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
-	warrant = look_for(title);
+	warrant = look_for_warrant(title);
 	LWLockRelease(&ccr_shared->kept_lock);
 	if (warrant)
 		return warrant;
@@ -65,7 +65,7 @@ ccr_warrant_get(const CcrTitle *title)
 	pg_atomic_init_u64(&warrant->oldest, 0);
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_EXCLUSIVE);
-	other = look_for(title);
+	other = look_for_warrant(title);
 	if (other == NULL)
 	{
 		warrant->next = ccr_shared->warrants;
@@ -132,7 +132,7 @@ ccr_warrants_bytes(Oid asker)
 	uint64		bytes = 0;
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
-	for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
+	for (CcrWarrant *w = following_warrant(ccr_shared->warrants); w; w = following_warrant(w->next))
 		if (w->title.asker == asker)
 			bytes += pg_atomic_read_u64(&w->charged_bytes);
 	LWLockRelease(&ccr_shared->kept_lock);
@@ -145,7 +145,7 @@ ccr_warrants_items(Oid asker, const CcrCountersKey *key)
 	uint64		items = 0;
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
-	for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
+	for (CcrWarrant *w = following_warrant(ccr_shared->warrants); w; w = following_warrant(w->next))
 		if (w->title.asker == asker && w->title.dbid == key->dbid &&
 			w->title.function == key->function && w->title.serverid == key->serverid)
 			items += pg_atomic_read_u32(&w->charged_items);
@@ -201,7 +201,7 @@ ccr_warrants_reliance(int *n)
 		all = palloc(size * sizeof(CcrReliance));
 		found = 0;
 		LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
-		for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
+		for (CcrWarrant *w = following_warrant(ccr_shared->warrants); w; w = following_warrant(w->next))
 		{
 			if (found < size)
 			{
@@ -257,7 +257,7 @@ ccr_warrants_discard(const CcrTitle *titles, int n, CcrTime until,
 	int			found = 0;
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
-	for (CcrWarrant *w = following(ccr_shared->warrants); w && found < n; w = following(w->next))
+	for (CcrWarrant *w = following_warrant(ccr_shared->warrants); w && found < n; w = following_warrant(w->next))
 	{
 		if (ccr_warrant_ended(w) != 0 || !is_among(&w->title, titles, n))
 			continue;
@@ -283,7 +283,7 @@ void
 ccr_warrants_end(const CcrEndedTitle *titles, int n)
 {
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
-	for (CcrWarrant *w = following(ccr_shared->warrants); w; w = following(w->next))
+	for (CcrWarrant *w = following_warrant(ccr_shared->warrants); w; w = following_warrant(w->next))
 	{
 		int			sqlstate = ended_among(&w->title, titles, n);
 

@@ -3,7 +3,7 @@
  * enqueue.c
  *	  Fire and forget: items that leave when their transaction commits.
  *
- *	parcel		items of one lane, to become a request
+ *	parcel		items of one writer, to become a request
  *	share		what a transaction has for one queue
  *
  * Parcels are kept in backend memory, in the order in which they were filled,
@@ -40,7 +40,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "write/flush.h"
-#include "write/lane.h"
+#include "write/writer.h"
 
 PG_FUNCTION_INFO_V1(concresce_enqueue);
 
@@ -54,7 +54,7 @@ typedef struct Parcel
 {
 	dlist_node	node;
 	SubTransactionId subxact;
-	CcrLane    *lane;
+	CcrWriter  *writer;
 	CcrItems	items;
 	int			share;			/* these once it is being admitted */
 	CcrKept    *kept;
@@ -68,7 +68,7 @@ typedef struct Share
 {
 	CcrCounters *counters;
 	CcrWorker  *worker;
-	CcrLane    *lane;			/* one of them, for messages */
+	CcrWriter  *writer;			/* one of them, for messages */
 	uint32		n;				/* items */
 	bool		taken;			/* they have their places */
 	bool		bounded;		/* not, as the role has too many already */
@@ -90,7 +90,7 @@ static uint32 wait_event_room;
  * which has no others is within its bound.
  */
 static Size
-memory_limit(void)
+enqueue_memory_limit(void)
 {
 	return ccr_shared->heap_size / 8 * 7;
 }
@@ -115,7 +115,7 @@ free_parcel(Parcel *parcel)
 {
 	dlist_delete(&parcel->node);
 	parcel_bytes -= heap_bytes(parcel);
-	ccr_flush_count(parcel->lane->party, -(int64) parcel->items.n);
+	ccr_flush_count(parcel->writer->party, -(int64) parcel->items.n);
 	pfree(parcel->items.buf.data);
 	pfree(parcel);
 }
@@ -136,19 +136,19 @@ has_room(const Parcel *parcel, const CcrItems *items)
 }
 
 static void
-append_items(Parcel *parcel, const CcrItems *items)
+append_parcel_items(Parcel *parcel, const CcrItems *items)
 {
 	Size		before = heap_bytes(parcel);
 
 	/* which may raise an error */
 	appendBinaryStringInfo(&parcel->items.buf, items->buf.data, items->buf.len);
 	parcel->items.n += items->n;
-	ccr_flush_count(parcel->lane->party, items->n);
+	ccr_flush_count(parcel->writer->party, items->n);
 	parcel_bytes += heap_bytes(parcel) - before;
 }
 
 static Parcel *
-new_parcel(CcrLane *lane)
+new_parcel(CcrWriter *writer)
 {
 	MemoryContext old;
 	Parcel	   *parcel;
@@ -158,7 +158,7 @@ new_parcel(CcrLane *lane)
 											   ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(parcel_context);
 	parcel = palloc0(sizeof(Parcel));
-	parcel->lane = lane;
+	parcel->writer = writer;
 	parcel->subxact = GetCurrentSubTransactionId();
 	ccr_items_init(&parcel->items);
 	MemoryContextSwitchTo(old);
@@ -181,7 +181,7 @@ check_size(void)
 
 /* One of the last few that the items can be added to, or NULL. */
 static Parcel *
-open_parcel(const CcrLane *lane, const CcrItems *items)
+open_parcel(const CcrWriter *writer, const CcrItems *items)
 {
 	SubTransactionId subxact = GetCurrentSubTransactionId();
 	int			n = 0;
@@ -193,20 +193,20 @@ open_parcel(const CcrLane *lane, const CcrItems *items)
 
 		if (parcel->subxact != subxact || ++n > CCR_OPEN_PARCELS)
 			return NULL;
-		if (parcel->lane == lane && has_room(parcel, items))
+		if (parcel->writer == writer && has_room(parcel, items))
 			return parcel;
 	}
 	return NULL;
 }
 
 static void
-keep(CcrLane *lane, const CcrItems *items)
+keep_item(CcrWriter *writer, const CcrItems *items)
 {
-	Parcel	   *parcel = open_parcel(lane, items);
+	Parcel	   *parcel = open_parcel(writer, items);
 
 	if (parcel == NULL)
-		parcel = new_parcel(lane);
-	append_items(parcel, items);
+		parcel = new_parcel(writer);
+	append_parcel_items(parcel, items);
 	check_size();
 }
 
@@ -216,14 +216,14 @@ keep(CcrLane *lane, const CcrItems *items)
 static CcrWarrant *
 warrant_of(Parcel *parcel)
 {
-	const CcrLane *lane = parcel->lane;
-	const CcrSource *source = lane->route->source;
+	const CcrWriter *writer = parcel->writer;
+	const CcrSource *source = writer->route->source;
 	CcrTitle	title = {
 		.dbid = MyDatabaseId,
-		.function = lane->function,
-		.asker = lane->party.outer,
-		.caller = lane->roleid,
-		.roleid = lane->route->roleid,
+		.function = writer->function,
+		.asker = writer->party.outer,
+		.caller = writer->roleid,
+		.roleid = writer->route->roleid,
 		.serverid = source->serverid,
 		.umid = source->umid
 	};
@@ -252,7 +252,7 @@ charge_bytes(Parcel *parcel)
 }
 
 static void
-discharge(Parcel *parcel, uint32 items, Size bytes)
+discharge_parcel(Parcel *parcel, uint32 items, Size bytes)
 {
 	if (items == 0 && bytes == 0)
 		return;
@@ -274,7 +274,7 @@ charge_share(int share, bool taken)
 		if (parcel->share != share)
 			continue;
 		if (!taken)
-			discharge(parcel, parcel->charged_items, 0);
+			discharge_parcel(parcel, parcel->charged_items, 0);
 		else if (warrant_of(parcel))
 			charge_items(parcel);
 	}
@@ -282,9 +282,9 @@ charge_share(int share, bool taken)
 
 /* Its index. */
 static int
-share_of(CcrLane *lane)
+share_of(CcrWriter *writer)
 {
-	CcrCounters *counters = ccr_route_counters(lane->route);
+	CcrCounters *counters = ccr_route_counters(writer->route);
 	Share	   *share;
 
 	for (int i = 0; i < nshares; i++)
@@ -296,8 +296,8 @@ share_of(CcrLane *lane)
 		shares = repalloc(shares, 2 * nshares * sizeof(Share));
 	share = &shares[nshares];
 	share->counters = counters;
-	share->worker = &ccr_mailboxes[lane->route->worker];
-	share->lane = lane;
+	share->worker = &ccr_mailboxes[writer->route->worker];
+	share->writer = writer;
 	share->n = 0;
 	share->taken = false;
 	share->bounded = false;
@@ -358,14 +358,14 @@ may_have_memory(const Share *unused, Oid asker)
 
 	if (ccr_bounded_behind(asker, NULL))
 		return false;
-	if (!is_bounded(used, parcel_bytes, used, memory_limit()))
+	if (!is_bounded(used, parcel_bytes, used, enqueue_memory_limit()))
 		return true;
 	has = ccr_warrants_bytes(asker);
 	must_be_left = parcel_bytes + (has + parcel_bytes + CCR_ROLE_SHARE - 1) / CCR_ROLE_SHARE;
-	if (must_be_left < memory_limit())
-		ccr_bounded_below(memory_limit() - must_be_left);
+	if (must_be_left < enqueue_memory_limit())
+		ccr_bounded_below(enqueue_memory_limit() - must_be_left);
 	used = pg_atomic_read_u64(&ccr_shared->heap_used);
-	return !is_bounded(has, parcel_bytes, used, memory_limit());
+	return !is_bounded(has, parcel_bytes, used, enqueue_memory_limit());
 }
 
 /*
@@ -383,10 +383,10 @@ may_all(bool (*may) (const Share *, Oid), const Share *share, Oid *bounded)
 		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
 
 		if ((share && &shares[parcel->share] != share) ||
-			(!first && parcel->lane->party.outer == *bounded))
+			(!first && parcel->writer->party.outer == *bounded))
 			continue;
 		first = false;
-		*bounded = parcel->lane->party.outer;
+		*bounded = parcel->writer->party.outer;
 		if (!may(share, *bounded))
 			return false;
 	}
@@ -430,30 +430,30 @@ take_places(Share *first)
 
 /* ms that are left to wait; -1: any */
 static long
-time_left(const CcrLane *lane, CcrTime start, const char *what)
+time_left(const CcrWriter *writer, CcrTime start, const char *what)
 {
-	CcrTimeout	timeout = ccr_timeout_of(lane->settings.timeout);
+	CcrTimeout	timeout = ccr_timeout_of(writer->settings.timeout);
 	long		left = ccr_until(ccr_timeout_end(timeout, start), ccr_now());
 
 	if (left == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("canceling commit due to timeout of enqueued lookup %s",
-						lane->definition->name),
+						writer->definition->name),
 				 ccr_timeout_detail(timeout, what, NULL),
 				 ccr_timeout_hint(timeout)));
 	return left;
 }
 
 static void
-sleep_for(const CcrLane *lane, CcrTime start, const char *what)
+sleep_for(const CcrWriter *writer, CcrTime start, const char *what)
 {
-	ccr_turn_sleep(time_left(lane, start, what), wait_event_room);
+	ccr_turn_sleep(time_left(writer, start, what), wait_event_room);
 }
 
 /* Those that have our items, or anybody's, are to end windows. */
 static void
-press(const Share *share)
+press_collector(const Share *share)
 {
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 		if (share == NULL || share->worker == &ccr_mailboxes[i])
@@ -465,7 +465,7 @@ press(const Share *share)
  * for us.  What we then may have is for us until ccr_bounded_end().
  */
 static void
-wait_while_bounded(const Share *share, const CcrLane *lane, CcrTime start,
+wait_while_bounded(const Share *share, const CcrWriter *writer, CcrTime start,
 				   bool (*may) (const Share *, Oid), const char *what)
 {
 	Oid			asker;
@@ -473,9 +473,9 @@ wait_while_bounded(const Share *share, const CcrLane *lane, CcrTime start,
 	if (may_all(may, share, &asker))
 		return;
 	ccr_bounded_begin(asker, share ? share->counters : NULL);
-	press(share);
+	press_collector(share);
 	while (!ccr_bounded_first() || !may_all(may, share, &asker))
-		ccr_bounded_sleep(time_left(lane, start, what), wait_event_room);
+		ccr_bounded_sleep(time_left(writer, start, what), wait_event_room);
 }
 
 /* Until it has its places, and all have; or another lacks. */
@@ -484,23 +484,23 @@ wait_for_places(Share *share, CcrTime start)
 {
 	Share	   *lacking;
 
-	if (share->lane->settings.on_full == CCR_FULL_ERROR)
+	if (share->writer->settings.on_full == CCR_FULL_ERROR)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("queue of lookup %s is full", share->lane->definition->name),
+				 errmsg("queue of lookup %s is full", share->writer->definition->name),
 				 errdetail("%d enqueued items may wait.", ccr_queue_size),
 				 errhint("Set \"concresce.on_full\" to \"wait\", or increase \"concresce.queue_size\".")));
 
 	do
 	{
 		if (share->bounded)
-			wait_while_bounded(share, share->lane, start, may_have_places,
+			wait_while_bounded(share, share->writer, start, may_have_places,
 							   "room in the queue for more items of its role");
 		ccr_turn_begin(&share->counters->place_turn, &share->counters->places);
-		press(share);
+		press_collector(share);
 		while ((lacking = take_places(share)) == share && !share->bounded)
 			if (!ccr_turn_claim())
-				sleep_for(share->lane, start, "room in the queue");
+				sleep_for(share->writer, start, "room in the queue");
 		ccr_turn_end();
 	} while (lacking == share);
 	ccr_bounded_end();
@@ -517,7 +517,7 @@ wait_for_places(Share *share, CcrTime start)
 static bool
 keep_source(Parcel *parcel, const CcrFingerprint *fingerprint, StringInfo fresh)
 {
-	CcrRoute   *route = parcel->lane->route;
+	CcrRoute   *route = parcel->writer->route;
 	uint32		stale = 1;
 	StringInfoData buf;
 
@@ -542,16 +542,16 @@ keep_source(Parcel *parcel, const CcrFingerprint *fingerprint, StringInfo fresh)
 static bool
 make_request(Parcel *parcel)
 {
-	CcrLane    *lane = parcel->lane;
-	CcrRoute   *route = lane->route;
+	CcrWriter  *writer = parcel->writer;
+	CcrRoute   *route = writer->route;
 	CcrFingerprint fingerprint = ccr_source_enqueued(&route->fingerprint);
 	CcrSender  *sender;
 	CcrRequest *request;
 	StringInfoData fresh = {0};
 
-	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > memory_limit())
+	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > enqueue_memory_limit())
 		return false;
-	sender = ccr_flush_sender(lane->definition, lane->party, route->worker);
+	sender = ccr_flush_sender(writer->definition, writer->party, route->worker);
 	if (sender == NULL || !keep_source(parcel, &fingerprint, &fresh))
 		return false;
 	if (warrant_of(parcel) == NULL)
@@ -575,14 +575,14 @@ make_request(Parcel *parcel)
 	parcel->kept = NULL;
 	memcpy(ccr_request_first(request), parcel->items.buf.data, parcel->items.buf.len);
 	request->worker = route->worker;
-	request->function = lane->function;
+	request->function = writer->function;
 	request->fingerprint = fingerprint;
 	request->counters = shares[parcel->share].counters - ccr_counters;
-	request->roleid = lane->roleid;
-	request->party = lane->party;
-	request->max_size = lane->settings.max_size;
-	request->max_bytes = lane->settings.max_bytes;
-	request->coalesce = lane->coalesce;
+	request->roleid = writer->roleid;
+	request->party = writer->party;
+	request->max_size = writer->settings.max_size;
+	request->max_bytes = writer->settings.max_bytes;
+	request->coalesce = writer->coalesce;
 	parcel->request = request;
 	return true;
 }
@@ -601,7 +601,7 @@ free_requests(void)
 		if (parcel->request)
 			ccr_request_free(parcel->request);
 		if (parcel->request && parcel->charged_bytes > heap_bytes(parcel))
-			discharge(parcel, 0, parcel->charged_bytes - heap_bytes(parcel));
+			discharge_parcel(parcel, 0, parcel->charged_bytes - heap_bytes(parcel));
 		parcel->kept = NULL;
 		parcel->request = NULL;
 	}
@@ -618,7 +618,7 @@ release_warrants(void)
 
 		if (parcel->warrant == NULL)
 			continue;
-		discharge(parcel, parcel->charged_items, parcel->charged_bytes);
+		discharge_parcel(parcel, parcel->charged_items, parcel->charged_bytes);
 		ccr_warrant_release(parcel->warrant);
 		parcel->warrant = NULL;
 	}
@@ -644,11 +644,11 @@ static void
 make_all_requests(CcrTime start)
 {
 	CcrTurn    *turn = &ccr_shared->memory_turn;
-	const CcrLane *lane = dlist_head_element(Parcel, node, &parcels)->lane;
+	const CcrWriter *writer = dlist_head_element(Parcel, node, &parcels)->writer;
 	Parcel	   *lacking;
 	dlist_iter	iter;
 
-	wait_while_bounded(NULL, lane, start, may_have_memory,
+	wait_while_bounded(NULL, writer, start, may_have_memory,
 					   "shared memory for more items of its role");
 	dlist_foreach(iter, &parcels)
 	{
@@ -662,7 +662,7 @@ make_all_requests(CcrTime start)
 		return;
 	free_requests();
 	ccr_turn_begin(turn, NULL);
-	press(NULL);
+	press_collector(NULL);
 	for (;;)
 	{
 		Parcel	   *first = dlist_head_element(Parcel, node, &parcels);
@@ -671,7 +671,7 @@ make_all_requests(CcrTime start)
 		lacking = ccr_turn_is_mine() ? make_requests() : first;
 		if (lacking == NULL)
 			break;
-		sleep_for(lacking->lane, start, "shared memory");
+		sleep_for(lacking->writer, start, "shared memory");
 	}
 	ccr_turn_end();
 }
@@ -710,14 +710,14 @@ check_open(void)
 			ereport(ERROR,
 					(errcode(ERRCODE_ADMIN_SHUTDOWN),
 					 errmsg("concresce collector has ended, as the server shuts down")));
-		if (ccr_stopped(MyDatabaseId, share->lane->function, false))
-			ccr_stopped_refuse(share->lane->definition->name);
+		if (ccr_stopped(MyDatabaseId, share->writer->function, false))
+			ccr_stopped_refuse(share->writer->definition->name);
 	}
 }
 
 /* Before the commit point. */
 static void
-admit(void)
+admit_parcel(void)
 {
 	CcrTime		start = ccr_now();
 	Share	   *lacking;
@@ -728,7 +728,7 @@ admit(void)
 	{
 		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
 
-		parcel->share = share_of(parcel->lane);
+		parcel->share = share_of(parcel->writer);
 		shares[parcel->share].n += parcel->items.n;
 	}
 	lacking = take_places(NULL);
@@ -756,14 +756,14 @@ send_all(void)
 		request->charged = parcel->charged_bytes;
 		request->submitted = now;
 		request->window_end = now +
-			(CcrTime) (parcel->lane->settings.max_window * 1000.0);
+			(CcrTime) (parcel->writer->settings.max_window * 1000.0);
 		pg_atomic_fetch_add_u64(&sender->sent, request->nitems);
 		ccr_request_push(request);
 	}
 }
 
 static void
-forget_all(void)
+forget_all_parcels(void)
 {
 	dlist_init(&parcels);
 	parcel_bytes = 0;
@@ -774,17 +774,17 @@ forget_all(void)
 	if (parcel_context)
 		MemoryContextDelete(parcel_context);
 	parcel_context = NULL;
-	ccr_lanes_trim();
+	ccr_writers_trim();
 }
 
 static void
-transaction_event(XactEvent event, void *arg)
+enqueue_transaction_event(XactEvent event, void *arg)
 {
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 			if (!dlist_is_empty(&parcels))
-				admit();
+				admit_parcel();
 			admitted = true;
 			break;
 		case XACT_EVENT_PRE_PREPARE:
@@ -797,21 +797,21 @@ transaction_event(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			if (!dlist_is_empty(&parcels))
 				send_all();
-			forget_all();
+			forget_all_parcels();
 			break;
 		case XACT_EVENT_ABORT:
 			give_back_all();
-			forget_all();
+			forget_all_parcels();
 			break;
 		case XACT_EVENT_PREPARE:
-			forget_all();
+			forget_all_parcels();
 			break;
 		default:
 			break;
 	}
 }
 
-/* Neighbours of one lane become one. */
+/* Neighbours of one writer become one. */
 static void
 merge_into_previous(Parcel *parcel)
 {
@@ -820,10 +820,10 @@ merge_into_previous(Parcel *parcel)
 	if (!dlist_has_prev(&parcels, &parcel->node))
 		return;
 	previous = dlist_container(Parcel, node, dlist_prev_node(&parcels, &parcel->node));
-	if (previous->subxact != parcel->subxact || previous->lane != parcel->lane ||
+	if (previous->subxact != parcel->subxact || previous->writer != parcel->writer ||
 		!has_room(previous, &parcel->items))
 		return;
-	append_items(previous, &parcel->items);
+	append_parcel_items(previous, &parcel->items);
 	free_parcel(parcel);
 }
 
@@ -866,7 +866,7 @@ init_backend(void)
 		return;
 	wait_event_room = ccr_new_wait_event("ConcresceCommit");
 	ccr_pending_init();
-	RegisterXactCallback(transaction_event, NULL);
+	RegisterXactCallback(enqueue_transaction_event, NULL);
 	RegisterSubXactCallback(subtransaction_event, NULL);
 	done = true;
 }
@@ -894,20 +894,20 @@ check_transaction(void)
 Datum
 concresce_enqueue(PG_FUNCTION_ARGS)
 {
-	CcrLane    *lane;
+	CcrWriter  *writer;
 	CcrItems	items;
 
 	if (ccr_shared == NULL)
 		ccr_shmem_require();
 	check_transaction();
 	init_backend();
-	lane = ccr_lane_get(fcinfo);
-	ccr_shmem_require_collector(lane->route->worker);
-	if (ccr_stopped(MyDatabaseId, lane->function, false))
-		ccr_stopped_refuse(lane->definition->name);
-	if (ccr_lane_encode(lane, fcinfo, &items))
+	writer = ccr_writer_get(fcinfo);
+	ccr_shmem_require_collector(writer->route->worker);
+	if (ccr_stopped(MyDatabaseId, writer->function, false))
+		ccr_stopped_refuse(writer->definition->name);
+	if (ccr_writer_encode(writer, fcinfo, &items))
 	{
-		keep(lane, &items);
+		keep_item(writer, &items);
 		pfree(items.buf.data);
 	}
 	PG_RETURN_VOID();

@@ -44,7 +44,7 @@ PG_FUNCTION_INFO_V1(concresce_discard);
 /* ------------------------------------------------------------------ rights */
 
 static bool
-owns(Oid function)
+owns_items(Oid function)
 {
 	return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) &&
 		ccr_proc_ownercheck(function, GetUserId());
@@ -59,7 +59,7 @@ may_discard(const CcrTitle *title)
 {
 	Oid			me = GetUserId();
 
-	if (superuser() || ccr_database_ownercheck(MyDatabaseId, me) || owns(title->function))
+	if (superuser() || ccr_database_ownercheck(MyDatabaseId, me) || owns_items(title->function))
 		return true;
 	if (superuser_arg(title->roleid))
 		return false;
@@ -69,7 +69,7 @@ may_discard(const CcrTitle *title)
 }
 
 static bool
-may_see(const CcrTitle *title)
+may_see_items(const CcrTitle *title)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
 		has_privs_of_role(GetUserId(), title->caller) || may_discard(title);
@@ -77,7 +77,24 @@ may_see(const CcrTitle *title)
 
 /* -------------------------------------------------------------------- view */
 
-/* As discard() takes it: the name, or the OID of one that was dropped; or "". */
+static bool
+is_number(const char *name)
+{
+	return name[0] != '\0' && name[strspn(name, "0123456789")] == '\0';
+}
+
+/*
+ * As discard() takes it: the name; or the OID, of what was dropped, and of what
+ * has a name that means something else there.
+ */
+static char *
+shown_name(char *name, Oid oid)
+{
+	return name == NULL || is_number(name) || strcmp(name, CCR_ANY) == 0 ?
+		psprintf("%u", oid) : name;
+}
+
+/* "": local. */
 static char *
 shown_server(Oid serverid)
 {
@@ -86,15 +103,13 @@ shown_server(Oid serverid)
 	if (!OidIsValid(serverid))
 		return "";
 	server = GetForeignServerExtended(serverid, FSV_MISSING_OK);
-	return server ? server->servername : psprintf("%u", serverid);
+	return shown_name(server ? server->servername : NULL, serverid);
 }
 
 static char *
 shown_role(Oid roleid)
 {
-	char	   *name = GetUserNameFromId(roleid, true);
-
-	return name ? name : psprintf("%u", roleid);
+	return shown_name(GetUserNameFromId(roleid, true), roleid);
 }
 
 static bool
@@ -138,7 +153,7 @@ concresce_enqueued(PG_FUNCTION_ARGS)
 		Datum		values[CCR_ENQUEUED_COLUMNS] = {0};
 		bool		nulls[CCR_ENQUEUED_COLUMNS] = {0};
 
-		if (one->title.dbid != MyDatabaseId || one->items == 0 || !may_see(&one->title))
+		if (one->title.dbid != MyDatabaseId || one->items == 0 || !may_see_items(&one->title))
 			continue;
 		values[0] = ObjectIdGetDatum(one->title.function);
 		values[1] = CStringGetTextDatum(shown_server(one->title.serverid));
@@ -179,27 +194,28 @@ refuse_null(FunctionCallInfo fcinfo, int argument, const char *what)
 				 errhint("Leave the argument out for any.")));
 }
 
-/* What was dropped has no name any more, but an OID. */
+/* Raises 42704 if it is no OID. */
 static Oid
 oid_of(const char *name, const char *what)
 {
-	Oid			oid;
-	char	   *end;
+	unsigned long oid = 0;
 
 	errno = 0;
-	oid = (Oid) strtoul(name, &end, 10);
-	if (errno != 0 || !OidIsValid(oid) || *end != '\0' || name[0] < '0' || name[0] > '9')
+	if (is_number(name))
+		oid = strtoul(name, NULL, 10);
+	if (errno != 0 || oid == 0 || oid > OID_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("%s \"%s\" does not exist", what, name),
-				 errhint("If it was dropped, say its OID, as concresce.enqueued shows it.")));
-	return oid;
+				 errhint("If it was dropped, or is called by a number, say its OID, as concresce.enqueued shows it.")));
+	return (Oid) oid;
 }
 
+/* A number is an OID, whatever is called so. */
 static Oid
 server_named(const char *name)
 {
-	Oid			serverid = name[0] ? get_foreign_server_oid(name, true) : InvalidOid;
+	Oid			serverid = is_number(name) ? InvalidOid : get_foreign_server_oid(name, true);
 
 	return OidIsValid(serverid) || name[0] == '\0' ? serverid : oid_of(name, "server");
 }
@@ -207,9 +223,15 @@ server_named(const char *name)
 static Oid
 role_named(const char *name)
 {
-	Oid			roleid = get_role_oid(name, true);
+	Oid			roleid = is_number(name) ? InvalidOid : get_role_oid(name, true);
 
 	return OidIsValid(roleid) ? roleid : oid_of(name, "role");
+}
+
+static bool
+is_zero(const Interval *age)
+{
+	return age->time == 0 && age->day == 0 && age->month == 0;
 }
 
 static CcrTime
@@ -226,16 +248,18 @@ committed_by(const Interval *age, CcrTime now)
 }
 
 static Choice
-chosen(FunctionCallInfo fcinfo)
+choice_of(FunctionCallInfo fcinfo)
 {
 	Choice		choice = {.until = ccr_now()};
 	char	   *server;
 	char	   *role;
+	Interval   *age;
 	bool		everything;
 
 	refuse_null(fcinfo, 0, "lookup");
 	refuse_null(fcinfo, 1, "server");
 	refuse_null(fcinfo, 2, "role");
+	refuse_null(fcinfo, 3, "age");
 	choice.function = PG_GETARG_OID(0);
 	choice.any_function = !OidIsValid(choice.function);
 	server = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -246,10 +270,10 @@ chosen(FunctionCallInfo fcinfo)
 	choice.any_role = strcmp(role, CCR_ANY) == 0;
 	if (!choice.any_role)
 		choice.role = role_named(role);
-	if (!PG_ARGISNULL(3))
-		choice.until = committed_by(PG_GETARG_INTERVAL_P(3), choice.until);
+	age = PG_GETARG_INTERVAL_P(3);
+	choice.until = committed_by(age, choice.until);
 	everything = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
-	if (choice.any_function && choice.any_server && choice.any_role && PG_ARGISNULL(3) &&
+	if (choice.any_function && choice.any_server && choice.any_role && is_zero(age) &&
 		!everything)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -302,7 +326,7 @@ typedef struct Marked
 } Marked;
 
 static void
-release(int code, Datum arg)
+release_marked(int code, Datum arg)
 {
 	Marked	   *marked = (Marked *) DatumGetPointer(arg);
 
@@ -330,7 +354,7 @@ wait_for_collectors(void)
 
 /* One after another in a database, or two would count what one has discarded. */
 static uint64
-discard(const CcrTitle *titles, int n, CcrTime until, Oid lock, uint64 *flying)
+discard_items(const CcrTitle *titles, int n, CcrTime until, Oid lock, uint64 *flying)
 {
 	LOCKTAG		tag;
 	uint64		result = 0;
@@ -340,7 +364,7 @@ discard(const CcrTitle *titles, int n, CcrTime until, Oid lock, uint64 *flying)
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, lock, 0, CCR_DISCARD_LOCK);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	PG_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&marked));
+	PG_ENSURE_ERROR_CLEANUP(release_marked, PointerGetDatum(&marked));
 	{
 		marked.n = ccr_warrants_discard(titles, n, until, marked.warrants, marked.before);
 		wait_for_collectors();
@@ -350,8 +374,8 @@ discard(const CcrTitle *titles, int n, CcrTime until, Oid lock, uint64 *flying)
 			*flying += pg_atomic_read_u64(&marked.warrants[i]->flying);
 		}
 	}
-	PG_END_ENSURE_ERROR_CLEANUP(release, PointerGetDatum(&marked));
-	release(0, PointerGetDatum(&marked));
+	PG_END_ENSURE_ERROR_CLEANUP(release_marked, PointerGetDatum(&marked));
+	release_marked(0, PointerGetDatum(&marked));
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	return result;
 }
@@ -366,10 +390,10 @@ concresce_discard(PG_FUNCTION_ARGS)
 	uint64		flying = 0;
 
 	ccr_shmem_require();
-	choice = chosen(fcinfo);
+	choice = choice_of(fcinfo);
 	titles = titles_of(&choice, &n);
 	if (n > 0)
-		result = discard(titles, n, choice.until, fcinfo->flinfo->fn_oid, &flying);
+		result = discard_items(titles, n, choice.until, fcinfo->flinfo->fn_oid, &flying);
 	if (result > 0)
 		ereport(LOG_SERVER_ONLY,
 				(errmsg("concresce.discard() has discarded %llu enqueued items",

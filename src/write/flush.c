@@ -117,7 +117,7 @@ ccr_flush_count_nothing(void)
 }
 
 static uint64
-count_of(CcrParty party)
+count_of_account(CcrParty party)
 {
 	for (int i = 0; i < nuncommitted; i++)
 		if (same_party(uncommitted[i].party, party))
@@ -241,14 +241,14 @@ ccr_flush_sender(const CcrDefinition *definition, CcrParty party, int worker)
 
 /* Is it of this lookup, and has the role enqueued it that asks? */
 static bool
-concerns(const OwnSender *s, Oid function)
+flush_concerns(const OwnSender *s, Oid function)
 {
 	return (!OidIsValid(function) || s->function == function) &&
 		same_party(s->party, ccr_seat_party());
 }
 
 static uint64
-outstanding(const OwnSender *s)
+outstanding_items(const OwnSender *s)
 {
 	if (s->sender == NULL)
 		return 0;
@@ -262,7 +262,7 @@ too_late(const OwnSender *s, int64 timeout)
 			(errcode(ERRCODE_QUERY_CANCELED),
 			 errmsg("canceling flush due to timeout"),
 			 errdetail("After %lld ms, %llu enqueued items of lookup %s have not been run.",
-					   (long long) timeout, (unsigned long long) outstanding(s), s->name)));
+					   (long long) timeout, (unsigned long long) outstanding_items(s), s->name)));
 }
 
 static void
@@ -271,7 +271,7 @@ raise_switched_off(const OwnSender *s, const CcrLastError *error)
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg("%llu enqueued items of lookup %s wait, as their server is switched off",
-					(unsigned long long) outstanding(s), s->name),
+					(unsigned long long) outstanding_items(s), s->name),
 			 errhint("concresce.switch_on() lets it be used again.")));
 }
 
@@ -288,7 +288,7 @@ raise_open_circuit(const OwnSender *s, const CcrLastError *error)
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg("%llu enqueued items of lookup %s wait, as batch after batch has failed",
-					(unsigned long long) outstanding(s), s->name),
+					(unsigned long long) outstanding_items(s), s->name),
 			 told ? errdetail("The last one failed with: %s", ccr_error_legible(error->message)) :
 			 errdetail("The last one failed with SQLSTATE %s.", unpack_sql_state(error->sqlstate)),
 			 errdetail_log("The last one failed with SQLSTATE %s.", unpack_sql_state(error->sqlstate)),
@@ -352,7 +352,7 @@ end_windows(const OwnSender *s, CcrTime deadline, int64 timeout)
 static void
 wait_for_sender(const OwnSender *s, CcrTime deadline, int64 timeout)
 {
-	while (outstanding(s) > 0)
+	while (outstanding_items(s) > 0)
 	{
 		long		left = ccr_until(deadline, ccr_now());
 
@@ -368,10 +368,10 @@ wait_for_sender(const OwnSender *s, CcrTime deadline, int64 timeout)
 }
 
 static void
-wait_for_all(Oid function, CcrTime deadline, int64 timeout)
+wait_for_flush(Oid function, CcrTime deadline, int64 timeout)
 {
 	for (int i = 0; i < nown; i++)
-		if (own[i].sender && concerns(&own[i], function))
+		if (own[i].sender && flush_concerns(&own[i], function))
 		{
 			note_circuit(&own[i]);
 
@@ -381,11 +381,11 @@ wait_for_all(Oid function, CcrTime deadline, int64 timeout)
 			 */
 			pg_atomic_write_u32(&own[i].sender->waiting, 1);
 			pg_memory_barrier();
-			if (outstanding(&own[i]) > 0)
+			if (outstanding_items(&own[i]) > 0)
 				end_windows(&own[i], deadline, timeout);
 		}
 	for (int i = 0; i < nown; i++)
-		if (concerns(&own[i], function))
+		if (flush_concerns(&own[i], function))
 			wait_for_sender(&own[i], deadline, timeout);
 }
 
@@ -431,7 +431,7 @@ raise_failed(const Failed *failed)
 
 /* What has ended since it was last told, and what failed. */
 static uint64
-tell(OwnSender *s, Failed *failed)
+tell_collectors(OwnSender *s, Failed *failed)
 {
 	uint64		ended;
 
@@ -462,7 +462,7 @@ release_ended(void)
 	{
 		OwnSender  *s = &own[i];
 
-		if (s->sender && outstanding(s) == 0)
+		if (s->sender && outstanding_items(s) == 0)
 			let_go(s);
 		if (s->sender == NULL && s->ended == 0)
 			remove_own(i);
@@ -485,7 +485,7 @@ timeout_of(const Interval *span)
 
 /* InvalidOid: of all lookups.  limit: NULL: none. */
 static int64
-flush(Oid function, const Interval *limit)
+flush_lookups(Oid function, const Interval *limit)
 {
 	int64		timeout = limit ? timeout_of(limit) : 0;
 	CcrTime		deadline = 0;
@@ -498,15 +498,15 @@ flush(Oid function, const Interval *limit)
 		ccr_arguments_check_lookup(function);
 	if (limit)
 		deadline = ccr_after(ccr_now(), timeout);
-	if (count_of(ccr_seat_party()) > 0)
+	if (count_of_account(ccr_seat_party()) > 0)
 		ereport(NOTICE,
 				(errmsg("%llu enqueued items of this transaction will leave when it commits",
-						(unsigned long long) count_of(ccr_seat_party())),
+						(unsigned long long) count_of_account(ccr_seat_party())),
 				 errdetail("A flush waits for those of earlier transactions.")));
 
 	PG_TRY();
 	{
-		wait_for_all(function, deadline, timeout);
+		wait_for_flush(function, deadline, timeout);
 	}
 	PG_FINALLY();
 	{
@@ -516,8 +516,8 @@ flush(Oid function, const Interval *limit)
 	}
 	PG_END_TRY();
 	for (int i = 0; i < nown && failed.n == 0; i++)
-		if (concerns(&own[i], function))
-			n += tell(&own[i], &failed);
+		if (flush_concerns(&own[i], function))
+			n += tell_collectors(&own[i], &failed);
 	release_ended();
 	if (failed.n > 0)
 		raise_failed(&failed);
@@ -534,8 +534,8 @@ limit_argument(FunctionCallInfo fcinfo, int i)
 Datum
 concresce_flush(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(flush(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0),
-						  limit_argument(fcinfo, 1)));
+	PG_RETURN_INT64(flush_lookups(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0),
+								  limit_argument(fcinfo, 1)));
 }
 
 Datum
@@ -543,11 +543,11 @@ concresce_flush_0_2(PG_FUNCTION_ARGS)
 {
 	Oid			function = ccr_arguments_function(fcinfo, "flush_all()");
 
-	PG_RETURN_INT64(flush(function, limit_argument(fcinfo, 1)));
+	PG_RETURN_INT64(flush_lookups(function, limit_argument(fcinfo, 1)));
 }
 
 Datum
 concresce_flush_all(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(flush(InvalidOid, limit_argument(fcinfo, 0)));
+	PG_RETURN_INT64(flush_lookups(InvalidOid, limit_argument(fcinfo, 0)));
 }

@@ -64,7 +64,7 @@ nothing_changed(void)
 }
 
 static bool
-concerned(const CcrTitle *title)
+revoked_concerned(const CcrTitle *title)
 {
 	uint32		hash;
 
@@ -80,7 +80,7 @@ concerned(const CcrTitle *title)
 }
 
 static bool
-exists(int cacheid, Oid object)
+function_exists(int cacheid, Oid object)
 {
 	return SearchSysCacheExists1(cacheid, ObjectIdGetDatum(object));
 }
@@ -92,18 +92,18 @@ exists(int cacheid, Oid object)
 static int
 why_ended(const CcrTitle *title)
 {
-	if (!exists(DATABASEOID, title->dbid))
+	if (!function_exists(DATABASEOID, title->dbid))
 		return ERRCODE_UNDEFINED_DATABASE;
-	if (!exists(AUTHOID, title->caller) || !exists(AUTHOID, title->roleid))
+	if (!function_exists(AUTHOID, title->caller) || !function_exists(AUTHOID, title->roleid))
 		return ERRCODE_UNDEFINED_OBJECT;
 	if (title->dbid != MyDatabaseId)
 		return 0;
-	if (exists(PROCOID, title->function) &&
+	if (function_exists(PROCOID, title->function) &&
 		ccr_proc_aclcheck(title->function, title->caller, ACL_EXECUTE) != ACLCHECK_OK)
 		return ERRCODE_INSUFFICIENT_PRIVILEGE;
 	if (!OidIsValid(title->serverid))
 		return 0;
-	if (!exists(FOREIGNSERVEROID, title->serverid) || !exists(USERMAPPINGOID, title->umid))
+	if (!function_exists(FOREIGNSERVEROID, title->serverid) || !function_exists(USERMAPPINGOID, title->umid))
 		return ERRCODE_UNDEFINED_OBJECT;
 	if (ccr_server_aclcheck(title->serverid, title->roleid, ACL_USAGE) != ACLCHECK_OK)
 		return ERRCODE_INSUFFICIENT_PRIVILEGE;
@@ -111,7 +111,7 @@ why_ended(const CcrTitle *title)
 }
 
 static void
-look(void)
+look_for_revoked(void)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	int			n;
@@ -121,7 +121,7 @@ look(void)
 	nended = 0;
 	for (int i = 0; i < n; i++)
 	{
-		int			sqlstate = concerned(&titles[i]) ? why_ended(&titles[i]) : 0;
+		int			sqlstate = revoked_concerned(&titles[i]) ? why_ended(&titles[i]) : 0;
 
 		if (sqlstate == 0)
 			continue;
@@ -152,11 +152,11 @@ before_commit(void)
 		CommandCounterIncrement();
 	AcceptInvalidationMessages();
 	if (changed)
-		look();
+		look_for_revoked();
 }
 
 static void
-transaction_event(XactEvent event, void *arg)
+revoked_transaction_event(XactEvent event, void *arg)
 {
 	switch (event)
 	{
@@ -191,5 +191,5 @@ ccr_revoked_init(void)
 	CacheRegisterSyscacheCallback(AUTHOID, rights_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, rights_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(DATABASEOID, rights_changed, (Datum) 0);
-	RegisterXactCallback(transaction_event, NULL);
+	RegisterXactCallback(revoked_transaction_event, NULL);
 }

@@ -1,5 +1,5 @@
 /* Replies of a local executor, as its collector reads them: one after another. */
-#include "../../src/collector/local.c"
+#include "../../src/collector/carrier_local.c"
 
 #include "catalog/pg_type.h"
 #include "fuzz.h"
@@ -41,21 +41,16 @@ read_replies(const char *data, Size size)
 		.done = ignore_end
 	};
 	CcrLocal   *local = palloc0(sizeof(CcrLocal));
-	HASHCTL		ctl = {.keysize = NAMEDATALEN,.entrysize = NAMEDATALEN,.hcxt = CurrentMemoryContext};
 
-	local->calls = &calls;
-	local->context = CurrentMemoryContext;
-	local->row_context = AllocSetContextCreate(CurrentMemoryContext, "row", ALLOCSET_SMALL_SIZES);
-	local->statements = hash_create("statements", 32, &ctl,
-									HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	ccr_carrier_init(&local->carrier, &local_ops, &calls, NULL, CurrentMemoryContext);
 	while (size >= 2)
 	{
 		/* the operation, a length, and that many bytes; the last end as the input */
 		CcrOp		op = (uint8) data[0] % 4;
 		Size		length = Min((uint8) data[1], size - 2);
 
-		local->op = op;
-		local->state = op == CCR_OP_NONE ? CCR_CARRIER_CONNECTING : CCR_CARRIER_BUSY;
+		local->carrier.op = op;
+		local->carrier.state = op == CCR_OP_NONE ? CCR_CARRIER_CONNECTING : CCR_CARRIER_BUSY;
 		take_reply(local, data + 2, length);
 		data += 2 + length;
 		size -= 2 + length;

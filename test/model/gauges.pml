@@ -1,5 +1,5 @@
 /*
- * Gauges: shmem.h ccr_gauge(); flight.c move_to_active(); stop.c open_calls().
+ * Gauges: shmem.h ccr_gauge(); ticket.c ccr_ticket_move_to_active(); stop.c open_calls().
  *
  * A call that waits flies, is to fly again, flies, and ends.  Somebody who stops
  * its lookup asks the gauges whether there is any.

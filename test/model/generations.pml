@@ -1,8 +1,8 @@
 /*
  * Generations: a collector exits in the midst, and the next one goes on.
- * request.c ccr_request_lost(), hold(), ccr_request_end(); collector.c start(),
- * take_mail(), admit_held(), fail_what_is_held(); flight.c ccr_queue_admit(),
- * land_ticket(), ccr_flights_fail_all().
+ * request.c ccr_request_lost(), list_unfinished(), ccr_request_end();
+ * collector.c init_collector(), take_mail(), admit_unfinished(), fail_requests();
+ * flight.c ccr_flights_admit(), ccr_flights_fail_all(); landing.c land_tickets().
  *
  * Request 1 is a call, whose backend waits for it or abandons it; request 2 has
  * two enqueued items, or (TWO) one, and so has request 3.  A collector exits wherever it may: between two rounds, or
@@ -204,7 +204,7 @@ inline end_request(r)
 	}
 }
 
-/* ccr_queue_admit(); an error leaves it unadmitted, a worse one ends it all. */
+/* ccr_flights_admit(); an error leaves it unadmitted, a worse one ends it all. */
 inline admit(r)
 {
 	if
@@ -372,7 +372,7 @@ round:	skip;
 	od;
 
 exit:
-	/* fail_what_is_held(), or some of it */
+	/* fail_requests(), or some of it */
 	exits++;
 	if
 	:: current == 1 && !ticket[1] -> refuse(1)

@@ -1,6 +1,6 @@
 /*
  * The mailbox: request.c push(), wake_collector(), ccr_request_take();
- * collector.c start() and its loop; lookup.c sleep_until_done().
+ * collector.c init_collector() and its loop; pending.c sleep_until_done().
  *
  * Two backends push a few requests each, one after the other, and sleep until
  * it is done.  The collector takes all that is there, completes it, and sleeps;

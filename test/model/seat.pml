@@ -1,5 +1,5 @@
 /*
- * Seats of local executors: seat.c; local.c give_up_seat(), local_cancel(),
+ * Seats of local executors: seat.c; carrier_local.c give_up_seat(), local_cancel(),
  * lost(); executor.c start(), begin_job(), leave(); evict.c tell_to_leave().
  *
  * One seat, which a collector calls executors to, one after the other.  A process

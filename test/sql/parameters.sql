@@ -53,7 +53,38 @@ PREPARE l AS SELECT concresce.submit('added', $1), $1::text;
 PREPARE l AS SELECT concresce.submit('added', $1), lower($1);
 PREPARE l AS SELECT pg_typeof($1);
 
+-- nor what no value has, which only functions declare that are no lookups
+PREPARE l AS SELECT concresce.submit('array_append', $1, $2);
+PREPARE l AS SELECT concresce.submit('int4recv', $1);
+
+-- where EXPLAIN has parameters of its own (since 16), they have no types
+DO $$
+BEGIN
+  EXECUTE format('EXPLAIN (GENERIC_PLAN) SELECT concresce.submit(%L, $1), concresce.submit(%L, $2, $3)', 'added', 'note');
+EXCEPTION WHEN undefined_parameter THEN
+  IF current_setting('server_version_num')::int >= 160000 THEN
+    RAISE;
+  END IF;
+END $$;
+
+-- a statement has one identifier, also once it was analyzed anew
+CREATE FUNCTION identifier(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  plan json;
+BEGIN
+  EXECUTE 'EXPLAIN (VERBOSE, FORMAT JSON) ' || command INTO plan;
+  RETURN plan -> 0 ->> 'Query Identifier';
+END $$;
+SET compute_query_id = on;
+PREPARE m AS SELECT concresce.submit('added', $1) FROM generate_series(1, 2) WHERE $2;
+SELECT identifier('EXECUTE m(1, true)') AS identifier \gset
+SET search_path = public, pg_catalog;
+SELECT :identifier <> 0 AS identified, identifier('EXECUTE m(1, true)') = :'identifier' AS same;
+RESET search_path;
+RESET compute_query_id;
+
 DEALLOCATE ALL;
+DROP FUNCTION identifier;
 DROP FUNCTION described, added, note, parameter_types;
 DROP TABLE noted;
 DROP TYPE pair;

@@ -27,6 +27,7 @@ SELECT concresce.stop('gated');
 SELECT gated(1);
 SELECT other(1);
 SELECT concresce.stop('gated');
+SELECT function, server, force, now() - since < interval '1 min' AS just_now, role = current_user AS by_me FROM concresce.stopped;
 SELECT concresce.start('other');
 SELECT gated(1);
 SELECT concresce.start('gated');
@@ -75,7 +76,7 @@ CALL play('close', 'a> SELECT gated(1)', '1 in flight', 'cancel(''a'')', 'a', 's
 CALL play('close', 'a> SELECT gated(1)', '1 in flight', 'b: SET concresce.max_window = ''60s''', 'b> SELECT gated(2)', '1 queued',
           'c> SELECT other(1)', '2 in flight', 's> SELECT concresce.stop(''gated'', true)', 's', 'a', 'b', 'open', 'c',
           'b> SELECT gated(3)', 'b', 'concresce.start(''gated'')', 'counters()');
-CALL play('close', 'a> SELECT concresce.enqueue(''written'', 5)::text', 'a', '1 runs', 'a> SELECT concresce.enqueue(''written'', 6)::text', 'a',
+CALL play('close', 'a> SELECT concresce.enqueue(''written'', 5)::text', 'a', '1 runs', 'a> SELECT concresce.enqueue(''written'', 6)::text', 'a', '2 runs',
           's> SELECT concresce.stop(''written'', true)', 's', 'a> SELECT concresce.flush()::text', 'a', 'open',
           '(SELECT count(*) FROM far.log WHERE n > 4)', 'concresce.start()', 'counters()');
 SELECT errors, discarded, queued, active FROM concresce.stats WHERE function = 'written(int)'::regprocedure;
@@ -111,11 +112,21 @@ SELECT concresce.stop('version');
 ALTER FUNCTION gated OWNER TO regress_ccr_stopper;
 SET ROLE regress_ccr_stopper;
 SELECT concresce.stop('gated');
+RESET ROLE;
+-- the first one to say so is shown; not whose rights it took
+SELECT concresce.stop('gated', true);
+CREATE FUNCTION stop_other() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT concresce.stop(''other'')';
+SET ROLE regress_ccr_stopper;
+SELECT stop_other();
+SELECT function, force, role FROM concresce.stopped ORDER BY function::text;
 SELECT concresce.start('gated');
 RESET ROLE;
+SELECT concresce.start('other');
+SELECT concresce.switch_off(NULL);
+SELECT concresce.switch_on(NULL);
 SELECT gated(1);
 
 SET client_min_messages = warning;
-DROP FUNCTION gated, other, written, cancel, waits;
+DROP FUNCTION gated, other, written, cancel, waits, stop_other;
 CALL clean_up();
 DROP ROLE regress_ccr_stopper;

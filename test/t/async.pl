@@ -331,4 +331,15 @@ open_gate($gate);
 is($split->out, "t\nt|t|6", 'one of them exits: its calls fail, the others do not');
 law('several collectors');
 
+# ---- parameters as drivers send them ---------------------------------------
+
+# psql and PREPARE cannot send a CALL without the types of its parameters.
+$node->safe_psql('postgres', q{CREATE PROCEDURE awaited(f bigint) LANGUAGE plpgsql AS 'BEGIN PERFORM concresce.await(f); END'});
+$node->pgbench('--no-vacuum --protocol=extended --transactions=1',
+	0, [qr{processed: 1/1}], [qr{^$}], 'CALL',
+	{ 'async_call' => q{\set k 7
+CALL awaited(concresce.submit('v', :k));
+} });
+law('CALL');
+
 done_testing();

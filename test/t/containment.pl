@@ -203,6 +203,20 @@ like(flush(), qr/30 of 30 enqueued items of lookup lost\(integer\) were discarde
 like(slurp_file($node->logfile), qr/WARNING:  discarded 30 enqueued items of lookup lost\(integer\): concresce.discard\(\) has named it\n.*CONTEXT:  server "down"/, 'and the log');
 sql(define('down', 'lost(n int)' => 'void VOLATILE' => 'SELECT unnest(collect(n))'));
 
+# A role that is called like what means any, or like the OID of another.
+my $ann = sql("SELECT 'ann'::regrole::oid");
+sql(qq{CREATE ROLE "*" LOGIN; CREATE ROLE "$ann" LOGIN});
+enqueue('lost', '1, 10', 'ann');
+enqueue('lost', '11, 12', '"*"');
+enqueue('lost', '13, 15', qq("$ann"));
+is(sql(q{SELECT bool_and(role = (CASE items WHEN 2 THEN '"*"' ELSE '"} . $ann . q{"' END)::regrole::oid::text) FROM concresce.enqueued WHERE items < 10}), 't',
+	'shows as its OID');
+is(sql(q{SELECT concresce.discard(function, server, role) FROM concresce.enqueued WHERE items = 2}), '2', 'by which only what is its own goes');
+is(discard("role => '$ann'"), '10', 'a number is an OID');
+is(attempt($node, "SELECT concresce.discard(role => '" . (2**32 + $ann) . "')")->sqlstate, '42704', 'one that is too large is none');
+is(sql(q{SELECT concresce.discard(function, server, role) FROM concresce.enqueued}), '3', 'what is left');
+sql(qq{DROP ROLE "*", "$ann"});
+
 # By server, by age, and all.
 $gate = close_gate($node);
 enqueue('gated_write', '1, 1');
@@ -261,7 +275,8 @@ flush();
 
 # What is said wrong.
 foreach my $wrong (['', '22023'], ['NULL', '22004'], ['server => NULL', '22004'], ['role => NULL', '22004'],
-	["server => 'nix'", '42704'], ["role => 'nix'", '42704'], ["older_than => '-1 s'", '22023'])
+	["server => 'nix'", '42704'], ["role => 'nix'", '42704'], ["older_than => '-1 s'", '22023'],
+	["'lost', older_than => NULL", '22004'], ["older_than => '0'", '22023'])
 {
 	is(attempt($node, "SELECT concresce.discard($wrong->[0])")->sqlstate, $wrong->[1], "discard($wrong->[0])");
 }
@@ -471,7 +486,7 @@ is(attempt($node, "SELECT concresce.switch_off('far')", user => 'ann')->sqlstate
 is(attempt($node, "SELECT concresce.switch_on('far')", user => 'ann')->sqlstate, '42501', 'switches a server');
 is(attempt($node, "SELECT concresce.switch_off('nix')")->sqlstate, '42704', 'that there is');
 is(attempt($node, "SELECT concresce.switch_off('far')", user => 'keeper')->sqlstate, '', 'the owner may');
-is(attempt($node, 'SELECT server FROM concresce.stopped', user => 'ann')->out, 'far', 'everybody can see it');
+is(attempt($node, 'SELECT server, role FROM concresce.stopped', user => 'ann')->out, 'far|keeper', 'everybody can see it, and by whom');
 is(attempt($node, "SELECT concresce.switch_on('far')", user => 'keeper')->sqlstate, '', 'and on again');
 
 # There are always some places for superusers.
@@ -487,7 +502,9 @@ BEGIN
 END $$;
 EOF_SQL
 is(sql("SELECT concresce.switch_off('down')"), '', 'a superuser stops what he wants to, all the same');
-is(sql("SELECT count(*) FROM concresce.stopped"), '193', 'as the view shows');
+is(attempt($node, "SELECT concresce.switch_off('far')", user => 'keeper')->sqlstate, '', 'and so does another role');
+is(sql("SELECT string_agg(n::text, ' ' ORDER BY n) FROM (SELECT count(*) AS n FROM concresce.stopped GROUP BY role) s"), '1 1 96', 'as the view shows');
+is(attempt($node, "SELECT concresce.switch_on('far')", user => 'keeper')->sqlstate, '', 'it is on again');
 
 # What is enqueued for a server that is switched off, or dropped.
 enqueue('lost', '1, 5');

@@ -31,6 +31,11 @@ sub runs
 	return $far->safe_psql('far', "SELECT count(*) FROM log WHERE n = $n");
 }
 
+sub lost
+{
+	return $node->safe_psql('postgres', q{SELECT sum(lost) FROM concresce.connections WHERE server = 'far'});
+}
+
 sub break_connections
 {
 	return $far->safe_psql('postgres', <<'EOF_SQL');
@@ -79,6 +84,7 @@ open_gate($gate);
 is(attempt($node, 'SELECT vgate(4)')->out, '40', 'the next one works');
 is(runs(3), 1, 'the lost one was run once');
 is(runs(4), 1, 'the next one, too');
+cmp_ok(lost(), '>=', 4, 'connections that were lost are counted');
 
 # ---- down and up again -----------------------------------------------------
 
@@ -89,6 +95,9 @@ like($down->err, qr/could not connect to server "far"\nDETAIL:.*Connection refus
 like(last_error('v'), qr/could not connect to server "far"/, 'stats show the error');
 like($node->safe_psql('postgres', 'SELECT last_error FROM concresce.connections'),
 	qr/could not connect to server "far"/, 'so do connections');
+is($node->safe_psql('postgres', 'SELECT count(connected_at), max(batches) FROM concresce.connections'), '0|0', 'of an attempt, not of what was there before');
+my $lost = lost();
+cmp_ok($lost, '>=', 5, 'the one that was idle is lost, too');
 is(attempt($node, 'SELECT vgate(1)')->sqlstate, '08001',
 	'a VOLATILE lookup that was never sent is not in doubt');
 
@@ -97,6 +106,8 @@ my @crowd = finish_all(call_all($node, 8, 'SELECT v(:i)'));
 is(scalar(grep { $_->sqlstate eq '08001' } @crowd), 8, 'every caller is told');
 $far->start;
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'the first call after the start works');
+is(lost(), $lost, 'attempts that fail are no losses, and the count goes on');
+is($node->safe_psql('postgres', 'SELECT count(connected_at) FROM concresce.connections'), 1, 'it is connected again');
 
 $far->restart;
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'a restart between two calls goes unnoticed');

@@ -193,7 +193,7 @@ like($answers[0], qr/^\d+ \w+\|64 MB\|[\d.]+$/m, 'shared memory');
 like($answers[1], qr/\|user_score\(bigint\)\|f\|1\|\d+ bytes$/m, 'that of a call');
 like($answers[1], qr/\|log_event\(text\)\|t\|\|\d+ bytes$/m, 'that of an enqueued item');
 like($answers[2], qr/^@{[$shop->pid]}\|\w+\|1\|\d+ bytes\|/m, 'that of a session');
-scrape('in flight', qw(concresce_in_flight concresce_memory_use concresce_connection concresce_lookup_latency
+scrape('in flight', qw(concresce_in_flight concresce_memory_use concresce_connection concresce_connection_losses concresce_lookup_latency
 	  concresce_batch concresce_collector concresce_shared_memory));
 open_gate($gate);
 $held->quit;
@@ -216,7 +216,7 @@ is($answers[2], '0', 'nothing is older than a day');
 
 $node->safe_psql('postgres', q{SELECT concresce.stop('user_score')});
 @answers = ask(10);
-like($answers[0], qr/^server crm\|f\|[^|]+\|[\d:.]+$/m, 'a server that is switched off');
+like($answers[0], qr/^server crm\|f\|\w+\|[^|]+\|[\d:.]+$/m, 'a server that is switched off');
 like($answers[0], qr/^lookup user_score\(bigint\)\|f\|/m, 'a lookup that is stopped');
 is($node->safe_psql('postgres', "SELECT string_agg(coalesce(server, function::text), ' ') FROM concresce.stopped"),
 	'user_score(bigint)', 'the server is used again');

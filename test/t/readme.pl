@@ -18,6 +18,33 @@ my ($setup, @rest) = $first_page =~ /^```sql\n(.*?)^```$/msg;
 cmp_ok(scalar @rest, '>=', 5, 'there is a quick start');
 like($setup, qr/CREATE EXTENSION concresce/, 'that begins with the set-up');
 
+# The first screen: its figures and its picture are of one file, which a
+# benchmark has made, and its lookup is the one that is tried below.
+sub first_screen
+{
+	my $top = "$FindBin::RealBin/../..";
+	my @lines = split(/\n/, slurp_file("$top/doc/img/n-plus-1.csv"));
+	my ($function) = $first_page =~ /^(CREATE FUNCTION user_score.*?;\n)/ms;
+
+	is(scalar @lines, 5, 'five ways');
+	foreach my $line (@lines)
+	{
+		my ($label, $value) = split(/,/, $line);
+		my $figure = sprintf($value < 100 ? '%.1f' : '%.0f', $value);
+
+		like($readme, qr/^\| \**\Q$label\E\** \| \**\Q$figure\E\** \|$/m, "figure: $label");
+	}
+	foreach my $theme ('light', 'dark')
+	{
+		my ($drawn) = run_command([ "$top/test/bench/chart", $theme, "$top/doc/img/n-plus-1.csv" ]);
+		is("$drawn\n", slurp_file("$top/doc/img/n-plus-1-$theme.svg"), "picture: $theme");
+	}
+	is(scalar(() = $readme =~ /\Q$function\E/g), 2, 'the lookup is shown, and tried');
+	return;
+}
+
+first_screen();
+
 # What psql prints for the statements, as if they were pasted.
 sub paste
 {

@@ -102,6 +102,7 @@ SELECT relname, count(*), string_agg(attname || ' ' || format_type(atttypid, att
 FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0 WHERE relname LIKE 'mine%' GROUP BY 1 ORDER BY 1
 EOF_SQL
 	};
+	$node->safe_psql('used', 'CREATE FUNCTION concresce.mine_0_1() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; CREATE FUNCTION concresce.mine() RETURNS int LANGUAGE sql AS $$ SELECT 2 $$; CREATE FUNCTION concresce.lone_0_1() RETURNS int LANGUAGE sql AS $$ SELECT 3 $$');
 	$node->safe_psql('used', 'CREATE VIEW straight AS SELECT calls, hits FROM concresce.stats()');
 	my $before = $privileges->();
 	my $had = $columns->();
@@ -115,6 +116,7 @@ EOF_SQL
 	$node->safe_psql('used', 'ALTER EXTENSION concresce UPDATE');
 	is($privileges->(), $before, 'an update keeps grants');
 	is($columns->(), $had, 'and views that users have made');
+	is($node->safe_psql('used', 'SELECT concresce.mine_0_1(), concresce.mine(), concresce.lone_0_1()'), '1|2|3', 'and functions that are called like its own of before');
 	is($node->safe_psql('used', 'SELECT twice(22)'), '44', 'and lookups');
 	is($node->safe_psql('used', 'SELECT calls, hits FROM straight'), '1|0', 'what users have built on a function that was made anew');
 	is($node->safe_psql('used', q{SELECT count(*) FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e' WHERE proname LIKE '%\_0\_1'}), 0,
@@ -129,6 +131,15 @@ EOF_SQL
 		is($node->safe_psql('used', "SELECT count(*) >= 0 FROM mine_$n"), 't', "the view of $views[$n - 1] works");
 	}
 	$node->safe_psql('postgres', 'DROP DATABASE used');
+}
+
+# What everybody may execute stays so, though it is made anew.
+foreach my $old (@older)
+{
+	database('strict', "CREATE EXTENSION concresce VERSION '$old'; ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC");
+	$node->safe_psql('strict', 'ALTER EXTENSION concresce UPDATE');
+	is($node->safe_psql('strict', 'SET ROLE watcher; SELECT count(*) FROM concresce.stats'), '0', 'default privileges that are strict do not take a view away');
+	$node->safe_psql('postgres', 'DROP DATABASE strict');
 }
 
 # ---- before the restart ----------------------------------------------------

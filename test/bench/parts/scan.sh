@@ -586,6 +586,31 @@ scan_report() {
 		NR > 1 { line($1, $2, $3, $4, $5, $6, int($8 / 1024)) }' "$RESULTS/scan_traces.csv"
 	say ''
 	scan_verdicts
+	scan_picture
+}
+
+# What README.md shows, from the figures at 1 ms: a table's lines as CSV, and the
+# picture of them.
+scan_picture() {
+	local contender label figure theme
+	local csv=$BENCH_PICTURES/n-plus-1.csv
+
+	: >"$csv"
+	while IFS=, read -r contender label; do
+		figure=$(scan_median uniform 1 "$(scan_rows_of "$contender")" "$contender")
+		[ -n "$figure" ] || return 0
+		say "$label,${figure%% *}" >>"$csv"
+	done <<-'END'
+		fdw_subselect,postgres_fdw: correlated sub-select
+		dblink_rows,dblink: a call a row
+		plproxy_rows,PL/Proxy: a call a row
+		by_hand,by hand: one array query
+		concresce,concresce
+	END
+	for theme in light dark; do
+		"$BENCH/chart" "$theme" "$csv" >"$BENCH_PICTURES/n-plus-1-$theme.svg"
+	done
+	say "What README.md shows is in $csv and n-plus-1-*.svg beside it."
 }
 
 # scan_ratio LABEL COMPARISON TARGET "MEDIAN" / "MEDIAN", as scan_median has them

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * local.c
+ * carrier_local.c
  *	  A local executor, as its collector sees it: a carrier.
  *
  * Jobs go to the executor and rows come back through two shm_mq of fixed size,
@@ -16,28 +16,21 @@
  */
 #include "postgres.h"
 
-#include "collector/local.h"
+#include "collector/carrier_local.h"
 #include "collector/timer.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "shared/compat.h"
 #include "shared/reader.h"
 #include "shared/seat.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define CCR_CANCEL_GRACE	5000	/* ms from a cancel to the end */
 #define CCR_MANY_REPLIES	64	/* taken before others have their turn */
 
 typedef struct CcrLocal
 {
 	CcrCarrier	carrier;
 	dlist_node	node;			/* in locals, until it is freed */
-	CcrCarrierState state;
-	CcrOp		op;				/* under way while BUSY or CANCELLING */
-	const CcrCarrierCalls *calls;
-	void	   *owner;
-	MemoryContext context;
 	CcrSeat    *seat;			/* NULL: none was to be had, or DEAD */
 	shm_mq_handle *jobs;
 	shm_mq_handle *replies;
@@ -47,14 +40,8 @@ typedef struct CcrLocal
 	bool		skip_rows;		/* the owner wants no more of this result */
 	CcrTimer	deadline;		/* of CANCELLING; or to tell that it could not
 								 * be started */
-	HTAB	   *statements;		/* prepared ones, by name */
 	char		statement[NAMEDATALEN]; /* being prepared */
 	int			ncolumns;		/* of the rows to come */
-	MemoryContext row_context;
-	int			room;			/* for columns in these, which are in it: */
-	Oid		   *types;
-	const char **values;
-	int		   *lengths;
 } CcrLocal;
 
 static dlist_head locals = DLIST_STATIC_INIT(locals);
@@ -66,12 +53,6 @@ void
 ccr_locals_init(int worker)
 {
 	worker_index = worker;
-}
-
-static CcrCarrierState
-local_state(const CcrCarrier *carrier)
-{
-	return ((const CcrLocal *) carrier)->state;
 }
 
 /* ------------------------------------------------------- opening, closing */
@@ -86,7 +67,7 @@ give_up_seat(CcrLocal *local)
 	 * not even a body that catches a cancel goes on for nobody: the partner
 	 * is in begin_job()
 	 */
-	if (local->op != CCR_OP_NONE)
+	if (local->carrier.op != CCR_OP_NONE)
 	{
 		pg_atomic_write_u32(&local->seat->unwanted, 1);
 		pg_memory_barrier();
@@ -104,14 +85,14 @@ give_up_seat(CcrLocal *local)
 static void
 close_local(CcrLocal *local, CcrOp op, const CcrError *error)
 {
-	if (local->state == CCR_CARRIER_DEAD)
+	if (local->carrier.state == CCR_CARRIER_DEAD)
 		return;
 	ccr_timer_clear(&local->deadline);
 	give_up_seat(local);
-	local->state = CCR_CARRIER_DEAD;
-	local->op = CCR_OP_NONE;
+	local->carrier.state = CCR_CARRIER_DEAD;
+	local->carrier.op = CCR_OP_NONE;
 	if (error)
-		local->calls->dead(local->owner, op, error);
+		local->carrier.calls->dead(local->carrier.owner, op, error);
 }
 
 static void
@@ -119,7 +100,7 @@ local_close(CcrCarrier *carrier, const CcrError *error)
 {
 	CcrLocal   *local = (CcrLocal *) carrier;
 
-	close_local(local, local->op, error);
+	close_local(local, local->carrier.op, error);
 }
 
 static void
@@ -129,7 +110,7 @@ local_free(CcrCarrier *carrier)
 
 	close_local(local, CCR_OP_NONE, NULL);
 	dlist_delete(&local->node);
-	MemoryContextDelete(local->context);
+	MemoryContextDelete(local->carrier.context);
 }
 
 static void
@@ -148,17 +129,17 @@ could_not_register(CcrLocal *local)
 
 /* It is gone; the seat says why, if it was able to. */
 static void
-lost(CcrLocal *local)
+local_lost(CcrLocal *local)
 {
 	CcrSeat    *seat = local->seat;
-	bool		started = local->state != CCR_CARRIER_CONNECTING;
+	bool		started = local->carrier.state != CCR_CARRIER_CONNECTING;
 	char		detail[CCR_TEXT_LEN];
 	CcrError	error = {
 		.sqlstate = ERRCODE_OPERATOR_INTERVENTION,
 		.author = started ? CCR_TEXTS_FOREIGN : CCR_TEXTS_OURS,
 		.message = started ? "local executor exited" : "could not start a local executor"
 	};
-	CcrOp		op = local->op;
+	CcrOp		op = local->carrier.op;
 
 	/*
 	 * What follows was written before it gave up its end of the queue, for
@@ -186,14 +167,14 @@ lost(CcrLocal *local)
 }
 
 static void
-deadline_passed(void *arg)
+local_deadline_passed(void *arg)
 {
 	CcrLocal   *local = arg;
 
 	if (local->seat == NULL)
 		could_not_register(local);
 	else
-		lost(local);
+		local_lost(local);
 }
 
 static bool
@@ -236,18 +217,9 @@ ccr_local_open(Oid dbid, Oid roleid, const CcrCarrierCalls *calls, void *owner)
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	CcrLocal   *local = palloc0(sizeof(CcrLocal));
-	HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = NAMEDATALEN, .hcxt = context};
 
-	local->carrier.ops = &local_ops;
-	local->state = CCR_CARRIER_CONNECTING;
-	local->calls = calls;
-	local->owner = owner;
-	local->context = context;
-	local->row_context = AllocSetContextCreate(context, "concresce row",
-											   ALLOCSET_SMALL_SIZES);
-	local->statements = hash_create("concresce statements", 32, &ctl,
-									HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-	ccr_timer_init(&local->deadline, deadline_passed, local);
+	ccr_carrier_init(&local->carrier, &local_ops, calls, owner, context);
+	ccr_timer_init(&local->deadline, local_deadline_passed, local);
 	dlist_push_tail(&locals, &local->node);
 	if (!start_executor(local, dbid, roleid))
 		ccr_timer_set(&local->deadline, ccr_now());
@@ -278,7 +250,7 @@ static void
 give_job(CcrLocal *local, CcrOp op, CcrJobKind kind, const CcrQuery *query)
 {
 	const CcrSource *source = query->source;
-	MemoryContext old = MemoryContextSwitchTo(local->context);
+	MemoryContext old = MemoryContextSwitchTo(local->carrier.context);
 	CcrJob		job = {
 		.id = ++local->job,
 		.kind = kind,
@@ -293,13 +265,13 @@ give_job(CcrLocal *local, CcrOp op, CcrJobKind kind, const CcrQuery *query)
 		.params = *query->params
 	};
 
-	Assert(local->state == CCR_CARRIER_IDLE);
+	Assert(local->carrier.state == CCR_CARRIER_IDLE);
 	initStringInfo(&local->outgoing);
 	ccr_job_flatten(&local->outgoing, &job);
 	MemoryContextSwitchTo(old);
 	strlcpy(local->statement, query->statement, NAMEDATALEN);
-	local->op = op;
-	local->state = CCR_CARRIER_BUSY;
+	local->carrier.op = op;
+	local->carrier.state = CCR_CARRIER_BUSY;
 	local->skip_rows = false;
 	local->sending = true;
 	local->seat->party = query->party;
@@ -337,23 +309,11 @@ local_cancel(CcrCarrier *carrier)
 {
 	CcrLocal   *local = (CcrLocal *) carrier;
 
-	Assert(local->state == CCR_CARRIER_BUSY);
-	local->state = CCR_CARRIER_CANCELLING;
+	Assert(local->carrier.state == CCR_CARRIER_BUSY);
+	local->carrier.state = CCR_CARRIER_CANCELLING;
 	ccr_seat_cancel(local->seat, local->job);
 	ccr_timer_set(&local->deadline,
 				  ccr_after(ccr_now(), CCR_CANCEL_GRACE));
-}
-
-static bool
-local_knows(CcrCarrier *carrier, const char *statement)
-{
-	return hash_search(((CcrLocal *) carrier)->statements, statement, HASH_FIND, NULL) != NULL;
-}
-
-static int
-local_statements(const CcrCarrier *carrier)
-{
-	return hash_get_num_entries(((const CcrLocal *) carrier)->statements);
 }
 
 /* Its replies are read from a queue of a fixed size. */
@@ -368,34 +328,26 @@ local_is_worn(const CcrCarrier *carrier)
 static void
 became_ready(CcrLocal *local)
 {
-	local->state = CCR_CARRIER_IDLE;
-	local->calls->ready(local->owner);
+	local->carrier.state = CCR_CARRIER_IDLE;
+	local->carrier.calls->ready(local->carrier.owner);
 }
 
 static void
 op_ended(CcrLocal *local, const CcrError *error)
 {
-	CcrOp		op = local->op;
+	CcrOp		op = local->carrier.op;
 
-	local->op = CCR_OP_NONE;
+	local->carrier.op = CCR_OP_NONE;
 	if (error == NULL && local->statement[0] && op != CCR_OP_EXECUTE)
-		hash_search(local->statements, local->statement, HASH_ENTER, NULL);
-	if (local->state == CCR_CARRIER_CANCELLING)
+		ccr_carrier_remember(&local->carrier, local->statement);
+	if (local->carrier.state == CCR_CARRIER_CANCELLING)
 	{
 		ccr_timer_clear(&local->deadline);
 		became_ready(local);
 		return;
 	}
-	local->state = CCR_CARRIER_IDLE;
-	local->calls->done(local->owner, op, error);
-}
-
-static CcrRow
-presented(CcrLocal *local)
-{
-	CcrRow		row = {local->ncolumns, local->types, local->values, local->lengths};
-
-	return row;
+	local->carrier.state = CCR_CARRIER_IDLE;
+	local->carrier.calls->done(local->carrier.owner, op, error);
 }
 
 static void
@@ -404,36 +356,28 @@ take_columns(CcrLocal *local, CcrReader *reader)
 	int			n = ccr_read_count(reader, sizeof(Oid));
 	CcrRow		row;
 
-	if (n > local->room)
-	{
-		MemoryContextReset(local->row_context);
-		local->room = 0;
-		local->types = MemoryContextAlloc(local->row_context, n * sizeof(Oid));
-		local->values = MemoryContextAlloc(local->row_context, n * sizeof(char *));
-		local->lengths = MemoryContextAlloc(local->row_context, n * sizeof(int));
-		local->room = n;
-	}
+	(void) ccr_carrier_make_room(&local->carrier, n);
 	local->ncolumns = n;
 	if (n > 0)
-		memcpy(local->types, ccr_read(reader, n * sizeof(Oid)), n * sizeof(Oid));
+		memcpy(local->carrier.types, ccr_read(reader, n * sizeof(Oid)), n * sizeof(Oid));
 	ccr_read_end(reader);
-	row = presented(local);
-	if (local->op == CCR_OP_DESCRIBE && local->state == CCR_CARRIER_BUSY)
-		local->calls->described(local->owner, &row);
+	row = ccr_carrier_row(&local->carrier, local->ncolumns);
+	if (local->carrier.op == CCR_OP_DESCRIBE && local->carrier.state == CCR_CARRIER_BUSY)
+		local->carrier.calls->described(local->carrier.owner, &row);
 }
 
 static void
 take_rows(CcrLocal *local, CcrReader *reader)
 {
-	CcrRow		row = presented(local);
+	CcrRow		row = ccr_carrier_row(&local->carrier, local->ncolumns);
 
 	if (row.n == 0)
 		ccr_read_end(reader);
-	while (reader->p < reader->end && local->state == CCR_CARRIER_BUSY && !local->skip_rows)
+	while (reader->p < reader->end && local->carrier.state == CCR_CARRIER_BUSY && !local->skip_rows)
 	{
 		for (int i = 0; i < row.n; i++)
-			local->values[i] = ccr_read_value(reader, &local->lengths[i]);
-		local->skip_rows = !local->calls->row(local->owner, &row);
+			local->carrier.values[i] = ccr_read_value(reader, &local->carrier.lengths[i]);
+		local->skip_rows = !local->carrier.calls->row(local->carrier.owner, &row);
 	}
 }
 
@@ -490,7 +434,7 @@ local_step(CcrCarrier *carrier, int fd, int events)
 			case SHM_MQ_WOULD_BLOCK:
 				return;
 			case SHM_MQ_DETACHED:
-				lost(local);
+				local_lost(local);
 				return;
 		}
 	}
@@ -523,7 +467,6 @@ ccr_locals_abandon(void)
 }
 
 static const CcrCarrierOps local_ops = {
-	.state = local_state,
 	.adopt = local_adopt,
 	.pooled = local_pooled,
 	.prepare = local_prepare,
@@ -531,8 +474,6 @@ static const CcrCarrierOps local_ops = {
 	.cancel = local_cancel,
 	.close = local_close,
 	.free = local_free,
-	.knows = local_knows,
-	.statements = local_statements,
 	.is_worn = local_is_worn,
 	.step = local_step
 };

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
- * local.h
+ * carrier_local.h
  *	  A local executor, as its collector sees it: a carrier.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef CCR_LOCAL_H
-#define CCR_LOCAL_H
+#ifndef CCR_CARRIER_LOCAL_H
+#define CCR_CARRIER_LOCAL_H
 
 #include "collector/carrier.h"
 
@@ -26,4 +26,4 @@ extern void ccr_locals_visit(void (*visit) (CcrCarrier *));
 /* The collector exits: leave them all. */
 extern void ccr_locals_abandon(void);
 
-#endif							/* CCR_LOCAL_H */
+#endif							/* CCR_CARRIER_LOCAL_H */
