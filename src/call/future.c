@@ -426,7 +426,7 @@ typedef struct Kept
 } Kept;
 
 static void
-receive_value(void *arg, Datum value, bool isnull, const Datum *values,
+receive_future_value(void *arg, Datum value, bool isnull, const Datum *values,
 			  const bool *nulls)
 {
 	Kept	   *kept = arg;
@@ -458,7 +458,7 @@ read_future(CcrFuture *future, const CcrAnswerCopy *answered, Kept *kept)
 
 	if (enter)
 		ccr_definition_enter(definition, &scope);
-	ccr_answered_read(definition, definition->result, answered, 0, receive_value, kept);
+	ccr_answered_read(definition, definition->result, answered, 0, receive_future_value, kept);
 	if (enter)
 		ccr_definition_leave(&scope);
 }

@@ -263,7 +263,7 @@ server_argument(FunctionCallInfo fcinfo)
 }
 
 static void
-tell_collectors(const char *what)
+stop_in_collectors(const char *what)
 {
 	static uint32 wait_event = 0;
 	CcrTimeout	timeout = ccr_timeout_present();
@@ -294,7 +294,7 @@ concresce_switch_off(PG_FUNCTION_ARGS)
 	}
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("server \"%s\" is switched off for lookups", GetForeignServer(serverid)->servername)));
-	tell_collectors("off");
+	stop_in_collectors("off");
 	PG_RETURN_VOID();
 }
 
@@ -308,7 +308,7 @@ concresce_switch_on(PG_FUNCTION_ARGS)
 	ccr_switch_on(MyDatabaseId, serverid);
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("server \"%s\" is switched on for lookups", GetForeignServer(serverid)->servername)));
-	tell_collectors("on");
+	stop_in_collectors("on");
 	PG_RETURN_VOID();
 }
 

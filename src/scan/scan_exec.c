@@ -462,7 +462,7 @@ with_dependents(const CcrScan *scan, Bitmapset *calls)
 
 /* Has a lookup become another one since it was asked? */
 static bool
-is_outdated(CcrScanCall *call)
+scan_is_outdated(CcrScanCall *call)
 {
 	CcrDefinition *definition = call->definition;
 
@@ -483,7 +483,7 @@ check_caller(BatchState *state)
 	for (int i = 0; i < state->scan.ncalls; i++)
 	{
 		CcrScanCall *call = &state->scan.calls[i];
-		bool		outdated = is_outdated(call);
+		bool		outdated = scan_is_outdated(call);
 
 		if (outdated)
 			set_terms(call);

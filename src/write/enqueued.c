@@ -78,7 +78,7 @@ may_see_items(const CcrTitle *title)
 /* -------------------------------------------------------------------- view */
 
 static bool
-is_number(const char *name)
+has_digits_only(const char *name)
 {
 	return name[0] != '\0' && name[strspn(name, "0123456789")] == '\0';
 }
@@ -90,7 +90,7 @@ is_number(const char *name)
 static char *
 shown_name(char *name, Oid oid)
 {
-	return name == NULL || is_number(name) || strcmp(name, CCR_ANY) == 0 ?
+	return name == NULL || has_digits_only(name) || strcmp(name, CCR_ANY) == 0 ?
 		psprintf("%u", oid) : name;
 }
 
@@ -201,7 +201,7 @@ oid_of(const char *name, const char *what)
 	unsigned long oid = 0;
 
 	errno = 0;
-	if (is_number(name))
+	if (has_digits_only(name))
 		oid = strtoul(name, NULL, 10);
 	if (errno != 0 || oid == 0 || oid > OID_MAX)
 		ereport(ERROR,
@@ -215,7 +215,7 @@ oid_of(const char *name, const char *what)
 static Oid
 server_named(const char *name)
 {
-	Oid			serverid = is_number(name) ? InvalidOid : get_foreign_server_oid(name, true);
+	Oid			serverid = has_digits_only(name) ? InvalidOid : get_foreign_server_oid(name, true);
 
 	return OidIsValid(serverid) || name[0] == '\0' ? serverid : oid_of(name, "server");
 }
@@ -223,7 +223,7 @@ server_named(const char *name)
 static Oid
 role_named(const char *name)
 {
-	Oid			roleid = is_number(name) ? InvalidOid : get_role_oid(name, true);
+	Oid			roleid = has_digits_only(name) ? InvalidOid : get_role_oid(name, true);
 
 	return OidIsValid(roleid) ? roleid : oid_of(name, "role");
 }
