@@ -24,6 +24,7 @@
 #:   make check-bare       what a newcomer meets, in systems that have nothing
 #:   make check-packages   what "make deb" and "make dist" have made
 #:   make check-asserts check-asan check-ubsan check-postgres check-model
+#:   make check-shortage   with allocations that fail, one by one
 #:   make chaos fuzz
 
 HERE := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
@@ -47,7 +48,7 @@ PG_CONFIG ?= pg_config
 # These bring what they need, PostgreSQL included, so they must not depend on
 # what PGXS would read at this point.
 SELF_CONTAINED = help check test check-asan check-asserts check-bare \
-	check-model check-packages check-postgres check-ubsan check-versions chaos demo bench \
+	check-model check-packages check-postgres check-shortage check-ubsan check-versions chaos demo bench \
 	deb dist fuzz indent
 
 ifneq ($(filter $(SELF_CONTAINED),$(MAKECMDGOALS)),)
@@ -69,6 +70,8 @@ check-packages:
 	@$(HERE)/scripts/check-packages
 check-postgres:
 	@$(HERE)/scripts/check-postgres
+check-shortage:
+	@$(HERE)/scripts/check-shortage
 check-ubsan:
 	@$(HERE)/scripts/check-sanitizer undefined
 check-versions:
@@ -122,6 +125,16 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-clobbered \
 # PG_FUNCTION_INFO_V1 exports only the info record.
 SHLIB_LINK = $(libpq) -lpthread -Wl,--version-script=$(HERE)/src/concresce.map
 EXTRA_CLEAN = src/.built-for-*
+
+# For make check-shortage: these are called by way of test/shortage/fail.c.
+ifdef SHORTAGE
+OBJS += test/shortage/fail.o
+SHLIB_LINK += $(patsubst %,-Wl$(COMMA)--wrap=%,palloc palloc0 repalloc repalloc_huge pstrdup pnstrdup \
+	MemoryContextAlloc MemoryContextAllocZero MemoryContextAllocHuge MemoryContextAllocExtended \
+	MemoryContextStrdup initStringInfo enlargeStringInfo pairingheap_allocate \
+	AllocSetContextCreateInternal hash_search)
+endif
+COMMA := ,
 
 include $(PGXS)
 
