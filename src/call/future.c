@@ -427,7 +427,7 @@ typedef struct Kept
 
 static void
 receive_future_value(void *arg, Datum value, bool isnull, const Datum *values,
-			  const bool *nulls)
+					 const bool *nulls)
 {
 	Kept	   *kept = arg;
 	CcrResult  *result = kept->result;
