@@ -128,7 +128,7 @@ copy_sources() {
 	tar -C "$TOP" --mode=u+w --exclude='./.git' --exclude='*.o' --exclude='*.bc' \
 		--exclude='*.so' --exclude='./src/.built-for-*' \
 		--exclude='./tmp_check*' --exclude='./dist' \
-		--exclude='./test/bench/results' \
+		--exclude='./test/bench/results' --exclude='./examples/node/node_modules' \
 		-cf - . | tar -C "$1" --no-same-owner -xf -
 }
 

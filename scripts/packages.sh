@@ -202,7 +202,20 @@ need_tests() {
 		want_if_packaged 'command -v odyssey' odyssey
 		want_if_packaged '[ -f "$(pg --sharedir)/extension/plproxy.control" ]' \
 			"postgresql-$(pg_major || wanted_major)-plproxy"
+		want_if_packaged '[ -f "$(pg --sharedir)/extension/http.control" ]' \
+			"postgresql-$(pg_major || wanted_major)-http"
+		want_if_packaged '/usr/bin/python3 -c "import psycopg"' python3-psycopg
+		[ -z "${EXTRAS:-}" ] || need_extras
 	fi
+}
+
+# What is large, for one or two tests each.
+need_extras() {
+	want_if_packaged '[ -f "$(pg --sharedir)/extension/mysql_fdw.control" ]' \
+		"postgresql-$(pg_major || wanted_major)-mysql-fdw"
+	want_if_packaged '[ -x /usr/sbin/mariadbd ]' mariadb-server-core
+	want_if_packaged 'command -v my_print_defaults' mariadb-client-core
+	want_if_packaged 'NODE_PATH=/usr/share/nodejs node -e "require(\"pg\")"' node-pg
 }
 
 # ---- installing ------------------------------------------------------------

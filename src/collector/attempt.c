@@ -41,15 +41,6 @@ stop_lacking(CcrAttempt *attempt)
 	attempt->lacking = false;
 }
 
-/* There may be one for the attempt that has waited longest. */
-void
-ccr_attempts_wake(void)
-{
-	if (!dlist_is_empty(&lacking))
-		ccr_timer_set(&dlist_head_element(CcrAttempt, lacking_node, &lacking)->deadline,
-					  ccr_now());
-}
-
 /* Not at once, as somebody may be going through the links just now. */
 static void
 handshake_queue_moves(void *arg)
@@ -69,6 +60,16 @@ wake_handshake_queue(void)
 	ccr_timer_set(&timer, ccr_now());
 }
 
+/* There may be a descriptor for the attempt that has waited longest, or a thread. */
+void
+ccr_attempts_wake(void)
+{
+	wake_handshake_queue();
+	if (!dlist_is_empty(&lacking))
+		ccr_timer_set(&dlist_head_element(CcrAttempt, lacking_node, &lacking)->deadline,
+					  ccr_now());
+}
+
 static void
 close_attempt(CcrAttempt *attempt)
 {
@@ -83,7 +84,7 @@ close_attempt(CcrAttempt *attempt)
 		return;
 	if (attempt->handshake)
 	{
-		ccr_handshake_abandon(attempt->handshake);
+		ccr_offload_abandon(attempt->handshake);
 		wake_handshake_queue();
 	}
 	else
@@ -177,7 +178,7 @@ seek_descriptor(CcrAttempt *attempt)
 	}
 }
 
-/* In a thread, see handshake.c. */
+/* In a thread, see offload.c. */
 static void
 ignore_notice(void *arg, const PGresult *result)
 {
@@ -240,7 +241,7 @@ handshake_takes_long(void *arg)
 	CcrAttempt *attempt = arg;
 
 	if (attempt->handshake)
-		ccr_handshake_lower(attempt->handshake);
+		ccr_offload_lower(attempt->handshake);
 }
 
 /* One of PQconnectPoll()'s, in a thread. */
@@ -251,24 +252,24 @@ take_step(CcrAttempt *attempt)
 
 	/* libpq may close it, and open another one */
 	ccr_socket_forget(&attempt->socket);
-	switch (ccr_handshake_start(attempt->conn, attempt->reach->number,
+	switch (ccr_offload_connect(attempt->conn, attempt->reach->number,
 								ccr_reach_peer(attempt->reach, attempt->entry),
 								&attempt->handshake))
 	{
-		case CCR_HANDSHAKE_STARTED:
+		case CCR_OFFLOAD_STARTED:
 			ccr_socket_watch(&attempt->handshake_socket,
-							 ccr_handshake_socket(attempt->handshake),
+							 ccr_offload_socket(attempt->handshake),
 							 WL_SOCKET_READABLE, true);
 			ccr_timer_set(&attempt->handshake_timer, ccr_after(ccr_now(), CCR_HANDSHAKE_PRIOR));
 			break;
-		case CCR_HANDSHAKE_LATER:
+		case CCR_OFFLOAD_LATER:
 			dlist_push_tail(&handshake_queue, &attempt->queue_node);
 			attempt->queued = true;
 			break;
-		case CCR_HANDSHAKE_REFUSED:
+		case CCR_OFFLOAD_REFUSED:
 			refuse_connection(attempt, "An earlier attempt, which took too long, has not ended.");
 			return;
-		case CCR_HANDSHAKE_FAILED:
+		case CCR_OFFLOAD_FAILED:
 			refuse_connection(attempt, "No thread could be started.");
 			return;
 	}
@@ -288,7 +289,7 @@ first_in_handshake_queue(void)
 		/* many of one server may stand there */
 		if (attempt->reach->number == without_room)
 			continue;
-		if (ccr_handshake_has_room(attempt->reach->number))
+		if (ccr_offload_has_room(attempt->reach->number))
 			return attempt;
 		without_room = attempt->reach->number;
 	}
@@ -331,10 +332,12 @@ end_connected(CcrAttempt *attempt)
 static void
 step_handshake(CcrAttempt *attempt)
 {
+	CcrOffloadResult result;
 	PostgresPollingStatusType wants;
 
-	if (!ccr_handshake_ended(attempt->handshake, &wants))
+	if (!ccr_offload_ended(attempt->handshake, &result))
 		return;
+	wants = result.wants;
 	ccr_socket_forget(&attempt->handshake_socket);
 	ccr_timer_clear(&attempt->handshake_timer);
 	attempt->handshake = NULL;

@@ -27,7 +27,7 @@
 #ifndef CCR_ATTEMPT_H
 #define CCR_ATTEMPT_H
 
-#include "collector/handshake.h"
+#include "collector/offload.h"
 #include "collector/reach.h"
 #include "collector/sockets.h"
 #include "collector/timer.h"
@@ -56,7 +56,7 @@ typedef struct CcrAttempt
 	bool		wants_write;
 	int			entry;			/* of the address list, that is being tried */
 	Bitmapset  *silent;			/* entries that did not answer in time */
-	CcrHandshake *handshake;	/* has the connection */
+	CcrOffload *handshake;		/* has the connection */
 	CcrTimer	handshake_timer;	/* it computes for long */
 	bool		queued;			/* for a handshake */
 	dlist_node	queue_node;
@@ -81,7 +81,7 @@ extern void ccr_attempt_step(CcrAttempt *attempt, int fd);
 /* Give it up, unless it has ended. */
 extern void ccr_attempt_abandon(CcrAttempt *attempt);
 
-/* Some wait for a descriptor; and one has been released. */
+/* Some wait for a descriptor; and one has been released, or a thread. */
 extern bool ccr_attempts_lack(void);
 extern void ccr_attempts_wake(void);
 

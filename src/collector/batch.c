@@ -255,7 +255,7 @@ next_step(CcrBatch *batch)
 	{
 		ccr_rows_begin(&batch->rows, &queue->shape);
 		query.binary = queue->shape.binary;
-		query.narrow = queue->shape.narrow;
+		query.row_bytes = ccr_shape_row_bytes(&queue->shape);
 		ops->execute(batch->carrier, &query);
 	}
 }
@@ -386,6 +386,7 @@ count_end(CcrBatch *batch)
 
 	if (batch->sent == 0)
 		return;
+	ccr_counters_touch(counters, batch->sent + us);
 	ccr_count(counters, CCR_BATCHES_ENDED, 1);
 	ccr_count(counters, CCR_REMOTE_US, us);
 	ccr_count(counters, CCR_BYTES_RECEIVED, batch->rows.received);

@@ -35,6 +35,7 @@
 #include "collector/far_error.h"
 #include "collector/far_session.h"
 #include "collector/holding.h"
+#include "collector/offload.h"
 #include "collector/received.h"
 #include "collector/script.h"
 #include "collector/sockets.h"
@@ -47,6 +48,9 @@
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
+#define CCR_READING_PACE	10	/* ms after which reading gives way to others;
+								 * and until it is looked at again how much
+								 * has been read */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
 #define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's
 										 * end */
@@ -54,7 +58,7 @@
 											 * answer but for its rows */
 #define CCR_SAID_IDLE	(1024 * 1024)	/* the same of what is said between
 										 * batches */
-#define CCR_CHUNK		128		/* rows of a narrow result that libpq holds */
+#define CCR_CHUNK		6144	/* bytes of rows that libpq may hold */
 #define CCR_LONG_IDLE	1000	/* us after which it may have been closed */
 #define CCR_NEWS		16		/* reads of what an idle one has sent: a far
 								 * side that never stops would hold up all
@@ -76,13 +80,17 @@ typedef struct CcrRemote
 	CcrSocket	cancel_socket;	/* of cancel */
 	bool		wants_write;
 	bool		read_only;		/* EXECUTE: what it does is not kept */
-	bool		narrow;			/* rows of the result have some bytes only */
+	int			chunk;			/* rows of the result that libpq may hold */
 	bool		skip_rows;		/* the owner wants no more of this result */
 	bool		typed;			/* types are those of this result */
 	bool		tagged;			/* its last rows have brought the tag of its
 								 * end */
 	CcrAttempt	attempt;		/* while CONNECTING */
 	CcrCancel  *cancel;			/* while CANCELLING, until it has ended */
+	CcrOffload *reading;		/* an answer, in a thread: it has the
+								 * connection */
+	CcrSocket	reading_socket; /* of reading */
+	CcrTimer	reading_timer;
 	bool		drained;		/* while CANCELLING: the query has ended */
 	CcrTime		give_up_at;		/* while CANCELLING */
 	CcrTimer	deadline;		/* of CANCELLING, or of BUSY once the outcome
@@ -114,6 +122,8 @@ static void drain_results(CcrRemote *remote);
 static bool is_answering(const CcrRemote *remote);
 static void cancel_ended(CcrRemote *remote);
 static void cancel_again(CcrRemote *remote);
+static void look_at_reading(void *arg);
+static void receive_notice(void *arg, const PGresult *result);
 
 /* ----------------------------------------------------------------- errors */
 
@@ -134,8 +144,8 @@ connect_error(CcrRemote *remote)
 static CcrError *
 lost_error(CcrRemote *remote)
 {
-	return ccr_far_error_lost(remote->op_context, remote->conn, remote->reach->server,
-							  remote->error);
+	return ccr_far_error_lost(remote->op_context, remote->reading ? NULL : remote->conn,
+							  remote->reach->server, remote->error);
 }
 
 static CcrError *
@@ -242,6 +252,16 @@ end_cancel(CcrRemote *remote)
 	remote->cancel = NULL;
 }
 
+/* The connection is ours again, or nobody's any more. */
+static void
+end_reading(CcrRemote *remote)
+{
+	ccr_socket_forget(&remote->reading_socket);
+	ccr_timer_clear(&remote->reading_timer);
+	remote->reading = NULL;
+	ccr_attempts_wake();
+}
+
 static void
 close_connection(CcrRemote *remote)
 {
@@ -253,8 +273,18 @@ close_connection(CcrRemote *remote)
 		return;
 	ccr_holding_close(&remote->holding);
 	dlist_delete(&remote->node);
-	PQfinish(remote->conn);
-	ReleaseExternalFD();
+	if (remote->reading)
+	{
+		CcrOffload *reading = remote->reading;
+
+		end_reading(remote);
+		ccr_offload_abandon(reading);
+	}
+	else
+	{
+		PQfinish(remote->conn);
+		ReleaseExternalFD();
+	}
 	remote->conn = NULL;
 	ccr_attempts_wake();
 }
@@ -312,7 +342,7 @@ remote_deadline_passed(void *arg)
 		cancel_again(remote);
 	else if (remote->carrier.state == CCR_CARRIER_BUSY && remote->carrier.op == CCR_OP_NONE)
 		close_remote(remote, lost_error(remote));
-	else if (remote->carrier.state == CCR_CARRIER_BUSY)
+	else if (remote->carrier.state == CCR_CARRIER_BUSY && !remote->reading)
 		drain_results(remote);
 }
 
@@ -394,6 +424,8 @@ ccr_remote_open(const CcrReach *reach, const CcrCarrierCalls *calls,
 											   ALLOCSET_SMALL_SIZES);
 	ccr_socket_init(&remote->socket, remote);
 	ccr_socket_init(&remote->cancel_socket, remote);
+	ccr_socket_init(&remote->reading_socket, remote);
+	ccr_timer_init(&remote->reading_timer, look_at_reading, remote);
 	remote->fd = -1;
 	ccr_timer_init(&remote->deadline, remote_deadline_passed, remote);
 	ccr_attempt_begin(&remote->attempt, reach, &attempt_calls, remote, remote->op_context);
@@ -550,7 +582,8 @@ remote_execute(CcrCarrier *carrier, const CcrQuery *query)
 		return;
 	start_op(remote, CCR_OP_EXECUTE);
 	remote->read_only = query->source->resend;
-	remote->narrow = query->narrow;
+	remote->chunk = CCR_TUPLES_CHUNK != PGRES_SINGLE_TUPLE && query->row_bytes > 0 ?
+		Max(CCR_CHUNK / query->row_bytes, 1) : 1;
 	send_script(remote, start_script(remote) &&
 				ccr_script_execute(&remote->script, remote->conn, query,
 								   remote->pooled || !remote->probed, remote->session.reset));
@@ -779,6 +812,8 @@ take_error(CcrRemote *remote, const PGresult *result)
 
 	if (severity == NULL)
 		severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
+	if (remote->error == NULL && step == CCR_STEP_BODY && remote->chunk > 1)
+		ccr_holding_dropped(&remote->holding, CCR_CHUNK);
 	if (remote->error == NULL)
 		remote->error = ccr_far_error_of(remote->op_context, result);
 	remote->fatal |= severity == NULL || strcmp(severity, "ERROR") != 0;
@@ -873,7 +908,7 @@ end_step(CcrRemote *remote)
 	if (remote->conn && !ccr_script_ended(script) &&
 		ccr_script_step(script) == CCR_STEP_BODY &&
 		PQpipelineStatus(remote->conn) == PQ_PIPELINE_ON &&
-		!ccr_set_rows_mode(remote->conn, remote->narrow ? CCR_CHUNK : 1))
+		!ccr_set_rows_mode(remote->conn, remote->chunk))
 		close_remote(remote, lost_error(remote));
 }
 
@@ -985,16 +1020,15 @@ flush_script(CcrRemote *remote)
 	watch_socket(remote, false);
 }
 
-/* True: it goes on, but there may be more to be read at once. */
+/*
+ * What was read is taken.  Return true if it goes on, and there may be more to be
+ * read at once.
+ */
 static bool
-read_answer(CcrRemote *remote)
+take_answer(CcrRemote *remote, bool ok, int64 used)
 {
-	uint64		passed = remote->holding.passed;
 	int64		began = ccr_holding_time(&remote->holding);
-	bool		ok;
 
-	ccr_holding_reading(&remote->holding);
-	ok = PQconsumeInput(remote->conn);
 	ccr_holding_read(&remote->holding);
 	ccr_holding_note(&remote->holding);
 	drain_results(remote);
@@ -1010,13 +1044,48 @@ read_answer(CcrRemote *remote)
 	ccr_holding_note(&remote->holding);
 	if (!check_held(remote, allowed_to_hold(remote)))
 		return false;
-	if (ccr_holding_in_vain(&remote->holding, passed, began))
+	if (ccr_holding_in_vain(&remote->holding, used + ccr_holding_time(&remote->holding) - began))
 	{
 		close_remote(remote, too_much_error(remote));
 		return false;
 	}
 	return (PQsslInUse(remote->conn) || PQgssEncInUse(remote->conn)) &&
 		ccr_holding_hides_some(&remote->holding);
+}
+
+/* Return false if it has to be read here. */
+static bool
+start_reading(CcrRemote *remote)
+{
+	if (ccr_offload_read(remote->conn, remote->reach->number,
+						 &remote->reading) != CCR_OFFLOAD_STARTED)
+	{
+		PQsetNoticeReceiver(remote->conn, receive_notice, remote);
+		return false;
+	}
+	ccr_socket_forget(&remote->socket);
+	ccr_socket_watch(&remote->reading_socket, ccr_offload_socket(remote->reading),
+					 WL_SOCKET_READABLE, true);
+	ccr_timer_set(&remote->reading_timer, ccr_after(ccr_now(), CCR_READING_PACE));
+	return true;
+}
+
+static void
+read_answer(CcrRemote *remote)
+{
+	bool		ok;
+	int64		began;
+
+	do
+	{
+		bool		heavy = ccr_holding_is_heavy(&remote->holding);
+
+		ccr_holding_reading(&remote->holding);
+		if (heavy && start_reading(remote))
+			return;
+		began = ccr_holding_time(&remote->holding);
+		ok = PQconsumeInput(remote->conn);
+	} while (take_answer(remote, ok, ccr_holding_time(&remote->holding) - began));
 }
 
 /* Is there an answer to be read yet? */
@@ -1031,15 +1100,56 @@ static void
 step_busy(CcrRemote *remote, int events)
 {
 	if (events & WL_SOCKET_READABLE)
-		while (read_answer(remote))
-			;
-	if (!remote->wants_write || !is_answering(remote))
+		read_answer(remote);
+	if (!remote->wants_write || remote->reading || !is_answering(remote))
 		return;
 	flush_script(remote);
 
 	/* when it could not send, libpq has read, which the socket does not tell */
 	if (is_answering(remote))
 		drain_results(remote);
+}
+
+static void
+start_cancel(CcrRemote *remote)
+{
+	remote->cancel = ccr_cancel_start(remote->conn);
+	if (remote->cancel)
+		watch_cancel(remote);
+}
+
+/* More than is allowed may have come before the reading has an end. */
+static void
+look_at_reading(void *arg)
+{
+	CcrRemote  *remote = arg;
+
+	ccr_offload_lower(remote->reading);
+	ccr_holding_note_reading(&remote->holding, ccr_offload_reads(remote->reading));
+	if (check_held(remote, allowed_to_hold(remote)))
+		ccr_timer_set(&remote->reading_timer, ccr_after(ccr_now(), CCR_READING_PACE));
+}
+
+static void
+step_reading(CcrRemote *remote)
+{
+	CcrOffloadResult result;
+
+	if (!ccr_offload_ended(remote->reading, &result))
+		return;
+	end_reading(remote);
+	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
+	remote->holding.passed += result.noticed;
+	if (PQsocket(remote->conn) >= 0)
+		watch_socket(remote, true);
+	if (take_answer(remote, result.ok, result.used))
+		read_answer(remote);
+	if (remote->reading || !is_answering(remote))
+		return;
+	if (remote->wants_write)
+		flush_script(remote);
+	if (is_answering(remote) && remote->carrier.state == CCR_CARRIER_CANCELLING && !remote->cancel)
+		start_cancel(remote);
 }
 
 static void
@@ -1070,13 +1180,15 @@ remote_cancel(CcrCarrier *carrier)
 	Assert(remote->carrier.state == CCR_CARRIER_BUSY);
 	remote->carrier.state = CCR_CARRIER_CANCELLING;
 	remote->drained = false;
-	remote->cancel = ccr_cancel_start(remote->conn);
-	if (remote->cancel == NULL)
+	if (!remote->reading)
 	{
-		close_remote(remote, lost_error(remote));
-		return;
+		start_cancel(remote);
+		if (remote->cancel == NULL)
+		{
+			close_remote(remote, lost_error(remote));
+			return;
+		}
 	}
-	watch_cancel(remote);
 	remote->give_up_at = ccr_after(ccr_now(), CCR_CANCEL_GRACE);
 	wait_for_cancel(remote);
 }
@@ -1093,12 +1205,8 @@ cancel_again(CcrRemote *remote)
 		close_remote(remote, lost_error(remote));
 		return;
 	}
-	if (remote->cancel == NULL && !remote->drained && !remote->cleaning)
-	{
-		remote->cancel = ccr_cancel_start(remote->conn);
-		if (remote->cancel)
-			watch_cancel(remote);
-	}
+	if (remote->cancel == NULL && !remote->drained && !remote->cleaning && !remote->reading)
+		start_cancel(remote);
 	wait_for_cancel(remote);
 }
 
@@ -1110,6 +1218,11 @@ remote_step(CcrCarrier *carrier, int fd, int events)
 	if (remote->carrier.state == CCR_CARRIER_CONNECTING)
 	{
 		ccr_attempt_step(&remote->attempt, fd);
+		return;
+	}
+	if (fd == remote->reading_socket.fd)
+	{
+		step_reading(remote);
 		return;
 	}
 	if (fd != remote->socket.fd)

@@ -166,7 +166,7 @@ CcrError *
 ccr_far_error_lost(MemoryContext context, const PGconn *conn, const char *server,
 				   const CcrError *first)
 {
-	const char *detail = PQerrorMessage(conn);
+	const char *detail = conn ? PQerrorMessage(conn) : NULL;
 	char	   *message;
 	CcrError   *error;
 

@@ -547,8 +547,8 @@ end_late(void *arg)
 	CcrCounters *counters = ticket->counters;
 	uint32		n = request->nitems;
 
-	leave_flights(ticket);
 	ccr_count(counters, CCR_TIMEOUTS, n);
+	leave_flights(ticket);
 	if (!ccr_request_complete(request, CCR_FAILURE_TIMEOUT))
 		ccr_count(counters, CCR_TIMEOUTS, -(int64) n);
 }
@@ -724,6 +724,7 @@ fail_ticket(CcrTicket *ticket)
 		leave_to_next(ticket);
 		return;
 	}
+	ccr_count(counters, CCR_ERRORS, n);
 	for (uint32 i = 0; i < n; i++)
 	{
 		bool		admitted = i < ticket->admitted;

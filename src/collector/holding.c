@@ -20,6 +20,11 @@
 #define CCR_STRAY_OP	1024	/* bytes of each operation, without being
 								 * counted */
 #define CCR_STRAY_OPS	8		/* operations after which strays are counted */
+#define CCR_HEAVY		(1024 * 1024)	/* bytes to be read that take long */
+#define CCR_HEAVY_ROW	(16 * 1024) /* the same, if what was read last was
+									 * only a part of a row: libpq now has a
+									 * buffer for all of it */
+#define CCR_HEAVY_VAIN	(5 * 1000)	/* us of reading that bring no row */
 #define CCR_VAIN		(250 * 1000)	/* us of reading that bring no row */
 
 static void
@@ -75,6 +80,7 @@ void
 ccr_holding_reading(CcrHolding *holding)
 {
 	holding->nreads++;
+	holding->passed_before = holding->passed;
 	if (holding->nreads < 2)
 		return;
 	if (holding->nreads == 2)
@@ -94,6 +100,18 @@ ccr_holding_read(CcrHolding *holding)
 		holding->uncounted += Max(holding->waiting - ccr_socket_unread(holding->fd), 0);
 }
 
+bool
+ccr_holding_is_heavy(const CcrHolding *holding)
+{
+	uint64		unread;
+
+	if (holding->nreads == 0)
+		return false;
+	unread = ccr_socket_unread(holding->fd);
+	return unread >= CCR_HEAVY || holding->vain >= CCR_HEAVY_VAIN ||
+		(unread >= CCR_HEAVY_ROW && holding->passed == holding->passed_before);
+}
+
 /*
  * Of what has come to stay the larger part can only be settings of ever new
  * names.
@@ -101,7 +119,7 @@ ccr_holding_read(CcrHolding *holding)
 static void
 note_strays(CcrHolding *holding, int64 bytes)
 {
-	int64		stray = bytes - (int64) (holding->nops * CCR_STRAY_OP);
+	int64		stray = bytes - (int64) (holding->nops * CCR_STRAY_OP) - holding->dropped;
 
 	/* records of TLS have headers */
 	stray -= holding->passed / 64;
@@ -121,6 +139,17 @@ ccr_holding_note(CcrHolding *holding)
 	holding->added = Max(bytes - holding->before, 0);
 	holding->peak = Max(holding->peak, holding->added);
 	note_strays(holding, bytes);
+	set_held(holding, holding->added);
+}
+
+void
+ccr_holding_note_reading(CcrHolding *holding, int fd)
+{
+	uint64		received = ccr_socket_received(fd);
+
+	if (received == 0)
+		return;
+	holding->added = Max((int64) (received - holding->passed) - holding->before, 0);
 	set_held(holding, holding->added);
 }
 
@@ -151,6 +180,12 @@ ccr_holding_pass(CcrHolding *holding, int64 bytes)
 	holding->peak = Max(holding->peak, bytes);
 }
 
+void
+ccr_holding_dropped(CcrHolding *holding, int64 bytes)
+{
+	holding->dropped += bytes;
+}
+
 /* Of the processor: others may have had it meanwhile. */
 static int64
 time_used(void)
@@ -169,12 +204,12 @@ ccr_holding_time(const CcrHolding *holding)
 
 /* Reading the longest row takes less than this. */
 bool
-ccr_holding_in_vain(CcrHolding *holding, uint64 passed, int64 began)
+ccr_holding_in_vain(CcrHolding *holding, int64 used)
 {
-	if (holding->passed != passed)
+	if (holding->passed != holding->passed_before)
 		holding->vain = 0;
-	else if (began > 0)
-		holding->vain += time_used() - began;
+	else
+		holding->vain += used;
 	return holding->vain >= CCR_VAIN + (int64) (ccr_budget_answer() / 256);
 }
 

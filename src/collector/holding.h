@@ -34,11 +34,14 @@ typedef struct CcrHolding
 								 * operation */
 	int64		kept;			/* what it may never give back */
 	int64		held;			/* what the budget knows of */
+	uint64		passed_before;	/* of these, before the last reading */
 	uint64		last_received;	/* over TLS: by the last time it was drained */
 	int			nquiet;			/* reads that found nothing since */
 	int64		vain;			/* us of the operation's reading since its
 								 * last row */
 	uint64		nops;
+	int64		dropped;		/* bytes of rows that libpq has thrown away,
+								 * at most */
 } CcrHolding;
 
 /* fd is a connection's socket from now on; or it is closed. */
@@ -53,19 +56,32 @@ extern void ccr_holding_end(CcrHolding *holding);
 extern void ccr_holding_reading(CcrHolding *holding);
 extern void ccr_holding_read(CcrHolding *holding);
 
+/* Might reading on take so long that others would notice? */
+extern bool ccr_holding_is_heavy(const CcrHolding *holding);
+
 /* Look how much is held, and tell the budget. */
 extern void ccr_holding_note(CcrHolding *holding);
+
+/*
+ * The same while a thread reads it, as if it had read all that came.  fd: the
+ * socket, as its number in the connection may be another's by now.
+ */
+extern void ccr_holding_note_reading(CcrHolding *holding, int fd);
 
 /* Anything that is handed over by libpq, as it came: at least so many bytes. */
 extern void ccr_holding_pass(CcrHolding *holding, int64 bytes);
 
+/* libpq has thrown rows away that it held, as an error follows them. */
+extern void ccr_holding_dropped(CcrHolding *holding, int64 bytes);
+
 /*
  * libpq looks each setting up in a list of all names that it was told, so the
- * names cost more and more.  began: ccr_holding_time(), before a reading;
- * passed: at that time.  True: reading has brought no row for too long.
+ * names cost more and more.  used: us of processor time that the last reading
+ * took, as the difference of two ccr_holding_time() tells.  Return true if
+ * reading has brought no row for too long.
  */
 extern int64 ccr_holding_time(const CcrHolding *holding);
-extern bool ccr_holding_in_vain(CcrHolding *holding, uint64 passed, int64 began);
+extern bool ccr_holding_in_vain(CcrHolding *holding, int64 used);
 
 /*
  * May libpq, or TLS, hold more that has come in than is to be seen at the

@@ -15,6 +15,9 @@
 #include "shared/reader.h"
 #include "shared/textform.h"
 
+#define CCR_ROW_BYTES		7	/* that a row travels with, and */
+#define CCR_NARROW_BYTES	20	/* the most that a column of all_narrow() has */
+
 static bool
 all_binary(const CcrSource *source, const CcrRow *row, int first, int n)
 {
@@ -205,4 +208,10 @@ ccr_shape_number(const CcrShape *shape, const CcrRow *row, int field, int64 *num
 	memcpy(&n, row->values[field], sizeof(n));
 	*number = (int64) pg_ntoh64(n);
 	return true;
+}
+
+int
+ccr_shape_row_bytes(const CcrShape *shape)
+{
+	return shape->narrow ? CCR_ROW_BYTES + CCR_NARROW_BYTES * shape->nfields : 0;
 }

@@ -42,6 +42,9 @@ extern void ccr_shape_set_numbered(CcrShape *shape, bool numbered);
 extern bool ccr_shape_fits(const CcrShape *shape, const CcrSource *source,
 						   const CcrRow *row);
 
+/* Bytes that a row has at most in its message; 0: any number. */
+extern int	ccr_shape_row_bytes(const CcrShape *shape);
+
 /* A bigint of ours, before the columns of the result.  False: it is none. */
 extern bool ccr_shape_number(const CcrShape *shape, const CcrRow *row, int field,
 							 int64 *number);

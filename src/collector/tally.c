@@ -19,16 +19,17 @@ tell_counter(CcrCounter counter, int64 n)
 		ccr_count(ccr_tally.counters, counter, n);
 }
 
+/* The gauge comes last: an entry without calls may be another function's next. */
 static void
 tell_counters(void)
 {
-	if (ccr_tally.queued != 0 || ccr_tally.active != 0)
-		ccr_gauge(ccr_tally.counters, ccr_tally.queued, ccr_tally.active);
 	tell_counter(CCR_COALESCED, ccr_tally.coalesced);
 	tell_counter(CCR_MISSES, ccr_tally.misses);
 	tell_counter(CCR_ERRORS, ccr_tally.errors);
 	tell_counter(CCR_DISCARDED, ccr_tally.discarded);
 	tell_counter(CCR_ANSWERED, ccr_tally.answered);
+	if (ccr_tally.queued != 0 || ccr_tally.active != 0)
+		ccr_gauge(ccr_tally.counters, ccr_tally.queued, ccr_tally.active);
 	if (ccr_tally.backlog > 0)
 		ccr_counters_release_backlog(ccr_tally.counters, ccr_tally.backlog);
 	if (ccr_tally.places > 0)

@@ -170,9 +170,9 @@ ccr_ticket_settle_unwarranted(CcrRequest *request, uint32 item, bool placed)
 	ccr_tally_tell();
 	ccr_sender_failed(sender, sqlstate, ccr_warrant_reason(sqlstate));
 	ccr_request_ended(request)[item] = 1;
-	ccr_gauge(counters, -1, 0);
 	ccr_count(counters, CCR_ERRORS, 1);
 	ccr_count(counters, CCR_DISCARDED, 1);
+	ccr_gauge(counters, -1, 0);
 	ccr_tally_room(counters, 0, placed ? 1 : 0);
 	pg_atomic_fetch_sub_u64(&ccr_mailboxes[request->worker].unsettled, 1);
 	pg_atomic_fetch_sub_u64(&warrant->items, 1);
@@ -259,10 +259,9 @@ ccr_tickets_mark_concerned(void)
 
 /* ----------------------------------------------------------------- endings */
 
-/* As was counted; it is taken back if the caller has left. */
-static void
-complete_counted(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
-				 uint32 errors)
+void
+ccr_ticket_complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
+					uint32 errors)
 {
 	uint32		n = request->nitems;
 
@@ -270,16 +269,6 @@ complete_counted(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
 		return;
 	ccr_count(counters, CCR_ERRORS, -(int64) errors);
 	ccr_count(counters, CCR_ANSWERED, -(int64) (n - errors));
-}
-
-/* Counted before the caller can look. */
-void
-ccr_ticket_complete(CcrRequest *request, CcrCounters *counters, CcrFailure failure,
-					uint32 errors)
-{
-	ccr_count(counters, CCR_ERRORS, errors);
-	ccr_count(counters, CCR_ANSWERED, request->nitems - errors);
-	complete_counted(request, counters, failure, errors);
 }
 
 void
@@ -329,7 +318,7 @@ ccr_ticket_finish(CcrTicket *ticket, CcrTime now)
 		request->remote_us = now - ticket->departed;
 	ccr_counters_latency(counters, now - request->submitted, request->nitems);
 	ccr_ticket_free(ticket);
-	complete_counted(request, counters, failure, errors);
+	ccr_ticket_complete(request, counters, failure, errors);
 }
 
 void
@@ -345,19 +334,16 @@ ccr_ticket_refuse(CcrRequest *request, CcrFailure failure)
 {
 	CcrCounters *counters = &ccr_counters[request->counters];
 	uint32		n = request->nitems;
+	bool		again = failure == CCR_FAILURE_UNKNOWN_SOURCE;
 
+	/* one whose source is unknown will come again, and is not to be counted twice */
+	ccr_count(counters, again ? CCR_CALLS : CCR_ERRORS, again ? -(int64) n : n);
 	ccr_gauge(counters, -(int) n, 0);
 	if (request->reserved)
 		ccr_counters_release_backlog(counters, n);
-	if (failure != CCR_FAILURE_UNKNOWN_SOURCE)
-	{
+	if (!again)
 		ccr_ticket_complete(request, counters, failure, n);
-		return;
-	}
-
-	/* it will come again, and is not to be counted twice */
-	ccr_count(counters, CCR_CALLS, -(int64) n);
-	if (!ccr_request_complete(request, failure))
+	else if (!ccr_request_complete(request, failure))
 		ccr_count(counters, CCR_CALLS, n);
 }
 

@@ -94,7 +94,10 @@ extern void ccr_ticket_count(CcrTicket *ticket);
 extern void ccr_ticket_finish(CcrTicket *ticket, CcrTime now);
 extern void ccr_ticket_end(CcrTicket *ticket, CcrTime now);
 
-/* Complete a request of calls, so many of them with errors. */
+/*
+ * Complete a request of calls, so many of them with errors.  That was counted
+ * before, as the caller may look, and is taken back if the caller has left.
+ */
 extern void ccr_ticket_complete(CcrRequest *request, CcrCounters *counters,
 								CcrFailure failure, uint32 errors);
 

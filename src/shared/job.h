@@ -35,7 +35,7 @@ typedef struct CcrQuery
 	const char *sql;
 	const CcrParams *params;
 	bool		binary;			/* results; EXECUTE only, as is this: */
-	bool		narrow;			/* their rows have some bytes only */
+	int			row_bytes;		/* that a row of theirs has at most; 0: any */
 	const char *settings;		/* to be executed first, or NULL: nothing is */
 	const char *settings_statement; /* its name, or "" */
 } CcrQuery;

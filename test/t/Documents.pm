@@ -14,19 +14,21 @@ use Test::More;
 
 our @EXPORT = qw(start_strict_node blocks paste);
 
-# The SQL of a document, in order. section: the title that it stands under;
-# far: whether the text says that it is for the far side; shown: the block
-# without a language, if one follows at once: what psql prints, or part of it.
+# The blocks of a document, in order, of SQL or of other languages. section:
+# the title that one stands under; far: whether the text says that it is for
+# the far side; shown: the block without a language, if one follows at once:
+# what psql prints, or part of it.
 sub blocks
 {
-	my ($document) = @_;
+	my ($document, @languages) = @_;
 	my $text = slurp_file("$FindBin::RealBin/../../$document");
+	my $languages = join('|', @languages ? @languages : 'sql');
 	my ($line, $section) = (1, '');
 	my @blocks;
 
-	while ($text =~ /\G(.*?)^( *)```sql\n(.*?)^ *```\n(?:```\n(.*?)^```\n)?/gmsc)
+	while ($text =~ /\G(.*?)^( *)```($languages)\n(.*?)^ *```\n(?:```\n(.*?)^```\n)?/gmsc)
 	{
-		my ($all, $before, $indent, $sql, $shown) = ($&, $1, $2, $3, $4);
+		my ($all, $before, $indent, $language, $sql, $shown) = ($&, $1, $2, $3, $4, $5);
 
 		$section = $1 while $before =~ /^## (.*)$/mg;
 		$sql =~ s/^$indent//mg;
@@ -34,6 +36,7 @@ sub blocks
 		  {
 			name => "$document:" . ($line + ($before =~ tr/\n//)),
 			section => $section,
+			language => $language,
 			far => scalar($before =~ /On the far side:\n\n\z/),
 			sql => $sql,
 			shown => $shown
@@ -64,8 +67,8 @@ sub comparable
 # A server that asks for passwords, with the superuser "boss".
 sub start_strict_node
 {
-	my ($name) = @_;
-	my $node = Concresce::start_node($name, extension => 0);
+	my ($name, %o) = @_;
+	my $node = Concresce::start_node($name, extension => 0, %o);
 
 	$node->safe_psql('postgres', q{CREATE ROLE boss SUPERUSER LOGIN PASSWORD 'boss'});
 	unlink($node->data_dir . '/pg_hba.conf');

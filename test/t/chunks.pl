@@ -1,6 +1,6 @@
-# Since libpq's 17 rows of some bytes come 128 at a time, with older ones one by
-# one. Nobody sees a difference, wherever such a part ends and whatever comes
-# within it.
+# Since libpq's 17 rows of some bytes come some kilobytes at a time, 130 of those
+# that have two columns, with older ones one by one. Nobody sees a difference,
+# wherever such a part ends and whatever comes within it.
 
 use strict;
 use warnings FATAL => 'all';
@@ -66,7 +66,7 @@ my %acts = (
 				$s->send_raw($_) foreach split //, rows($s, 1, 130);
 				$s->send_raw(rows($s, 131, $N) . $end);
 			} }, $all ]);
-foreach my $n (0, 1, 127, 128, 129, 255, 256, 257)
+foreach my $n (0, 1, 129, 130, 131, 260, 261)
 {
 	my $err = sub { return msg('E', "S$_[0]\0V$_[0]\0C$_[1]\0Moh\0\0") };
 
@@ -102,7 +102,7 @@ foreach my $n (0, 1, 127, 128, 129, 255, 256, 257)
 	$acts{"row $n twice"} = [ within($n, sub { rows($_[0], $n, $n) }), '21000' ] if $n > 0;
 }
 
-my $node = start_node('local');
+my $node = start_node('local', conf => 'concresce.max_connections = 1');
 make_far($node);
 my $i = 0;
 my %name = map { ('act' . $i++) => $_ } sort keys %acts;
@@ -135,9 +135,9 @@ $node->safe_psql('postgres', define('far',
 	'wide(n int, OUT a int, OUT b float8, OUT c uuid)' => 'record STABLE' =>
 	  q{SELECT n, n / 2.0, lpad(n::text, 32, '0')::uuid},
 	'several(n int)' => 'SETOF int STABLE' => 'SELECT n + i FROM generate_series(1, n % 4) i'));
-foreach my $n (1, 2, 127, 128, 129, 255, 256, 257, 1000, 70000)
+foreach my $n (1, 2, 53, 54, 91, 92, 129, 130, 131, 227, 228, 260, 261, 1000, 70000)
 {
-	foreach my $max (10, 128, 100000)
+	foreach my $max (10, 130, 100000)
 	{
 		next if $n > 1000 && $max < 100;
 		is($node->safe_psql('postgres', <<"EOF_SQL"), "t|t|t|t|t", "$n calls, batches of up to $max");
@@ -152,5 +152,17 @@ FROM i
 EOF_SQL
 	}
 }
+
+# Errors within a part, of which libpq tells nothing but the error.
+$node->safe_psql('postgres', 'CREATE TYPE columns AS (' . join(', ', map { "c$_ bigint" } 1 .. 100) . ');'
+	  . define('far', 'failing(n int)' => 'columns STABLE' => 'SELECT ' . 'n::bigint, ' x 99 . '(n / (n - 127))::bigint'));
+my $since = q{SELECT connected_at FROM concresce.connections WHERE server = 'far' ORDER BY 1 LIMIT 1};
+my $connected;
+foreach my $n (1 .. 70)
+{
+	$node->safe_psql('postgres', q{SELECT count(*) FROM concresce.as_completed((SELECT array_agg(concresce.submit('failing', i)) FROM generate_series(1, 200) i), NULL::columns, true)});
+	$connected //= $node->safe_psql('postgres', $since);
+}
+is($node->safe_psql('postgres', $since), $connected, 'errors cost no connection');
 at_rest($node);
 done_testing();
