@@ -336,7 +336,10 @@ ccr_ticket_refuse(CcrRequest *request, CcrFailure failure)
 	uint32		n = request->nitems;
 	bool		again = failure == CCR_FAILURE_UNKNOWN_SOURCE;
 
-	/* one whose source is unknown will come again, and is not to be counted twice */
+	/*
+	 * one whose source is unknown will come again, and is not to be counted
+	 * twice
+	 */
 	ccr_count(counters, again ? CCR_CALLS : CCR_ERRORS, again ? -(int64) n : n);
 	ccr_gauge(counters, -(int) n, 0);
 	if (request->reserved)
