@@ -550,7 +550,7 @@ resend_batch(CcrBatch *batch)
  * write is sent again only if it is certain that it has not been executed.
  */
 static bool
-is_outdated(CcrBatch *batch, const CcrError *error)
+means_outdated(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
@@ -672,7 +672,7 @@ ended_badly(CcrBatch *batch, const CcrError *error)
 {
 	CcrQueue   *queue = batch->queue;
 
-	if (is_outdated(batch, error))
+	if (means_outdated(batch, error))
 		resend_batch(batch);
 	else if (queue->source->enqueued)
 		enqueued_ended_badly(batch, error);

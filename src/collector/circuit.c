@@ -3,20 +3,24 @@
  * circuit.c
  *	  Enqueued items that have failed: which wait, and which are given up.
  *
- * The kind of an error is a first guess at whose it is.  What it makes of a
- * batch depends on the others of the queue, which run the same query:
+ * The kind of an error (kind.h) is a first guess at what has caused it.  What it
+ * makes of a batch depends on the other batches of the queue, which run the same
+ * query:
  *
- * Where others have succeeded since the batch failed before, it is something of
- * its own, whatever the kind says: so it is divided, at once or, if it passes
- * by its kind, after a few times; and an item that fails alone is given up.
+ * If others have succeeded since the batch failed before, the cause is something
+ * of its own, whatever the kind says.  So it is divided: at once or, if the
+ * error is transient by its kind, after a few failures.  An item that fails
+ * alone is given up.
  *
- * Where nothing has succeeded since, no item is given up: an error that no
- * item has lets the batch wait as it is, divided now and then to find out
- * whether it is some item's after all; and what fails alone is a suspect, until
- * something succeeds, whereupon it is tried again, or until there is nothing
- * else left to be tried.  Failures in a row, or suspects alike, open the circuit:
- * one batch at a time tries whether their cause has passed, more and more
- * seldom, and all that had to wait for that then flies together.
+ * If nothing has succeeded since, no item is given up.  After an error that no
+ * item has caused, the batch waits as it is, and is divided now and then to find
+ * out whether it was some item after all.  An item that fails alone becomes a
+ * suspect.  It is tried again as soon as something succeeds, or given up when
+ * there is nothing else left to be tried.
+ *
+ * Failures in a row, or suspects alike, open the circuit: one batch at a time
+ * tries whether their cause is gone, more and more seldom.  When it is, all that
+ * had to wait flies together.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,7 +36,7 @@
 #define CCR_RETRY_MIN		50	/* ms until a failed batch flies again, */
 #define CCR_RETRY_MAX		10000	/* doubled each time, up to this */
 #define CCR_TOGETHER		4	/* failures until a batch is divided whose
-								 * error passes, */
+								 * error is transient, */
 #define CCR_TOGETHER_LONG	8	/* or lasts */
 #define CCR_IN_A_ROW		3	/* failures that no item has open a circuit */
 #define CCR_ALIKE_SUSPECTS	5	/* so many suspects that are alike do, too,

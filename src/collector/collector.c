@@ -272,7 +272,7 @@ init_collector(void)
 
 	/*
 	 * Who pushes from now on wakes us; what was pushed before, we find.  The
-	 * partner is the compare-and-swap in push().  So it is for
+	 * partner is the compare-and-swap in push_request().  So it is for
 	 * wake_waiters(): a backend that is not yet in its slot as we look sees
 	 * the generation before it sleeps.
 	 */

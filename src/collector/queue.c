@@ -192,7 +192,7 @@ ccr_queue_ready_group(CcrQueue *queue, CcrTime now)
 
 /* -------------------------------------------------------------------- due */
 
-/* After a failure one batch at a time tries whether its cause has passed. */
+/* After a failure one batch at a time tries whether its cause is gone. */
 static bool
 is_trying(CcrQueue *queue)
 {

@@ -413,7 +413,7 @@ ccr_worker_press(CcrWorker *worker)
 {
 	uint32		proc;
 
-	/* a full barrier; its partner is in ccr_flights_press() */
+	/* a full barrier; its partner is in ccr_queues_press() */
 	(void) pg_atomic_exchange_u32(&worker->pressed, 1);
 	proc = pg_atomic_read_u32(&worker->proc);
 	if (proc != 0)

@@ -1,5 +1,5 @@
 /*
- * The mailbox: request.c push(), wake_collector(), ccr_request_take();
+ * The mailbox: request.c push_request(), wake_collector(), ccr_request_take();
  * collector.c init_collector() and its loop; pending.c sleep_until_done().
  *
  * Two backends push a few requests each, one after the other, and sleep until

@@ -1,6 +1,7 @@
 /*
  * Seats of local executors: seat.c; carrier_local.c give_up_seat(), local_cancel(),
- * lost(); executor.c start(), begin_job(), leave(); evict.c tell_to_leave().
+ * local_lost(); executor.c executor_start(), begin_job(), executor_leave(); evict.c
+ * tell_to_leave().
  *
  * One seat, which a collector calls executors to, one after the other.  A process
  * may start late, or never.  A job goes on until somebody ends it.  The collector
