@@ -3,8 +3,9 @@
  * bounded.c
  *	  Waiting because the role has too many enqueued items.
  *
- * Who waits writes a number into his slot.  The lowest one of a role is the
- * first; two can take themselves for that, which does no harm.
+ * A session that waits writes a number into its slot.  The lowest number of a
+ * role is the first waiter.  Two can take themselves for that, which does no
+ * harm.
  *
  *-------------------------------------------------------------------------
  */

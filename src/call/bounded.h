@@ -3,14 +3,14 @@
  * bounded.h
  *	  Waiting because the role has too many enqueued items.
  *
- * Who is bounded has no turn, as others need not wait behind him.  But those of
- * his role that come later do, in the same queue, or for memory: else small
- * transactions would always find room before a large one does.  As nothing of
- * the role comes in meanwhile, the first has what he waits for at the latest
- * when the role has nothing left there.
+ * A session whose role has reached its bound takes no turn (turn.h): other roles
+ * need not wait behind it.  Later sessions of the same role do wait behind it, in
+ * the same queue or for memory; else small transactions would always find room
+ * before a large one does.  As nothing of the role comes in meanwhile, the first
+ * waiter gets what it needs, at the latest when the role has nothing left there.
  *
- * There may be as many who wait as there are sessions, so only the first of
- * each role is woken.
+ * As many sessions may wait as there are, so only the first of each role is
+ * woken.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,8 +3,9 @@
  * turn.c
  *	  Waiting for what there is too little of.
  *
- * Who has the turn sleeps on his latch, so that he can be woken alone; all
- * others on a condition variable, the longest first.
+ * The session that has the turn sleeps on its latch, so that it can be woken
+ * alone.  All others sleep on a condition variable, which wakes the one that has
+ * waited longest first.
  *
  *-------------------------------------------------------------------------
  */

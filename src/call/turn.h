@@ -3,9 +3,9 @@
  * turn.h
  *	  Waiting for what there is too little of.
  *
- * Who finds no room waits, and who has been woken and finds none takes the
- * turn: until he has found it, nobody else takes any.  So the one with the
- * greatest need does not wait for ever.
+ * A session that finds no room waits.  One that was woken and again finds none
+ * takes the turn: until it has found room, no other session takes any.  So the
+ * session with the greatest need does not wait for ever.
  *
  *-------------------------------------------------------------------------
  */

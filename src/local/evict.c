@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * evict.c
- *	  Local executors give way to whoever needs a database for himself.
+ *	  Local executors give way to commands that need a database to themselves.
  *
  * DROP DATABASE, ALTER DATABASE RENAME and SET TABLESPACE, and CREATE DATABASE
  * with the database as its template want no other process in it.  So before

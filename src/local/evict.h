@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * evict.h
- *	  Local executors give way to whoever needs a database for himself.
+ *	  Local executors give way to commands that need a database to themselves.
  *
  *-------------------------------------------------------------------------
  */

@@ -110,8 +110,8 @@ executor_note_error(ErrorData *edata)
 	strlcpy(ccr_my_seat->message, edata->message ? edata->message : "", CCR_TEXT_LEN);
 
 	/*
-	 * pg_terminate_backend(); but who wants the database for himself ends no
-	 * job
+	 * pg_terminate_backend(); but a command that wants the database to itself
+	 * ends no job
 	 */
 	ccr_my_seat->by_hand = edata->elevel >= FATAL &&
 		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN &&

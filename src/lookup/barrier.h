@@ -3,15 +3,15 @@
  * barrier.h
  *	  Calls that keep rows back from the very session that makes them.
  *
- * The condition of a policy, of a security barrier view or of a check option
- * is evaluated by whoever is to be kept out, with his settings.  A lookup that
- * stands in one must say itself whom it asks: barrier_plan.c sees to that when
- * the statement is planned.  What the condition calls cannot be seen there.
- * So in a statement that has such a condition the session's settings count for
- * its own calls only, which barrier_plan.c has marked; all others, that are made
- * by functions, are made as with another role's rights, and by no search_path
- * but the lookup's own: who has set the one in force cannot be told.  Triggers
- * keep nothing back.
+ * The condition of a policy, of a security barrier view or of a check option is
+ * evaluated by the very session that it is to keep out, with that session's
+ * settings.  A lookup in such a condition must say itself which server it asks:
+ * barrier_plan.c checks that when the statement is planned.  The planner cannot
+ * see what functions the condition calls in turn.  So in a statement that has
+ * such a condition the session's settings count only for the statement's own
+ * calls, which barrier_plan.c marks.  All other calls are made as if with another
+ * role's rights, and with no search_path but the lookup's own, since nobody can
+ * tell who has set the one in force.  Triggers keep nothing back.
  *
  *-------------------------------------------------------------------------
  */

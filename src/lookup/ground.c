@@ -3,15 +3,16 @@
  * ground.c
  *	  The schema of the extension, which must be nobody else's.
  *
- * Users call the extension's functions by name.  Who may put a function into
- * the schema could have his own called in their place, with their rights, as a
- * closer match.  PostgreSQL takes a schema as it finds it: so the scripts that
- * install or update the extension call this first.
+ * Users call the extension's functions by name.  A role that may create
+ * functions in the schema could have one of its own called in their place, with
+ * the callers' rights, as a closer match.  CREATE EXTENSION takes a schema as it
+ * finds it, so the scripts that install or update the extension call this first.
  *
- * A transaction that has put a function there and has not committed yet is not
- * to be seen, and no right of its role need be left.  So who puts one there
- * gets a lock on the schema, which not every version takes for functions, and
- * is asked again for his right to; and who looks waits for him.
+ * A function that was created by a transaction which has not committed yet
+ * cannot be seen, and its role may have lost the right to create it since.  So
+ * whoever creates one takes a lock on the schema, which not every version takes
+ * for functions, and is then checked for the right once more; and the scripts
+ * wait for that lock.
  *
  *-------------------------------------------------------------------------
  */

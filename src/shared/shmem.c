@@ -312,7 +312,7 @@ ccr_heap_free(dsa_pointer dp, Size size)
 	used = pg_atomic_sub_fetch_u64(&ccr_shared->heap_used, size);
 	ccr_turn_announce(&ccr_shared->memory_turn, 1);
 
-	/* who is bounded says first what he waits for, and then looks */
+	/* a bounded caller says first what it waits for, and then looks */
 	if (pg_atomic_read_u32(&ccr_shared->nbounded) > 0 &&
 		used <= pg_atomic_read_u64(&ccr_shared->bounded_below))
 	{

@@ -3,9 +3,9 @@
  * stopped.h
  *	  Which lookups take no calls, and which servers are switched off.
  *
- * A call is counted before it asks whether its lookup is stopped, and whoever
- * stops a lookup looks at what is counted after he has said so: one of the two
- * sees the other.
+ * A call is counted before it asks whether its lookup is stopped.  A stop is
+ * written down before it looks at what is counted.  So one of the two sees the
+ * other.
  *
  * A server is switched off for the collectors, which look at the table when they
  * are told to (see ccr_marks_announce()): calls that have not been refused are

@@ -11,13 +11,14 @@
  * are at the end of the list.  A rollback drops them, a release makes them the
  * parent's.
  *
- * All that can fail is done before the commit point: places are taken for all
- * items, then requests are made of all parcels.  Both are charged to the role at
- * once, in the warrants, so that its other sessions see it: the items with their
- * places, the bytes before there are requests.  To wait for places while
- * others are held could be a deadlock, so they are given back first.  To wait
- * for memory while some is held could be one, too; so whoever lacks memory
- * gives back what he has, waits for his turn, and only then gathers it.
+ * Everything that can fail is done before the commit point: places are taken for
+ * all items, then requests are made of all parcels.  Both are charged to the
+ * role at once, in the warrants, so that its other sessions see it: the items
+ * along with their places, the bytes before there are requests.
+ *
+ * Waiting for places while holding others could be a deadlock, so a backend gives
+ * its places back before it waits.  The same goes for memory: a backend that
+ * lacks memory frees what it holds, waits for its turn, and only then allocates.
  *
  * After the commit point requests are pushed, which cannot fail.
  *

@@ -408,7 +408,7 @@ sub read_log
 		elsif ($line =~ /WARNING:  (\d+) enqueued items of lookup (\S+?)\(.* are lost at shutdown/) { $r{shutdown}{$2} += $1 }
 		elsif ($line =~ /WARNING:  (\d+) enqueued items are lost/) { $r{lost} += $1 }
 		elsif ($injected{'memory is short'} && $line =~ /cannot go on after|out of memory|could not handle/) { }
-		elsif ($line =~ /PANIC|TRAP|Sanitizer|runtime error|cannot go on after an error|could not handle|terminated by signal (?!$killed)|WARNING:  (?!terminating|there is |could not open directory|some useless files|"concresce|enqueued items of lookup|problem in|unexpected)/)
+		elsif ($line =~ /PANIC|TRAP|Sanitizer|runtime error|cannot go on after an error|could not handle|terminated by signal (?!$killed)|WARNING:  (?!terminating|there is |PID \d+ is not a PostgreSQL|could not open directory|some useless files|"concresce|enqueued items of lookup|problem in|unexpected)/)
 		{
 			push @{ $r{odd} }, $line;
 		}
