@@ -137,7 +137,7 @@ to_milliseconds(const CcrCounters *counters, CcrCounter counter)
 	return Float8GetDatum(setting_value(counters, counter) / 1000.0);
 }
 
-/* Means divide what has ended by what has ended. */
+/* The columns of version 0.1.0.  A mean takes both its sums over what has ended. */
 static void
 put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 {
@@ -174,7 +174,7 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 	values[i] = TimestampTzGetDatum(reset);
 }
 
-/* Those behind the columns of version 0.1.0. */
+/* Those that came later.  A new counter goes here. */
 static void
 put_totals(CcrCounters *counters, Datum *values)
 {
