@@ -58,7 +58,6 @@
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
-#define CCR_ERROR_LENGTH	4096	/* bytes of each part of an error */
 #define CCR_ROWS_BYTES		(16 * 1024) /* sent at a time, if rows are small */
 #define CCR_STYLED_ROWS		64	/* written at a time */
 

@@ -344,12 +344,7 @@ ccr_marks_announce(void)
 	uint32		mark = pg_atomic_add_fetch_u32(&ccr_shared->marks, 1);
 
 	for (int i = 0; i < ccr_shared->nworkers; i++)
-	{
-		uint32		proc = pg_atomic_read_u32(&ccr_mailboxes[i].proc);
-
-		if (proc != 0)
-			ccr_wake(proc - 1);
-	}
+		ccr_wake_listed(&ccr_mailboxes[i].proc);
 	return mark;
 }
 
@@ -411,13 +406,9 @@ ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
 void
 ccr_worker_press(CcrWorker *worker)
 {
-	uint32		proc;
-
 	/* a full barrier; its partner is in ccr_queues_press() */
 	(void) pg_atomic_exchange_u32(&worker->pressed, 1);
-	proc = pg_atomic_read_u32(&worker->proc);
-	if (proc != 0)
-		ccr_wake(proc - 1);
+	ccr_wake_listed(&worker->proc);
 }
 
 void

@@ -381,6 +381,16 @@ extern void *ccr_heap_address(dsa_pointer dp);
 
 extern void ccr_wake(int procno);
 
+/* Wake whose number, plus one, is there; 0 stands for nobody. */
+static inline void
+ccr_wake_listed(pg_atomic_uint32 *proc)
+{
+	uint32		listed = pg_atomic_read_u32(proc);
+
+	if (listed != 0)
+		ccr_wake(listed - 1);
+}
+
 /*
  * We wait for room that a collector's items have taken: those of the queue end
  * their windows.  After our number was counted in the turn.
