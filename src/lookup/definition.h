@@ -84,7 +84,9 @@ extern void ccr_definition_release(CcrDefinition *definition);
  * Take on the rights and settings that a call runs with, for those who do a
  * part of its work outside of it: the owner's rights if it is SECURITY
  * DEFINER, and what its SET clauses say.  An error undoes it as it would undo
- * that of a call.  enter_as: as seen by a caller with these rights.
+ * that of a call.  enter_as: as seen by a caller with these rights.  One that
+ * has none of its own needs not be entered to read a value: the clauses of
+ * concresce.* change no value.
  */
 typedef struct CcrScope
 {
@@ -92,6 +94,12 @@ typedef struct CcrScope
 	Oid			roleid;			/* to return to */
 	int			sec_context;
 } CcrScope;
+
+static inline bool
+ccr_definition_has_scope(const CcrDefinition *definition)
+{
+	return definition->security_definer || !definition->clauses.only_own;
+}
 
 extern void ccr_definition_enter(const CcrDefinition *definition,
 								 CcrScope *scope);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "call/arguments.h"
 #include "call/receive.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
@@ -19,7 +20,6 @@
 #include "shared/compat.h"
 #include "shared/settings.h"
 #include "shared/shmem.h"
-#include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -141,10 +141,7 @@ cell_release_definition(void *arg)
 void
 ccr_cell_check_execute(Oid function)
 {
-	AclResult	aclresult = ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
-
-	if (aclresult != ACLCHECK_OK)
-		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
+	ccr_arguments_check_execute(function);
 	InvokeFunctionExecuteHook(function);
 }
 
@@ -225,7 +222,7 @@ static Datum
 cell_read(FunctionCallInfo fcinfo, CellSite *site, CcrCell *cell)
 {
 	CcrDefinition *definition = site->definition;
-	bool		as_call = definition->security_definer || !definition->clauses.only_own;
+	bool		as_call = ccr_definition_has_scope(definition);
 	CcrEntry   *entry = &cell->entry;
 	CcrAnswerCopy answered = {
 		.n = 1,
