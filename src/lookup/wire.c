@@ -13,6 +13,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "shared/binary.h"
 #include "shared/compat.h"
 #include "shared/textform.h"
 #include "utils/array.h"
@@ -22,44 +23,6 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 #include "utils/xml.h"
-
-/*
- * Types whose binary form is one and the same on every server.  Not those
- * whose text is in it (json, xml, ...: their send functions convert to the
- * client's encoding) or whose values are OIDs of objects (regclass, ...).
- */
-static bool
-binary_everywhere(Oid type)
-{
-	switch (type)
-	{
-		case BOOLOID:
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case OIDOID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-		case BYTEAOID:
-		case DATEOID:
-		case TIMEOID:
-		case TIMETZOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-		case INTERVALOID:
-		case UUIDOID:
-		case INETOID:
-		case CIDROID:
-		case MACADDROID:
-		case MACADDR8OID:
-		case BITOID:
-		case VARBITOID:
-			return true;
-		default:
-			return false;
-	}
-}
 
 static bool
 is_bytes(Oid type)
@@ -81,7 +44,7 @@ ccr_wire_arg(CcrArgWire *wire, Oid type, MemoryContext context)
 		OidIsValid(get_element_type(wire->base));
 	wire->varlena = wire->base != NAMEOID;
 	wire->styled = false;
-	if (binary_everywhere(wire->base))
+	if (ccr_binary_type(wire->base))
 	{
 		wire->form = CCR_WIRE_BINARY;
 		getTypeBinaryOutputInfo(wire->base, &function, &varlena);
@@ -105,7 +68,7 @@ result_form(Oid base)
 
 	if (is_bytes(base))
 		return CCR_WIRE_BYTES;
-	if (binary_everywhere(base) || (OidIsValid(element) && binary_everywhere(element)))
+	if (ccr_binary_type(base) || ccr_binary_type(element))
 		return CCR_WIRE_BINARY;
 	return CCR_WIRE_TEXT;
 }
