@@ -359,8 +359,10 @@ ccr_marks_present(void)
 
 /* One that was never started has nothing to act on. */
 static bool
-all_heeded(uint32 mark)
+all_heeded(void *arg)
 {
+	uint32		mark = *(uint32 *) arg;
+
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
 		CcrWorker  *worker = &ccr_mailboxes[i];
@@ -380,7 +382,7 @@ end_waiting(int code, Datum arg)
 }
 
 bool
-ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
+ccr_drained_wait(bool (*until) (void *arg), void *arg, CcrTime deadline, uint32 wait_event)
 {
 	volatile bool in_time = true;
 
@@ -389,7 +391,7 @@ ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
 	PG_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
 	{
 		ConditionVariablePrepareToSleep(&ccr_shared->drained);
-		while (in_time && !all_heeded(mark))
+		while (in_time && !until(arg))
 		{
 			long		left = ccr_until(deadline, ccr_now());
 
@@ -401,6 +403,12 @@ ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
 	PG_END_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
 	end_waiting(0, (Datum) 0);
 	return in_time;
+}
+
+bool
+ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
+{
+	return ccr_drained_wait(all_heeded, &mark, deadline, wait_event);
 }
 
 void

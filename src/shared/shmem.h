@@ -398,6 +398,13 @@ ccr_wake_listed(pg_atomic_uint32 *proc)
 extern void ccr_worker_press(CcrWorker *worker);
 
 /*
+ * Sleep on ccr_shared->drained until that is so.  False if the deadline (0:
+ * none) comes first.
+ */
+extern bool ccr_drained_wait(bool (*until) (void *arg), void *arg, CcrTime deadline,
+							 uint32 wait_event);
+
+/*
  * Have all collectors act on what was marked in shared memory: which takes no
  * memory, and is not lost if one of them exits.  wait: false if the deadline
  * (0: none) comes first.  present: to be asked before requests are taken, so
