@@ -43,6 +43,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "replication/slot.h"
+#include "shared/bytes.h"
 #include "shared/compat.h"
 #include "shared/job.h"
 #include "shared/lockfile.h"
@@ -254,13 +255,9 @@ send_columns(TupleDesc tupdesc)
 
 	initStringInfo(&buf);
 	start_reply(&buf, CCR_REPLY_COLUMNS);
-	appendBinaryStringInfo(&buf, (char *) &n, sizeof(n));
+	ccr_put_int32(&buf, n);
 	for (uint32 i = 0; i < n; i++)
-	{
-		Oid			type = getBaseType(TupleDescAttr(tupdesc, i)->atttypid);
-
-		appendBinaryStringInfo(&buf, (char *) &type, sizeof(type));
-	}
+		ccr_put_int32(&buf, getBaseType(TupleDescAttr(tupdesc, i)->atttypid));
 	send_reply(buf.data, buf.len);
 	pfree(buf.data);
 }

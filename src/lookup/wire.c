@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "shared/binary.h"
+#include "shared/bytes.h"
 #include "shared/compat.h"
 #include "shared/textform.h"
 #include "utils/array.h"
@@ -157,39 +158,28 @@ ccr_wire_column(CcrArgWire *wire, Oid type, bool binary, MemoryContext context)
 	fmgr_info_cxt(function, &wire->out, context);
 }
 
-static void
-put_bytes(StringInfo buf, const char *data, int32 length)
-{
-	appendBinaryStringInfo(buf, (char *) &length, sizeof(length));
-	appendBinaryStringInfo(buf, data, length);
-}
-
 void
 ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value, bool isnull)
 {
 	if (isnull)
-	{
-		int32		null = -1;
-
-		appendBinaryStringInfo(buf, (char *) &null, sizeof(null));
-	}
+		ccr_put_value(buf, NULL, -1);
 	else if (wire->base == INT8OID && wire->form == CCR_WIRE_BINARY)
 	{
 		uint64		n = pg_hton64((uint64) DatumGetInt64(value));
 
-		put_bytes(buf, (char *) &n, sizeof(n));
+		ccr_put_value(buf, (char *) &n, sizeof(n));
 	}
 	else if (wire->base == INT4OID && wire->form == CCR_WIRE_BINARY)
 	{
 		uint32		n = pg_hton32((uint32) DatumGetInt32(value));
 
-		put_bytes(buf, (char *) &n, sizeof(n));
+		ccr_put_value(buf, (char *) &n, sizeof(n));
 	}
 	else if (wire->form == CCR_WIRE_BYTES && wire->varlena)
 	{
 		struct varlena *v = PG_DETOAST_DATUM_PACKED(value);
 
-		put_bytes(buf, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
+		ccr_put_value(buf, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
 		if (v != (struct varlena *) DatumGetPointer(value))
 			pfree(v);
 	}
@@ -197,14 +187,14 @@ ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value, bool isnull)
 	{
 		bytea	   *v = SendFunctionCall(&wire->out, value);
 
-		put_bytes(buf, VARDATA(v), VARSIZE(v) - VARHDRSZ);
+		ccr_put_value(buf, VARDATA(v), VARSIZE(v) - VARHDRSZ);
 		pfree(v);
 	}
 	else
 	{
 		char	   *s = OutputFunctionCall(&wire->out, value);
 
-		put_bytes(buf, s, strlen(s));
+		ccr_put_value(buf, s, strlen(s));
 		pfree(s);
 	}
 }
