@@ -514,12 +514,6 @@ ccr_arguments_check_lookup(Oid function)
 				 errhint("Lookups are functions in LANGUAGE concresce.")));
 }
 
-static void
-release_on_reset(void *arg)
-{
-	ccr_definition_release(arg);
-}
-
 Oid
 ccr_arguments_function(FunctionCallInfo fcinfo, const char *all)
 {
@@ -535,15 +529,11 @@ ccr_arguments_function(FunctionCallInfo fcinfo, const char *all)
 CcrDefinition *
 ccr_arguments_lookup(Oid function)
 {
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
-	CcrDefinition *definition;
+	CcrDefinitionRef *ref = palloc(sizeof(CcrDefinitionRef));
 
 	ccr_arguments_check_lookup(function);
-	definition = ccr_definition_get(function);
-	callback->func = release_on_reset;
-	callback->arg = definition;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	return definition;
+	ccr_definition_ref_init(ref, CurrentMemoryContext);
+	return ccr_definition_ref_get(ref, function);
 }
 
 void

@@ -453,7 +453,7 @@ static void
 read_future(CcrFuture *future, const CcrAnswerCopy *answered, Kept *kept)
 {
 	CcrDefinition *definition = future->definition;
-	bool		enter = definition->security_definer || !definition->clauses.only_own;
+	bool		enter = ccr_definition_has_scope(definition);
 	CcrScope	scope;
 
 	if (enter)

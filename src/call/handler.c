@@ -33,22 +33,12 @@ PG_FUNCTION_INFO_V1(concresce_forget);
 PG_FUNCTION_INFO_V1(concresce_forget_all);
 PG_FUNCTION_INFO_V1(concresce_forget_all_0_2);
 
-/* Kept in fn_extra: the definition, for as long as the call site lives. */
+/* Kept in fn_extra. */
 typedef struct CallSite
 {
-	CcrDefinition *definition;	/* NULL while it is being replaced */
+	CcrDefinitionRef ref;
 	CcrResult  *record;			/* what this site expects of a record */
-	MemoryContextCallback release;
 } CallSite;
-
-static void
-release_definition(void *arg)
-{
-	CallSite   *site = arg;
-
-	if (site->definition)
-		ccr_definition_release(site->definition);
-}
 
 static CallSite *
 call_site(FmgrInfo *flinfo)
@@ -58,31 +48,20 @@ call_site(FmgrInfo *flinfo)
 	if (site == NULL)
 	{
 		site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(CallSite));
-		site->release.func = release_definition;
-		site->release.arg = site;
-		MemoryContextRegisterResetCallback(flinfo->fn_mcxt, &site->release);
+		ccr_definition_ref_init(&site->ref, flinfo->fn_mcxt);
 		flinfo->fn_extra = site;
 	}
-	if (site->definition && !site->definition->valid)
-	{
-		CcrDefinition *stale = site->definition;
-
-		site->definition = NULL;
-		ccr_definition_release(stale);
-	}
-	if (site->definition == NULL)
-		site->definition = ccr_definition_get(flinfo->fn_oid);
 	return site;
 }
 
 /* What the call returns; for a record, as its site says. */
 static CcrResult *
-expected_result(FunctionCallInfo fcinfo, CallSite *site)
+expected_result(FunctionCallInfo fcinfo, CallSite *site, const CcrDefinition *definition)
 {
 	TupleDesc	tupdesc;
 
-	if (site->definition->result)
-		return site->definition->result;
+	if (definition->result)
+		return definition->result;
 	if (site->record)
 		return site->record;
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
@@ -90,7 +69,7 @@ expected_result(FunctionCallInfo fcinfo, CallSite *site)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("function returning record called in context that cannot accept type record"),
 				 errhint("Give a column definition list: FROM %s(...) AS t(name type, ...).",
-						 site->definition->body->function)));
+						 definition->body->function)));
 	site->record = ccr_result_from_tupdesc(tupdesc, fcinfo->flinfo->fn_retset,
 										   fcinfo->flinfo->fn_mcxt);
 	return site->record;
@@ -118,8 +97,8 @@ concresce_call_handler(PG_FUNCTION_ARGS)
 	ccr_shmem_require();
 
 	site = call_site(fcinfo->flinfo);
-	definition = site->definition;
-	result = expected_result(fcinfo, site);
+	definition = ccr_definition_ref_get(&site->ref, fcinfo->flinfo->fn_oid);
+	result = expected_result(fcinfo, site, definition);
 	for (int i = 0; i < definition->nargs; i++)
 	{
 		values[i] = PG_GETARG_DATUM(i);

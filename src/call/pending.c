@@ -524,6 +524,7 @@ typedef struct Wait
 	CcrRequest *request;
 	CcrTime		deadline;
 	CcrTimeout	timeout;
+	uint32		event;
 	bool		no_error;		/* return what ended the wait */
 } Wait;
 
@@ -547,7 +548,7 @@ sleep_until_done(const Wait *wait)
 										pg_atomic_read_u32(&request->phase) == CCR_PHASE_IN_FLIGHT);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
-						 left, wait_event_answer);
+						 left, wait->event);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -595,6 +596,7 @@ wait_for_pending(CcrPending *pending, bool no_error)
 		.request = pending->request,
 		.deadline = pending->deadline,
 		.timeout = pending->timeout,
+		.event = wait_event_answer,
 		.no_error = no_error
 	};
 
@@ -846,72 +848,62 @@ ccr_pending_try_to_take(CcrPending *pending)
 
 /* --------------------------------------------------- telling the collector */
 
-bool
-ccr_tell_collector(CcrRequestKind kind, Oid function, int worker, CcrTime deadline,
-				   uint32 wait_event)
+static CcrRequest *
+submit_word(CcrRequestKind kind, Oid function, int worker, const CcrItems *items)
 {
-	CcrRequest *request;
-	volatile bool heard = true;
+	CcrRequest *request = ccr_request_new(kind, items->n, items->buf.len, NULL, 0);
 
-	/* there is nothing that it could be told of */
-	if (!ccr_shmem_has_collector(worker))
-		return true;
-	request = ccr_request_new(kind, 0, 0, NULL, 0);
 	if (request == NULL)
-		ccr_request_no_room(0);
+		ccr_request_no_room(items->buf.len);
+	if (items->n > 0)
+		memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
 	request->worker = worker;
 	request->function = function;
 	request->submitted = ccr_now();
 	ccr_request_submit(request);
+	return request;
+}
+
+bool
+ccr_tell_collector(CcrRequestKind kind, Oid function, int worker, CcrTime deadline,
+				   uint32 wait_event)
+{
+	static const CcrItems none = {0};
+	Wait		wait = {.deadline = deadline, .event = wait_event, .no_error = true};
+	volatile CcrFailure failure = CCR_FAILURE_NONE;
+
+	/* there is nothing that it could be told of */
+	if (!ccr_shmem_has_collector(worker))
+		return true;
+	wait.request = submit_word(kind, function, worker, &none);
 	PG_TRY();
 	{
-		while (heard && !is_done(request) && !ccr_request_lost(request))
-		{
-			long		left = ccr_until(deadline, ccr_now());
-
-			heard = left != 0;
-			if (!heard)
-				break;
-			(void) WaitLatch(MyLatch,
-							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (left >= 0 ? WL_TIMEOUT : 0),
-							 left, wait_event);
-			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
-		}
+		failure = sleep_until_done(&wait);
 	}
 	PG_FINALLY();
 	{
-		ccr_request_abandon(request, CCR_ABANDON_CANCEL);
+		ccr_request_abandon(wait.request, CCR_ABANDON_CANCEL);
 	}
 	PG_END_TRY();
-	return heard;
+	return failure != CCR_FAILURE_TIMEOUT;
 }
 
 void
 ccr_tell_to_forget(const CcrDefinition *definition, const CcrItems *items)
 {
 	Wait		wait = {.name = definition ? definition->name : "to be forgotten"};
+	Oid			function = definition ? definition->function : InvalidOid;
 
 	ccr_pending_init();
+	wait.event = wait_event_answer;
 	wait.timeout = ccr_timeout_present();
 	wait.deadline = ccr_timeout_end(wait.timeout, ccr_now());
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
-		CcrRequest *request;
-
 		if (!ccr_shmem_has_collector(i))
 			continue;
-		request = ccr_request_new(CCR_REQUEST_FORGET, items->n, items->buf.len, NULL, 0);
-		if (request == NULL)
-			ccr_request_no_room(items->buf.len);
-		if (items->n > 0)
-			memcpy(ccr_request_first(request), items->buf.data, items->buf.len);
-		request->worker = i;
-		request->function = definition ? definition->function : InvalidOid;
-		request->submitted = ccr_now();
-		ccr_request_submit(request);
-		wait.request = request;
+		wait.request = submit_word(CCR_REQUEST_FORGET, function, i, items);
 		(void) wait_until_done(&wait, NULL);
-		ccr_request_free(request);
+		ccr_request_free(wait.request);
 	}
 }

@@ -26,7 +26,6 @@
 #include "shared/request.h"
 #include "shared/settings.h"
 #include "shared/stopped.h"
-#include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -72,25 +71,10 @@ open_calls(Oid function)
 	return n;
 }
 
-static void
-end_waiting_callers(int code, Datum arg)
+static bool
+none_open(void *function)
 {
-	ConditionVariableCancelSleep();
-	pg_atomic_fetch_sub_u32(&ccr_shared->draining, 1);
-}
-
-static void
-wait_until_drained(Oid function)
-{
-	pg_atomic_fetch_add_u32(&ccr_shared->draining, 1);
-	PG_ENSURE_ERROR_CLEANUP(end_waiting_callers, (Datum) 0);
-	{
-		ConditionVariablePrepareToSleep(&ccr_shared->drained);
-		while (open_calls(function) > 0)
-			ConditionVariableSleep(&ccr_shared->drained, wait_event_drained);
-	}
-	PG_END_ENSURE_ERROR_CLEANUP(end_waiting_callers, (Datum) 0);
-	end_waiting_callers(0, (Datum) 0);
+	return open_calls(*(Oid *) function) == 0;
 }
 
 /*
@@ -187,7 +171,7 @@ stop_lookup(Oid function, bool force)
 	set_stopped(function, force);
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 		tell_collector(force ? CCR_REQUEST_STOP : CCR_REQUEST_DRAIN, function, i);
-	wait_until_drained(function);
+	(void) ccr_drained_wait(none_open, &function, 0, wait_event_drained);
 }
 
 static void

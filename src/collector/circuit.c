@@ -28,7 +28,6 @@
 
 #include "collector/circuit.h"
 #include "collector/discard.h"
-#include "common/pg_prng.h"
 #include "shared/settings.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -42,16 +41,6 @@
 #define CCR_ALIKE_SUSPECTS	5	/* so many suspects that are alike do, too,
 								 * from */
 #define CCR_ALIKE_FRESH		2	/* so many batches */
-
-/* Half of the delay is random, so that not all come back at once. */
-static CcrTime
-back_off(int failures)
-{
-	int64		delay = Min(CCR_RETRY_MIN << Min(failures - 1, 20), CCR_RETRY_MAX);
-
-	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
-	return ccr_after(ccr_now(), delay);
-}
 
 void
 ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
@@ -173,7 +162,7 @@ ccr_circuit_failed(CcrQueue *queue, CcrFlight **flights, int n, CcrKind kind,
 	if (queue->open || verdict == CCR_VERDICT_WAIT || queue->failures > 0)
 	{
 		queue->failures++;
-		queue->pause_until = back_off(queue->failures);
+		queue->pause_until = ccr_back_off(CCR_RETRY_MIN, CCR_RETRY_MAX, queue->failures);
 	}
 	if (queue->open ||
 		(verdict == CCR_VERDICT_WAIT && queue->failures >= CCR_IN_A_ROW) ||
@@ -191,7 +180,7 @@ ccr_circuit_retry(CcrQueue *queue, CcrFlight **flights, int n)
 
 	for (int i = 0; i < n; i++)
 		attempts = Max(attempts, flights[i]->attempts);
-	ccr_flights_regroup(queue, flights, n, back_off(attempts));
+	ccr_flights_regroup(queue, flights, n, ccr_back_off(CCR_RETRY_MIN, CCR_RETRY_MAX, attempts));
 }
 
 void

@@ -439,7 +439,7 @@ heed_marks(uint32 marks)
 static void
 say_heeded(uint32 marks)
 {
-	/* a full barrier, whose partner is in ccr_marks_wait() */
+	/* a full barrier, whose partner is in ccr_drained_wait() */
 	if (pg_atomic_read_u32(&worker->heeded) != marks)
 		(void) pg_atomic_exchange_u32(&worker->heeded, marks);
 }

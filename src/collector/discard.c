@@ -12,12 +12,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "collector/discard.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "shared/binary.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -25,55 +24,20 @@
 
 /* --------------------------------------------------------------- arguments */
 
-static const struct
-{
-	Oid			type;
-	Oid			receive;
-	Oid			out;
-}			functions[] =
-
-{
-	{BOOLOID, F_BOOLRECV, F_BOOLOUT},
-	{INT2OID, F_INT2RECV, F_INT2OUT},
-	{INT4OID, F_INT4RECV, F_INT4OUT},
-	{INT8OID, F_INT8RECV, F_INT8OUT},
-	{OIDOID, F_OIDRECV, F_OIDOUT},
-	{FLOAT4OID, F_FLOAT4RECV, F_FLOAT4OUT},
-	{FLOAT8OID, F_FLOAT8RECV, F_FLOAT8OUT},
-	{NUMERICOID, F_NUMERIC_RECV, F_NUMERIC_OUT},
-	{BYTEAOID, F_BYTEARECV, F_BYTEAOUT},
-	{DATEOID, F_DATE_RECV, F_DATE_OUT},
-	{TIMEOID, F_TIME_RECV, F_TIME_OUT},
-	{TIMETZOID, F_TIMETZ_RECV, F_TIMETZ_OUT},
-	{TIMESTAMPOID, F_TIMESTAMP_RECV, F_TIMESTAMP_OUT},
-	{TIMESTAMPTZOID, F_TIMESTAMPTZ_RECV, F_TIMESTAMPTZ_OUT},
-	{INTERVALOID, F_INTERVAL_RECV, F_INTERVAL_OUT},
-	{UUIDOID, F_UUID_RECV, F_UUID_OUT},
-	{INETOID, F_INET_RECV, F_INET_OUT},
-	{CIDROID, F_CIDR_RECV, F_CIDR_OUT},
-	{MACADDROID, F_MACADDR_RECV, F_MACADDR_OUT},
-	{MACADDR8OID, F_MACADDR8_RECV, F_MACADDR8_OUT},
-	{BITOID, F_BIT_RECV, F_BIT_OUT},
-	{VARBITOID, F_VARBIT_RECV, F_VARBIT_OUT}
-};
-
 static char *
 binary_as_text(Oid type, const char *data, int32 length)
 {
-	for (int i = 0; i < (int) lengthof(functions); i++)
-	{
-		StringInfoData buf;
-		Datum		value;
+	const CcrBinaryType *binary = ccr_binary_type(type);
+	StringInfoData buf;
+	Datum		value;
 
-		if (functions[i].type != type)
-			continue;
-		initStringInfo(&buf);
-		appendBinaryStringInfo(&buf, data, length);
-		value = OidFunctionCall3(functions[i].receive, PointerGetDatum(&buf),
-								 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-		return OidOutputFunctionCall(functions[i].out, value);
-	}
-	return pnstrdup(data, length);
+	if (binary == NULL)
+		return pnstrdup(data, length);
+	initStringInfo(&buf);
+	appendBinaryStringInfo(&buf, data, length);
+	value = OidFunctionCall3(binary->receive, PointerGetDatum(&buf),
+							 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	return OidOutputFunctionCall(binary->output, value);
 }
 
 /* What cannot be shown is no reason to fail: it would be tried for ever. */

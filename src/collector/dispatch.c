@@ -12,7 +12,6 @@
 #include "collector/dispatch.h"
 #include "collector/rate.h"
 #include "collector/sources.h"
-#include "common/pg_prng.h"
 #include "miscadmin.h"
 
 #define CCR_BACKOFF_MIN		50	/* ms */
@@ -481,14 +480,11 @@ is_gone(const CcrPool *pool, const CcrError *error)
 static void
 could_not_connect(CcrPool *pool, const CcrError *error)
 {
-	int64		delay = Min(CCR_BACKOFF_MIN << Min(pool->failures, 10), CCR_BACKOFF_MAX);
 	bool		keeps = false;
 	dlist_iter	iter;
 
-	/* spread, so that many pools do not knock all at once */
-	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
 	pool->failures++;
-	pool->retry_at = ccr_after(ccr_now(), delay);
+	pool->retry_at = ccr_back_off(CCR_BACKOFF_MIN, CCR_BACKOFF_MAX, pool->failures);
 	ccr_pool_keep_reason(pool, error);
 	if (ccr_links_live(pool) > 0 || pool->nconnecting > 0)
 		return;

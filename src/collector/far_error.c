@@ -9,8 +9,6 @@
 
 #include "collector/far_error.h"
 
-#define CCR_ERROR_LENGTH		4096	/* bytes of each part of an error */
-
 /*
  * NULL, or a copy without the newline at its end; of bounded length, since
  * every caller of a batch gets one.

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "collector/timer.h"
+#include "common/pg_prng.h"
 #include "utils/memutils.h"
 
 static pairingheap *timers = NULL;
@@ -88,4 +89,13 @@ ccr_timers_wait(CcrTime now)
 	CcrTimer   *timer = earliest_timer();
 
 	return timer ? ccr_until(timer->when, now) : -1;
+}
+
+CcrTime
+ccr_back_off(int least, int most, int failures)
+{
+	int64		delay = Min((int64) least << Min(failures - 1, 20), most);
+
+	delay = delay / 2 + pg_prng_uint64_range(&pg_global_prng_state, 0, delay / 2);
+	return ccr_after(ccr_now(), delay);
 }

@@ -35,4 +35,11 @@ extern CcrTime ccr_timers_next(void);
 /* Milliseconds from now to the next one, rounded up; -1 if there is none. */
 extern long ccr_timers_wait(CcrTime now);
 
+/*
+ * When to try again what has failed so many times in a row: after least ms,
+ * doubled with each failure, up to most.  Half of that is random, so that not
+ * all come back at once.
+ */
+extern CcrTime ccr_back_off(int least, int most, int failures);
+
 #endif							/* CCR_TIMER_H */

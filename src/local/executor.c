@@ -43,6 +43,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "replication/slot.h"
+#include "shared/bytes.h"
 #include "shared/compat.h"
 #include "shared/job.h"
 #include "shared/lockfile.h"
@@ -58,7 +59,6 @@
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
-#define CCR_ERROR_LENGTH	4096	/* bytes of each part of an error */
 #define CCR_ROWS_BYTES		(16 * 1024) /* sent at a time, if rows are small */
 #define CCR_STYLED_ROWS		64	/* written at a time */
 
@@ -255,13 +255,9 @@ send_columns(TupleDesc tupdesc)
 
 	initStringInfo(&buf);
 	start_reply(&buf, CCR_REPLY_COLUMNS);
-	appendBinaryStringInfo(&buf, (char *) &n, sizeof(n));
+	ccr_put_int32(&buf, n);
 	for (uint32 i = 0; i < n; i++)
-	{
-		Oid			type = getBaseType(TupleDescAttr(tupdesc, i)->atttypid);
-
-		appendBinaryStringInfo(&buf, (char *) &type, sizeof(type));
-	}
+		ccr_put_int32(&buf, getBaseType(TupleDescAttr(tupdesc, i)->atttypid));
 	send_reply(buf.data, buf.len);
 	pfree(buf.data);
 }

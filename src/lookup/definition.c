@@ -522,6 +522,45 @@ ccr_definition_get(Oid function)
 	return definition;
 }
 
+static void
+release_ref(void *arg)
+{
+	CcrDefinitionRef *ref = arg;
+
+	if (ref->definition)
+		ccr_definition_release(ref->definition);
+}
+
+void
+ccr_definition_ref_init(CcrDefinitionRef *ref, MemoryContext context)
+{
+	ref->definition = NULL;
+	ref->release.func = release_ref;
+	ref->release.arg = ref;
+	MemoryContextRegisterResetCallback(context, &ref->release);
+}
+
+bool
+ccr_definition_ref_drop_stale(CcrDefinitionRef *ref)
+{
+	CcrDefinition *stale = ref->definition;
+
+	if (stale == NULL || stale->valid)
+		return false;
+	ref->definition = NULL;
+	ccr_definition_release(stale);
+	return true;
+}
+
+CcrDefinition *
+ccr_definition_ref_get(CcrDefinitionRef *ref, Oid function)
+{
+	(void) ccr_definition_ref_drop_stale(ref);
+	if (ref->definition == NULL)
+		ref->definition = ccr_definition_get(function);
+	return ref->definition;
+}
+
 char *
 ccr_definition_remote_sql(const CcrDefinition *definition)
 {

@@ -75,16 +75,34 @@ extern CcrDefinition *ccr_definition_compile(Oid function, MemoryContext context
 
 /*
  * The current definition, compiled at need, with a reference of the caller's.
- * Other than through these two, it must not be kept.
+ * Other than through these two and a CcrDefinitionRef, it must not be kept.
  */
 extern CcrDefinition *ccr_definition_get(Oid function);
 extern void ccr_definition_release(CcrDefinition *definition);
+
+/* A definition that is kept until a memory context is reset. */
+typedef struct CcrDefinitionRef
+{
+	CcrDefinition *definition;	/* NULL: none yet, or it is being replaced */
+	MemoryContextCallback release;
+} CcrDefinitionRef;
+
+/* The reference itself must last as long as the context. */
+extern void ccr_definition_ref_init(CcrDefinitionRef *ref, MemoryContext context);
+
+/* The current definition: one that is no longer valid is replaced. */
+extern CcrDefinition *ccr_definition_ref_get(CcrDefinitionRef *ref, Oid function);
+
+/* Give up one that is no longer valid.  True: there was such a one. */
+extern bool ccr_definition_ref_drop_stale(CcrDefinitionRef *ref);
 
 /*
  * Take on the rights and settings that a call runs with, for those who do a
  * part of its work outside of it: the owner's rights if it is SECURITY
  * DEFINER, and what its SET clauses say.  An error undoes it as it would undo
- * that of a call.  enter_as: as seen by a caller with these rights.
+ * that of a call.  enter_as: as seen by a caller with these rights.  One that
+ * has none of its own needs not be entered to read a value: the clauses of
+ * concresce.* change no value.
  */
 typedef struct CcrScope
 {
@@ -92,6 +110,12 @@ typedef struct CcrScope
 	Oid			roleid;			/* to return to */
 	int			sec_context;
 } CcrScope;
+
+static inline bool
+ccr_definition_has_scope(const CcrDefinition *definition)
+{
+	return definition->security_definer || !definition->clauses.only_own;
+}
 
 extern void ccr_definition_enter(const CcrDefinition *definition,
 								 CcrScope *scope);

@@ -33,8 +33,7 @@ static const CcrOverride *in_force = NULL;
 static bool
 runs_no_code(const CcrDefinition *definition)
 {
-	if (definition->security_definer || !definition->clauses.only_own ||
-		definition->clauses.key[0])
+	if (ccr_definition_has_scope(definition) || definition->clauses.key[0])
 		return false;
 	for (int i = 0; i < definition->nargs; i++)
 		if (definition->args[i].form == CCR_WIRE_TEXT)

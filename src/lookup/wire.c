@@ -13,6 +13,8 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "shared/binary.h"
+#include "shared/bytes.h"
 #include "shared/compat.h"
 #include "shared/textform.h"
 #include "utils/array.h"
@@ -22,44 +24,6 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 #include "utils/xml.h"
-
-/*
- * Types whose binary form is one and the same on every server.  Not those
- * whose text is in it (json, xml, ...: their send functions convert to the
- * client's encoding) or whose values are OIDs of objects (regclass, ...).
- */
-static bool
-binary_everywhere(Oid type)
-{
-	switch (type)
-	{
-		case BOOLOID:
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case OIDOID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-		case BYTEAOID:
-		case DATEOID:
-		case TIMEOID:
-		case TIMETZOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-		case INTERVALOID:
-		case UUIDOID:
-		case INETOID:
-		case CIDROID:
-		case MACADDROID:
-		case MACADDR8OID:
-		case BITOID:
-		case VARBITOID:
-			return true;
-		default:
-			return false;
-	}
-}
 
 static bool
 is_bytes(Oid type)
@@ -81,7 +45,7 @@ ccr_wire_arg(CcrArgWire *wire, Oid type, MemoryContext context)
 		OidIsValid(get_element_type(wire->base));
 	wire->varlena = wire->base != NAMEOID;
 	wire->styled = false;
-	if (binary_everywhere(wire->base))
+	if (ccr_binary_type(wire->base))
 	{
 		wire->form = CCR_WIRE_BINARY;
 		getTypeBinaryOutputInfo(wire->base, &function, &varlena);
@@ -105,7 +69,7 @@ result_form(Oid base)
 
 	if (is_bytes(base))
 		return CCR_WIRE_BYTES;
-	if (binary_everywhere(base) || (OidIsValid(element) && binary_everywhere(element)))
+	if (ccr_binary_type(base) || ccr_binary_type(element))
 		return CCR_WIRE_BINARY;
 	return CCR_WIRE_TEXT;
 }
@@ -194,39 +158,28 @@ ccr_wire_column(CcrArgWire *wire, Oid type, bool binary, MemoryContext context)
 	fmgr_info_cxt(function, &wire->out, context);
 }
 
-static void
-put_bytes(StringInfo buf, const char *data, int32 length)
-{
-	appendBinaryStringInfo(buf, (char *) &length, sizeof(length));
-	appendBinaryStringInfo(buf, data, length);
-}
-
 void
 ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value, bool isnull)
 {
 	if (isnull)
-	{
-		int32		null = -1;
-
-		appendBinaryStringInfo(buf, (char *) &null, sizeof(null));
-	}
+		ccr_put_value(buf, NULL, -1);
 	else if (wire->base == INT8OID && wire->form == CCR_WIRE_BINARY)
 	{
 		uint64		n = pg_hton64((uint64) DatumGetInt64(value));
 
-		put_bytes(buf, (char *) &n, sizeof(n));
+		ccr_put_value(buf, (char *) &n, sizeof(n));
 	}
 	else if (wire->base == INT4OID && wire->form == CCR_WIRE_BINARY)
 	{
 		uint32		n = pg_hton32((uint32) DatumGetInt32(value));
 
-		put_bytes(buf, (char *) &n, sizeof(n));
+		ccr_put_value(buf, (char *) &n, sizeof(n));
 	}
 	else if (wire->form == CCR_WIRE_BYTES && wire->varlena)
 	{
 		struct varlena *v = PG_DETOAST_DATUM_PACKED(value);
 
-		put_bytes(buf, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
+		ccr_put_value(buf, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
 		if (v != (struct varlena *) DatumGetPointer(value))
 			pfree(v);
 	}
@@ -234,14 +187,14 @@ ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value, bool isnull)
 	{
 		bytea	   *v = SendFunctionCall(&wire->out, value);
 
-		put_bytes(buf, VARDATA(v), VARSIZE(v) - VARHDRSZ);
+		ccr_put_value(buf, VARDATA(v), VARSIZE(v) - VARHDRSZ);
 		pfree(v);
 	}
 	else
 	{
 		char	   *s = OutputFunctionCall(&wire->out, value);
 
-		put_bytes(buf, s, strlen(s));
+		ccr_put_value(buf, s, strlen(s));
 		pfree(s);
 	}
 }

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "call/arguments.h"
 #include "call/receive.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
@@ -19,7 +20,6 @@
 #include "shared/compat.h"
 #include "shared/settings.h"
 #include "shared/shmem.h"
-#include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -32,8 +32,7 @@ typedef struct CellSite
 {
 	FmgrInfo	lookup;			/* to call it plainly */
 	bool		may_call;		/* the right to was asked for here */
-	CcrDefinition *definition;	/* NULL while it is being replaced */
-	MemoryContextCallback release;
+	CcrDefinitionRef ref;
 
 	/* the value of the last UNASKED cell, as its row may be joined to many */
 	MemoryContext memory;
@@ -129,22 +128,10 @@ ccr_cell_is_good(const CcrAnswerCopy *answered, uint32 item, bool returns_set)
 
 /* ----------------------------------------------------------------- reading */
 
-static void
-cell_release_definition(void *arg)
-{
-	CellSite   *site = arg;
-
-	if (site->definition)
-		ccr_definition_release(site->definition);
-}
-
 void
 ccr_cell_check_execute(Oid function)
 {
-	AclResult	aclresult = ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
-
-	if (aclresult != ACLCHECK_OK)
-		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
+	ccr_arguments_check_execute(function);
 	InvokeFunctionExecuteHook(function);
 }
 
@@ -159,20 +146,10 @@ cell_site(FunctionCallInfo fcinfo)
 		site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(CellSite));
 		fmgr_info_cxt(PG_GETARG_OID(1), &site->lookup, flinfo->fn_mcxt);
 		site->lookup.fn_expr = flinfo->fn_expr;
-		site->release.func = cell_release_definition;
-		site->release.arg = site;
-		MemoryContextRegisterResetCallback(flinfo->fn_mcxt, &site->release);
+		ccr_definition_ref_init(&site->ref, flinfo->fn_mcxt);
 		flinfo->fn_extra = site;
 	}
-	if (site->definition && !site->definition->valid)
-	{
-		CcrDefinition *stale = site->definition;
-
-		site->definition = NULL;
-		ccr_definition_release(stale);
-	}
-	if (site->definition == NULL)
-		site->definition = ccr_definition_get(site->lookup.fn_oid);
+	(void) ccr_definition_ref_get(&site->ref, site->lookup.fn_oid);
 	return site;
 }
 
@@ -180,7 +157,7 @@ static Datum
 no_result(FunctionCallInfo fcinfo, CellSite *site)
 {
 	if (site->lookup.fn_retset)
-		ccr_receive_no_rows(fcinfo, site->definition->result);
+		ccr_receive_no_rows(fcinfo, site->ref.definition->result);
 	else
 		fcinfo->isnull = true;
 	return (Datum) 0;
@@ -224,8 +201,8 @@ call_plainly(FunctionCallInfo fcinfo, CellSite *site, int leading)
 static Datum
 cell_read(FunctionCallInfo fcinfo, CellSite *site, CcrCell *cell)
 {
-	CcrDefinition *definition = site->definition;
-	bool		as_call = definition->security_definer || !definition->clauses.only_own;
+	CcrDefinition *definition = site->ref.definition;
+	bool		as_call = ccr_definition_has_scope(definition);
 	CcrEntry   *entry = &cell->entry;
 	CcrAnswerCopy answered = {
 		.n = 1,
@@ -269,7 +246,7 @@ remember_value(CellSite *site, MemoryContext context, const CcrCell *cell, Datum
 											 ALLOCSET_SMALL_SIZES);
 	site->maker = 0;
 	MemoryContextReset(site->memory);
-	get_typlenbyval(site->definition->result->type, &typlen, &typbyval);
+	get_typlenbyval(site->ref.definition->result->type, &typlen, &typbyval);
 	old = MemoryContextSwitchTo(site->memory);
 	site->value = isnull ? (Datum) 0 : datumCopy(value, typbyval, typlen);
 	MemoryContextSwitchTo(old);
@@ -285,7 +262,7 @@ counts_each_time(const CellSite *site)
 {
 	List	   *types;
 
-	return ccr_is_volatile((Node *) ccr_domain_checks_of_type(site->definition->result->type,
+	return ccr_is_volatile((Node *) ccr_domain_checks_of_type(site->ref.definition->result->type,
 															  &types));
 }
 
@@ -340,7 +317,7 @@ value_of_call(FunctionCallInfo fcinfo, int leading)
 	}
 
 	/* a type may be altered while a cursor is open */
-	if (cell->layout != site->definition->result->layout)
+	if (cell->layout != site->ref.definition->result->layout)
 		return call_plainly(fcinfo, site, leading);
 	return cell_read(fcinfo, site, cell);
 }

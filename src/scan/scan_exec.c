@@ -159,6 +159,7 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 
 	ccr_cell_check_execute(plan->function);
 	ccr_cell_maker_add(&call->maker, plan->function);
+	ccr_definition_ref_init(&call->ref, parent->state->es_query_cxt);
 	call->function = plan->function;
 	call->strict = func_strict(plan->function);
 	call->returns_set = get_func_retset(plan->function);
@@ -249,17 +250,13 @@ scan_of_row(PlanState *node)
 
 /* Errors, too, end with the memory of the query. */
 static void
-release_calls(void *arg)
+remove_makers(void *arg)
 {
 	CcrScan    *scan = arg;
 
 	for (int i = 0; i < scan->ncalls; i++)
-	{
-		if (scan->calls[i].definition)
-			ccr_definition_release(scan->calls[i].definition);
 		if (scan->calls[i].maker.serial)
 			ccr_cell_maker_remove(&scan->calls[i].maker);
-	}
 }
 
 /*
@@ -354,7 +351,7 @@ scan_begin(CustomScanState *css, EState *estate, int eflags)
 	scan->ncalls = list_length(calls);
 	scan->calls = palloc0(Max(scan->ncalls, 1) * sizeof(CcrScanCall));
 	scan->counts = palloc0(counts_size(scan));
-	state->release.func = release_calls;
+	state->release.func = remove_makers;
 	state->release.arg = scan;
 	MemoryContextRegisterResetCallback(estate->es_query_cxt, &state->release);
 	foreach(lc, calls)
@@ -460,19 +457,6 @@ with_dependents(const CcrScan *scan, Bitmapset *calls)
 	return calls;
 }
 
-/* Has a lookup become another one since it was asked? */
-static bool
-scan_is_outdated(CcrScanCall *call)
-{
-	CcrDefinition *definition = call->definition;
-
-	if (definition == NULL || definition->valid)
-		return false;
-	call->definition = NULL;
-	ccr_definition_release(definition);
-	return true;
-}
-
 /* What was asked for by one role is not for another. */
 static void
 check_caller(BatchState *state)
@@ -483,7 +467,7 @@ check_caller(BatchState *state)
 	for (int i = 0; i < state->scan.ncalls; i++)
 	{
 		CcrScanCall *call = &state->scan.calls[i];
-		bool		outdated = scan_is_outdated(call);
+		bool		outdated = ccr_definition_ref_drop_stale(&call->ref);
 
 		if (outdated)
 			set_terms(call);

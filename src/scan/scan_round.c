@@ -134,16 +134,7 @@ load_row(CcrScan *scan, CcrRound *round, int row)
 CcrDefinition *
 ccr_scan_definition(CcrScanCall *call)
 {
-	CcrDefinition *stale = call->definition;
-
-	if (stale && !stale->valid)
-	{
-		call->definition = NULL;
-		ccr_definition_release(stale);
-	}
-	if (call->definition == NULL)
-		call->definition = ccr_definition_get(call->function);
-	return call->definition;
+	return ccr_definition_ref_get(&call->ref, call->function);
 }
 
 /* Can the results that a call's arguments and guard need be had for a row? */

@@ -25,7 +25,7 @@ typedef struct CcrScanCall
 	Oid			function;
 	bool		strict;
 	bool		returns_set;
-	CcrDefinition *definition;	/* with a reference; NULL before first use */
+	CcrDefinitionRef ref;
 	int			nargs;
 	ExprState **args;
 	int16	   *arglens;		/* pg_type.typlen */

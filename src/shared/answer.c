@@ -9,28 +9,17 @@
 
 #include "mb/pg_wchar.h"
 #include "shared/answer.h"
-#include "shared/reader.h"
+#include "shared/bytes.h"
 #include "shared/shmem.h"
-
-static void
-flatten_string(StringInfo buf, const char *s)
-{
-	int32		length = s ? (int32) strlen(s) : -1;
-
-	appendBinaryStringInfo(buf, (char *) &length, sizeof(length));
-	if (s)
-		appendBinaryStringInfo(buf, s, length + 1);
-}
 
 void
 ccr_error_flatten(StringInfo buf, const CcrError *error)
 {
-	appendBinaryStringInfo(buf, (char *) &error->sqlstate,
-						   sizeof(error->sqlstate));
-	flatten_string(buf, error->message);
-	flatten_string(buf, error->detail);
-	flatten_string(buf, error->hint);
-	flatten_string(buf, error->context);
+	ccr_put_int32(buf, error->sqlstate);
+	ccr_put_string(buf, error->message);
+	ccr_put_string(buf, error->detail);
+	ccr_put_string(buf, error->hint);
+	ccr_put_string(buf, error->context);
 }
 
 /* A palloc'd copy, which the strings belong to. */

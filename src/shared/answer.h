@@ -20,6 +20,8 @@
 /* Results of more bytes than this are shared, not copied. */
 #define CCR_SHARE_BYTES		4096
 
+#define CCR_ERROR_LENGTH	4096	/* bytes of each text of an error, at most */
+
 /*
  * Who has written the texts of an error.  What is not ours may quote any value
  * of a batch.

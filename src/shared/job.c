@@ -7,17 +7,8 @@
  */
 #include "postgres.h"
 
+#include "shared/bytes.h"
 #include "shared/job.h"
-#include "shared/reader.h"
-
-static void
-put_job_string(StringInfo buf, const char *s)
-{
-	int32		length = strlen(s);
-
-	appendBinaryStringInfo(buf, (const char *) &length, sizeof(length));
-	appendBinaryStringInfo(buf, s, length + 1);
-}
 
 void
 ccr_job_flatten(StringInfo buf, const CcrJob *job)
@@ -35,11 +26,11 @@ ccr_job_flatten(StringInfo buf, const CcrJob *job)
 	appendBinaryStringInfo(buf, (const char *) params->lengths, params->n * sizeof(int));
 	for (int i = 0; i < params->n; i++)
 		appendBinaryStringInfo(buf, params->values[i], params->lengths[i]);
-	put_job_string(buf, job->search_path);
-	put_job_string(buf, job->statement);
-	put_job_string(buf, job->sql);
+	ccr_put_string(buf, job->search_path);
+	ccr_put_string(buf, job->statement);
+	ccr_put_string(buf, job->sql);
 	for (int i = 0; i < job->nsettings; i++)
-		put_job_string(buf, job->settings[i]);
+		ccr_put_string(buf, job->settings[i]);
 }
 
 static const char *

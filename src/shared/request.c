@@ -175,14 +175,11 @@ push_request(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer newest)
 static void
 wake_collector(CcrWorker *worker)
 {
-	uint32		proc = pg_atomic_read_u32(&worker->proc);
-
 	/*
 	 * If there is none, the next one looks at its mailbox as it starts:
 	 * behind a barrier in start(), the partner of the one in push_request().
 	 */
-	if (proc != 0)
-		ccr_wake(proc - 1);
+	ccr_wake_listed(&worker->proc);
 }
 
 static void

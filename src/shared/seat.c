@@ -270,7 +270,6 @@ ccr_seat_leave(void)
 {
 	CcrSeat    *seat = ccr_my_seat;
 	CcrWorker  *worker = &ccr_mailboxes[seat->worker];
-	uint32		collector;
 
 	LWLockAcquire(&seat->lock, LW_EXCLUSIVE);
 	seat->pid = 0;
@@ -280,7 +279,5 @@ ccr_seat_leave(void)
 		elog(PANIC, "seat of a local executor is in an impossible state");
 
 	/* somebody may be waiting for a seat */
-	collector = pg_atomic_read_u32(&worker->proc);
-	if (collector != 0)
-		ccr_wake(collector - 1);
+	ccr_wake_listed(&worker->proc);
 }

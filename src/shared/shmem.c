@@ -344,12 +344,7 @@ ccr_marks_announce(void)
 	uint32		mark = pg_atomic_add_fetch_u32(&ccr_shared->marks, 1);
 
 	for (int i = 0; i < ccr_shared->nworkers; i++)
-	{
-		uint32		proc = pg_atomic_read_u32(&ccr_mailboxes[i].proc);
-
-		if (proc != 0)
-			ccr_wake(proc - 1);
-	}
+		ccr_wake_listed(&ccr_mailboxes[i].proc);
 	return mark;
 }
 
@@ -364,8 +359,10 @@ ccr_marks_present(void)
 
 /* One that was never started has nothing to act on. */
 static bool
-all_heeded(uint32 mark)
+all_heeded(void *arg)
 {
+	uint32		mark = *(uint32 *) arg;
+
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
 		CcrWorker  *worker = &ccr_mailboxes[i];
@@ -385,7 +382,7 @@ end_waiting(int code, Datum arg)
 }
 
 bool
-ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
+ccr_drained_wait(bool (*until) (void *arg), void *arg, CcrTime deadline, uint32 wait_event)
 {
 	volatile bool in_time = true;
 
@@ -394,7 +391,7 @@ ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
 	PG_ENSURE_ERROR_CLEANUP(end_waiting, (Datum) 0);
 	{
 		ConditionVariablePrepareToSleep(&ccr_shared->drained);
-		while (in_time && !all_heeded(mark))
+		while (in_time && !until(arg))
 		{
 			long		left = ccr_until(deadline, ccr_now());
 
@@ -408,16 +405,18 @@ ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
 	return in_time;
 }
 
+bool
+ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
+{
+	return ccr_drained_wait(all_heeded, &mark, deadline, wait_event);
+}
+
 void
 ccr_worker_press(CcrWorker *worker)
 {
-	uint32		proc;
-
 	/* a full barrier; its partner is in ccr_queues_press() */
 	(void) pg_atomic_exchange_u32(&worker->pressed, 1);
-	proc = pg_atomic_read_u32(&worker->proc);
-	if (proc != 0)
-		ccr_wake(proc - 1);
+	ccr_wake_listed(&worker->proc);
 }
 
 void

@@ -381,11 +381,28 @@ extern void *ccr_heap_address(dsa_pointer dp);
 
 extern void ccr_wake(int procno);
 
+/* Wake whose number, plus one, is there; 0 stands for nobody. */
+static inline void
+ccr_wake_listed(pg_atomic_uint32 *proc)
+{
+	uint32		listed = pg_atomic_read_u32(proc);
+
+	if (listed != 0)
+		ccr_wake(listed - 1);
+}
+
 /*
  * We wait for room that a collector's items have taken: those of the queue end
  * their windows.  After our number was counted in the turn.
  */
 extern void ccr_worker_press(CcrWorker *worker);
+
+/*
+ * Sleep on ccr_shared->drained until that is so.  False if the deadline (0:
+ * none) comes first.
+ */
+extern bool ccr_drained_wait(bool (*until) (void *arg), void *arg, CcrTime deadline,
+							 uint32 wait_event);
 
 /*
  * Have all collectors act on what was marked in shared memory: which takes no

@@ -691,12 +691,7 @@ give_back_all(void)
 
 	/* a collector that drains may have waited for these items only */
 	for (int i = 0; i < nshares; i++)
-	{
-		uint32		proc = pg_atomic_read_u32(&shares[i].worker->proc);
-
-		if (proc != 0)
-			ccr_wake(proc - 1);
-	}
+		ccr_wake_listed(&shares[i].worker->proc);
 	ccr_stopped_recount();
 }
 

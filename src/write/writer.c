@@ -18,7 +18,6 @@
 #include "shared/seat.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "write/writer.h"
@@ -54,15 +53,6 @@ is_strict(Oid function)
 	return result;
 }
 
-static void
-check_execute(Oid function)
-{
-	AclResult	aclresult = ccr_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
-
-	if (aclresult != ACLCHECK_OK)
-		aclcheck_error(aclresult, OBJECT_FUNCTION, get_func_name(function));
-}
-
 /* Parts of it may be missing, if making it failed. */
 static void
 free_writer(CcrWriter *writer)
@@ -82,7 +72,7 @@ fill_writer(CcrWriter *writer, FunctionCallInfo fcinfo)
 	CcrDefinition *definition;
 	CcrScope	scope;
 
-	check_execute(writer->function);
+	ccr_arguments_check_execute(writer->function);
 	ccr_arguments_check_lookup(writer->function);
 	definition = ccr_definition_get(writer->function);
 	writer->definition = definition;
