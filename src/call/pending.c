@@ -204,7 +204,7 @@ wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
 
 	ccr_turn_begin(&counters->room_turn, &counters->backlog);
 	for (int i = 0; i < ccr_route_shards(route); i++)
-		ccr_worker_press(&ccr_mailboxes[ccr_shard_worker(route->worker, i)]);
+		ccr_mailbox_press(&ccr_mailboxes[ccr_shard_worker(route->worker, i)]);
 	PG_TRY();
 	{
 		while (!reserve_room(counters, n))
@@ -559,11 +559,11 @@ sleep_until_done(const Wait *wait)
 static CcrFailure
 wait_until_done(const Wait *wait, CcrPending *pending)
 {
-	CcrWorker  *worker = &ccr_mailboxes[wait->request->worker];
+	CcrMailbox *mailbox = &ccr_mailboxes[wait->request->worker];
 	volatile CcrFailure failure = CCR_FAILURE_NONE;
 
 	ccr_outbox_push();
-	raise_gauge(&worker->sleepers);
+	raise_gauge(&mailbox->sleepers);
 	PG_TRY();
 	{
 		failure = sleep_until_done(wait);

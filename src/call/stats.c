@@ -597,18 +597,18 @@ concresce_memory(PG_FUNCTION_ARGS)
 }
 
 static int
-pid_of(const CcrWorker *worker)
+pid_of(const CcrMailbox *mailbox)
 {
-	uint32		proc = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &worker->proc));
+	uint32		proc = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &mailbox->proc));
 
 	return proc == 0 ? 0 : GetPGProcByNumber(proc - 1)->pid;
 }
 
 /* Starts after the first. */
 static int64
-restarts_of(const CcrWorker *worker)
+restarts_of(const CcrMailbox *mailbox)
 {
-	return Max((int64) pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &worker->generation)) - 1, 0);
+	return Max((int64) pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &mailbox->generation)) - 1, 0);
 }
 
 Datum
@@ -620,21 +620,21 @@ concresce_collectors(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
-		CcrWorker  *worker = &ccr_mailboxes[i];
+		CcrMailbox *mailbox = &ccr_mailboxes[i];
 		Datum		values[CCR_COLLECTOR_COLUMNS];
 		bool		nulls[CCR_COLLECTOR_COLUMNS] = {0};
 
 		values[0] = Int32GetDatum(i);
-		values[1] = Int32GetDatum(pid_of(worker));
+		values[1] = Int32GetDatum(pid_of(mailbox));
 		nulls[1] = values[1] == 0;
-		values[2] = Int64GetDatum(pg_atomic_read_u64(&worker->memory_used));
-		values[3] = Int64GetDatum(pg_atomic_read_u64(&worker->memory_peak));
-		values[4] = Int64GetDatum(pg_atomic_read_u64(&worker->memory_limit));
-		put_time(values, nulls, 5, pg_atomic_read_u64(&worker->started_at));
-		values[6] = Int64GetDatum(restarts_of(worker));
-		values[7] = Int64GetDatum(pg_atomic_read_u64(&worker->batches));
-		values[8] = Int64GetDatum(pg_atomic_read_u64(&worker->items));
-		values[9] = Int64GetDatum(pg_atomic_read_u64(&worker->unsettled));
+		values[2] = Int64GetDatum(pg_atomic_read_u64(&mailbox->memory_used));
+		values[3] = Int64GetDatum(pg_atomic_read_u64(&mailbox->memory_peak));
+		values[4] = Int64GetDatum(pg_atomic_read_u64(&mailbox->memory_limit));
+		put_time(values, nulls, 5, pg_atomic_read_u64(&mailbox->started_at));
+		values[6] = Int64GetDatum(restarts_of(mailbox));
+		values[7] = Int64GetDatum(pg_atomic_read_u64(&mailbox->batches));
+		values[8] = Int64GetDatum(pg_atomic_read_u64(&mailbox->items));
+		values[9] = Int64GetDatum(pg_atomic_read_u64(&mailbox->unsettled));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

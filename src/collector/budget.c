@@ -31,7 +31,7 @@
 #define CCR_BYTES_OF_OWN	3	/* that a byte of ours can take: blocks,
 								 * copies */
 
-static CcrWorker *shown = NULL;
+static CcrMailbox *shown = NULL;
 static int64 held = 0;
 static int64 held_shown = 0;
 static int64 own = 0;			/* what waits, which is no far side's doing */
@@ -99,11 +99,11 @@ set_wall(void)
 }
 
 void
-ccr_budget_init(CcrWorker *worker)
+ccr_budget_init(CcrMailbox *mailbox)
 {
-	shown = worker;
-	pg_atomic_write_u64(&worker->memory_used, 0);
-	pg_atomic_write_u64(&worker->memory_peak, 0);
+	shown = mailbox;
+	pg_atomic_write_u64(&mailbox->memory_used, 0);
+	pg_atomic_write_u64(&mailbox->memory_peak, 0);
 
 	/*
 	 * By itself it would raise the first to 32 MB, and keep what is smaller.

@@ -20,7 +20,7 @@
 /* What holds less than this is never refused, whatever others hold. */
 #define CCR_BUDGET_SMALL	(1024 * 1024)
 
-extern void ccr_budget_init(CcrWorker *worker);
+extern void ccr_budget_init(CcrMailbox *mailbox);
 
 /* The setting may have changed. */
 extern void ccr_budget_reload(void);

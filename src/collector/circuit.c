@@ -53,7 +53,7 @@ ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 	ccr_counters_open_circuit(queue->counters, first, kind == CCR_KIND_TRANSIENT,
 							  failures, GetCurrentTimestamp() + (retry_at - ccr_now()), error);
 	if (kind != CCR_KIND_TRANSIENT)
-		ccr_tickets_tell_senders(queue, error, false);	/* who flushes is to
+		ccr_tickets_tell_accounts(queue, error, false); /* who flushes is to
 														 * hear of it */
 	if (first)
 		ereport(WARNING,
@@ -76,7 +76,7 @@ close_circuit(CcrQueue *queue)
 		return;
 	queue->open = false;
 	ccr_counters_close_circuit(queue->counters);
-	ccr_tickets_tell_senders(queue, NULL, false);
+	ccr_tickets_tell_accounts(queue, NULL, false);
 	ereport(LOG,
 			(errmsg("enqueued items of lookup %s wait no more", source->function_name),
 			 source->server_name[0] ? errcontext("server \"%s\"", source->server_name) : 0));

@@ -60,7 +60,7 @@
 								 * repeated */
 
 static int	worker_index;
-static CcrWorker *worker;
+static CcrMailbox *mailbox;
 static int	fine_timer = -1;	/* timerfd: epoll counts in ms only */
 static MemoryContext loop_context;
 static uint32 wait_event_idle;
@@ -130,7 +130,7 @@ is_taken(CcrRequest *request)
 static void
 fail_requests(int code, Datum arg)
 {
-	pg_atomic_write_u32(&worker->proc, 0);
+	pg_atomic_write_u32(&mailbox->proc, 0);
 	if (current && !ccr_ticket_of(current))
 		refuse_request(current, CCR_FAILURE_COLLECTOR_EXIT);
 	while (taken)
@@ -167,9 +167,9 @@ pause_before_restart(void)
 {
 	long		left;
 
-	if (pg_atomic_read_u32(&worker->generation) == 0)
+	if (pg_atomic_read_u32(&mailbox->generation) == 0)
 		return;
-	left = ccr_until(ccr_after(worker->started, CCR_RESTART_PAUSE), ccr_now());
+	left = ccr_until(ccr_after(mailbox->started, CCR_RESTART_PAUSE), ccr_now());
 	if (left == 0)
 		return;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -253,7 +253,7 @@ init_collector(void)
 	loop_context = AllocSetContextCreate(TopMemoryContext, "concresce loop",
 										 ALLOCSET_DEFAULT_SIZES);
 	ccr_pools_init(worker_index);
-	ccr_budget_init(worker);
+	ccr_budget_init(mailbox);
 	fine_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (fine_timer < 0)
 		elog(ERROR, "timerfd_create failed: %m");
@@ -262,13 +262,13 @@ init_collector(void)
 	ccr_timer_init(&drain_timer, wake_up, NULL);
 	ccr_timer_init(&admit_timer, admit_unfinished, NULL);
 	before_shmem_exit(fail_requests, 0);
-	pg_atomic_fetch_add_u32(&worker->generation, 1);
-	worker->started = ccr_now();
-	pg_atomic_write_u64(&worker->started_at, GetCurrentTimestamp());
+	pg_atomic_fetch_add_u32(&mailbox->generation, 1);
+	mailbox->started = ccr_now();
+	pg_atomic_write_u64(&mailbox->started_at, GetCurrentTimestamp());
 
 	/* ended during a smart shutdown, and started again, as there are clients */
-	pg_atomic_write_u32(&worker->closed, 0);
-	pg_atomic_write_u32(&worker->proc, ccr_my_procno() + 1);
+	pg_atomic_write_u32(&mailbox->closed, 0);
+	pg_atomic_write_u32(&mailbox->proc, ccr_my_procno() + 1);
 
 	/*
 	 * Who pushes from now on wakes us; what was pushed before, we find.  The
@@ -278,7 +278,7 @@ init_collector(void)
 	 */
 	pg_memory_barrier();
 	wake_waiters();
-	if (ccr_request_unfinished(worker))
+	if (ccr_request_unfinished(mailbox))
 		ccr_timer_set(&admit_timer, ccr_now());
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -377,7 +377,7 @@ admit_unfinished(void *arg)
 		return;
 	}
 	requests = palloc(size * sizeof(CcrRequest *));
-	for (CcrRequest *request = ccr_request_unfinished(worker); request;
+	for (CcrRequest *request = ccr_request_unfinished(mailbox); request;
 		 request = ccr_request_next_unfinished(request))
 	{
 		if (ccr_ticket_of(request))
@@ -425,7 +425,7 @@ heed_marks(uint32 marks)
 	 * what is unfinished was admitted, unless that has failed, or is about to
 	 * be done
 	 */
-	request = admit_timer.armed ? ccr_request_unfinished(worker) : NULL;
+	request = admit_timer.armed ? ccr_request_unfinished(mailbox) : NULL;
 	while (request)
 	{
 		CcrRequest *next = ccr_request_next_unfinished(request);
@@ -440,8 +440,8 @@ static void
 say_heeded(uint32 marks)
 {
 	/* a full barrier, whose partner is in ccr_drained_wait() */
-	if (pg_atomic_read_u32(&worker->heeded) != marks)
-		(void) pg_atomic_exchange_u32(&worker->heeded, marks);
+	if (pg_atomic_read_u32(&mailbox->heeded) != marks)
+		(void) pg_atomic_exchange_u32(&mailbox->heeded, marks);
 }
 
 static bool
@@ -483,8 +483,8 @@ take_mail(void)
 	if (taken == NULL)
 	{
 		/* in this order: who left before a request came is seen with it */
-		taken = ccr_request_take(worker);
-		ccr_request_take_abandoned(worker, &taken_abandoned);
+		taken = ccr_request_take(mailbox);
+		ccr_request_take_abandoned(mailbox, &taken_abandoned);
 	}
 
 	/* a call must not join the flights of those who have left */
@@ -561,7 +561,7 @@ sleep_time(void)
 static bool
 is_worth_spinning(void)
 {
-	uint32		sleepers = pg_atomic_read_u32(&worker->sleepers);
+	uint32		sleepers = pg_atomic_read_u32(&mailbox->sleepers);
 
 	return ccr_links_flying() > 0 && sleepers > 0 && sleepers < CCR_CROWD;
 }
@@ -623,7 +623,7 @@ wait_for_events(bool all_taken)
 static void
 let_crowd_in(void)
 {
-	if (pg_atomic_read_u32(&worker->sleepers) >= CCR_CROWD)
+	if (pg_atomic_read_u32(&mailbox->sleepers) >= CCR_CROWD)
 		sched_yield();
 }
 
@@ -656,22 +656,22 @@ end_or_drain(void)
 	}
 	ccr_queues_end_waits(ccr_dispatch_check);
 	ccr_dispatch_pending();
-	if (pg_atomic_read_u64(&worker->unsettled) > 0 && now < drain_until &&
-		(taken || pg_atomic_read_u64(&worker->intake) != InvalidDsaPointer ||
-		 ccr_request_unfinished(worker) == NULL || admit_timer.armed || ccr_pools_can_send()))
+	if (pg_atomic_read_u64(&mailbox->unsettled) > 0 && now < drain_until &&
+		(taken || pg_atomic_read_u64(&mailbox->intake) != InvalidDsaPointer ||
+		 ccr_request_unfinished(mailbox) == NULL || admit_timer.armed || ccr_pools_can_send()))
 		return;
 
 	/*
 	 * Whoever commits from now on is told that it is too late, or has been
 	 * counted: the partner is the addition in take_place().
 	 */
-	pg_atomic_write_u32(&worker->closed, 1);
+	pg_atomic_write_u32(&mailbox->closed, 1);
 	pg_memory_barrier();
-	if (pg_atomic_read_u64(&worker->unsettled) > 0)
+	if (pg_atomic_read_u64(&mailbox->unsettled) > 0)
 	{
 		while (!take_mail())
 			;
-		pg_atomic_write_u64(&worker->logged, ccr_tickets_log_left(ccr_pools_detail_left));
+		pg_atomic_write_u64(&mailbox->logged, ccr_tickets_log_left(ccr_pools_detail_left));
 	}
 	exit_collector();
 }
@@ -694,7 +694,7 @@ loop_once(void)
 	all_taken = take_mail();
 	if (all_taken)
 		heed_marks(marks);
-	ccr_queues_press(worker, ccr_dispatch_check);
+	ccr_queues_press(mailbox, ccr_dispatch_check);
 	ccr_locals_visit(step_local);
 	ccr_timers_run(ccr_now());
 	ccr_dispatch_pending();
@@ -714,7 +714,7 @@ void
 ccr_collector_main(Datum index)
 {
 	worker_index = DatumGetInt32(index);
-	worker = &ccr_mailboxes[worker_index];
+	mailbox = &ccr_mailboxes[worker_index];
 	init_collector();
 	for (;;)
 	{

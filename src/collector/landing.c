@@ -67,7 +67,7 @@ static void
 settle_ticket(CcrTicket *ticket)
 {
 	CcrRequest *request = ticket->request;
-	CcrSender  *sender = ccr_heap_address(request->sender);
+	CcrAccount *account = ccr_heap_address(request->account);
 	uint32		places = 0;
 
 	for (int i = 0; i < ticket->nlanded; i++)
@@ -77,7 +77,7 @@ settle_ticket(CcrTicket *ticket)
 
 		if (error)
 		{
-			ccr_sender_failed(sender, error->sqlstate, error->message);
+			ccr_account_failed(account, error->sqlstate, error->message);
 			ticket->failed++;
 		}
 		if (waiter->placed)
@@ -123,11 +123,11 @@ announce_landed(CcrTicket *ticket, CcrTime now)
 	ticket->failed = 0;
 	if (ticket->warrant)
 	{
-		CcrSender  *sender = ccr_heap_address(ticket->request->sender);
+		CcrAccount *account = ccr_heap_address(ticket->request->account);
 
 		pg_atomic_fetch_sub_u64(&ccr_mailboxes[ticket->request->worker].unsettled, n);
-		if (ccr_sender_settle(sender, n))
-			ccr_request_wake_later(sender->procno);
+		if (ccr_account_settle(account, n))
+			ccr_request_wake_later(account->procno);
 	}
 	if (ticket->remaining == 0)
 		ccr_ticket_finish(ticket, now);

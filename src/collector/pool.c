@@ -359,7 +359,7 @@ ccr_pool_remove(CcrPool *pool)
 void
 ccr_pool_mark_stale(CcrQueue *queue)
 {
-	CcrKept    *kept = ccr_kept_find(&queue->fingerprint);
+	CcrKeptSource *kept = ccr_kept_find(&queue->fingerprint);
 
 	if (kept == NULL)
 		return;

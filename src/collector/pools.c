@@ -38,7 +38,7 @@ described_source(CcrRequest *request)
 		return source;
 	if (source == NULL)
 	{
-		CcrKept    *kept = ccr_heap_address(request->kept);
+		CcrKeptSource *kept = ccr_heap_address(request->kept);
 
 		source = ccr_source_restore(kept->data, kept->length);
 	}
@@ -215,7 +215,7 @@ ccr_pools_stop(Oid dbid, Oid function)
 
 /* Whoever flushes shall not wait for it. */
 static void
-tell_senders_off(CcrQueue *queue)
+tell_accounts_off(CcrQueue *queue)
 {
 	CcrError	error = ccr_dispatch_switched_off(queue);
 	CcrLastError last;
@@ -223,7 +223,7 @@ tell_senders_off(CcrQueue *queue)
 	if (!queue->source->enqueued || (queue->flying == 0 && ccr_queue_empty(queue)))
 		return;
 	ccr_batch_last_error(NULL, &error, &last);
-	ccr_tickets_tell_senders(queue, &last, true);
+	ccr_tickets_tell_accounts(queue, &last, true);
 }
 
 void
@@ -231,7 +231,7 @@ ccr_pools_flushed(CcrQueue *queue)
 {
 	ccr_dispatch_check(queue);
 	if (queue->pool->off)
-		tell_senders_off(queue);
+		tell_accounts_off(queue);
 }
 
 /* What is in flight is given up: calls fail, and what is enqueued waits again. */
@@ -274,9 +274,9 @@ switch_pool(CcrPool *pool, bool off)
 		CcrQueue   *queue = dlist_container(CcrQueue, pool_node, iter.cur);
 
 		if (off)
-			tell_senders_off(queue);
+			tell_accounts_off(queue);
 		else if (queue->source->enqueued)
-			ccr_tickets_tell_senders(queue, NULL, false);
+			ccr_tickets_tell_accounts(queue, NULL, false);
 		ccr_dispatch_check(queue);
 	}
 }

@@ -315,13 +315,13 @@ ccr_queues_end_waits(void (*check) (CcrQueue *))
 }
 
 void
-ccr_queues_press(CcrWorker *worker, void (*check) (CcrQueue *))
+ccr_queues_press(CcrMailbox *mailbox, void (*check) (CcrQueue *))
 {
 	dlist_iter	iter;
 
-	/* a full barrier; its partner is in ccr_worker_press() */
-	if (pg_atomic_read_u32(&worker->pressed) == 0 ||
-		pg_atomic_exchange_u32(&worker->pressed, 0) == 0)
+	/* a full barrier; its partner is in ccr_mailbox_press() */
+	if (pg_atomic_read_u32(&mailbox->pressed) == 0 ||
+		pg_atomic_exchange_u32(&mailbox->pressed, 0) == 0)
 		return;
 	dlist_foreach(iter, &all_queues)
 	{

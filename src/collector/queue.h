@@ -174,7 +174,7 @@ extern void ccr_queues_flush(CcrRequest *request, void (*check) (CcrQueue *));
 extern void ccr_queues_end_waits(void (*check) (CcrQueue *));
 
 /* The same for windows where somebody waits for room, if anybody does. */
-extern void ccr_queues_press(CcrWorker *worker, void (*check) (CcrQueue *));
+extern void ccr_queues_press(CcrMailbox *mailbox, void (*check) (CcrQueue *));
 
 /* The collector exits: its circuits are no longer to be shown. */
 extern void ccr_queues_hide_circuits(void);

@@ -162,13 +162,13 @@ void
 ccr_ticket_settle_unwarranted(CcrRequest *request, uint32 item, bool placed)
 {
 	CcrCounters *counters = &ccr_counters[request->counters];
-	CcrSender  *sender = ccr_heap_address(request->sender);
+	CcrAccount *account = ccr_heap_address(request->account);
 	CcrWarrant *warrant = ccr_heap_address(request->warrant);
 	int			sqlstate = ccr_ticket_unwarranted(request);
 
 	/* that it waits may not have been told yet */
 	ccr_tally_tell();
-	ccr_sender_failed(sender, sqlstate, ccr_warrant_reason(sqlstate));
+	ccr_account_failed(account, sqlstate, ccr_warrant_reason(sqlstate));
 	ccr_request_ended(request)[item] = 1;
 	ccr_count(counters, CCR_ERRORS, 1);
 	ccr_count(counters, CCR_DISCARDED, 1);
@@ -178,8 +178,8 @@ ccr_ticket_settle_unwarranted(CcrRequest *request, uint32 item, bool placed)
 	pg_atomic_fetch_sub_u64(&warrant->items, 1);
 	if (sqlstate == ERRCODE_QUERY_CANCELED)
 		pg_atomic_fetch_add_u64(&warrant->discarded, 1);
-	if (ccr_sender_settle(sender, 1))
-		ccr_request_wake_later(sender->procno);
+	if (ccr_account_settle(account, 1))
+		ccr_request_wake_later(account->procno);
 }
 
 /* So that it is known since when the oldest waits. */
@@ -353,7 +353,7 @@ ccr_ticket_refuse(CcrRequest *request, CcrFailure failure)
 /* -------------------------------------------------------------- all tickets */
 
 void
-ccr_tickets_tell_senders(CcrQueue *queue, const CcrLastError *error, bool off)
+ccr_tickets_tell_accounts(CcrQueue *queue, const CcrLastError *error, bool off)
 {
 	ticket_iterator iter;
 	TicketEntry *entry;
@@ -362,14 +362,14 @@ ccr_tickets_tell_senders(CcrQueue *queue, const CcrLastError *error, bool off)
 	while ((entry = ticket_iterate(tickets, &iter)) != NULL)
 	{
 		CcrRequest *request = entry->ticket->request;
-		CcrSender  *sender;
+		CcrAccount *account;
 
 		if (entry->ticket->queue != queue || request->kind != CCR_REQUEST_ENQUEUED)
 			continue;
-		sender = ccr_heap_address(request->sender);
-		ccr_sender_waits(sender, error, off);
-		if (error && pg_atomic_read_u32(&sender->waiting))
-			ccr_request_wake_later(sender->procno);
+		account = ccr_heap_address(request->account);
+		ccr_account_waits(account, error, off);
+		if (error && pg_atomic_read_u32(&account->waiting))
+			ccr_request_wake_later(account->procno);
 	}
 }
 

@@ -123,7 +123,7 @@ extern void ccr_tickets_mark_concerned(void);
  * Who has sent what is in the queue is to hear why it waits; NULL: it does no
  * more.  off: its server is switched off.
  */
-extern void ccr_tickets_tell_senders(CcrQueue *queue, const CcrLastError *error, bool off);
+extern void ccr_tickets_tell_accounts(CcrQueue *queue, const CcrLastError *error, bool off);
 
 /*
  * Log how many enqueued items are left, as there will be no next generation.

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ledger.c
- *	  Places, kept sources and senders.
+ *	  Places, kept sources and accounts.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,12 +26,12 @@ ccr_places_release(CcrCounters *counters, uint32 n)
 
 /* ------------------------------------------------------------ kept sources */
 
-static CcrKept *
+static CcrKeptSource *
 look_for_account(const CcrFingerprint *fingerprint)
 {
 	for (dsa_pointer dp = ccr_shared->kept; DsaPointerIsValid(dp);)
 	{
-		CcrKept    *kept = ccr_heap_address(dp);
+		CcrKeptSource *kept = ccr_heap_address(dp);
 
 		if (memcmp(&kept->fingerprint, fingerprint, sizeof(CcrFingerprint)) == 0)
 		{
@@ -43,10 +43,10 @@ look_for_account(const CcrFingerprint *fingerprint)
 	return NULL;
 }
 
-CcrKept *
+CcrKeptSource *
 ccr_kept_find(const CcrFingerprint *fingerprint)
 {
-	CcrKept    *kept;
+	CcrKeptSource *kept;
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
 	kept = look_for_account(fingerprint);
@@ -55,19 +55,19 @@ ccr_kept_find(const CcrFingerprint *fingerprint)
 }
 
 static void
-wipe_account(CcrKept *kept)
+wipe_account(CcrKeptSource *kept)
 {
 	explicit_bzero(kept->data, kept->length);
 	ccr_heap_free(kept->self, kept->size);
 }
 
-CcrKept *
+CcrKeptSource *
 ccr_kept_add(const CcrFingerprint *fingerprint, const char *data, Size length)
 {
-	Size		size = offsetof(CcrKept, data) + length;
+	Size		size = offsetof(CcrKeptSource, data) + length;
 	dsa_pointer dp = ccr_heap_allocate(size);
-	CcrKept    *kept;
-	CcrKept    *other;
+	CcrKeptSource *kept;
+	CcrKeptSource *other;
 
 	if (!DsaPointerIsValid(dp))
 		return NULL;
@@ -96,7 +96,7 @@ ccr_kept_add(const CcrFingerprint *fingerprint, const char *data, Size length)
 
 /* The last reference is given up under the lock, as it can be found there. */
 void
-ccr_kept_release(CcrKept *kept)
+ccr_kept_release(CcrKeptSource *kept)
 {
 	uint32		references = pg_atomic_read_u32(&kept->references);
 	dsa_pointer *link;
@@ -114,91 +114,91 @@ ccr_kept_release(CcrKept *kept)
 	}
 	link = &ccr_shared->kept;
 	while (*link != kept->self)
-		link = &((CcrKept *) ccr_heap_address(*link))->next;
+		link = &((CcrKeptSource *) ccr_heap_address(*link))->next;
 	*link = kept->next;
 	LWLockRelease(&ccr_shared->kept_lock);
 	wipe_account(kept);
 }
 
-/* ----------------------------------------------------------------- senders */
+/* ----------------------------------------------------------------- accounts */
 
-CcrSender *
-ccr_sender_new(int procno)
+CcrAccount *
+ccr_account_new(int procno)
 {
-	dsa_pointer dp = ccr_heap_allocate(sizeof(CcrSender));
-	CcrSender  *sender;
+	dsa_pointer dp = ccr_heap_allocate(sizeof(CcrAccount));
+	CcrAccount *account;
 
 	if (!DsaPointerIsValid(dp))
 		return NULL;
-	sender = ccr_heap_address(dp);
-	sender->self = dp;
-	sender->procno = procno;
-	pg_atomic_init_u32(&sender->references, 1);
-	pg_atomic_init_u32(&sender->waiting, 0);
-	pg_atomic_init_u64(&sender->sent, 0);
-	pg_atomic_init_u64(&sender->ended, 0);
-	pg_atomic_init_u64(&sender->failed, 0);
-	SpinLockInit(&sender->mutex);
-	sender->sqlstate = 0;
-	sender->message[0] = '\0';
-	sender->waits = false;
-	sender->off = false;
-	sender->failures = 0;
-	memset(&sender->last, 0, sizeof(CcrLastError));
-	return sender;
+	account = ccr_heap_address(dp);
+	account->self = dp;
+	account->procno = procno;
+	pg_atomic_init_u32(&account->references, 1);
+	pg_atomic_init_u32(&account->waiting, 0);
+	pg_atomic_init_u64(&account->sent, 0);
+	pg_atomic_init_u64(&account->ended, 0);
+	pg_atomic_init_u64(&account->failed, 0);
+	SpinLockInit(&account->mutex);
+	account->sqlstate = 0;
+	account->message[0] = '\0';
+	account->waits = false;
+	account->off = false;
+	account->failures = 0;
+	memset(&account->last, 0, sizeof(CcrLastError));
+	return account;
 }
 
 void
-ccr_sender_hold(CcrSender *sender)
+ccr_account_hold(CcrAccount *account)
 {
-	pg_atomic_fetch_add_u32(&sender->references, 1);
+	pg_atomic_fetch_add_u32(&account->references, 1);
 }
 
 void
-ccr_sender_release(CcrSender *sender)
+ccr_account_release(CcrAccount *account)
 {
 	/*
 	 * a full barrier, and its own partner: whoever is last has it behind all
 	 * others
 	 */
-	if (pg_atomic_sub_fetch_u32(&sender->references, 1) == 0)
-		ccr_heap_free(sender->self, sizeof(CcrSender));
+	if (pg_atomic_sub_fetch_u32(&account->references, 1) == 0)
+		ccr_heap_free(account->self, sizeof(CcrAccount));
 }
 
 bool
-ccr_sender_settle(CcrSender *sender, uint32 n)
+ccr_account_settle(CcrAccount *account, uint32 n)
 {
 	/* a full barrier, whose partner is in wait_for_all() */
-	uint64		ended = pg_atomic_add_fetch_u64(&sender->ended, n);
+	uint64		ended = pg_atomic_add_fetch_u64(&account->ended, n);
 
-	return pg_atomic_read_u32(&sender->waiting) > 0 &&
-		ended >= pg_atomic_read_u64(&sender->sent);
+	return pg_atomic_read_u32(&account->waiting) > 0 &&
+		ended >= pg_atomic_read_u64(&account->sent);
 }
 
 /* To be told before the item is settled. */
 void
-ccr_sender_failed(CcrSender *sender, int sqlstate, const char *message)
+ccr_account_failed(CcrAccount *account, int sqlstate, const char *message)
 {
-	pg_atomic_fetch_add_u64(&sender->failed, 1);
-	SpinLockAcquire(&sender->mutex);
-	if (sender->sqlstate == 0)
+	pg_atomic_fetch_add_u64(&account->failed, 1);
+	SpinLockAcquire(&account->mutex);
+	if (account->sqlstate == 0)
 	{
-		sender->sqlstate = sqlstate;
-		strlcpy(sender->message, message, CCR_TEXT_LEN);
+		account->sqlstate = sqlstate;
+		strlcpy(account->message, message, CCR_TEXT_LEN);
 	}
-	SpinLockRelease(&sender->mutex);
+	SpinLockRelease(&account->mutex);
 }
 
 void
-ccr_sender_waits(CcrSender *sender, const CcrLastError *error, bool off)
+ccr_account_waits(CcrAccount *account, const CcrLastError *error, bool off)
 {
-	SpinLockAcquire(&sender->mutex);
-	sender->waits = error != NULL;
-	sender->off = off;
+	SpinLockAcquire(&account->mutex);
+	account->waits = error != NULL;
+	account->off = off;
 	if (error)
 	{
-		sender->failures++;
-		sender->last = *error;
+		account->failures++;
+		account->last = *error;
 	}
-	SpinLockRelease(&sender->mutex);
+	SpinLockRelease(&account->mutex);
 }

@@ -7,10 +7,10 @@
  *	kept source	the description of a source, for as long as there are enqueued
  *				requests that name it: the backend that made it may be gone, and
  *				the collector that knew it may have been restarted
- *	sender		what a session has enqueued of one lookup, and what has become
+ *	account		what a session has enqueued of one lookup, and what has become
  *				of it: what flush() waits for
  *
- * Kept sources and senders lie on the heap and are counted by reference.
+ * Kept sources and accounts lie on the heap and are counted by reference.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,7 +28,7 @@ extern void ccr_places_release(CcrCounters *counters, uint32 n);
 
 /* Kept sources. */
 
-typedef struct CcrKept
+typedef struct CcrKeptSource
 {
 	dsa_pointer self;
 	dsa_pointer next;			/* CcrShared.kept_lock */
@@ -38,21 +38,21 @@ typedef struct CcrKept
 	Size		size;			/* bytes of this block */
 	Size		length;			/* bytes of data */
 	char		data[FLEXIBLE_ARRAY_MEMBER];
-} CcrKept;
+} CcrKeptSource;
 
 /*
  * find: NULL if it is not kept.  add: NULL if the heap has no room.  Both
  * return it with a reference.  It is wiped with the last one, as it may hold
  * the password of a user mapping.
  */
-extern CcrKept *ccr_kept_find(const CcrFingerprint *fingerprint);
-extern CcrKept *ccr_kept_add(const CcrFingerprint *fingerprint,
-							 const char *data, Size length);
-extern void ccr_kept_release(CcrKept *kept);
+extern CcrKeptSource *ccr_kept_find(const CcrFingerprint *fingerprint);
+extern CcrKeptSource *ccr_kept_add(const CcrFingerprint *fingerprint,
+								   const char *data, Size length);
+extern void ccr_kept_release(CcrKeptSource *kept);
 
 /* Senders. */
 
-typedef struct CcrSender
+typedef struct CcrAccount
 {
 	dsa_pointer self;
 	int			procno;			/* of the session */
@@ -69,22 +69,22 @@ typedef struct CcrSender
 	bool		off;			/* or its server is switched off */
 	uint64		failures;		/* while it was, ever */
 	CcrLastError last;			/* of these */
-} CcrSender;
+} CcrAccount;
 
 /* With a reference; NULL if the heap has no room. */
-extern CcrSender *ccr_sender_new(int procno);
-extern void ccr_sender_hold(CcrSender *sender);
-extern void ccr_sender_release(CcrSender *sender);
+extern CcrAccount *ccr_account_new(int procno);
+extern void ccr_account_hold(CcrAccount *account);
+extern void ccr_account_release(CcrAccount *account);
 
 /* n items have ended.  True: its session is to be woken. */
-extern bool ccr_sender_settle(CcrSender *sender, uint32 n);
-extern void ccr_sender_failed(CcrSender *sender, int sqlstate,
-							  const char *message);
+extern bool ccr_account_settle(CcrAccount *account, uint32 n);
+extern void ccr_account_failed(CcrAccount *account, int sqlstate,
+							   const char *message);
 
 /*
  * Its items wait, as batch after batch fails for a lasting cause; or, off, as
  * their server is switched off; NULL: no more.
  */
-extern void ccr_sender_waits(CcrSender *sender, const CcrLastError *error, bool off);
+extern void ccr_account_waits(CcrAccount *account, const CcrLastError *error, bool off);
 
 #endif							/* CCR_LEDGER_H */

@@ -150,8 +150,8 @@ destroy_request(CcrRequest *request)
 		ccr_kept_release(ccr_heap_address(request->kept));
 	if (DsaPointerIsValid(request->warrant))
 		ccr_warrant_release(ccr_heap_address(request->warrant));
-	if (DsaPointerIsValid(request->sender))
-		ccr_sender_release(ccr_heap_address(request->sender));
+	if (DsaPointerIsValid(request->account))
+		ccr_account_release(ccr_heap_address(request->account));
 	ccr_answer_free(request->answer);
 	ccr_heap_free(request->self, request->size);
 }
@@ -173,13 +173,13 @@ push_request(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer newest)
 }
 
 static void
-wake_collector(CcrWorker *worker)
+wake_collector(CcrMailbox *mailbox)
 {
 	/*
 	 * If there is none, the next one looks at its mailbox as it starts:
 	 * behind a barrier in start(), the partner of the one in push_request().
 	 */
-	ccr_wake_listed(&worker->proc);
+	ccr_wake_listed(&mailbox->proc);
 }
 
 static void
@@ -302,10 +302,10 @@ ccr_request_open(CcrRequest *request)
 void
 ccr_requests_push(CcrRequest *newest, CcrRequest *oldest)
 {
-	CcrWorker  *worker = &ccr_mailboxes[newest->worker];
+	CcrMailbox *mailbox = &ccr_mailboxes[newest->worker];
 
-	push_request(&worker->intake, &oldest->next_intake, newest->self);
-	wake_collector(worker);
+	push_request(&mailbox->intake, &oldest->next_intake, newest->self);
+	wake_collector(mailbox);
 }
 
 void
@@ -373,7 +373,7 @@ ccr_request_lost(CcrRequest *request)
 void
 ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason)
 {
-	CcrWorker  *worker = &ccr_mailboxes[request->worker];
+	CcrMailbox *mailbox = &ccr_mailboxes[request->worker];
 	CcrCounters *counters = &ccr_counters[request->counters];
 	bool		counted = request->kind == CCR_REQUEST_LOOKUP;
 	uint32		nitems = request->nitems;
@@ -391,8 +391,8 @@ ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason)
 	if (counted)
 		ccr_count(counters, reason == CCR_ABANDON_TIMEOUT ?
 				  CCR_TIMEOUTS : CCR_CANCELLED, nitems);
-	push_request(&worker->abandoned, &request->next_abandoned, request->self);
-	wake_collector(worker);
+	push_request(&mailbox->abandoned, &request->next_abandoned, request->self);
+	wake_collector(mailbox);
 }
 
 void
@@ -416,19 +416,19 @@ request_at(dsa_pointer dp)
 
 /* So that it outlives this generation, whatever happens to it next. */
 static void
-list_unfinished(CcrWorker *worker, CcrRequest *request)
+list_unfinished(CcrMailbox *mailbox, CcrRequest *request)
 {
 	request->prev = InvalidDsaPointer;
-	request->next = worker->unfinished;
+	request->next = mailbox->unfinished;
 	if (DsaPointerIsValid(request->next))
 		((CcrRequest *) ccr_heap_address(request->next))->prev = request->self;
-	worker->unfinished = request->self;
+	mailbox->unfinished = request->self;
 }
 
 CcrRequest *
-ccr_request_unfinished(CcrWorker *worker)
+ccr_request_unfinished(CcrMailbox *mailbox)
 {
-	return request_at(worker->unfinished);
+	return request_at(mailbox->unfinished);
 }
 
 CcrRequest *
@@ -469,22 +469,22 @@ ccr_request_following_abandoned(CcrRequest *request)
  * the following one before it completes this one.
  */
 CcrRequest *
-ccr_request_take(CcrWorker *worker)
+ccr_request_take(CcrMailbox *mailbox)
 {
-	uint32		generation = pg_atomic_read_u32(&worker->generation);
+	uint32		generation = pg_atomic_read_u32(&mailbox->generation);
 	dsa_pointer newest;
 	dsa_pointer oldest = InvalidDsaPointer;
 
-	if (pg_atomic_read_u64(&worker->intake) == InvalidDsaPointer)
+	if (pg_atomic_read_u64(&mailbox->intake) == InvalidDsaPointer)
 		return NULL;
-	newest = pg_atomic_exchange_u64(&worker->intake, InvalidDsaPointer);
+	newest = pg_atomic_exchange_u64(&mailbox->intake, InvalidDsaPointer);
 	while (DsaPointerIsValid(newest))
 	{
 		CcrRequest *request = ccr_heap_address(newest);
 
 		pg_atomic_write_u32(&request->taken, generation);
 		if (request->kind == CCR_REQUEST_ENQUEUED)
-			list_unfinished(worker, request);
+			list_unfinished(mailbox, request);
 		newest = request->next_intake;
 		request->next_intake = oldest;
 		oldest = request->self;
@@ -506,13 +506,13 @@ ccr_request_return_abandoned(CcrRequest *request)
 }
 
 void
-ccr_request_take_abandoned(CcrWorker *worker, CcrRequest **kept)
+ccr_request_take_abandoned(CcrMailbox *mailbox, CcrRequest **kept)
 {
 	CcrRequest *request;
 
-	if (pg_atomic_read_u64(&worker->abandoned) == InvalidDsaPointer)
+	if (pg_atomic_read_u64(&mailbox->abandoned) == InvalidDsaPointer)
 		return;
-	request = request_at(pg_atomic_exchange_u64(&worker->abandoned, InvalidDsaPointer));
+	request = request_at(pg_atomic_exchange_u64(&mailbox->abandoned, InvalidDsaPointer));
 	while (request)
 	{
 		CcrRequest *next = ccr_request_following_abandoned(request);

@@ -148,7 +148,7 @@ typedef struct CcrRequest
 	Size		nbytes;			/* of the items */
 	bool		reserved;		/* items are counted in the backlog */
 	bool		announce;		/* list it in the slot when it is DONE */
-	dsa_pointer sender;			/* these three of an ENQUEUED one only */
+	dsa_pointer account;		/* these three of an ENQUEUED one only */
 	dsa_pointer kept;			/* source */
 	dsa_pointer warrant;
 	CcrTime		submitted;
@@ -237,10 +237,10 @@ extern void ccr_request_free(CcrRequest *request);
 /* Collector. */
 
 /* Take all that was pushed, oldest first; follow next_intake. */
-extern CcrRequest *ccr_request_take(CcrWorker *worker);
+extern CcrRequest *ccr_request_take(CcrMailbox *mailbox);
 
 /* Add all that were abandoned to a list, linked by next_abandoned; or one. */
-extern void ccr_request_take_abandoned(CcrWorker *worker, CcrRequest **kept);
+extern void ccr_request_take_abandoned(CcrMailbox *mailbox, CcrRequest **kept);
 extern void ccr_request_keep_abandoned(CcrRequest *request, CcrRequest **kept);
 
 /* Give one back, for the next generation to take. */
@@ -280,7 +280,7 @@ extern void ccr_request_wake_later(int procno);
 extern void ccr_request_release(CcrRequest *request);
 
 /* The enqueued requests that are held, and the end of one of them. */
-extern CcrRequest *ccr_request_unfinished(CcrWorker *worker);
+extern CcrRequest *ccr_request_unfinished(CcrMailbox *mailbox);
 extern CcrRequest *ccr_request_next_unfinished(CcrRequest *request);
 extern void ccr_request_end(CcrRequest *request);
 

@@ -269,7 +269,7 @@ void
 ccr_seat_leave(void)
 {
 	CcrSeat    *seat = ccr_my_seat;
-	CcrWorker  *worker = &ccr_mailboxes[seat->worker];
+	CcrMailbox *mailbox = &ccr_mailboxes[seat->worker];
 
 	LWLockAcquire(&seat->lock, LW_EXCLUSIVE);
 	seat->pid = 0;
@@ -279,5 +279,5 @@ ccr_seat_leave(void)
 		elog(PANIC, "seat of a local executor is in an impossible state");
 
 	/* somebody may be waiting for a seat */
-	ccr_wake_listed(&worker->proc);
+	ccr_wake_listed(&mailbox->proc);
 }

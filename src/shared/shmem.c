@@ -24,7 +24,7 @@
 #define CCR_BLOCK_SIZES	40		/* that dsa.c knows, and a few more */
 
 CcrShared  *ccr_shared = NULL;
-CcrWorker  *ccr_mailboxes = NULL;
+CcrMailbox *ccr_mailboxes = NULL;
 CcrSlot    *ccr_slots = NULL;
 CcrCounters *ccr_counters = NULL;
 CcrConnection *ccr_connections = NULL;
@@ -63,7 +63,7 @@ shmem_size(void)
 {
 	Size		size = CACHELINEALIGN(sizeof(CcrShared));
 
-	size = add_size(size, mul_size(CCR_MAX_WORKERS, sizeof(CcrWorker)));
+	size = add_size(size, mul_size(CCR_MAX_WORKERS, sizeof(CcrMailbox)));
 	size = add_size(size, mul_size(slot_count(), sizeof(CcrSlot)));
 	size = add_size(size, mul_size(CCR_MAX_COUNTERS, sizeof(CcrCounters)));
 	size = add_size(size, mul_size(CCR_MAX_CONNECTIONS, sizeof(CcrConnection)));
@@ -243,8 +243,8 @@ ccr_shmem_startup(void)
 
 	ccr_shared = (CcrShared *) p;
 	p += CACHELINEALIGN(sizeof(CcrShared));
-	ccr_mailboxes = (CcrWorker *) p;
-	p += CACHELINEALIGN(CCR_MAX_WORKERS * sizeof(CcrWorker));
+	ccr_mailboxes = (CcrMailbox *) p;
+	p += CACHELINEALIGN(CCR_MAX_WORKERS * sizeof(CcrMailbox));
 	ccr_slots = (CcrSlot *) p;
 	p += CACHELINEALIGN(slot_count() * sizeof(CcrSlot));
 	ccr_counters = (CcrCounters *) p;
@@ -365,10 +365,10 @@ all_heeded(void *arg)
 
 	for (int i = 0; i < ccr_shared->nworkers; i++)
 	{
-		CcrWorker  *worker = &ccr_mailboxes[i];
+		CcrMailbox *mailbox = &ccr_mailboxes[i];
 
-		if (worker->registered &&
-			(int32) (pg_atomic_read_u32(&worker->heeded) - mark) < 0)
+		if (mailbox->registered &&
+			(int32) (pg_atomic_read_u32(&mailbox->heeded) - mark) < 0)
 			return false;
 	}
 	return true;
@@ -412,11 +412,11 @@ ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event)
 }
 
 void
-ccr_worker_press(CcrWorker *worker)
+ccr_mailbox_press(CcrMailbox *mailbox)
 {
 	/* a full barrier; its partner is in ccr_queues_press() */
-	(void) pg_atomic_exchange_u32(&worker->pressed, 1);
-	ccr_wake_listed(&worker->proc);
+	(void) pg_atomic_exchange_u32(&mailbox->pressed, 1);
+	ccr_wake_listed(&mailbox->proc);
 }
 
 void

@@ -6,7 +6,7 @@
  * One fixed area, requested at server start:
  *
  *	CcrShared		sizes, and the lock of the tables below
- *	CcrWorker[]		a mailbox for each collector
+ *	CcrMailbox[]		a mailbox for each collector
  *	CcrSlot[]		a list of open requests for each backend, and of those done
  *	CcrCounters[]	statistics and queue gauge of a (function, server)
  *	CcrConnection[]	what the collectors show of their connections
@@ -91,7 +91,7 @@ typedef struct CcrTurn
 } CcrTurn;
 
 /* The mailbox of one collector. */
-typedef struct CcrWorker
+typedef struct CcrMailbox
 {
 	/*
 	 * Heads of two lists of requests (dsa_pointer), newest first.  Backends
@@ -149,7 +149,7 @@ typedef struct CcrWorker
 	/* What it has sent, since the server was started. */
 	pg_atomic_uint64 batches;
 	pg_atomic_uint64 items;
-} CcrWorker;
+} CcrMailbox;
 
 /* The open requests of one backend; indexed by its proc number. */
 typedef struct CcrSlot
@@ -352,7 +352,7 @@ StaticAssertDecl(offsetof(CcrCounters, value) + CCR_HOT_COUNTERS * sizeof(pg_ato
 				 offsetof(CcrCounters, open) == 128, "the hot words of CcrCounters fill one line");
 
 extern CcrShared *ccr_shared;
-extern CcrWorker *ccr_mailboxes;
+extern CcrMailbox *ccr_mailboxes;
 extern CcrSlot *ccr_slots;
 extern CcrCounters *ccr_counters;
 extern CcrConnection *ccr_connections;
@@ -395,7 +395,7 @@ ccr_wake_listed(pg_atomic_uint32 *proc)
  * We wait for room that a collector's items have taken: those of the queue end
  * their windows.  After our number was counted in the turn.
  */
-extern void ccr_worker_press(CcrWorker *worker);
+extern void ccr_mailbox_press(CcrMailbox *mailbox);
 
 /*
  * Sleep on ccr_shared->drained until that is so.  False if the deadline (0:

@@ -58,7 +58,7 @@ typedef struct Parcel
 	CcrWriter  *writer;
 	CcrItems	items;
 	int			share;			/* these once it is being admitted */
-	CcrKept    *kept;
+	CcrKeptSource *kept;
 	CcrRequest *request;
 	CcrWarrant *warrant;		/* the request's, once there is one */
 	uint32		charged_items;	/* to that */
@@ -68,7 +68,7 @@ typedef struct Parcel
 typedef struct Share
 {
 	CcrCounters *counters;
-	CcrWorker  *worker;
+	CcrMailbox *mailbox;
 	CcrWriter  *writer;			/* one of them, for messages */
 	uint32		n;				/* items */
 	bool		taken;			/* they have their places */
@@ -297,7 +297,7 @@ share_of(CcrWriter *writer)
 		shares = repalloc(shares, 2 * nshares * sizeof(Share));
 	share = &shares[nshares];
 	share->counters = counters;
-	share->worker = &ccr_mailboxes[writer->route->worker];
+	share->mailbox = &ccr_mailboxes[writer->route->worker];
 	share->writer = writer;
 	share->n = 0;
 	share->taken = false;
@@ -317,7 +317,7 @@ give_back_places(void)
 		share->taken = false;
 		charge_share(i, false);
 		ccr_places_release(share->counters, share->n);
-		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
+		pg_atomic_fetch_sub_u64(&share->mailbox->unsettled, share->n);
 	}
 }
 
@@ -406,12 +406,12 @@ take_place(Share *share)
 		return false;
 
 	/* counted first, a full barrier: see end_or_drain() and check_open() */
-	pg_atomic_fetch_add_u64(&share->worker->unsettled, share->n);
+	pg_atomic_fetch_add_u64(&share->mailbox->unsettled, share->n);
 	share->taken = ccr_places_take(share->counters, share->n);
 	if (share->taken)
 		charge_share(share - shares, true);
 	else
-		pg_atomic_fetch_sub_u64(&share->worker->unsettled, share->n);
+		pg_atomic_fetch_sub_u64(&share->mailbox->unsettled, share->n);
 	return share->taken;
 }
 
@@ -457,8 +457,8 @@ static void
 press_collector(const Share *share)
 {
 	for (int i = 0; i < ccr_shared->nworkers; i++)
-		if (share == NULL || share->worker == &ccr_mailboxes[i])
-			ccr_worker_press(&ccr_mailboxes[i]);
+		if (share == NULL || share->mailbox == &ccr_mailboxes[i])
+			ccr_mailbox_press(&ccr_mailboxes[i]);
 }
 
 /*
@@ -546,14 +546,14 @@ make_request(Parcel *parcel)
 	CcrWriter  *writer = parcel->writer;
 	CcrRoute   *route = writer->route;
 	CcrFingerprint fingerprint = ccr_source_enqueued(&route->fingerprint);
-	CcrSender  *sender;
+	CcrAccount *account;
 	CcrRequest *request;
 	StringInfoData fresh = {0};
 
 	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > enqueue_memory_limit())
 		return false;
-	sender = ccr_flush_sender(writer->definition, writer->party, route->worker);
-	if (sender == NULL || !keep_source(parcel, &fingerprint, &fresh))
+	account = ccr_flush_account(writer->definition, writer->party, route->worker);
+	if (account == NULL || !keep_source(parcel, &fingerprint, &fresh))
 		return false;
 	if (warrant_of(parcel) == NULL)
 		return false;
@@ -563,7 +563,7 @@ make_request(Parcel *parcel)
 		explicit_bzero(fresh.data, fresh.len);
 	if (request == NULL)
 		return false;
-	ccr_sender_hold(sender);
+	ccr_account_hold(account);
 	charge_items(parcel);
 	charge_bytes(parcel);
 	if (parcel->kept->size > CCR_LARGE_SOURCE)
@@ -571,7 +571,7 @@ make_request(Parcel *parcel)
 		ccr_warrant_charge(parcel->warrant, 0, parcel->kept->size);
 		parcel->charged_bytes += parcel->kept->size;
 	}
-	request->sender = sender->self;
+	request->account = account->self;
 	request->kept = parcel->kept->self;
 	parcel->kept = NULL;
 	memcpy(ccr_request_first(request), parcel->items.buf.data, parcel->items.buf.len);
@@ -691,7 +691,7 @@ give_back_all(void)
 
 	/* a collector that drains may have waited for these items only */
 	for (int i = 0; i < nshares; i++)
-		ccr_wake_listed(&shares[i].worker->proc);
+		ccr_wake_listed(&shares[i].mailbox->proc);
 	ccr_stopped_recount();
 }
 
@@ -702,7 +702,7 @@ check_open(void)
 	{
 		const Share *share = &shares[i];
 
-		if (pg_atomic_read_u32(&share->worker->closed) != 0)
+		if (pg_atomic_read_u32(&share->mailbox->closed) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_ADMIN_SHUTDOWN),
 					 errmsg("concresce collector has ended, as the server shuts down")));
@@ -746,14 +746,14 @@ send_all(void)
 	{
 		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
 		CcrRequest *request = parcel->request;
-		CcrSender  *sender = ccr_heap_address(request->sender);
+		CcrAccount *account = ccr_heap_address(request->account);
 
 		request->warrant = parcel->warrant->self;
 		request->charged = parcel->charged_bytes;
 		request->submitted = now;
 		request->window_end = now +
 			(CcrTime) (parcel->writer->settings.max_window * 1000.0);
-		pg_atomic_fetch_add_u64(&sender->sent, request->nitems);
+		pg_atomic_fetch_add_u64(&account->sent, request->nitems);
 		ccr_request_push(request);
 	}
 }

@@ -3,7 +3,7 @@
  * flush.c
  *	  What this session has enqueued, and what has become of it.
  *
- * The session has a sender on the heap for each lookup that it has enqueued
+ * The session has a account on the heap for each lookup that it has enqueued
  * items of, and for each party that has: a pool of connections is used by one
  * role after another, and none is told of what another has enqueued.  The
  * collector counts there.  What has been told by a flush is remembered here.
@@ -36,7 +36,7 @@ typedef struct OwnSender
 	CcrParty	party;			/* that has enqueued it, and is told of it */
 	int			worker;
 	char	   *name;			/* of the lookup, when it was last enqueued */
-	CcrSender  *sender;			/* NULL: of what was enqueued, all has ended */
+	CcrAccount *account;		/* NULL: of what was enqueued, all has ended */
 	uint64		taken_ended;	/* of its counts, taken over: */
 	uint64		taken_failed;
 	uint64		known_failures; /* of its circuit, as the flush began */
@@ -66,13 +66,13 @@ static int	own_size = 0;
 static uint32 wait_event_flush;
 
 static void
-release_senders(int code, Datum arg)
+release_accounts(int code, Datum arg)
 {
 	for (int i = 0; i < nown; i++)
-		if (own[i].sender)
+		if (own[i].account)
 		{
-			pg_atomic_write_u32(&own[i].sender->waiting, 0);
-			ccr_sender_release(own[i].sender);
+			pg_atomic_write_u32(&own[i].account->waiting, 0);
+			ccr_account_release(own[i].account);
 		}
 	nown = 0;
 }
@@ -125,12 +125,12 @@ count_of_account(CcrParty party)
 	return 0;
 }
 
-/* Take over what the sender has counted. */
+/* Take over what the account has counted. */
 static void
 take_counts(OwnSender *s)
 {
-	CcrSender  *sender = s->sender;
-	uint64		ended = pg_atomic_read_u64(&sender->ended);
+	CcrAccount *account = s->account;
+	uint64		ended = pg_atomic_read_u64(&account->ended);
 	uint64		failed;
 
 	/*
@@ -138,27 +138,27 @@ take_counts(OwnSender *s)
 	 * the two additions in ledger.c.
 	 */
 	pg_read_barrier();
-	failed = pg_atomic_read_u64(&sender->failed);
+	failed = pg_atomic_read_u64(&account->failed);
 	s->ended += ended - s->taken_ended;
 	s->failed += failed - s->taken_failed;
 	s->taken_ended = ended;
 	s->taken_failed = failed;
-	SpinLockAcquire(&sender->mutex);
+	SpinLockAcquire(&account->mutex);
 	if (s->sqlstate == 0)
 	{
-		s->sqlstate = sender->sqlstate;
-		strlcpy(s->message, sender->message, CCR_TEXT_LEN);
+		s->sqlstate = account->sqlstate;
+		strlcpy(s->message, account->message, CCR_TEXT_LEN);
 	}
-	sender->sqlstate = 0;
-	SpinLockRelease(&sender->mutex);
+	account->sqlstate = 0;
+	SpinLockRelease(&account->mutex);
 }
 
 static void
 let_go(OwnSender *s)
 {
 	take_counts(s);
-	ccr_sender_release(s->sender);
-	s->sender = NULL;
+	ccr_account_release(s->account);
+	s->account = NULL;
 }
 
 static void
@@ -182,9 +182,9 @@ forget_others(CcrParty party)
 
 		if (same_party(s->party, party))
 			continue;
-		if (s->sender && pg_atomic_read_u32(&s->sender->references) == 1)
+		if (s->account && pg_atomic_read_u32(&s->account->references) == 1)
 			let_go(s);
-		if (s->sender == NULL)
+		if (s->account == NULL)
 			remove_own(i);
 	}
 }
@@ -200,7 +200,7 @@ new_own(const CcrDefinition *definition, CcrParty party, int worker)
 	if (own == NULL)
 	{
 		wait_event_flush = ccr_new_wait_event("ConcresceFlush");
-		before_shmem_exit(release_senders, (Datum) 0);
+		before_shmem_exit(release_accounts, (Datum) 0);
 		own_size = 4;
 		own = MemoryContextAlloc(TopMemoryContext, own_size * sizeof(OwnSender));
 	}
@@ -218,8 +218,8 @@ new_own(const CcrDefinition *definition, CcrParty party, int worker)
 	return new;
 }
 
-CcrSender *
-ccr_flush_sender(const CcrDefinition *definition, CcrParty party, int worker)
+CcrAccount *
+ccr_flush_account(const CcrDefinition *definition, CcrParty party, int worker)
 {
 	OwnSender  *s = NULL;
 
@@ -229,12 +229,12 @@ ccr_flush_sender(const CcrDefinition *definition, CcrParty party, int worker)
 			s = &own[i];
 	if (s == NULL)
 		s = new_own(definition, party, worker);
-	if (s->sender == NULL)
+	if (s->account == NULL)
 	{
-		s->sender = ccr_sender_new(ccr_my_procno());
+		s->account = ccr_account_new(ccr_my_procno());
 		s->taken_ended = s->taken_failed = 0;
 	}
-	return s->sender;
+	return s->account;
 }
 
 /* ------------------------------------------------------------------- flush */
@@ -250,9 +250,9 @@ flush_concerns(const OwnSender *s, Oid function)
 static uint64
 outstanding_items(const OwnSender *s)
 {
-	if (s->sender == NULL)
+	if (s->account == NULL)
 		return 0;
-	return pg_atomic_read_u64(&s->sender->sent) - pg_atomic_read_u64(&s->sender->ended);
+	return pg_atomic_read_u64(&s->account->sent) - pg_atomic_read_u64(&s->account->ended);
 }
 
 static void
@@ -296,21 +296,21 @@ raise_open_circuit(const OwnSender *s, const CcrLastError *error)
 }
 
 /*
- * How often what the sender has sent has failed while its circuit was open, or
+ * How often what the account has sent has failed while its circuit was open, or
  * was found to wait for a server.  True: it does, and no end is to be seen.
  */
 static bool
 open_circuit(const OwnSender *s, uint64 *failures, CcrLastError *error, bool *off)
 {
-	CcrSender  *sender = s->sender;
+	CcrAccount *account = s->account;
 	bool		waits;
 
-	SpinLockAcquire(&sender->mutex);
-	waits = sender->waits;
-	*off = sender->off;
-	*failures = sender->failures;
-	*error = sender->last;
-	SpinLockRelease(&sender->mutex);
+	SpinLockAcquire(&account->mutex);
+	waits = account->waits;
+	*off = account->off;
+	*failures = account->failures;
+	*error = account->last;
+	SpinLockRelease(&account->mutex);
 	return waits;
 }
 
@@ -350,7 +350,7 @@ end_windows(const OwnSender *s, CcrTime deadline, int64 timeout)
 }
 
 static void
-wait_for_sender(const OwnSender *s, CcrTime deadline, int64 timeout)
+wait_for_account(const OwnSender *s, CcrTime deadline, int64 timeout)
 {
 	while (outstanding_items(s) > 0)
 	{
@@ -371,25 +371,25 @@ static void
 wait_for_flush(Oid function, CcrTime deadline, int64 timeout)
 {
 	for (int i = 0; i < nown; i++)
-		if (own[i].sender && flush_concerns(&own[i], function))
+		if (own[i].account && flush_concerns(&own[i], function))
 		{
 			note_circuit(&own[i]);
 
 			/*
 			 * Before the count is looked at, lest a wake-up be missed.  The
-			 * partner is the addition in ccr_sender_settle().
+			 * partner is the addition in ccr_account_settle().
 			 */
-			pg_atomic_write_u32(&own[i].sender->waiting, 1);
+			pg_atomic_write_u32(&own[i].account->waiting, 1);
 			pg_memory_barrier();
 			if (outstanding_items(&own[i]) > 0)
 				end_windows(&own[i], deadline, timeout);
 		}
 	for (int i = 0; i < nown; i++)
 		if (flush_concerns(&own[i], function))
-			wait_for_sender(&own[i], deadline, timeout);
+			wait_for_account(&own[i], deadline, timeout);
 }
 
-/* What failed of one sender, to be raised when all is in order. */
+/* What failed of one account, to be raised when all is in order. */
 typedef struct Failed
 {
 	uint64		n;
@@ -435,7 +435,7 @@ tell_collectors(OwnSender *s, Failed *failed)
 {
 	uint64		ended;
 
-	if (s->sender)
+	if (s->account)
 		take_counts(s);
 	ended = s->ended;
 	if (s->failed > 0)
@@ -462,9 +462,9 @@ release_ended(void)
 	{
 		OwnSender  *s = &own[i];
 
-		if (s->sender && outstanding_items(s) == 0)
+		if (s->account && outstanding_items(s) == 0)
 			let_go(s);
-		if (s->sender == NULL && s->ended == 0)
+		if (s->account == NULL && s->ended == 0)
 			remove_own(i);
 	}
 }
@@ -511,8 +511,8 @@ flush_lookups(Oid function, const Interval *limit)
 	PG_FINALLY();
 	{
 		for (int i = 0; i < nown; i++)
-			if (own[i].sender)
-				pg_atomic_write_u32(&own[i].sender->waiting, 0);
+			if (own[i].account)
+				pg_atomic_write_u32(&own[i].account->waiting, 0);
 	}
 	PG_END_TRY();
 	for (int i = 0; i < nown && failed.n == 0; i++)

@@ -20,10 +20,10 @@ extern void ccr_flush_count(CcrParty party, int64 n);
 extern void ccr_flush_count_nothing(void);
 
 /*
- * The sender of what a party has this session enqueue of a lookup; NULL if the
+ * The account of what a party has this session enqueue of a lookup; NULL if the
  * heap has no room.  worker: of the collector that the items go to.
  */
-extern CcrSender *ccr_flush_sender(const CcrDefinition *definition,
-								   CcrParty party, int worker);
+extern CcrAccount *ccr_flush_account(const CcrDefinition *definition,
+									 CcrParty party, int worker);
 
 #endif							/* CCR_FLUSH_H */
