@@ -84,6 +84,15 @@ is(attempt($node, 'SELECT big(0), length(big(1))')->out, '|32', 'and small ones'
 
 # ---- whoever has enough ----------------------------------------------------
 
+# A connection that is idle keeps the buffer that large rows needed.
+sub close_idle
+{
+	$node->safe_psql('postgres', "SELECT concresce.switch_off('far'); SELECT concresce.switch_on('far')");
+	return poll($node, q{SELECT memory_used < 8000000 FROM concresce.collectors});
+}
+
+close_idle();
+
 # A call has a part of its row, of which no more comes.
 sub partly
 {
@@ -126,16 +135,34 @@ is(attempt($node, 'SELECT length(big(100000))')->out, '3200000', 'the server is 
 at_rest($node);
 is(collector_pid($node), $pid, 'the collector has lived through all of it');
 
+close_idle();
 $call = partly({});
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
 like($call->sqlstate, qr/^(57000|57014|08006)$/, 'the end of the collector');
 poll($node, qq{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'concresce collector' AND pid <> $pid});
 is(attempt($node, 'SELECT length(big(100000))')->out, '3200000', 'the next one serves');
+close_idle();
 
 $call = partly({});
 $node->stop('fast');
 unlike(slurp_file($node->logfile), qr/PANIC|terminated by signal/, 'a shutdown');
 $call->finish;
+
+# ---- what was given up gives its descriptors back --------------------------
+
+# As many as there may be are read, and all of them are given up at once.
+my $few = start_node('few', conf => <<'EOF_CONF');
+max_files_per_process = 64
+concresce.max_connections = 40
+concresce.max_size = 1
+EOF_CONF
+make_far($few);
+$few->safe_psql('postgres', make_server('part', far_options($few, port => $fake->port, dbname => 'part'))
+	  . define('part', 'part(n int)' => 'text STABLE' => 'SELECT $$x$$ || n'));
+finish_all(call_all($few, 24, 'SELECT part(:i)', timeout => '6s'));
+poll($few, q{SELECT sum(memory_used) < 8000000 FROM concresce.collectors});
+my $next = attempt($few, 'SELECT v(1)', timeout => '40s');
+is($next->out, 'v1', 'another server can be connected to') or diag($next->err);
 
 undef $fake;
 done_testing();
