@@ -16,6 +16,8 @@
 
 #define CCR_HANDSHAKE_PRIOR	20	/* ms until a step of it gives way: a password
 								 * that is hashed 4096 times takes less */
+#define CCR_LACKING_PACE	100 /* ms until a descriptor is sought again: threads
+								 * that end do not tell */
 #define CCR_SAID_EARLY	(1024 * 1024)	/* bytes that are said before it is
 										 * connected */
 
@@ -137,6 +139,7 @@ seek_and_connect(CcrAttempt *attempt)
 {
 	CcrTime		now = ccr_now();
 
+	ccr_offload_reap();
 	if (dlist_is_empty(&lacking) && AcquireExternalFD())
 	{
 		start_connecting(attempt);
@@ -157,8 +160,10 @@ seek_and_connect(CcrAttempt *attempt)
 static void
 seek_descriptor(CcrAttempt *attempt)
 {
+	CcrTime		now = ccr_now();
 	CcrError   *error;
 
+	ccr_offload_reap();
 	if (AcquireExternalFD() ||
 		(attempt->calls->spare(attempt->owner) && AcquireExternalFD()))
 	{
@@ -166,8 +171,9 @@ seek_descriptor(CcrAttempt *attempt)
 		start_connecting(attempt);
 		ccr_attempts_wake();
 	}
-	else if (ccr_now() < attempt->give_up_at)
-		ccr_timer_set(&attempt->deadline, attempt->give_up_at);
+	else if (now < attempt->give_up_at)
+		ccr_timer_set(&attempt->deadline,
+					  Min(attempt->give_up_at, ccr_after(now, CCR_LACKING_PACE)));
 	else
 	{
 		error = ccr_far_error(attempt->context, ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,

@@ -90,7 +90,10 @@ typedef struct CcrRemote
 	CcrOffload *reading;		/* an answer, in a thread: it has the
 								 * connection */
 	CcrSocket	reading_socket; /* of reading */
-	CcrTimer	reading_timer;
+	CcrTimer	reading_timer;	/* of it; or it waits until it may start */
+	CcrOffloadResult taken;		/* by the last one */
+	int			at;				/* of its results: the next to be looked at */
+	int			blanks;			/* NULLs in a row that were no ends */
 	bool		drained;		/* while CANCELLING: the query has ended */
 	CcrTime		give_up_at;		/* while CANCELLING */
 	CcrTimer	deadline;		/* of CANCELLING, or of BUSY once the outcome
@@ -122,6 +125,7 @@ static void drain_results(CcrRemote *remote);
 static bool is_answering(const CcrRemote *remote);
 static void cancel_ended(CcrRemote *remote);
 static void cancel_again(CcrRemote *remote);
+static bool start_reading(CcrRemote *remote);
 static void look_at_reading(void *arg);
 static void receive_notice(void *arg, const PGresult *result);
 
@@ -262,9 +266,25 @@ end_reading(CcrRemote *remote)
 	ccr_attempts_wake();
 }
 
+/* It is read in a thread, or is to be, as soon as there may be another one. */
+static bool
+is_reading(const CcrRemote *remote)
+{
+	return remote->reading || remote->reading_timer.armed;
+}
+
+static void
+forget_results(CcrRemote *remote)
+{
+	while (remote->at < remote->taken.nresults)
+		PQclear(remote->taken.results[remote->at++]);
+}
+
 static void
 close_connection(CcrRemote *remote)
 {
+	forget_results(remote);
+	ccr_timer_clear(&remote->reading_timer);
 	ccr_timer_clear(&remote->deadline);
 	end_cancel(remote);
 	ccr_socket_forget(&remote->socket);
@@ -325,10 +345,11 @@ receive_notice(void *arg, const PGresult *result)
 {
 	CcrRemote  *remote = arg;
 
-	remote->holding.passed += field_length(result, PG_DIAG_MESSAGE_PRIMARY) +
-		field_length(result, PG_DIAG_MESSAGE_DETAIL) +
-		field_length(result, PG_DIAG_MESSAGE_HINT) +
-		field_length(result, PG_DIAG_CONTEXT);
+	ccr_holding_pass(&remote->holding,
+					 field_length(result, PG_DIAG_MESSAGE_PRIMARY) +
+					 field_length(result, PG_DIAG_MESSAGE_DETAIL) +
+					 field_length(result, PG_DIAG_MESSAGE_HINT) +
+					 field_length(result, PG_DIAG_CONTEXT));
 	elog(DEBUG1, "notice from server \"%s\": %s", remote->reach->server,
 		 PQresultErrorMessage(result));
 }
@@ -342,13 +363,14 @@ remote_deadline_passed(void *arg)
 		cancel_again(remote);
 	else if (remote->carrier.state == CCR_CARRIER_BUSY && remote->carrier.op == CCR_OP_NONE)
 		close_remote(remote, lost_error(remote));
-	else if (remote->carrier.state == CCR_CARRIER_BUSY && !remote->reading)
+	else if (remote->carrier.state == CCR_CARRIER_BUSY && !is_reading(remote))
 		drain_results(remote);
 }
 
 static void
 set_idle(CcrRemote *remote)
 {
+	ccr_timer_clear(&remote->reading_timer);
 	remote->carrier.state = CCR_CARRIER_IDLE;
 	remote->holding.nreads = 0;
 	remote->nnews = 0;
@@ -480,6 +502,8 @@ start_op(CcrRemote *remote, CcrOp op)
 	remote->fatal = false;
 	remote->skip_rows = false;
 	remote->typed = remote->tagged = false;
+	remote->taken.dry = false;
+	remote->blanks = 0;
 	ccr_holding_begin(&remote->holding);
 	remote->carrier.op = op;
 	remote->carrier.state = CCR_CARRIER_BUSY;
@@ -499,7 +523,8 @@ send_script(CcrRemote *remote, bool ok)
 		 * When libpq cannot send it reads, also while a script is made, and
 		 * the socket does not tell of what it has read.
 		 */
-		if (remote->conn && is_answering(remote) && !PQisBusy(remote->conn))
+		if (remote->conn && is_answering(remote) &&
+			(ccr_holding_is_roomy(&remote->holding) || !PQisBusy(remote->conn)))
 			ccr_timer_set(&remote->deadline, ccr_now());
 		return;
 	}
@@ -930,17 +955,39 @@ take_and_clear(CcrRemote *remote, PGresult *result)
 	return go_on;
 }
 
+/*
+ * False: it has to be awaited, or is looked for in a thread.  Where libpq has a
+ * large buffer, what is behind one result may take long to be looked through.
+ */
+static bool
+next_result(CcrRemote *remote, PGresult **result)
+{
+	if (remote->at < remote->taken.nresults)
+	{
+		*result = remote->taken.results[remote->at++];
+		return true;
+	}
+	if (ccr_holding_is_roomy(&remote->holding) &&
+		(remote->taken.dry || start_reading(remote)))
+		return false;
+	if (remote->conn == NULL || PQisBusy(remote->conn))
+		return false;
+	*result = PQgetResult(remote->conn);
+	return true;
+}
+
 /* Take what has come in, until libpq would have to wait for more. */
 static void
 drain_results(CcrRemote *remote)
 {
-	int			blanks = 0;
+	PGresult   *result;
 
-	while (remote->conn && !ccr_script_ended(&remote->script) && !PQisBusy(remote->conn))
+	while (remote->conn && !ccr_script_ended(&remote->script) && next_result(remote, &result))
 	{
-		PGresult   *result = PQgetResult(remote->conn);
 		bool		sync = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
 
+		if (result)
+			remote->blanks = 0;
 		if (result && !take_and_clear(remote, result))
 			return;
 		if (result == NULL && PQstatus(remote->conn) == CONNECTION_BAD)
@@ -952,8 +999,12 @@ drain_results(CcrRemote *remote)
 		/* NULL is the end of each command, but of a sync */
 		if (sync || (result == NULL && remote->answered))
 			end_step(remote);
-		else if (result == NULL && ++blanks > 2)
+		else if (result == NULL && ++remote->blanks > 2)
+		{
+			remote->blanks = 0;
+			remote->taken.dry = true;
 			return;
+		}
 	}
 	if (remote->conn && ccr_script_ended(&remote->script))
 		script_ended(remote);
@@ -966,7 +1017,7 @@ take_notifications(CcrRemote *remote)
 
 	while ((notify = PQnotifies(remote->conn)) != NULL)
 	{
-		remote->holding.passed += 11 + strlen(notify->relname) + strlen(notify->extra);
+		ccr_holding_pass(&remote->holding, 11 + strlen(notify->relname) + strlen(notify->extra));
 		PQfreemem(notify);
 	}
 }
@@ -975,6 +1026,13 @@ take_notifications(CcrRemote *remote)
 static void
 step_idle(CcrRemote *remote)
 {
+	/* it may be much, and is nothing that a new connection would not bring */
+	if (ccr_holding_is_roomy(&remote->holding))
+	{
+		close_remote(remote, lost_error(remote));
+		return;
+	}
+
 	/* counted from the first time on: it is rare */
 	remote->holding.nreads = Max(remote->holding.nreads, 1);
 	ccr_holding_reading(&remote->holding);
@@ -1006,6 +1064,7 @@ flush_script(CcrRemote *remote)
 {
 	int			rc = PQflush(remote->conn);
 
+	remote->taken.dry = false;	/* it may have read */
 	if (rc < 0)
 	{
 		/* the server may have said why before it hung up */
@@ -1032,7 +1091,7 @@ take_answer(CcrRemote *remote, bool ok, int64 used)
 	ccr_holding_read(&remote->holding);
 	ccr_holding_note(&remote->holding);
 	drain_results(remote);
-	if (remote->conn == NULL || remote->carrier.state == CCR_CARRIER_IDLE ||
+	if (remote->conn == NULL || remote->carrier.state == CCR_CARRIER_IDLE || is_reading(remote) ||
 		(remote->carrier.state == CCR_CARRIER_CANCELLING && remote->drained))
 		return false;
 	if (!ok)
@@ -1053,19 +1112,30 @@ take_answer(CcrRemote *remote, bool ok, int64 used)
 		ccr_holding_hides_some(&remote->holding);
 }
 
-/* Return false if it has to be read here. */
+/*
+ * Return false if it has to be read here.  True, too, if it has to wait for
+ * others of its server to end, or was closed, as those never do.
+ */
 static bool
 start_reading(CcrRemote *remote)
 {
-	if (ccr_offload_read(remote->conn, remote->reach->number,
-						 &remote->reading) != CCR_OFFLOAD_STARTED)
-	{
+	const CcrScript *script = &remote->script;
+	CcrOffloadStart started = ccr_offload_read(remote->conn, remote->reach->number,
+											   ccr_script_awaits_body(script), &remote->reading);
+
+	if (started != CCR_OFFLOAD_STARTED)
 		PQsetNoticeReceiver(remote->conn, receive_notice, remote);
-		return false;
+	if (started == CCR_OFFLOAD_REFUSED)
+	{
+		close_remote(remote, too_much_error(remote));
+		return true;
 	}
+	if (started == CCR_OFFLOAD_FAILED)
+		return false;
 	ccr_socket_forget(&remote->socket);
-	ccr_socket_watch(&remote->reading_socket, ccr_offload_socket(remote->reading),
-					 WL_SOCKET_READABLE, true);
+	if (started == CCR_OFFLOAD_STARTED)
+		ccr_socket_watch(&remote->reading_socket, ccr_offload_socket(remote->reading),
+						 WL_SOCKET_READABLE, true);
 	ccr_timer_set(&remote->reading_timer, ccr_after(ccr_now(), CCR_READING_PACE));
 	return true;
 }
@@ -1083,6 +1153,7 @@ read_answer(CcrRemote *remote)
 		ccr_holding_reading(&remote->holding);
 		if (heavy && start_reading(remote))
 			return;
+		remote->taken.dry = false;
 		began = ccr_holding_time(&remote->holding);
 		ok = PQconsumeInput(remote->conn);
 	} while (take_answer(remote, ok, ccr_holding_time(&remote->holding) - began));
@@ -1101,7 +1172,7 @@ step_busy(CcrRemote *remote, int events)
 {
 	if (events & WL_SOCKET_READABLE)
 		read_answer(remote);
-	if (!remote->wants_write || remote->reading || !is_answering(remote))
+	if (!remote->wants_write || is_reading(remote) || !is_answering(remote))
 		return;
 	flush_script(remote);
 
@@ -1124,6 +1195,14 @@ look_at_reading(void *arg)
 {
 	CcrRemote  *remote = arg;
 
+	if (remote->reading == NULL)
+	{
+		if (PQsocket(remote->conn) >= 0)
+			watch_socket(remote, true);
+		if (is_answering(remote))
+			read_answer(remote);
+		return;
+	}
 	ccr_offload_lower(remote->reading);
 	ccr_holding_note_reading(&remote->holding, ccr_offload_reads(remote->reading));
 	if (check_held(remote, allowed_to_hold(remote)))
@@ -1133,23 +1212,25 @@ look_at_reading(void *arg)
 static void
 step_reading(CcrRemote *remote)
 {
-	CcrOffloadResult result;
+	CcrOffloadResult *taken = &remote->taken;
 
-	if (!ccr_offload_ended(remote->reading, &result))
+	if (!ccr_offload_ended(remote->reading, taken))
 		return;
+	remote->at = 0;
 	end_reading(remote);
 	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
-	remote->holding.passed += result.noticed;
-	if (PQsocket(remote->conn) >= 0)
+	ccr_holding_pass(&remote->holding, taken->noticed);
+	remote->fd = remote->holding.fd = PQsocket(remote->conn);
+	if (remote->fd >= 0)
 		watch_socket(remote, true);
-	if (take_answer(remote, result.ok, result.used))
-		read_answer(remote);
-	if (remote->reading || !is_answering(remote))
-		return;
-	if (remote->wants_write)
-		flush_script(remote);
-	if (is_answering(remote) && remote->carrier.state == CCR_CARRIER_CANCELLING && !remote->cancel)
+
+	/* it may be read without end */
+	if (remote->carrier.state == CCR_CARRIER_CANCELLING && !remote->cancel && !remote->cleaning)
 		start_cancel(remote);
+	if (take_answer(remote, taken->ok, taken->used))
+		read_answer(remote);
+	if (is_answering(remote) && !is_reading(remote) && remote->wants_write)
+		flush_script(remote);
 }
 
 static void

@@ -17,6 +17,8 @@
 #define CCR_KEPT		(8 * 1024 * 1024)	/* bytes that libpq may hold for
 											 * good: its buffer, settings */
 #define CCR_KEPT_SMALL	(64 * 1024) /* bytes that are not looked at */
+#define CCR_ROOMY		(128 * 1024)	/* bytes of a buffer: so many settings
+										 * are a second's work */
 #define CCR_STRAY_OP	1024	/* bytes of each operation, without being
 								 * counted */
 #define CCR_STRAY_OPS	8		/* operations after which strays are counted */
@@ -56,8 +58,11 @@ bytes_in(const CcrHolding *holding, bool exactly)
 void
 ccr_holding_open(CcrHolding *holding, int fd)
 {
+	uint64		received = ccr_socket_received(fd);
+
 	holding->fd = fd;
-	holding->counted = ccr_socket_received(fd) > 0;
+	holding->counted = received > 0;
+	holding->peak = received;
 }
 
 void
@@ -105,11 +110,17 @@ ccr_holding_is_heavy(const CcrHolding *holding)
 {
 	uint64		unread;
 
-	if (holding->nreads == 0)
-		return false;
+	if (holding->nreads == 0 || ccr_holding_is_roomy(holding))
+		return ccr_holding_is_roomy(holding);
 	unread = ccr_socket_unread(holding->fd);
 	return unread >= CCR_HEAVY || holding->vain >= CCR_HEAVY_VAIN ||
 		(unread >= CCR_HEAVY_ROW && holding->passed == holding->passed_before);
+}
+
+bool
+ccr_holding_is_roomy(const CcrHolding *holding)
+{
+	return Max(holding->kept, holding->peak) > CCR_ROOMY;
 }
 
 /*

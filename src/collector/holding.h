@@ -59,6 +59,12 @@ extern void ccr_holding_read(CcrHolding *holding);
 /* Might reading on take so long that others would notice? */
 extern bool ccr_holding_is_heavy(const CcrHolding *holding);
 
+/*
+ * May what was read be so much that looking through it takes long?  libpq reads
+ * as much at a time as it has a buffer for.
+ */
+extern bool ccr_holding_is_roomy(const CcrHolding *holding);
+
 /* Look how much is held, and tell the budget. */
 extern void ccr_holding_note(CcrHolding *holding);
 

@@ -8,7 +8,8 @@
  * half an hour; a TLS handshake computes for a millisecond; certificates are
  * read from files; GSSAPI asks a server of its own.  PQconsumeInput() reads for
  * as long as there is something to be read, tens of megabytes if the far side
- * is as fast as that, and PQisBusy() copies a row.  libpq offers no way to bound
+ * is as fast as that, and PQisBusy() copies a row, or goes through the list of
+ * all settings for each one that was read.  libpq offers no way to bound
  * any of that.  libpq and OpenSSL are made for threads, as long as a connection
  * is used by one at a time.
  *
@@ -45,9 +46,14 @@
 
 #define CCR_OFFLOAD_STACK		(512 * 1024)	/* bytes */
 #define CCR_MAX_UNDER_WAY		32	/* under way */
+#define CCR_MAX_READINGS		28	/* the same, until one is another reading:
+									 * one follows the other, and connecting
+									 * would never have its turn */
 #define CCR_MAX_ABANDONED		64
 #define CCR_SERVER_SHARE		2	/* times what is left of these */
 #define CCR_FIRST_ONES			4	/* times these, if it is a server's first */
+#define CCR_OFFLOAD_BYTES		(256 * 1024)	/* of results, after which they are
+												 * handed over */
 
 typedef enum OffloadEnd
 {
@@ -69,6 +75,7 @@ struct CcrOffload
 	int			closed;			/* abandoned, and the thread has done with it */
 	int			socket;			/* READ: another descriptor of the same */
 	CcrOffloaded kind;
+	bool		by_step;		/* READ: stop where a command ends */
 	CcrOffloadResult result;
 	dlist_node	node;			/* in one of the two lists */
 };
@@ -103,6 +110,40 @@ processor_time(void)
 	return now.tv_sec * INT64CONST(1000000) + now.tv_nsec / 1000;
 }
 
+/*
+ * Parsing may take longer than reading: libpq looks each setting up in a list of
+ * all that there are.  So results are taken here, too, as long as they come.
+ */
+static void
+take_results(CcrOffload *offload)
+{
+	CcrOffloadResult *read = &offload->result;
+	Size		bytes = 0;
+
+	while (read->nresults < CCR_OFFLOAD_RESULTS && bytes < CCR_OFFLOAD_BYTES)
+	{
+		PGresult   *result;
+
+		read->dry = PQisBusy(offload->conn);
+		if (read->dry)
+			return;
+		result = PQgetResult(offload->conn);
+		read->results[read->nresults++] = result;
+		if (result == NULL
+			? offload->by_step || read->nresults == 1 || read->results[read->nresults - 2] == NULL
+			: PQresultStatus(result) == PGRES_PIPELINE_SYNC)
+			return;
+		bytes += result ? PQresultMemorySize(result) : 0;
+	}
+}
+
+static void
+clear_results(CcrOffload *offload)
+{
+	for (int i = 0; i < offload->result.nresults; i++)
+		PQclear(offload->result.results[i]);
+}
+
 static void *
 offload_run(void *arg)
 {
@@ -119,7 +160,7 @@ offload_run(void *arg)
 	else
 	{
 		offload->result.ok = PQconsumeInput(offload->conn);
-		(void) PQisBusy(offload->conn);
+		take_results(offload);
 		offload->result.used = processor_time();
 	}
 
@@ -130,8 +171,9 @@ offload_run(void *arg)
 		(void) !write(offload->fd, &one, sizeof(one));
 		return NULL;
 	}
+	clear_results(offload);
 	PQfinish(offload->conn);
-	/* pairs with reap_abandoned() */
+	/* pairs with ccr_offload_reap() */
 	__atomic_store_n(&offload->closed, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -145,9 +187,8 @@ free_offload(CcrOffload *offload)
 	free(offload);
 }
 
-/* Forget those that were given up and have ended. */
-static void
-reap_abandoned(void)
+void
+ccr_offload_reap(void)
 {
 	dlist_mutable_iter iter;
 
@@ -166,14 +207,13 @@ reap_abandoned(void)
 
 /*
  * Libraries tidy up when a process exits, while a thread may be using them:
- * one that is ended so would take the whole server along.
+ * one that is ended so would take the whole server along.  So may one that has
+ * announced its end, as they tidy up for each thread, too.
  */
 static void
 exit_at_once(int code, Datum arg)
 {
-	reap_abandoned();
-	if (nunder_way > 0 || nabandoned > 0)
-		_exit(code);
+	_exit(code);
 }
 
 static int
@@ -203,7 +243,7 @@ may_start(uint64 server, uint64 peer)
 	int			own_under_way;
 	dlist_iter	iter;
 
-	reap_abandoned();
+	ccr_offload_reap();
 	dlist_foreach(iter, &abandoned)
 	{
 		if (peer != 0 && dlist_container(CcrOffload, node, iter.cur)->peer == peer)
@@ -216,22 +256,29 @@ may_start(uint64 server, uint64 peer)
 						   nabandoned + own_under_way, CCR_MAX_ABANDONED);
 }
 
+static bool
+has_room(uint64 server, int most)
+{
+	return is_within_share(count_of(&under_way, server), nunder_way, most);
+}
+
 bool
 ccr_offload_has_room(uint64 server)
 {
-	return is_within_share(count_of(&under_way, server), nunder_way, CCR_MAX_UNDER_WAY);
+	return has_room(server, CCR_MAX_UNDER_WAY);
 }
 
 static CcrOffloadStart
 start_offload(CcrOffloaded kind, PGconn *conn, uint64 server, uint64 peer,
-			  CcrOffload **result)
+			  bool by_step, CcrOffload **result)
 {
 	static bool exit_registered = false;
 	CcrOffload *offload;
+	int			socket = kind == CCR_OFFLOAD_READ ? PQsocket(conn) : -1;
 
 	if (!may_start(server, peer))
 		return CCR_OFFLOAD_REFUSED;
-	if (!ccr_offload_has_room(server))
+	if (!has_room(server, kind == CCR_OFFLOAD_READ ? CCR_MAX_READINGS : CCR_MAX_UNDER_WAY))
 		return CCR_OFFLOAD_LATER;
 	if (!exit_registered)
 		on_proc_exit(exit_at_once, 0);
@@ -241,6 +288,7 @@ start_offload(CcrOffloaded kind, PGconn *conn, uint64 server, uint64 peer,
 	if (offload == NULL)
 		return CCR_OFFLOAD_FAILED;
 	offload->kind = kind;
+	offload->by_step = by_step;
 	offload->conn = conn;
 	offload->server = server;
 	offload->peer = peer;
@@ -249,10 +297,12 @@ start_offload(CcrOffloaded kind, PGconn *conn, uint64 server, uint64 peer,
 	offload->socket = -1;
 	if (kind == CCR_OFFLOAD_READ)
 	{
-		offload->socket = fcntl(PQsocket(conn), F_DUPFD_CLOEXEC, 0);
+		/* libpq may have closed it, and still hold what came before */
+		if (socket >= 0)
+			offload->socket = fcntl(socket, F_DUPFD_CLOEXEC, 0);
 		PQsetNoticeReceiver(conn, count_notice, offload);
 	}
-	if (offload->fd >= 0 && (offload->socket >= 0 || kind == CCR_OFFLOAD_CONNECT) &&
+	if (offload->fd >= 0 && (offload->socket >= 0 || socket < 0) &&
 		ccr_thread_start(offload_run, offload, CCR_OFFLOAD_STACK))
 	{
 		dlist_push_tail(&under_way, &offload->node);
@@ -271,13 +321,13 @@ start_offload(CcrOffloaded kind, PGconn *conn, uint64 server, uint64 peer,
 CcrOffloadStart
 ccr_offload_connect(PGconn *conn, uint64 server, uint64 peer, CcrOffload **offload)
 {
-	return start_offload(CCR_OFFLOAD_CONNECT, conn, server, peer, offload);
+	return start_offload(CCR_OFFLOAD_CONNECT, conn, server, peer, false, offload);
 }
 
 CcrOffloadStart
-ccr_offload_read(PGconn *conn, uint64 server, CcrOffload **offload)
+ccr_offload_read(PGconn *conn, uint64 server, bool by_step, CcrOffload **offload)
 {
-	return start_offload(CCR_OFFLOAD_READ, conn, server, 0, offload);
+	return start_offload(CCR_OFFLOAD_READ, conn, server, 0, by_step, offload);
 }
 
 static void
@@ -336,6 +386,7 @@ ccr_offload_abandon(CcrOffload *offload)
 
 		while (poll(&end, 1, -1) != 1)
 			;
+		clear_results(offload);
 		PQfinish(offload->conn);
 		ReleaseExternalFD();
 		free_offload(offload);

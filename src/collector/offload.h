@@ -19,12 +19,14 @@
 
 #include "libpq-fe.h"
 
+#define CCR_OFFLOAD_RESULTS	256 /* taken at a time, at most */
+
 typedef struct CcrOffload CcrOffload;
 
 typedef enum CcrOffloaded
 {
 	CCR_OFFLOAD_CONNECT,		/* a step of PQconnectPoll() */
-	CCR_OFFLOAD_READ			/* PQconsumeInput(), and PQisBusy() */
+	CCR_OFFLOAD_READ			/* PQconsumeInput(), and what comes of it */
 } CcrOffloaded;
 
 typedef struct CcrOffloadResult
@@ -33,6 +35,10 @@ typedef struct CcrOffloadResult
 	bool		ok;				/* READ: as PQconsumeInput() says */
 	int64		used;			/* READ: us of processor time */
 	uint64		noticed;		/* READ: bytes of notices */
+	bool		dry;			/* READ: more has to come before there is
+								 * another result */
+	int			nresults;		/* READ: of PQgetResult(), NULL included */
+	PGresult   *results[CCR_OFFLOAD_RESULTS];
 } CcrOffloadResult;
 
 typedef enum CcrOffloadStart
@@ -47,13 +53,15 @@ typedef enum CcrOffloadStart
 /*
  * server, peer: numbers that stand for the foreign server, and for one address
  * of it and one user.  A READ takes the connection's notice receiver away,
- * also if it is not started.
+ * also if it is not started.  It takes results while there are some, up to the
+ * end of a pipeline; by_step: or of a command.
  */
 extern CcrOffloadStart ccr_offload_connect(PGconn *conn, uint64 server, uint64 peer,
 										   CcrOffload **offload);
-extern CcrOffloadStart ccr_offload_read(PGconn *conn, uint64 server, CcrOffload **offload);
+extern CcrOffloadStart ccr_offload_read(PGconn *conn, uint64 server, bool by_step,
+										CcrOffload **offload);
 
-/* Would a call for this server not have to come LATER? */
+/* Would a step of connecting to this server not have to come LATER? */
 extern bool ccr_offload_has_room(uint64 server);
 
 /* Descriptor that becomes readable at the end. */
@@ -67,6 +75,9 @@ extern bool ccr_offload_ended(CcrOffload *offload, CcrOffloadResult *result);
 
 /* It goes on, with the least priority. */
 extern void ccr_offload_lower(CcrOffload *offload);
+
+/* Give back what those had that were given up, and have ended. */
+extern void ccr_offload_reap(void);
 
 /* Give it up.  The connection is closed when the call has ended. */
 extern void ccr_offload_abandon(CcrOffload *offload);

@@ -234,6 +234,15 @@ has_tag(const PGresult *result, const char *tag)
 }
 
 bool
+ccr_script_awaits_body(const CcrScript *script)
+{
+	for (int i = script->at + 1; i < script->n; i++)
+		if (script->steps[i] == CCR_STEP_BODY)
+			return true;
+	return false;
+}
+
+bool
 ccr_step_fits(CcrStep step, const PGresult *result)
 {
 	ExecStatusType status = PQresultStatus(result);

@@ -104,6 +104,9 @@ extern bool ccr_script_execute(CcrScript *script, PGconn *conn,
 extern bool ccr_script_roll_back(CcrScript *script, PGconn *conn,
 								 const char *reset);
 
+/* Is there a body behind the step that it is at? */
+extern bool ccr_script_awaits_body(const CcrScript *script);
+
 /* Is this what a step is to be answered with? */
 extern bool ccr_step_fits(CcrStep step, const PGresult *result);
 

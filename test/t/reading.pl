@@ -148,5 +148,21 @@ $node->stop('fast');
 unlike(slurp_file($node->logfile), qr/PANIC|terminated by signal/, 'a shutdown');
 $call->finish;
 
+# ---- what was given up gives its descriptors back --------------------------
+
+# As many as there may be are read, and all of them are given up at once.
+my $few = start_node('few', conf => <<'EOF_CONF');
+max_files_per_process = 64
+concresce.max_connections = 40
+concresce.max_size = 1
+EOF_CONF
+make_far($few);
+$few->safe_psql('postgres', make_server('part', far_options($few, port => $fake->port, dbname => 'part'))
+	  . define('part', 'part(n int)' => 'text STABLE' => 'SELECT $$x$$ || n'));
+finish_all(call_all($few, 24, 'SELECT part(:i)', timeout => '6s'));
+poll($few, q{SELECT sum(memory_used) < 8000000 FROM concresce.collectors});
+my $next = attempt($few, 'SELECT v(1)', timeout => '40s');
+is($next->out, 'v1', 'another server can be connected to') or diag($next->err);
+
 undef $fake;
 done_testing();
