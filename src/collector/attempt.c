@@ -16,8 +16,8 @@
 
 #define CCR_HANDSHAKE_PRIOR	20	/* ms until a step of it gives way: a password
 								 * that is hashed 4096 times takes less */
-#define CCR_LACKING_PACE	100 /* ms until a descriptor is sought again: threads
-								 * that end do not tell */
+#define CCR_LACKING_PACE	100 /* ms until a descriptor is sought again:
+								 * threads that end do not tell */
 #define CCR_SAID_EARLY	(1024 * 1024)	/* bytes that are said before it is
 										 * connected */
 

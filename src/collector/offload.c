@@ -52,8 +52,8 @@
 #define CCR_MAX_ABANDONED		64
 #define CCR_SERVER_SHARE		2	/* times what is left of these */
 #define CCR_FIRST_ONES			4	/* times these, if it is a server's first */
-#define CCR_OFFLOAD_BYTES		(256 * 1024)	/* of results, after which they are
-												 * handed over */
+#define CCR_OFFLOAD_BYTES		(256 * 1024)	/* of results, after which
+												 * they are handed over */
 
 typedef enum OffloadEnd
 {
