@@ -257,7 +257,7 @@ may_start(uint64 server, uint64 peer)
 }
 
 static bool
-has_room(uint64 server, int most)
+thread_is_free(uint64 server, int most)
 {
 	return is_within_share(count_of(&under_way, server), nunder_way, most);
 }
@@ -265,7 +265,7 @@ has_room(uint64 server, int most)
 bool
 ccr_offload_has_room(uint64 server)
 {
-	return has_room(server, CCR_MAX_UNDER_WAY);
+	return thread_is_free(server, CCR_MAX_UNDER_WAY);
 }
 
 static CcrOffloadStart
@@ -278,7 +278,7 @@ start_offload(CcrOffloaded kind, PGconn *conn, uint64 server, uint64 peer,
 
 	if (!may_start(server, peer))
 		return CCR_OFFLOAD_REFUSED;
-	if (!has_room(server, kind == CCR_OFFLOAD_READ ? CCR_MAX_READINGS : CCR_MAX_UNDER_WAY))
+	if (!thread_is_free(server, kind == CCR_OFFLOAD_READ ? CCR_MAX_READINGS : CCR_MAX_UNDER_WAY))
 		return CCR_OFFLOAD_LATER;
 	if (!exit_registered)
 		on_proc_exit(exit_at_once, 0);
