@@ -14,6 +14,7 @@ use warnings FATAL => 'all';
 BEGIN { $ENV{PG_TEST_TIMEOUT_DEFAULT} //= 60 }
 
 use Exporter 'import';
+use IO::Socket::INET;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -23,7 +24,7 @@ our @EXPORT = qw(
   start_node make_far make_strict refused far_options make_server define
   call call_all finish_all attempt timed
   poll poll_far open_gate close_gate
-  collector_pid used_memory foreign_queries answered at_rest
+  collector_pid used_memory foreign_queries answered at_rest closed_port
 );
 
 our $LIMIT = $PostgreSQL::Test::Utils::timeout_default;
@@ -147,6 +148,18 @@ sub refused
 WITH d AS (DELETE FROM refused RETURNING what)
 SELECT string_agg(DISTINCT what, ',' ORDER BY what) FROM d
 EOF_SQL
+}
+
+# A port of 127.0.0.1 on which nobody listens, as it is taken until the test ends.
+my @taken;
+
+sub closed_port
+{
+	my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'tcp')
+	  or die "could not bind a port: $!";
+
+	push @taken, $socket;
+	return $socket->sockport;
 }
 
 # A server of the wrapper, and a mapping for PUBLIC with these options.

@@ -35,7 +35,7 @@ my $node;
 	$node = start_node('local');
 }
 make_far($node);
-my $closed = PostgreSQL::Test::Cluster->get_free_port;
+my $closed = closed_port();
 $node->safe_psql('postgres',
 	'CREATE SERVER closed FOREIGN DATA WRAPPER concresce OPTIONS ('
 	  . far_options($node, port => $closed)

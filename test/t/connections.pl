@@ -87,7 +87,7 @@ my $many = $ENV{CONNECTIONS} // 1000;
 $node = start_node('throng', conf => 'max_files_per_process = ' . 4 * ($many + 200) . "\nmax_locks_per_transaction = 1000");
 make_far($node);
 my $throng = Throng->new;
-my $nowhere = PostgreSQL::Test::Cluster->get_free_port;
+my $nowhere = closed_port();
 $node->safe_psql('postgres', servers($node, 't', $many, port => $throng->port, sslmode => 'disable')
 	  . servers($node, 'n', 100, port => $nowhere)
 	  . "CREATE FUNCTION anywhere(n int) RETURNS text LANGUAGE concresce STABLE AS 'SELECT v FROM items WHERE id = n';"

@@ -16,7 +16,7 @@ concresce.workers = 2
 concresce.queue_size = 100000
 log_parameter_max_length_on_error = -1
 EOF_CONF
-my $nobody = PostgreSQL::Test::Cluster->get_free_port;
+my $nobody = closed_port();
 make_far($node);
 $node->safe_psql('far', 'CREATE TABLE events (n int); CREATE FUNCTION bad(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM gate(n); RAISE EXCEPTION USING ERRCODE = \'40001\'; END $$');
 $node->safe_psql('postgres', define('far',

@@ -18,7 +18,7 @@ concresce.collector_memory = 64MB
 concresce.max_connections = 1
 EOF_CONF
 make_far($node);
-my $nobody = PostgreSQL::Test::Cluster::get_free_port();
+my $nobody = closed_port();
 $node->safe_psql('postgres', make_server('dead', far_options($node, port => $nobody)) . define('dead', 'dead(n int)' => 'void VOLATILE' => 'SELECT collect(n)'));
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'another server works');
 my $pid = collector_pid($node);

@@ -12,7 +12,7 @@ use Test::More;
 
 my $node = start_node('local', conf => "concresce.timeout = '30s'");
 make_far($node);
-my $closed = PostgreSQL::Test::Cluster->get_free_port;
+my $closed = closed_port();
 $node->safe_psql('postgres',
 	'CREATE SERVER closed FOREIGN DATA WRAPPER concresce OPTIONS ('
 	  . far_options($node, port => $closed)

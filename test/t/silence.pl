@@ -32,7 +32,7 @@ sub server
 		"v_$name(n int)" => 'text STABLE' => 'SELECT v FROM items WHERE id = n',
 		"big_$name(n int)" => 'text STABLE' => "SELECT repeat(n::text, 1000000)");
 }
-my $closed = PostgreSQL::Test::Cluster->get_free_port;
+my $closed = closed_port();
 $node->safe_psql('postgres',
 	server('proxied', port => $proxy->port)
 	  . server('hole', port => $hole->port, connect_timeout => 1)
