@@ -132,6 +132,7 @@ typedef struct Session
 	int64_t		action_at_ms;	/* BUSY */
 	int64_t		deadline_ms;
 	int64_t		slow_at_ms;		/* when a statement is slow; 0: it was told */
+	bool		very_slow;		/* it was looked at once */
 	bool		hung;
 
 	Step		steps[STEPS_MAX];

@@ -55,6 +55,7 @@
 #define ALLOWANCES_MAX	64
 #define LIMIT_MS		45000	/* more than any timeout in play */
 #define SLOW_MS			3000	/* more than anything takes without a fault */
+#define VERY_SLOW_MS	15000	/* and with one */
 #define GRACE_MS		12000	/* a fault may be felt for so long after it */
 #define SHOWN_MAX		5		/* findings that are alike */
 
@@ -537,6 +538,7 @@ send_step(Session *s)
 		now + step->action_ms : 0;
 	s->deadline_ms = now + LIMIT_MS;
 	s->slow_at_ms = now + SLOW_MS;
+	s->very_slow = false;
 	s->state = BUSY;
 	nstatements++;
 
@@ -750,14 +752,19 @@ hung(Session *s)
 	go_down(s, 0);
 }
 
-/* No fault is under way that explains it: what does it wait for? */
+/*
+ * What does it wait for, if no fault is under way that explains it, or if it
+ * takes longer than that?
+ */
 static void
 slow(Session *s, int64_t now)
 {
 	char		text[2048];
+	bool		very_slow = s->very_slow;
 
-	s->slow_at_ms = 0;
-	if (s->cleaning || may_fail(&s->steps[s->at], "57014"))
+	s->slow_at_ms = very_slow ? 0 : now + VERY_SLOW_MS - SLOW_MS;
+	s->very_slow = true;
+	if (s->cleaning || (!very_slow && may_fail(&s->steps[s->at], "57014")))
 		return;
 	snprintf(text, sizeof(text), "slow %d session %d: %.1500s", PQbackendPID(s->conn),
 			 s->number, s->steps[s->at].sql.bytes);
