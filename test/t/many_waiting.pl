@@ -46,8 +46,8 @@ sub flights_kb
 	my $from = -s $node->logfile;
 
 	$node->safe_psql('postgres', "SELECT pg_log_backend_memory_contexts($pid)");
-	$node->wait_for_log(qr/concresce flights: \d+ total in .*Grand total/s, $from);
-	return slurp_file($node->logfile, $from) =~ /concresce flights: (\d+) total/ ? $1 / 1024 : die;
+	$node->wait_for_log(qr/concresce tickets: \d+ total in .*Grand total/s, $from);
+	return slurp_file($node->logfile, $from) =~ /concresce tickets: (\d+) total/ ? $1 / 1024 : die;
 }
 
 my $gate = close_gate($node);
