@@ -51,6 +51,9 @@
 #define CCR_READING_PACE	10	/* ms after which reading gives way to others;
 								 * and until it is looked at again how much
 								 * has been read */
+#define CCR_READING_ROWS	3	/* times the largest row: libpq's buffer has
+								 * less than two of them, and it may have
+								 * handed one over to the thread */
 #define CCR_CANCEL_PAUSE		200 /* ms until it is asked for again */
 #define CCR_TIDYING_GRACE		5000	/* ms from an outcome to the script's
 										 * end */
@@ -1205,7 +1208,7 @@ look_at_reading(void *arg)
 	}
 	ccr_offload_lower(remote->reading);
 	ccr_holding_note_reading(&remote->holding, ccr_offload_reads(remote->reading));
-	if (check_held(remote, allowed_to_hold(remote)))
+	if (check_held(remote, CCR_READING_ROWS * allowed_to_hold(remote)))
 		ccr_timer_set(&remote->reading_timer, ccr_after(ccr_now(), CCR_READING_PACE));
 }
 

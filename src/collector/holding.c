@@ -160,7 +160,8 @@ ccr_holding_note_reading(CcrHolding *holding, int fd)
 
 	if (received == 0)
 		return;
-	holding->added = Max((int64) (received - holding->passed) - holding->before, 0);
+	holding->added = Max((int64) (received - ccr_socket_unread(fd) - holding->passed) -
+						 holding->before, 0);
 	set_held(holding, holding->added);
 }
 

@@ -69,8 +69,8 @@ extern bool ccr_holding_is_roomy(const CcrHolding *holding);
 extern void ccr_holding_note(CcrHolding *holding);
 
 /*
- * The same while a thread reads it, as if it had read all that came.  fd: the
- * socket, as its number in the connection may be another's by now.
+ * The same while a thread reads it.  fd: the socket, as its number in the
+ * connection may be another's by now.
  */
 extern void ccr_holding_note_reading(CcrHolding *holding, int fd);
 
