@@ -130,7 +130,8 @@ EOF_SQL
 	is(attempt($node, 'SELECT v_meanwhile(1)', timeout => '20s')->out, 'v1', 'another server can be connected to meanwhile');
 	is($hungry->out, "08001|$roles", 'they end in time') or diag $hungry->err;
 	my $threads = () = glob("/proc/$pid/task/*");
-	cmp_ok($threads, '>', 30, 'their threads go on');
+	# who has had to wait for a thread may have had no time left for one
+	cmp_ok($threads, '>', 20, 'their threads go on');
 	cmp_ok($threads, '<', 60, 'but are no more than its share');
 	$node->safe_psql('postgres', server('afterwards', ''));
 	is(attempt($node, 'SELECT v_afterwards(1)', timeout => '20s')->out, 'v1', 'another server can be connected to afterwards');
