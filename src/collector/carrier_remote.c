@@ -221,6 +221,17 @@ allowed_to_hold(const CcrRemote *remote)
 	return CCR_SAID;
 }
 
+/*
+ * While a thread reads, nobody knows at which step the answer is: rows may have
+ * come behind what was answered before them.
+ */
+static int64
+allowed_to_read(const CcrRemote *remote)
+{
+	return CCR_READING_ROWS *
+		(remote->carrier.op == CCR_OP_EXECUTE ? ccr_budget_answer() + CCR_BUDGET_SMALL : CCR_SAID);
+}
+
 static int
 field_length(const PGresult *result, int code)
 {
@@ -1208,7 +1219,7 @@ look_at_reading(void *arg)
 	}
 	ccr_offload_lower(remote->reading);
 	ccr_holding_note_reading(&remote->holding, ccr_offload_reads(remote->reading));
-	if (check_held(remote, CCR_READING_ROWS * allowed_to_hold(remote)))
+	if (check_held(remote, allowed_to_read(remote)))
 		ccr_timer_set(&remote->reading_timer, ccr_after(ccr_now(), CCR_READING_PACE));
 }
 
