@@ -86,7 +86,7 @@ close_attempt(CcrAttempt *attempt)
 		return;
 	if (attempt->handshake)
 	{
-		ccr_offload_abandon(attempt->handshake);
+		ccr_offload_abandon(attempt->handshake, 0);
 		wake_handshake_queue();
 	}
 	else

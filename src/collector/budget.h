@@ -38,6 +38,9 @@ extern void ccr_budget_own(int64 bytes);
 extern void ccr_budget_change(int64 bytes);
 extern bool ccr_budget_exceeded(void);
 
+/* Bytes that may be held in all. */
+extern int64 ccr_budget_limit(void);
+
 /* Is there so little left that what is only kept for later is to go? */
 extern bool ccr_budget_scarce(void);
 

@@ -17,13 +17,16 @@
 #define CCR_KEPT		(8 * 1024 * 1024)	/* bytes that libpq may hold for
 											 * good: its buffer, settings */
 #define CCR_KEPT_SMALL	(64 * 1024) /* bytes that are not looked at */
-#define CCR_ROOMY		(128 * 1024)	/* bytes of a buffer: so many settings
-										 * are a second's work */
+#define CCR_ROOMY		(128 * 1024)	/* bytes of a buffer, or in it: so
+										 * many settings are a second's work */
+#define CCR_ROOMIEST	(2 * 1024 * 1024)	/* bytes of a buffer that may be
+											 * filled while others wait: no
+											 * more than this can come at once */
 #define CCR_STRAY_OP	1024	/* bytes of each operation, without being
 								 * counted */
 #define CCR_STRAY_OPS	8		/* operations after which strays are counted */
 #define CCR_HEAVY		(1024 * 1024)	/* bytes to be read that take long */
-#define CCR_HEAVY_ROW	(16 * 1024) /* the same, if what was read last was
+#define CCR_HEAVY_ROW	(64 * 1024) /* the same, if what was read last was
 									 * only a part of a row: libpq now has a
 									 * buffer for all of it */
 #define CCR_HEAVY_VAIN	(5 * 1000)	/* us of reading that bring no row */
@@ -55,6 +58,18 @@ bytes_in(const CcrHolding *holding, bool exactly)
 	return n;
 }
 
+/*
+ * Bytes that libpq has got from the socket.  What comes in between the two calls
+ * makes it more, and never less.
+ */
+static uint64
+consumed_by(const CcrHolding *holding)
+{
+	uint64		unread = ccr_socket_unread(holding->fd);
+
+	return ccr_socket_received(holding->fd) - unread;
+}
+
 void
 ccr_holding_open(CcrHolding *holding, int fd)
 {
@@ -79,6 +94,11 @@ ccr_holding_begin(CcrHolding *holding)
 	holding->nreads = 0;
 	holding->vain = 0;
 	holding->nops++;
+	if (ccr_holding_is_roomy(holding))
+	{
+		holding->consumed = consumed_by(holding);
+		holding->base = holding->consumed - holding->passed;
+	}
 }
 
 void
@@ -108,13 +128,32 @@ ccr_holding_read(CcrHolding *holding)
 bool
 ccr_holding_is_heavy(const CcrHolding *holding)
 {
+	bool		roomy = ccr_holding_is_roomy(holding);
 	uint64		unread;
 
-	if (holding->nreads == 0 || ccr_holding_is_roomy(holding))
-		return ccr_holding_is_roomy(holding);
+	if (roomy && (!holding->counted || holding->strays > CCR_ROOMY ||
+				  Max(holding->kept, holding->peak) > CCR_ROOMIEST))
+		return true;
+	if (holding->nreads == 0 && !roomy)
+		return false;
 	unread = ccr_socket_unread(holding->fd);
-	return unread >= CCR_HEAVY || holding->vain >= CCR_HEAVY_VAIN ||
+	return unread >= (roomy ? CCR_ROOMY : CCR_HEAVY) || holding->vain >= CCR_HEAVY_VAIN ||
 		(unread >= CCR_HEAVY_ROW && holding->passed == holding->passed_before);
+}
+
+void
+ccr_holding_consumed(CcrHolding *holding)
+{
+	if (ccr_holding_is_roomy(holding) && holding->fd >= 0)
+		holding->consumed = consumed_by(holding);
+}
+
+bool
+ccr_holding_has_much(const CcrHolding *holding)
+{
+	return ccr_holding_is_roomy(holding) &&
+		(!holding->counted || holding->strays > CCR_ROOMY ||
+		 (int64) (holding->consumed - holding->passed - holding->base) > CCR_ROOMY);
 }
 
 bool
@@ -127,7 +166,7 @@ ccr_holding_is_roomy(const CcrHolding *holding)
  * Of what has come to stay the larger part can only be settings of ever new
  * names.
  */
-static void
+static int64
 note_strays(CcrHolding *holding, int64 bytes)
 {
 	int64		stray = bytes - (int64) (holding->nops * CCR_STRAY_OP) - holding->dropped;
@@ -136,6 +175,7 @@ note_strays(CcrHolding *holding, int64 bytes)
 	stray -= holding->passed / 64;
 	if (stray > CCR_KEPT_SMALL)
 		holding->kept = Max(holding->kept, stray);
+	return stray;
 }
 
 /* What libpq holds more than before is what it has read and not handed over. */
@@ -149,7 +189,7 @@ ccr_holding_note(CcrHolding *holding)
 	bytes = bytes_in(holding, false);
 	holding->added = Max(bytes - holding->before, 0);
 	holding->peak = Max(holding->peak, holding->added);
-	note_strays(holding, bytes);
+	(void) note_strays(holding, bytes);
 	set_held(holding, holding->added);
 }
 
@@ -170,7 +210,7 @@ void
 ccr_holding_end(CcrHolding *holding)
 {
 	if (holding->nops % CCR_STRAY_OPS == 0)
-		note_strays(holding, bytes_in(holding, true));
+		holding->strays = Max(holding->strays, note_strays(holding, bytes_in(holding, true)));
 	if (holding->peak > CCR_KEPT_SMALL)
 		holding->kept = Max(holding->kept, (int64) pg_nextpower2_64(holding->peak));
 	holding->peak = 0;
@@ -214,7 +254,13 @@ ccr_holding_time(const CcrHolding *holding)
 	return holding->nreads >= 2 ? time_used() : 0;
 }
 
-/* Reading the longest row takes less than this. */
+/* us; reading the longest row takes less than this. */
+static int64
+vain_limit(void)
+{
+	return CCR_VAIN + (int64) (ccr_budget_answer() / 256);
+}
+
 bool
 ccr_holding_in_vain(CcrHolding *holding, int64 used)
 {
@@ -222,7 +268,13 @@ ccr_holding_in_vain(CcrHolding *holding, int64 used)
 		holding->vain = 0;
 	else
 		holding->vain += used;
-	return holding->vain >= CCR_VAIN + (int64) (ccr_budget_answer() / 256);
+	return holding->vain >= vain_limit();
+}
+
+bool
+ccr_holding_reads_in_vain(const CcrHolding *holding, int64 used, int rows)
+{
+	return holding->vain + used >= rows * vain_limit();
 }
 
 /*
