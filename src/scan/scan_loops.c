@@ -181,7 +181,7 @@ add_feed(Search *search, CustomScan *node, int level, bool limited)
 
 	if (list_member_int(planning->fed, node->scan.plan.plan_node_id) || has_levels(node) ||
 		!is_read_whole(node, limited) || has_other_input(child) ||
-		ccr_ahead_look(planning, child, false).obstacle != NULL)
+		ccr_ahead_look_at_run(planning, child).obstacle != NULL)
 		return false;
 	feed->outer = bms_copy(keys);
 	forboth(param, search->params, arg, search->args)

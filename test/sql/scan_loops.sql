@@ -87,6 +87,14 @@ SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND 100 
 -- the error of an inner row is not put before that of the outer one
 SELECT 10 / (f.id - 2), (SELECT sum(picky(i.k)) FROM items i WHERE i.few_id = f.id) FROM few f ORDER BY f.id;
 
+-- nothing is run ahead that could be noticed
+CREATE TABLE noticed (id int);
+CREATE FUNCTION notice(id int) RETURNS SETOF int LANGUAGE plpgsql VOLATILE AS
+  'BEGIN INSERT INTO noticed VALUES (id); RETURN NEXT id; END';
+CREATE FUNCTION count_noticed(id int) RETURNS bigint LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN (SELECT count(*) FROM noticed); END';
+SELECT f.id, q.s, count_noticed(f.id) FROM few f, LATERAL (SELECT score(n) AS s FROM notice(f.id) n OFFSET 0) q;
+SELECT f.id, (SELECT sum(score(k)) FROM (SELECT k FROM items i WHERE i.few_id = f.id FOR UPDATE) i) FROM few f WHERE f.id < 3;
+
 -- groups that are larger than a request
 INSERT INTO items SELECT i, 4, i FROM generate_series(100, 160) i;
 ANALYZE items;
@@ -145,5 +153,6 @@ EXCEPTION
     RAISE INFO '% rows, then: %', n, sqlerrm;
 END $$;
 DROP TABLE items, named, results;
-DROP FUNCTION counted;
+DROP TABLE noticed;
+DROP FUNCTION counted, notice, count_noticed;
 CALL clean_up();
