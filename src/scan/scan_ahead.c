@@ -629,6 +629,15 @@ ccr_ahead_look(CcrPlanning *planning, Plan *plan, bool at_once)
 	return search.found;
 }
 
+CcrAhead
+ccr_ahead_look_at_run(CcrPlanning *planning, Plan *plan)
+{
+	Search		search = {.planning = planning};
+
+	look_at(&search, plan, false);
+	return search.found;
+}
+
 /* -------------------------------------------------------- WHERE CURRENT OF */
 
 static int

@@ -28,6 +28,12 @@ typedef struct CcrAhead
 extern CcrAhead ccr_ahead_look(CcrPlanning *planning, Plan *plan,
 							   bool at_once);
 
+/*
+ * May the plan be run, from its start, before SQL comes to the row that it is run
+ * for?
+ */
+extern CcrAhead ccr_ahead_look_at_run(CcrPlanning *planning, Plan *plan);
+
 /* The same for an expression: would evaluating it too often be noticed? */
 extern bool ccr_ahead_is_volatile(CcrPlanning *planning, Node *node);
 

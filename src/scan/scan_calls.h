@@ -56,6 +56,8 @@ typedef struct CcrCalls
 								 * the search */
 	Node	   *unmeasured;		/* is to add to that, once it matters */
 	List	   *calls;			/* CcrCall; no two are equal */
+	List	   *feeds;			/* CcrNodeFeed: batch nodes to be fed with the
+								 * rows */
 	const Bitmapset *first;		/* parameters whose init plans may be run
 								 * ahead of the calls; see ccr_ahead_first() */
 } CcrCalls;

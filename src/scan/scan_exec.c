@@ -24,6 +24,7 @@
 #include "nodes/extensible.h"
 #include "nodes/nodeFuncs.h"
 #include "scan/scan_exec.h"
+#include "scan/scan_feed.h"
 #include "scan/scan_node.h"
 #include "scan/scan_round.h"
 #include "scan/scan_run.h"
@@ -47,14 +48,13 @@ typedef struct BatchState
 {
 	CustomScanState css;
 	CcrScan		scan;
-	CcrRound	rounds[2];
 	int			current;		/* whose rows are emitted */
 	bool		ended;			/* the child has no more rows */
 	int			size;			/* of the next round */
 	int64		left;			/* rows that may be read; -1: no limit */
-	bool		all;			/* all rows are going to be asked for */
-	ExprState  *count;			/* limit, or NULL */
-	ExprState  *offset;
+	bool		all;			/* all rows are going to be asked for, */
+	bool		drained;		/* whatever is above */
+	bool		looked;			/* for a group of rows; see scan_feed.h */
 	bool		each;			/* the statement's rows take one of them each */
 	bool		wavers;			/* none is read beyond what a run wants */
 	uint64		nrounds;		/* since the last rescan */
@@ -132,24 +132,6 @@ uses_walker(Node *node, void *context)
 	return expression_tree_walker(node, uses_walker, context);
 }
 
-static bool
-terms_walker(Node *node, void *terms)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, FuncExpr) && ccr_is_lookup(((FuncExpr *) node)->funcid))
-		*(uint32 *) terms |= ccr_caller_terms(((FuncExpr *) node)->funcid);
-	return expression_tree_walker(node, terms_walker, terms);
-}
-
-/* What a call goes by is also what those in its arguments go by. */
-static void
-set_terms(CcrScanCall *call)
-{
-	call->caller.terms = ccr_caller_terms(call->function);
-	(void) terms_walker((Node *) call->shown, &call->caller.terms);
-}
-
 static void
 begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 {
@@ -164,7 +146,7 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	call->strict = func_strict(plan->function);
 	call->returns_set = get_func_retset(plan->function);
 	call->shown = plan->shown;
-	set_terms(call);
+	ccr_scan_set_terms(call);
 	call->nargs = list_length(plan->args);
 	call->args = palloc(Max(call->nargs, 1) * sizeof(ExprState *));
 	call->arglens = palloc(Max(call->nargs, 1) * sizeof(int16));
@@ -250,13 +232,15 @@ scan_of_row(PlanState *node)
 
 /* Errors, too, end with the memory of the query. */
 static void
-remove_makers(void *arg)
+forget_scan(void *arg)
 {
 	CcrScan    *scan = arg;
 
 	for (int i = 0; i < scan->ncalls; i++)
 		if (scan->calls[i].maker.serial)
 			ccr_cell_maker_remove(&scan->calls[i].maker);
+	if (scan->plan_node_id)
+		ccr_feed_end(scan);
 }
 
 /*
@@ -276,27 +260,11 @@ begin_rows(BatchState *state)
 {
 	CcrScan    *scan = &state->scan;
 	bool		filters = state->css.ss.ps.qual != NULL;
-	int64		limit = -1;
+	int64		limit = ccr_scan_limit(scan);
 
-	scan->max_size = ccr_settings.max_size;
-	scan->max_bytes = ccr_settings.max_bytes;
-	if (state->count)
-	{
-		ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
-		bool		isnull;
-		int64		count = DatumGetInt64(ExecEvalExprSwitchContext(state->count, econtext,
-																	&isnull));
-		bool		unlimited = isnull;
-		int64		offset = 0;
+	ccr_scan_take_bounds(scan);
 
-		if (state->offset)
-			offset = DatumGetInt64(ExecEvalExprSwitchContext(state->offset, econtext,
-															 &isnull));
-		if (!unlimited)
-			limit = Max(count, 0) + (isnull ? 0 : Max(offset, 0));
-		if (limit < 0)
-			limit = -1;			/* overflow */
-	}
+	state->all = state->drained || ccr_scan_comes_to_all(scan);
 
 	/* a filter makes the limit no more than a hint */
 	state->left = filters ? -1 : limit;
@@ -351,7 +319,7 @@ scan_begin(CustomScanState *css, EState *estate, int eflags)
 	scan->ncalls = list_length(calls);
 	scan->calls = palloc0(Max(scan->ncalls, 1) * sizeof(CcrScanCall));
 	scan->counts = palloc0(counts_size(scan));
-	state->release.func = remove_makers;
+	state->release.func = forget_scan;
 	state->release.arg = scan;
 	MemoryContextRegisterResetCallback(estate->es_query_cxt, &state->release);
 	foreach(lc, calls)
@@ -371,12 +339,13 @@ scan_begin(CustomScanState *css, EState *estate, int eflags)
 	scan->held = ExecInitExtraTupleSlot(estate, ExecGetResultType(child),
 										&TTSOpsMinimalTuple);
 	for (int i = 0; i < 2; i++)
-		state->rounds[i].context = AllocSetContextCreate(estate->es_query_cxt,
+		state->scan.rounds[i].context = AllocSetContextCreate(estate->es_query_cxt,
 														 "concresce round",
 														 ALLOCSET_DEFAULT_SIZES);
-	state->count = ExecInitExpr((Expr *) demand.count, &css->ss.ps);
-	state->offset = ExecInitExpr((Expr *) demand.offset, &css->ss.ps);
-	state->all = demand.all;
+	scan->count = ExecInitExpr((Expr *) demand.count, &css->ss.ps);
+	scan->offset = ExecInitExpr((Expr *) demand.offset, &css->ss.ps);
+	ccr_feed_begin(scan);
+	state->drained = demand.all;
 	scan->whole = demand.whole;
 	state->each = demand.each;
 	state->wavers = demand.wavers;
@@ -399,6 +368,28 @@ rows_wanted(const BatchState *state)
 	return wants < 0 ? -1 : state->each ? Max(wants, 1) : 1;
 }
 
+/* Read up to n rows of the child.  False: there are no more. */
+static bool
+fill_with_rows(CcrScan *scan, CcrRound *round, int n)
+{
+	ccr_round_begin(scan, round, n);
+	while (round->nrows < n && round->bytes < (Size) scan->max_bytes)
+	{
+		if (!ccr_round_read(scan, round))
+			return false;
+		if (!ccr_feed_row(scan, round - scan->rounds, n))
+			break;
+	}
+	return true;
+}
+
+static void
+clear_round(CcrScan *scan, CcrRound *round)
+{
+	ccr_feed_clear(scan, round - scan->rounds);
+	ccr_round_clear(scan, round);
+}
+
 static void
 fill_round(BatchState *state, CcrRound *round)
 {
@@ -409,7 +400,7 @@ fill_round(BatchState *state, CcrRound *round)
 		size = Min(size, state->left);
 	if (most >= 0)
 		size = Min(size, most);
-	if (size == 0 || !ccr_round_fill(&state->scan, round, size))
+	if (size == 0 || !fill_with_rows(&state->scan, round, size))
 		state->ended = true;
 	if (state->left >= 0)
 		state->left -= round->nrows;
@@ -419,6 +410,7 @@ fill_round(BatchState *state, CcrRound *round)
 	pg_atomic_fetch_add_u64(&state->scan.counts->rounds, 1);
 	state->size = Min((int64) state->size * CCR_ROUND_GROWTH, state->scan.max_size);
 	ccr_round_start(&state->scan, round);
+	ccr_feed_start(&state->scan, round - state->scan.rounds);
 }
 
 /* Is it worth reading on while there are rows to be emitted? */
@@ -433,76 +425,45 @@ reads_on(BatchState *state)
 static void
 overlap_rounds(BatchState *state)
 {
-	CcrRound   *other = &state->rounds[1 - state->current];
+	CcrRound   *other = &state->scan.rounds[1 - state->current];
 
 	if (other->nrows > 0)
+	{
 		ccr_round_advance(&state->scan, other);
+		ccr_feed_advance(&state->scan, other - state->scan.rounds);
+	}
 	else if (reads_on(state))
 		fill_round(state, other);
-}
-
-/* And the calls that need what these have found. */
-static Bitmapset *
-with_dependents(const CcrScan *scan, Bitmapset *calls)
-{
-	int			before;
-
-	do
-	{
-		before = bms_num_members(calls);
-		for (int i = 0; i < scan->ncalls; i++)
-			if (bms_overlap(scan->calls[i].uses, calls))
-				calls = bms_add_member(calls, i);
-	} while (bms_num_members(calls) > before);
-	return calls;
-}
-
-/* What was asked for by one role is not for another. */
-static void
-check_caller(BatchState *state)
-{
-	Bitmapset  *changed = NULL;
-	CcrCaller	caller;
-
-	for (int i = 0; i < state->scan.ncalls; i++)
-	{
-		CcrScanCall *call = &state->scan.calls[i];
-		bool		outdated = ccr_definition_ref_drop_stale(&call->ref);
-
-		if (outdated)
-			set_terms(call);
-		ccr_caller_get(&caller, call->caller.terms);
-		if (!outdated && ccr_caller_equal(&caller, &call->caller))
-			continue;
-		call->caller = caller;
-		changed = bms_add_member(changed, i);
-	}
-	if (changed == NULL)
-		return;
-	changed = with_dependents(&state->scan, changed);
-	for (int i = 0; i < 2; i++)
-		ccr_round_disown(&state->scan, &state->rounds[i], changed);
-	bms_free(changed);
 }
 
 static TupleTableSlot *
 next_row(ScanState *node)
 {
 	BatchState *state = (BatchState *) node;
+	CcrScan    *scan = &state->scan;
+	TupleTableSlot *slot;
+	MemoryContext old;
 
-	check_caller(state);
+	ccr_scan_check_caller(scan);
+	if (!state->looked)
+		ccr_feed_find(scan);
+	state->looked = true;
+	if (scan->serving)
+	{
+		old = MemoryContextSwitchTo(node->ps.ps_ExprContext->ecxt_per_tuple_memory);
+		slot = ccr_feed_next(scan);
+		MemoryContextSwitchTo(old);
+		return slot;
+	}
 	if (state->size == 0)
 		begin_rows(state);
 	for (;;)
 	{
-		CcrRound   *round = &state->rounds[state->current];
-		CcrRound   *other = &state->rounds[1 - state->current];
+		CcrRound   *round = &state->scan.rounds[state->current];
+		CcrRound   *other = &state->scan.rounds[1 - state->current];
 
 		if (round->next < round->nrows)
 		{
-			TupleTableSlot *slot;
-			MemoryContext old;
-
 			overlap_rounds(state);
 			ccr_round_finish(&state->scan, round);
 			old = MemoryContextSwitchTo(node->ps.ps_ExprContext->ecxt_per_tuple_memory);
@@ -511,7 +472,7 @@ next_row(ScanState *node)
 			state->emitted++;
 			return slot;
 		}
-		ccr_round_clear(&state->scan, round);
+		clear_round(&state->scan, round);
 		if (other->nrows > 0)
 			state->current = 1 - state->current;
 		else if (state->ended)
@@ -642,8 +603,8 @@ scan_execute(CustomScanState *css)
 static void
 scan_clear(BatchState *state)
 {
-	ccr_round_clear(&state->scan, &state->rounds[0]);
-	ccr_round_clear(&state->scan, &state->rounds[1]);
+	clear_round(&state->scan, &state->scan.rounds[0]);
+	clear_round(&state->scan, &state->scan.rounds[1]);
 }
 
 static void
@@ -651,7 +612,9 @@ scan_end(CustomScanState *css)
 {
 	BatchState *state = (BatchState *) css;
 
-	scan_clear(state);
+	ccr_round_clear(&state->scan, &state->scan.rounds[0]);
+	ccr_round_clear(&state->scan, &state->scan.rounds[1]);
+	ccr_feed_forget(&state->scan);
 	if (state->kept)
 	{
 		ExecClearTuple(state->kept_slot);
@@ -672,7 +635,7 @@ rows_left(const CcrRound *round)
 static void
 note_scan(BatchState *state)
 {
-	int			left = rows_left(&state->rounds[0]) + rows_left(&state->rounds[1]);
+	int			left = rows_left(&state->scan.rounds[0]) + rows_left(&state->scan.rounds[1]);
 
 	state->used += state->emitted;
 	state->wasted += left;
@@ -684,14 +647,18 @@ static void
 scan_rescan(CustomScanState *css)
 {
 	BatchState *state = (BatchState *) css;
+	CcrScan    *scan = &state->scan;
 
 	if (rewind_kept(state))
 	{
 		ExecScanReScan(&css->ss);
 		return;
 	}
-	note_scan(state);
+	if (scan->serving == NULL)
+		note_scan(state);
 	scan_clear(state);
+	state->looked = false;
+	scan->serving = NULL;
 	state->current = 0;
 	state->nrounds = 0;
 	state->ended = false;
@@ -786,6 +753,8 @@ scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	for (int i = 0; i < state->scan.ncalls; i++)
 		explain_call(&state->scan.calls[i], &state->scan.counts->calls[i], context, es);
 	ExplainCloseGroup("Lookups", "Lookups", false, es);
+	if (state->scan.nfeeds > 0)
+		ExplainPropertyInteger("Batched Loops", NULL, state->scan.nfeeds, es);
 	if (es->analyze)
 		ExplainPropertyInteger("Rounds", NULL, pg_atomic_read_u64(&state->scan.counts->rounds), es);
 }

@@ -64,6 +64,8 @@ may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
 		return false;
 	}
 	demand->wavers = ahead.wavers || (ahead.may_waver && planning->cursor);
+	foreach(lc, calls->feeds)
+		demand->wavers |= ((CcrNodeFeed *) lfirst(lc))->wavers;
 	return true;
 }
 

@@ -81,6 +81,7 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	List	   *certainties = NIL;
 	List	   *infallible = NIL;
 	List	   *first = NIL;
+	List	   *feeds = NIL;
 	Bitmapset  *params = NULL;
 	int			param = -1;
 	ListCell   *lc;
@@ -97,6 +98,17 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 		infallible = lappend_int(infallible, ccr_infallible((Node *) call->call->args) &&
 								 ccr_infallible((Node *) call->guard));
 	}
+	foreach(lc, calls->feeds)
+	{
+		CcrNodeFeed *feed = lfirst(lc);
+
+		node->custom_exprs = lappend(node->custom_exprs,
+									 ccr_terms_apply(in, (Node *) feed->args));
+		feeds = lappend(feeds, list_make5(makeInteger(feed->target), makeInteger(feed->level),
+										  makeInteger(feed->infallible), feed->params,
+										  feed->keys));
+		params = bms_add_members(params, feed->outer);
+	}
 	node->custom_exprs = lappend(node->custom_exprs,
 								 list_make2(copyObject(demand->count), copyObject(demand->offset)));
 	node->custom_private = list_make5(makeInteger(list_length(child->targetlist)),
@@ -105,6 +117,7 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	while ((param = bms_next_member(calls->first, param)) >= 0)
 		first = lappend_int(first, param);
 	node->custom_private = lappend(node->custom_private, first);
+	node->custom_private = lappend(node->custom_private, feeds);
 	if (planning->keeps_rows)
 		node->flags |= CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
 	node->custom_scan_tlist = scan_tuple(child, calls, shown);
@@ -122,7 +135,8 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 	plan->plan_node_id = ++planning->last_node_id;
 	if (planning->stmt->paramExecTypes)
 	{
-		params = bms_union(ccr_params_of((Node *) targetlist), ccr_params_of((Node *) qual));
+		params = bms_add_members(params, ccr_params_of((Node *) targetlist));
+		params = bms_add_members(params, ccr_params_of((Node *) qual));
 		params = bms_add_members(params, ccr_params_of((Node *) node->custom_exprs));
 	}
 	plan->extParam = bms_union(child->extParam, params);
@@ -195,4 +209,27 @@ ccr_node_demand(CustomScan *node)
 	};
 
 	return demand;
+}
+
+List *
+ccr_node_feeds(CustomScan *node)
+{
+	int			ncalls = list_length(lthird(node->custom_private));
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, (List *) list_nth(node->custom_private, 6))
+	{
+		List	   *private = lfirst(lc);
+		CcrNodeFeed *feed = palloc0(sizeof(CcrNodeFeed));
+
+		feed->target = intVal(linitial(private));
+		feed->level = intVal(lsecond(private));
+		feed->infallible = intVal(lthird(private)) != 0;
+		feed->params = lfourth(private);
+		feed->keys = list_nth(private, 4);
+		feed->args = list_nth(node->custom_exprs, ncalls + foreach_current_index(lc));
+		result = lappend(result, feed);
+	}
+	return result;
 }

@@ -61,7 +61,22 @@ typedef struct CcrPlanning
 	List	   *types;			/* the same */
 	List	   *passed;			/* CcrCall; sub-plans read their cells from
 								 * parameters */
+	List	   *fed;			/* int: plan_node_id of the batch nodes that
+								 * others feed */
 } CcrPlanning;
+
+/* A batch node whose child is to be run for the rows of another one. */
+typedef struct CcrNodeFeed
+{
+	int			target;			/* its plan_node_id */
+	int			level;			/* above those below it that are fed, too */
+	bool		infallible;		/* nothing makes its child fail */
+	bool		wavers;			/* see CcrDemand */
+	List	   *params;			/* int: PARAM_EXEC parameters to be set, */
+	List	   *args;			/* to these */
+	List	   *keys;			/* int: all those that it depends on */
+	Bitmapset  *outer;			/* those of them that come from further out */
+} CcrNodeFeed;
 
 /*
  * A batch node over child.  The calls get their columns in the order of the
@@ -94,6 +109,7 @@ extern int	ccr_node_columns(CustomScan *node); /* of the child */
 extern List *ccr_node_calls(CustomScan *node);	/* of CcrNodeCall */
 extern Bitmapset *ccr_node_first(CustomScan *node); /* see CcrCalls */
 extern CcrDemand ccr_node_demand(CustomScan *node);
+extern List *ccr_node_feeds(CustomScan *node);	/* of CcrNodeFeed */
 
 /* Defined by scan_exec.c. */
 extern const CustomScanMethods ccr_scan_methods;

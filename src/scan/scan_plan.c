@@ -36,6 +36,7 @@
 #include "scan/scan_fields.h"
 #include "scan/scan_hoist.h"
 #include "scan/scan_known.h"
+#include "scan/scan_loops.h"
 #include "scan/scan_moves.h"
 #include "scan/scan_node.h"
 #include "scan/scan_plan.h"
@@ -61,9 +62,12 @@ params_set_by_list(const CcrPlanning *planning, Plan *plan)
 	return planning->stmt->subplans ? ccr_params_set_by((Node *) plan->targetlist) : NULL;
 }
 
-/* The first of the quals that holds a call which can be made ahead, or -1. */
+/*
+ * The first of the quals that holds a call which can be made ahead, or a sub-plan
+ * with such calls; or -1.
+ */
 static int
-first_with_call(List *quals)
+first_with_call(CcrPlanning *planning, List *quals)
 {
 	ListCell   *lc;
 
@@ -72,7 +76,8 @@ first_with_call(List *quals)
 		CcrCalls	calls = {0};
 
 		ccr_calls_find(&calls, lfirst(lc), NIL);
-		if (calls.calls)
+		ccr_loops_find(planning, &calls, lfirst(lc));
+		if (calls.calls || calls.feeds)
 			return foreach_current_index(lc);
 	}
 	return -1;
@@ -84,7 +89,7 @@ first_with_call(List *quals)
  * has been told so on account of all of them.
  */
 static List *
-cut_quals(Plan *plan)
+cut_quals(CcrPlanning *planning, Plan *plan)
 {
 	List	  **conditions = NULL;
 	List	   *moved = NIL;
@@ -96,7 +101,7 @@ cut_quals(Plan *plan)
 
 		if (join->jointype == JOIN_INNER)
 			conditions = &join->joinqual;
-		if (conditions && (first = first_with_call(*conditions)) >= 0)
+		if (conditions && (first = first_with_call(planning, *conditions)) >= 0)
 		{
 			moved = list_copy_tail(*conditions, first);
 			*conditions = list_copy_head(*conditions, first);
@@ -106,7 +111,7 @@ cut_quals(Plan *plan)
 			return moved;
 		}
 	}
-	first = first_with_call(plan->qual);
+	first = first_with_call(planning, plan->qual);
 	if (first >= 0)
 	{
 		moved = list_copy_tail(plan->qual, first);
@@ -124,14 +129,17 @@ above_quals(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 	List	   *qual = plan->qual;
 	List	   *joinqual = join ? join->joinqual : NIL;
 	bool		inner_unique = join ? join->inner_unique : false;
-	List	   *moved = cut_quals(plan);
+	List	   *moved = cut_quals(planning, plan);
 	Plan	   *batch = plan;
 	CcrCalls	calls = {0};
 
 	if (moved == NIL)
 		return plan;
 	ccr_calls_find_in_quals(&calls, moved, NIL);
-	if (!ccr_put_above(planning, &batch, &calls, moved, demand))
+	ccr_loops_find(planning, &calls, linitial(moved));
+	if (ccr_put_above(planning, &batch, &calls, moved, demand))
+		ccr_loops_done(planning, &calls);
+	else
 	{
 		plan->qual = qual;
 		if (join)
@@ -155,8 +163,9 @@ put_above(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 	/* what else the target list calls is for the rows that passed */
 	calls.unset = params_set_by_list(planning, plan);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
-	if (calls.calls)
-		(void) ccr_put_above(planning, &plan, &calls, NIL, demand);
+	ccr_loops_find(planning, &calls, (Node *) plan->targetlist);
+	if ((calls.calls || calls.feeds) && ccr_put_above(planning, &plan, &calls, NIL, demand))
+		ccr_loops_done(planning, &calls);
 	return plan;
 }
 
@@ -226,9 +235,12 @@ below_aggregates(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 	ccr_calls_find_in_aggregates(&calls, (Node *) plan->targetlist, &frame);
 	ccr_calls_find_in_aggregates(&calls, (Node *) plan->qual, &frame);
 	calls.first = first_of_aggregates(planning, plan);
-	if (calls.calls == NIL ||
+	if (IsA(plan, Agg))
+		ccr_loops_find_in_aggregates(planning, &calls, (Node *) plan->targetlist);
+	if ((calls.calls == NIL && calls.feeds == NIL) ||
 		!ccr_put_below(planning, &plan->lefttree, &calls, demand))
 		return;
+	ccr_loops_done(planning, &calls);
 	terms.in_aggregates = true;
 	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
 	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
@@ -245,9 +257,12 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 	ccr_calls_find_in_quals(&calls, plan->qual, NIL);
 	ccr_calls_find(&calls, (Node *) plan->targetlist, list_copy(plan->qual));
 	calls.first = ccr_ahead_first(planning, list_concat_copy(plan->qual, plan->targetlist));
-	if (calls.calls == NIL ||
+	if (plan->qual == NIL)
+		ccr_loops_find(planning, &calls, (Node *) plan->targetlist);
+	if ((calls.calls == NIL && calls.feeds == NIL) ||
 		!ccr_put_below(planning, &plan->lefttree, &calls, demand))
 		return;
+	ccr_loops_done(planning, &calls);
 	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
 	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
 }
@@ -690,6 +705,8 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 	}
 	if (plan->righttree)
 		plan->righttree = visit_plan(planning, plan->righttree, demand_unknown);
+	if (IsA(plan, NestLoop))
+		ccr_loops_batch(planning, (NestLoop *) plan, &below);
 	if (marks_inner(plan) && is_marked_in_batch(plan->righttree))
 		plan->righttree = ccr_materialized(planning, plan->righttree);
 }

@@ -16,6 +16,8 @@
 #include "executor/nodeSubplan.h"
 #include "lookup/barrier.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "scan/scan_calls.h"
 #include "scan/scan_round.h"
 #include "scan/scan_run.h"
 #include "shared/compat.h"
@@ -45,43 +47,91 @@ has_places(const CcrScan *scan)
 	return scan->scanned != NULL && scan->node->ps.state->es_epq_active == NULL;
 }
 
-bool
-ccr_round_fill(CcrScan *scan, CcrRound *round, int n)
+void
+ccr_round_begin(CcrScan *scan, CcrRound *round, int n)
 {
-	PlanState  *child = outerPlanState(scan->node);
-	Size		bytes = 0;
 	MemoryContext old = MemoryContextSwitchTo(round->context);
-	bool		placed = has_places(scan);
-	bool		more = true;
 
 	round->first = scan->nrows;
+	round->room = n;
 	round->rows = palloc(n * sizeof(MinimalTuple));
-	if (placed)
+	if (has_places(scan))
 		round->tids = palloc(n * sizeof(ItemPointerData));
 	MemoryContextSwitchTo(old);
-	while (round->nrows < n && bytes < (Size) scan->max_bytes)
-	{
-		TupleTableSlot *slot = ExecProcNode(child);
-		MinimalTuple tuple;
+}
 
-		if (TupIsNull(slot))
-		{
-			more = false;
-			break;
-		}
-		old = MemoryContextSwitchTo(round->context);
-		tuple = ExecCopySlotMinimalTuple(slot);
-		MemoryContextSwitchTo(old);
-		if (placed)
-		{
-			round->tids[round->nrows] = place_of_row(scan->scanned);
-			round->tableoid = RelationGetRelid(scan->node->ss_currentRelation);
-		}
-		bytes += tuple->t_len;
-		round->rows[round->nrows++] = tuple;
-		scan->nrows++;
+static void
+make_room(CcrRound *round)
+{
+	if (round->nrows < round->room)
+		return;
+	round->room *= 2;
+	round->rows = repalloc(round->rows, round->room * sizeof(MinimalTuple));
+	if (round->tids)
+		round->tids = repalloc(round->tids, round->room * sizeof(ItemPointerData));
+}
+
+bool
+ccr_round_read(CcrScan *scan, CcrRound *round)
+{
+	TupleTableSlot *slot = ExecProcNode(outerPlanState(scan->node));
+	MemoryContext old;
+	MinimalTuple tuple;
+
+	if (TupIsNull(slot))
+		return false;
+	make_room(round);
+	old = MemoryContextSwitchTo(round->context);
+	tuple = ExecCopySlotMinimalTuple(slot);
+	MemoryContextSwitchTo(old);
+	if (round->tids)
+	{
+		round->tids[round->nrows] = place_of_row(scan->scanned);
+		round->tableoid = RelationGetRelid(scan->node->ss_currentRelation);
 	}
-	return more;
+	round->bytes += tuple->t_len;
+	round->rows[round->nrows++] = tuple;
+	scan->nrows++;
+	return true;
+}
+
+void
+ccr_round_cut(CcrScan *scan, CcrRound *round, int row)
+{
+	while (round->nrows > row)
+	{
+		MinimalTuple tuple = round->rows[--round->nrows];
+
+		round->bytes -= tuple->t_len;
+		pfree(tuple);
+		scan->nrows--;
+	}
+}
+
+int64
+ccr_scan_limit(const CcrScan *scan)
+{
+	ExprContext *econtext = scan->node->ps.ps_ExprContext;
+	bool		isnull;
+	int64		count;
+	int64		offset = 0;
+
+	if (scan->count == NULL)
+		return -1;
+	count = DatumGetInt64(ExecEvalExprSwitchContext(scan->count, econtext, &isnull));
+	if (isnull)
+		return -1;
+	if (scan->offset)
+		offset = DatumGetInt64(ExecEvalExprSwitchContext(scan->offset, econtext, &isnull));
+	count = Max(count, 0) + (isnull ? 0 : Max(offset, 0));
+	return count < 0 ? -1 : count;	/* overflow */
+}
+
+void
+ccr_scan_take_bounds(CcrScan *scan)
+{
+	scan->max_size = ccr_settings.max_size;
+	scan->max_bytes = ccr_settings.max_bytes;
 }
 
 /* -------------------------------------------------------------------- rows */
@@ -105,7 +155,10 @@ known_cell(const CcrScanCall *call, const CcrCallState *looked,
 	return ccr_cell_make_empty(&call->maker, &call->caller, CCR_CELL_CALL, row);
 }
 
-/* Put a row and what is known of its calls into the scan slot. */
+/*
+ * Put a row and what is known of its calls into the scan slot.  A cell of what
+ * has not been asked for is NULL.
+ */
 static TupleTableSlot *
 load_row(CcrScan *scan, CcrRound *round, int row)
 {
@@ -119,7 +172,7 @@ load_row(CcrScan *scan, CcrRound *round, int row)
 	memcpy(slot->tts_isnull, scan->held->tts_isnull, n * sizeof(bool));
 	for (int i = 0; i < scan->ncalls; i++)
 	{
-		CcrCallState *looked = round->asked[i].looked;
+		CcrCallState *looked = round->asked ? round->asked[i].looked : NULL;
 
 		slot->tts_isnull[n + i] = looked == NULL;
 		if (looked)
@@ -127,6 +180,42 @@ load_row(CcrScan *scan, CcrRound *round, int row)
 												 round->first + row);
 	}
 	return ExecStoreVirtualTuple(slot);
+}
+
+void
+ccr_round_load(CcrScan *scan, CcrRound *round, int row)
+{
+	scan->node->ps.ps_ExprContext->ecxt_scantuple = load_row(scan, round, row);
+}
+
+/* ------------------------------------------------------------------ groups */
+
+/* Where the parameters that tell groups apart are kept, in order of the keys. */
+static void
+save_params(const CcrScan *scan, ParamExecData *saved)
+{
+	for (int i = 0; i < scan->nkeys; i++)
+		saved[i] = scan->node->ps.state->es_param_exec_vals[scan->keys[i].id];
+}
+
+static void
+restore_params(const CcrScan *scan, const ParamExecData *saved)
+{
+	for (int i = 0; i < scan->nkeys; i++)
+		scan->node->ps.state->es_param_exec_vals[scan->keys[i].id] = saved[i];
+}
+
+/* The parameters as they were when the child emitted the rows of a group. */
+static void
+enter_group(const CcrScan *scan, const CcrGroup *group)
+{
+	ParamExecData *params = scan->node->ps.state->es_param_exec_vals;
+
+	for (int i = 0; i < scan->nkeys; i++)
+	{
+		params[scan->keys[i].id].value = group->values[i];
+		params[scan->keys[i].id].isnull = group->nulls[i];
+	}
 }
 
 /* ------------------------------------------------------------------ asking */
@@ -160,9 +249,8 @@ has_what_it_uses(CcrScan *scan, CcrRound *round, const CcrScanCall *call, int ro
 	return true;
 }
 
-/* Is SQL bound to come to all rows, unless it comes to an error? */
-static bool
-comes_to_all(const CcrScan *scan)
+bool
+ccr_scan_comes_to_all(const CcrScan *scan)
 {
 	return scan->whole && !ccr_run_may_end(scan->node->ps.state);
 }
@@ -175,7 +263,7 @@ comes_to_all(const CcrScan *scan)
 static bool
 waits_for_need(const CcrScan *scan, const CcrScanCall *call)
 {
-	return (call->unsure || (IsInParallelMode() && !comes_to_all(scan))) &&
+	return (call->unsure || (IsInParallelMode() && !ccr_scan_comes_to_all(scan))) &&
 		!call->maker.needed;
 }
 
@@ -264,11 +352,19 @@ static void
 evaluate_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 			  int last, CcrCallState *looked, Arguments *arguments)
 {
+	const CcrGroup *group = round->groups;
+
 	for (int row = first; row <= last; row++)
 	{
 		int			start = arguments->nitems * Max(call->nargs, 1);
 
 		CHECK_FOR_INTERRUPTS();
+		if (group)
+		{
+			while (group->end <= row)
+				group++;
+			enter_group(scan, group);
+		}
 		if (arguments->bytes >= (Size) scan->max_bytes)
 		{
 			looked[row].answered = NULL;
@@ -399,12 +495,13 @@ ask_rows(CcrScan *scan, CcrRound *round, int n, int first, int last,
 		 CcrCallRequest *asked)
 {
 	CcrScanCall *call = &scan->calls[n];
+	ParamExecData *saved;
 	MemoryContext scratch;
 	MemoryContext old;
 
 	/* not in a subtransaction: what such a plan holds would end with that */
 	ExecSetParamPlanMulti(call->sure_params, scan->node->ps.ps_ExprContext);
-	if (IsInParallelMode() && !call->infallible && !comes_to_all(scan))
+	if (IsInParallelMode() && !call->infallible && !ccr_scan_comes_to_all(scan))
 	{
 		leave_scope(asked, first, last, CCR_NOT_ASKED);
 		return;
@@ -417,11 +514,13 @@ ask_rows(CcrScan *scan, CcrRound *round, int n, int first, int last,
 	scratch = AllocSetContextCreate(round->context, "concresce arguments",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
-
+	saved = palloc(Max(scan->nkeys, 1) * sizeof(ParamExecData));
+	save_params(scan, saved);
 	if (IsInParallelMode())
 		evaluate_and_submit(scan, round, call, first, last, asked, CurrentResourceOwner);
 	else
 		try_to_ask(scan, round, call, first, last, asked);
+	restore_params(scan, saved);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 }
@@ -627,8 +726,8 @@ disown_round(CcrScan *scan, CcrRound *round, int n)
 	};
 }
 
-void
-ccr_round_disown(CcrScan *scan, CcrRound *round, const Bitmapset *calls)
+static void
+disown_calls(CcrScan *scan, CcrRound *round, const Bitmapset *calls)
 {
 	int			i = -1;
 
@@ -638,6 +737,68 @@ ccr_round_disown(CcrScan *scan, CcrRound *round, const Bitmapset *calls)
 		disown_round(scan, round, i);
 }
 
+/* And the calls that need what these have found. */
+static Bitmapset *
+with_dependents(const CcrScan *scan, Bitmapset *calls)
+{
+	int			before;
+
+	do
+	{
+		before = bms_num_members(calls);
+		for (int i = 0; i < scan->ncalls; i++)
+			if (bms_overlap(scan->calls[i].uses, calls))
+				calls = bms_add_member(calls, i);
+	} while (bms_num_members(calls) > before);
+	return calls;
+}
+
+static bool
+terms_walker(Node *node, void *terms)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) && ccr_is_lookup(((FuncExpr *) node)->funcid))
+		*(uint32 *) terms |= ccr_caller_terms(((FuncExpr *) node)->funcid);
+	return expression_tree_walker(node, terms_walker, terms);
+}
+
+void
+ccr_scan_set_terms(CcrScanCall *call)
+{
+	call->caller.terms = ccr_caller_terms(call->function);
+	(void) terms_walker((Node *) call->shown, &call->caller.terms);
+}
+
+void
+ccr_scan_check_caller(CcrScan *scan)
+{
+	Bitmapset  *changed = NULL;
+	CcrCaller	caller;
+
+	for (int i = 0; i < scan->ncalls; i++)
+	{
+		CcrScanCall *call = &scan->calls[i];
+		bool		outdated = ccr_definition_ref_drop_stale(&call->ref);
+
+		if (outdated)
+			ccr_scan_set_terms(call);
+		ccr_caller_get(&caller, call->caller.terms);
+		if (!outdated && ccr_caller_equal(&caller, &call->caller))
+			continue;
+		call->caller = caller;
+		changed = bms_add_member(changed, i);
+	}
+	if (changed == NULL)
+		return;
+	changed = with_dependents(scan, changed);
+	for (int i = 0; i < 2; i++)
+		disown_calls(scan, &scan->rounds[i], changed);
+	for (int i = 0; i < CCR_FED_ROUNDS; i++)
+		disown_calls(scan, &scan->fed[i], changed);
+	bms_free(changed);
+}
+
 void
 ccr_round_clear(CcrScan *scan, CcrRound *round)
 {
@@ -645,7 +806,10 @@ ccr_round_clear(CcrScan *scan, CcrRound *round)
 	ExecClearTuple(scan->node->ss_ScanTupleSlot);
 	ExecClearTuple(scan->held);
 	round->nrows = round->next = 0;
+	round->ngroups = round->next_group = 0;
+	round->bytes = 0;
 	round->tids = NULL;
 	round->asked = NULL;
+	round->groups = NULL;
 	MemoryContextReset(round->context);
 }

@@ -16,6 +16,7 @@
 
 #include "call/caller.h"
 #include "call/pending.h"
+#include "lib/ilist.h"
 #include "nodes/execnodes.h"
 #include "scan/cell.h"
 
@@ -59,23 +60,6 @@ typedef struct CcrScanCounts
 	CcrCallCounts calls[FLEXIBLE_ARRAY_MEMBER];
 } CcrScanCounts;
 
-typedef struct CcrScan
-{
-	ScanState  *node;
-	int			ncolumns;		/* of the child */
-	int			ncalls;
-	CcrScanCall *calls;
-	int			nstages;
-	int			max_size;		/* rows in a round, at most */
-	int			max_bytes;
-	bool		whole;			/* see CcrDemand */
-	TupleTableSlot *held;		/* for the row of a round */
-	uint64		nrows;			/* read so far */
-	ScanState  *scanned;		/* whose rows the child emits; NULL: no
-								 * table's */
-	CcrScanCounts *counts;
-} CcrScan;
-
 /* What became of one call for one row. */
 typedef struct CcrCallState
 {
@@ -98,21 +82,88 @@ typedef struct CcrCallRequest
 	CcrCallState *looked;		/* by row */
 } CcrCallRequest;
 
+/*
+ * The rows that a child emits for one value each of its parameters, in a round
+ * that holds those for many.
+ */
+typedef struct CcrGroup
+{
+	Datum	   *values;			/* by key of the node's */
+	bool	   *nulls;
+	int			first;			/* of its rows */
+	int			end;			/* after the last */
+} CcrGroup;
+
 typedef struct CcrRound
 {
 	MemoryContext context;
 	int			nrows;
+	int			room;			/* for rows */
 	int			next;			/* row to be emitted */
 	uint64		first;			/* rows of the node's that came before */
 	MinimalTuple *rows;
+	Size		bytes;			/* of them */
 	ItemPointerData *tids;		/* NULL: no cursor needs them */
 	Oid			tableoid;
 	int			stage;			/* under way; nstages: complete */
-	CcrCallRequest *asked;		/* by call */
+	CcrCallRequest *asked;		/* by call; NULL: it has not been started */
+	CcrGroup   *groups;			/* NULL: the parameters are as they stand */
+	int			ngroups;
+	int			max_groups;
+	int			next_group;		/* that is likely to be asked for */
 } CcrRound;
 
-/* Read up to n rows of the child.  False: there are no more. */
-extern bool ccr_round_fill(CcrScan *scan, CcrRound *round, int n);
+/* A parameter by which the rows of a group are known. */
+typedef struct CcrKeyParam
+{
+	int			id;
+	int16		typlen;
+	bool		typbyval;
+} CcrKeyParam;
+
+/*
+ * The rows of a node's own two rounds feed the first two of another one's; those
+ * that it was fed feed the next two.  So loops are batched this many deep.
+ */
+#define CCR_FED_DEPTH	4
+#define CCR_FED_ROUNDS	(2 * CCR_FED_DEPTH)
+
+typedef struct CcrScan
+{
+	ScanState  *node;
+	CcrRound	rounds[2];		/* of the rows that the child emits at present */
+	CcrRound	fed[CCR_FED_ROUNDS];	/* of those that it emitted for a
+										 * batch node around */
+	int			nkeys;			/* of the groups in these; 0: it is not fed */
+	CcrKeyParam *keys;
+	CcrRound   *serving;		/* one of fed whose rows are emitted, or NULL */
+	int			end;			/* after the last of these */
+	struct CcrFeed *feeds;		/* whom it feeds */
+	int			nfeeds;
+	int			plan_node_id;
+	dlist_node	link;			/* see scan_feed.c */
+	int			ncolumns;		/* of the child */
+	int			ncalls;
+	CcrScanCall *calls;
+	int			nstages;
+	int			max_size;		/* rows in a round, at most */
+	int			max_bytes;
+	bool		whole;			/* see CcrDemand */
+	TupleTableSlot *held;		/* for the row of a round */
+	uint64		nrows;			/* read so far */
+	ScanState  *scanned;		/* whose rows the child emits; NULL: no
+								 * table's */
+	CcrScanCounts *counts;
+	ExprState  *count;			/* limit, or NULL */
+	ExprState  *offset;
+} CcrScan;
+
+/* Make room for n rows, and read one.  False: there are no more. */
+extern void ccr_round_begin(CcrScan *scan, CcrRound *round, int n);
+extern bool ccr_round_read(CcrScan *scan, CcrRound *round);
+
+/* Forget the rows from one on. */
+extern void ccr_round_cut(CcrScan *scan, CcrRound *round, int row);
 
 /* Start the first stage; go on as far as possible without waiting, or wait. */
 extern void ccr_round_start(CcrScan *scan, CcrRound *round);
@@ -122,8 +173,23 @@ extern void ccr_round_finish(CcrScan *scan, CcrRound *round);
 /* Put a row and its cells into the node's scan slot, in the current context. */
 extern TupleTableSlot *ccr_round_emit(CcrScan *scan, CcrRound *round, int row);
 
-/* Forget what these calls found for its rows: somebody else reads on. */
-extern void ccr_round_disown(CcrScan *scan, CcrRound *round, const Bitmapset *calls);
+/* The same of a row for which nothing is asked yet: its columns alone. */
+extern void ccr_round_load(CcrScan *scan, CcrRound *round, int row);
+
+/* Forget what calls found for all rows if somebody else reads on. */
+extern void ccr_scan_check_caller(CcrScan *scan);
+
+/* Is SQL bound to come to all rows, unless it comes to an error? */
+extern bool ccr_scan_comes_to_all(const CcrScan *scan);
+
+/* How many rows are to be read; -1: all. */
+extern int64 ccr_scan_limit(const CcrScan *scan);
+
+/* How much may be asked for together, by the settings. */
+extern void ccr_scan_take_bounds(CcrScan *scan);
+
+/* What a call goes by is also what those in its arguments go by. */
+extern void ccr_scan_set_terms(CcrScanCall *call);
 
 /* Forget its rows, and what is under way for them. */
 extern void ccr_round_clear(CcrScan *scan, CcrRound *round);

@@ -1,0 +1,429 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan_loops.c
+ *	  Batched loops: which batch nodes of an inner side, or of a sub-plan, are
+ *	  fed with the rows of the outer side.
+ *
+ * One is fed if whoever runs it reads all its rows each time, so that nothing is
+ * asked for in vain; and if its child's rows depend on nothing but parameters
+ * that the outer rows set, or that stay as they are meanwhile.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/nodeFuncs.h"
+#include "scan/scan_ahead.h"
+#include "scan/scan_fields.h"
+#include "scan/scan_loops.h"
+#include "scan/scan_moves.h"
+#include "shared/compat.h"
+
+/* The search for batch nodes to be fed. */
+typedef struct Search
+{
+	CcrPlanning *planning;
+	List	   *params;			/* int: what is set for each run, */
+	List	   *args;			/* to these */
+	List	   *feeds;			/* CcrNodeFeed */
+} Search;
+
+/* ----------------------------------------------------------- a batch node */
+
+static bool
+is_fallible_node(Plan *plan)
+{
+	return IsA(plan, ForeignScan) || IsA(plan, FunctionScan) || IsA(plan, TableFuncScan) ||
+		(IsA(plan, CustomScan) && !ccr_node_is_batch(plan));
+}
+
+static bool
+holds_subplan_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan) || IsA(node, AlternativeSubPlan))
+		return true;
+	return expression_tree_walker(node, holds_subplan_walker, context);
+}
+
+static Node *
+note_fallible(Node *node, void *context)
+{
+	*(bool *) context |= !ccr_infallible(node) || holds_subplan_walker(node, NULL);
+	return node;
+}
+
+static void
+look_for_fallible(Plan **plan, void *context)
+{
+	if (is_fallible_node(*plan) || (*plan)->initPlan != NIL)
+		*(bool *) context = true;
+	ccr_fields_change(*plan, note_fallible, context);
+	ccr_fields_children(*plan, look_for_fallible, context);
+}
+
+static bool
+is_infallible_plan(Plan *plan)
+{
+	bool		fallible = false;
+
+	look_for_fallible(&plan, &fallible);
+	return !fallible;
+}
+
+/* What it emits is not told by its parameters, or several processes run it. */
+static void
+look_for_other_input(Plan **plan, void *context)
+{
+	if (IsA(*plan, WorkTableScan) || IsA(*plan, CteScan) || IsA(*plan, Gather) ||
+		IsA(*plan, GatherMerge))
+		*(bool *) context = true;
+	ccr_fields_children(*plan, look_for_other_input, context);
+}
+
+static bool
+has_other_input(Plan *plan)
+{
+	bool		found = false;
+
+	look_for_other_input(&plan, &found);
+	return found;
+}
+
+static Bitmapset *
+params_of_init_plans(const CcrPlanning *planning)
+{
+	Bitmapset  *params = NULL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, planning->init_plans)
+	{
+		foreach(lc2, lfirst_node(SubPlan, lc)->setParam)
+			params = bms_add_member(params, lfirst_int(lc2));
+	}
+	return params;
+}
+
+/* The parameters that its rows, and what is asked for them, depend on. */
+static Bitmapset *
+keys_of(const CcrPlanning *planning, CustomScan *node)
+{
+	Bitmapset  *keys = bms_union(node->scan.plan.lefttree->extParam,
+								 ccr_params_of((Node *) node->custom_exprs));
+	Bitmapset  *result = bms_difference(keys, params_of_init_plans(planning));
+	int			key = -1;
+
+	/* some have no value, but signal that a plan is to be run again */
+	while ((key = bms_next_member(keys, key)) >= 0)
+	{
+		if (!OidIsValid(list_nth_oid(planning->stmt->paramExecTypes, key)))
+			result = bms_del_member(result, key);
+	}
+	return result;
+}
+
+static bool
+wanted_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (ccr_is_cell_wanted(node))
+		return true;
+	return expression_tree_walker(node, wanted_walker, context);
+}
+
+/* Can it be evaluated for a row before anything else is? */
+static bool
+is_plain_argument(CcrPlanning *planning, Node *arg)
+{
+	return !wanted_walker(arg, NULL) && !ccr_holds_lookup(arg) &&
+		!holds_subplan_walker(arg, NULL) && !ccr_ahead_is_volatile(planning, arg);
+}
+
+static bool
+has_levels(CustomScan *node)
+{
+	ListCell   *lc;
+
+	foreach(lc, ccr_node_feeds(node))
+	{
+		if (((CcrNodeFeed *) lfirst(lc))->level > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A limit that is right above it, and that bounds what it reads, goes for each
+ * of its runs.
+ */
+static bool
+is_read_whole(CustomScan *node, bool limited)
+{
+	CcrDemand	demand = ccr_node_demand(node);
+
+	return limited ? demand.count != NULL && node->scan.plan.qual == NIL : demand.count == NULL;
+}
+
+/* Make a feed of the node.  False: it cannot be one. */
+static bool
+add_feed(Search *search, CustomScan *node, int level, bool limited)
+{
+	CcrPlanning *planning = search->planning;
+	Plan	   *child = node->scan.plan.lefttree;
+	CcrNodeFeed *feed = palloc0(sizeof(CcrNodeFeed));
+	Bitmapset  *keys = keys_of(planning, node);
+	ListCell   *param;
+	ListCell   *arg;
+	int			key = -1;
+
+	if (list_member_int(planning->fed, node->scan.plan.plan_node_id) || has_levels(node) ||
+		!is_read_whole(node, limited) || has_other_input(child) ||
+		ccr_ahead_look_at_run(planning, child).obstacle != NULL)
+		return false;
+	feed->outer = bms_copy(keys);
+	forboth(param, search->params, arg, search->args)
+	{
+		if (!bms_is_member(lfirst_int(param), keys))
+			continue;
+		if (!is_plain_argument(planning, lfirst(arg)))
+			return false;
+		feed->params = lappend_int(feed->params, lfirst_int(param));
+		feed->args = lappend(feed->args, lfirst(arg));
+		feed->outer = bms_del_member(feed->outer, lfirst_int(param));
+	}
+	if (feed->params == NIL)
+		return false;
+	while ((key = bms_next_member(keys, key)) >= 0)
+		feed->keys = lappend_int(feed->keys, key);
+	feed->target = node->scan.plan.plan_node_id;
+	feed->level = level;
+	feed->infallible = is_infallible_plan(child);
+	feed->wavers = ccr_node_demand(node).wavers;
+	search->feeds = lappend(search->feeds, feed);
+	return true;
+}
+
+/* -------------------------------------------------------------- the search */
+
+static int	find_fed_in_plan(Search *search, Plan *plan, bool limited);
+
+static int
+find_fed_in_plans(Search *search, List *plans)
+{
+	int			level = 0;
+	ListCell   *lc;
+
+	foreach(lc, plans)
+		level = Max(level, find_fed_in_plan(search, lfirst(lc), false));
+	return level;
+}
+
+/*
+ * Find batch nodes all of whose rows are read each time that the plan is run.
+ * The result is the level of one that is above them.
+ */
+static int
+find_fed_in_plan(Search *search, Plan *plan, bool limited)
+{
+	int			level;
+
+	check_stack_depth();
+	switch (nodeTag(plan))
+	{
+		case T_CustomScan:
+			if (!ccr_node_is_batch(plan))
+				return 0;
+			level = find_fed_in_plan(search, plan->lefttree, limited);
+			return add_feed(search, (CustomScan *) plan, level, limited) ? level + 1 : level;
+		case T_Limit:
+			if (limited || ((Limit *) plan)->limitOption != LIMIT_OPTION_COUNT)
+				return 0;
+			return find_fed_in_plan(search, plan->lefttree, true);
+		case T_Sort:
+			return find_fed_in_plan(search, plan->lefttree, false);
+		case T_Agg:
+			if (((Agg *) plan)->aggstrategy == AGG_PLAIN ||
+				((Agg *) plan)->aggstrategy == AGG_HASHED)
+				limited = false;
+			return find_fed_in_plan(search, plan->lefttree, limited);
+		case T_Result:
+			if (plan->lefttree == NULL || ((Result *) plan)->resconstantqual != NULL)
+				return 0;
+			return find_fed_in_plan(search, plan->lefttree, limited);
+		case T_SubqueryScan:
+			return find_fed_in_plan(search, ((SubqueryScan *) plan)->subplan, limited);
+		case T_WindowAgg:
+			if (((WindowAgg *) plan)->runCondition != NIL)
+				return 0;
+			return find_fed_in_plan(search, plan->lefttree, limited);
+		case T_Append:
+			if (limited || CCR_IS_PRUNED((Append *) plan))
+				return 0;
+			return find_fed_in_plans(search, ((Append *) plan)->appendplans);
+		case T_MergeAppend:
+			if (limited)
+				return 0;
+			return find_fed_in_plans(search, ((MergeAppend *) plan)->mergeplans);
+		case T_IncrementalSort:
+		case T_Material:
+		case T_Memoize:
+		case T_Unique:
+		case T_Group:
+		case T_ProjectSet:
+		case T_NestLoop:
+			return find_fed_in_plan(search, plan->lefttree, limited);
+		default:
+			return 0;
+	}
+}
+
+static void
+find_fed_by_subplan(CcrPlanning *planning, CcrCalls *calls, SubPlan *subplan)
+{
+	Plan	   *plan = list_nth(planning->stmt->subplans, subplan->plan_id - 1);
+	Search		search = {
+		.planning = planning,
+		.params = subplan->parParam,
+		.args = subplan->args
+	};
+
+	if (plan == NULL || subplan->useHashTable || subplan->parParam == NIL ||
+		(subplan->subLinkType != EXPR_SUBLINK && subplan->subLinkType != ARRAY_SUBLINK))
+		return;
+	(void) find_fed_in_plan(&search, plan, false);
+	calls->feeds = list_concat(calls->feeds, search.feeds);
+}
+
+/* ------------------------------------------------------------- expressions */
+
+typedef struct Finder
+{
+	CcrPlanning *planning;
+	CcrCalls   *calls;
+} Finder;
+
+/* Only what is certainly evaluated is entered. */
+static bool
+find_loops_walker(Node *node, void *context)
+{
+	Finder	   *finder = context;
+
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_SubPlan:
+			find_fed_by_subplan(finder->planning, finder->calls, (SubPlan *) node);
+			return false;
+		case T_CoalesceExpr:
+			return find_loops_walker(linitial(((CoalesceExpr *) node)->args), context);
+		case T_BoolExpr:
+			return find_loops_walker(linitial(((BoolExpr *) node)->args), context);
+		case T_List:
+		case T_TargetEntry:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_ArrayCoerceExpr:
+		case T_CollateExpr:
+		case T_ArrayExpr:
+		case T_RowExpr:
+		case T_MinMaxExpr:
+		case T_XmlExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_CoerceToDomain:
+		case T_FieldSelect:
+#if PG_VERSION_NUM >= 160000
+		case T_JsonConstructorExpr:
+		case T_JsonValueExpr:
+#endif
+			return expression_tree_walker(node, find_loops_walker, context);
+		default:
+			return false;
+	}
+}
+
+static bool
+may_batch_loops(const CcrPlanning *planning)
+{
+	return !planning->cursor && !planning->keeps_rows && !planning->parallel;
+}
+
+void
+ccr_loops_find(CcrPlanning *planning, CcrCalls *calls, Node *node)
+{
+	Finder		finder = {planning, calls};
+
+	if (planning->stmt->subplans && may_batch_loops(planning))
+		(void) find_loops_walker(node, &finder);
+}
+
+static bool
+find_in_aggregates_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+		return ((Aggref *) node)->aggfilter == NULL &&
+			find_loops_walker((Node *) ((Aggref *) node)->args, context);
+	return expression_tree_walker(node, find_in_aggregates_walker, context);
+}
+
+void
+ccr_loops_find_in_aggregates(CcrPlanning *planning, CcrCalls *calls, Node *node)
+{
+	Finder		finder = {planning, calls};
+
+	if (planning->stmt->subplans && may_batch_loops(planning))
+		(void) find_in_aggregates_walker(node, &finder);
+}
+
+/* ------------------------------------------------------------------- loops */
+
+/* All inner rows are read, or there is one at most. */
+static bool
+reads_all_inner(const NestLoop *loop)
+{
+	if (loop->join.jointype == JOIN_SEMI || loop->join.jointype == JOIN_ANTI)
+		return false;
+	return !loop->join.inner_unique || loop->join.joinqual == NIL;
+}
+
+void
+ccr_loops_batch(CcrPlanning *planning, NestLoop *loop, const CcrDemand *demand)
+{
+	Search		search = {.planning = planning};
+	CcrCalls	calls = {.varno = OUTER_VAR};
+	ListCell   *lc;
+
+	if (loop->nestParams == NIL || !may_batch_loops(planning) || !reads_all_inner(loop))
+		return;
+	foreach(lc, loop->nestParams)
+	{
+		NestLoopParam *param = lfirst(lc);
+
+		search.params = lappend_int(search.params, param->paramno);
+		search.args = lappend(search.args, param->paramval);
+	}
+	(void) find_fed_in_plan(&search, loop->join.plan.righttree, false);
+	calls.feeds = search.feeds;
+	if (calls.feeds && ccr_put_below(planning, &loop->join.plan.lefttree, &calls, demand))
+		ccr_loops_done(planning, &calls);
+}
+
+void
+ccr_loops_done(CcrPlanning *planning, const CcrCalls *calls)
+{
+	ListCell   *lc;
+
+	foreach(lc, calls->feeds)
+		planning->fed = lappend_int(planning->fed, ((CcrNodeFeed *) lfirst(lc))->target);
+}
