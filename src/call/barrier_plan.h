@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * barrier_plan.h
- *	  Lookups in policies, security barrier views and check options must say
- *	  whom they ask.
+ *	  Checks, as a statement is planned, that lookups in policies, security
+ *	  barrier views and check options say whom they ask: see barrier.h.
  *
  *-------------------------------------------------------------------------
  */

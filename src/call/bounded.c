@@ -30,7 +30,10 @@ number_in(uint32 in)
 	return in > 0 ? &ccr_counters[in - 1].nbounded : &ccr_shared->nbounded;
 }
 
-/* The slot of the one of a role with the lowest number; NULL: nobody waits. */
+/*
+ * The slot of the session of this role that has the lowest number, so that it
+ * is first; NULL if nobody waits.
+ */
 static CcrSlot *
 first_of(Oid roleid, uint32 in)
 {
@@ -67,10 +70,10 @@ ccr_bounded_begin(Oid roleid, CcrCounters *counters)
 	pg_atomic_write_u32(&waiting->bounded_first, 0);
 
 	/*
-	 * All before we look: who gives something back, or is the first and ends,
-	 * sees us afterwards.  Full barriers; the partners are in
-	 * ccr_warrant_discharge(), ccr_room_release(), ccr_heap_free() and
-	 * ccr_bounded_end().
+	 * Write all this before we look for room.  A process that gives something
+	 * back afterwards, or that was first and ends its wait, then sees us.
+	 * These are full barriers; the partners are in ccr_warrant_discharge(),
+	 * ccr_room_release(), ccr_heap_free() and ccr_bounded_end().
 	 */
 	(void) pg_atomic_exchange_u64(&waiting->bounded,
 								  pg_atomic_fetch_add_u64(&ccr_shared->next_bounded, 1));
@@ -94,7 +97,7 @@ ccr_bounded_first(void)
 	if (first != waiting)
 		return false;
 
-	/* behind the barrier we look again, and before we sleep */
+	/* the caller looks once more after this barrier, before it sleeps */
 	(void) pg_atomic_exchange_u32(&waiting->bounded_first, 1);
 	return true;
 }
@@ -105,8 +108,8 @@ ccr_bounded_below(uint64 bytes)
 	uint64		below = pg_atomic_read_u64(&ccr_shared->bounded_below);
 
 	/*
-	 * It has to be a full barrier, whether there is something to be written
-	 * or not: the partner is in ccr_heap_free().
+	 * This must be a full barrier, whether bounded_below changes or not.  The
+	 * partner is in ccr_heap_free().
 	 */
 	while (!pg_atomic_compare_exchange_u64(&ccr_shared->bounded_below, &below,
 										   Max(below, bytes)))
@@ -122,7 +125,7 @@ ccr_bounded_sleep(long ms, uint32 wait_event)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* The next one of the role is to look. */
+/* End the wait, and wake the next session of the role. */
 void
 ccr_bounded_end(void)
 {

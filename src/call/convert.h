@@ -14,13 +14,14 @@
 
 typedef struct CcrConversion
 {
-	Oid			from;			/* the two types, and that of a record: */
-	int32		from_typmod;
+	Oid			from;
+	int32		from_typmod;	/* of a record */
 	Oid			to;
-	Oid			roleid;			/* who may call what is in it */
-	uint64		made_at;		/* callable.h */
+	Oid			roleid;			/* whose right to call its functions was
+								 * checked */
+	uint64		made_at;		/* see callable.h */
 
-	/* one of these, or none if the value is good as it is */
+	/* one of these, or none if the value need not be converted */
 	bool		nothing;		/* from void: NULL */
 	bool		as_text;
 	FmgrInfo	output;
@@ -30,20 +31,21 @@ typedef struct CcrConversion
 	ExprContext *econtext;
 	int16		typlen;			/* of from */
 	bool		typbyval;
-	MemoryContext context;		/* that all this is in */
+	MemoryContext context;		/* all this lives in it */
 } CcrConversion;
 
 /*
- * As an assignment would do it; to text, whatever the type is.  The columns of
- * a record are in tupdesc, NULL for other types.  It lives in context.  Raises
- * 42804, naming the lookup, if there is no way.
+ * Plan a conversion as an assignment would do it.  Every type can be converted
+ * to text.  tupdesc has the columns of a record; it is NULL for other types.
+ * The result lives in context.  Raises 42804, naming the lookup, if there is
+ * no conversion.
  */
 extern CcrConversion *ccr_conversion(Oid from, TupleDesc tupdesc, Oid to,
 									 const char *lookup, MemoryContext context);
 
 extern void ccr_conversion_free(CcrConversion *conversion);
 
-/* Is this the one? */
+/* Is this a valid conversion between these types? */
 extern bool ccr_conversion_fits(const CcrConversion *conversion, Oid from,
 								TupleDesc tupdesc, Oid to);
 

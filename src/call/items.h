@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * items.h
- *	  Items of a request to be: arguments, encoded, and the key.
+ *	  The items of a request that is being made: encoded arguments and keys.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,8 +14,7 @@
 typedef struct CcrItems
 {
 	uint32		n;
-	bool		barred;			/* asked for by what keeps rows back:
-								 * barrier.h */
+	bool		barred;			/* the calls keep rows back: see barrier.h */
 	StringInfoData buf;			/* CcrItem, each MAXALIGNed */
 } CcrItems;
 
@@ -23,14 +22,17 @@ extern void ccr_items_init(CcrItems *items);
 extern void ccr_items_add(CcrDefinition *definition, CcrItems *items,
 						  const Datum *values, const bool *nulls);
 
-/* Those of one shard, and for each its index among all. */
+/* The items of one shard, and for each of them its index among all items. */
 typedef struct CcrDealt
 {
 	CcrItems	items;
 	uint32	   *places;
 } CcrDealt;
 
-/* Deal them out by the shards of their keys: an array of so many. */
+/*
+ * Deal items out by the shards of their keys.  Returns an array with one entry
+ * a shard.
+ */
 extern CcrDealt *ccr_items_deal(const CcrItems *items, int shards);
 
 #endif							/* CCR_ITEMS_H */

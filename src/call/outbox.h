@@ -17,19 +17,20 @@ typedef struct CcrOutboxEntry
 {
 	dlist_node	node;
 	CcrRequest *request;
-	uint64		round;			/* in which it was held; 0: never */
+	uint64		round;			/* of the outbox in which it was held; 0: it
+								 * never was */
 } CcrOutboxEntry;
 
 /*
- * Hold back an open request.  It is pushed with others: when as many items of
- * its source are held as fit into a batch, when a few milliseconds have passed
- * without another one, or by ccr_outbox_push(), which is to be called before
- * anything is waited for and when a statement ends.
+ * Hold back an open request.  It is pushed together with others: when as many
+ * items of its source are held as fit into a batch, when a few milliseconds
+ * have passed without another one, or by ccr_outbox_push().  That must be
+ * called before the session waits for anything, and when a statement ends.
  */
 extern void ccr_outbox_hold(CcrOutboxEntry *held, CcrRequest *request);
 extern void ccr_outbox_push(void);
 
-/* End a request that is still held.  False: it was pushed. */
+/* End a request that is still held back.  False if it was pushed already. */
 extern bool ccr_outbox_withdraw(CcrOutboxEntry *held);
 
 #endif							/* CCR_OUTBOX_H */

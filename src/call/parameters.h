@@ -4,8 +4,9 @@
  *	  Types for the parameters of a statement that are arguments of a lookup.
  *
  * Drivers send parameters without types and leave it to the server to find
- * them.  It cannot where a function takes anything, as submit(), enqueue() and
- * forget() do; there they are of the types that the lookup declares.
+ * them.  The server cannot do that where a function accepts any type, as
+ * submit(), enqueue() and forget() do.  There the parameters get the types
+ * that the lookup declares.
  *
  *-------------------------------------------------------------------------
  */

@@ -19,7 +19,7 @@ extern Datum ccr_receive(FunctionCallInfo fcinfo, CcrDefinition *definition,
 						 CcrResult *result, const CcrAnswerCopy *answered,
 						 uint32 item);
 
-/* The same, of a set that has no rows. */
+/* The same for a set without rows. */
 extern void ccr_receive_no_rows(FunctionCallInfo fcinfo,
 								const CcrResult *result);
 

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * timeout.h
- *	  How long a session waits: as it has set it, below a superuser's ceiling.
+ *	  How long a session waits: concresce.timeout, but no longer than the
+ *	  superuser's ceiling, concresce.max_timeout.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,19 +13,23 @@
 
 typedef struct CcrTimeout
 {
-	int			ms;				/* 0: any time */
-	bool		ceiling;		/* it is that of concresce.max_timeout */
+	int			ms;				/* 0: no limit */
+	bool		ceiling;		/* the limit is concresce.max_timeout */
 } CcrTimeout;
 
-/* What of a setting of concresce.timeout counts now; and the present one. */
+/*
+ * The timeout that a value of concresce.timeout amounts to, given the ceiling;
+ * and that of the present value.
+ */
 extern CcrTimeout ccr_timeout_of(int ms);
 extern CcrTimeout ccr_timeout_present(void);
 
-/* When one that begins then is over; 0: never. */
+/* When a timeout that began at `begin` ends; 0: never. */
 extern CcrTime ccr_timeout_end(CcrTimeout timeout, CcrTime begin);
 
 /*
- * For ereport(): what was waited for; more: NULL, or what is to be said beside.
+ * For ereport(): the detail says what was waited for, and then `more`, unless
+ * that is NULL.
  */
 extern int	ccr_timeout_detail(CcrTimeout timeout, const char *waited_for,
 							   const char *more);

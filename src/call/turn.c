@@ -4,8 +4,8 @@
  *	  Waiting for what there is too little of.
  *
  * The session that has the turn sleeps on its latch, so that it can be woken
- * alone.  All others sleep on a condition variable, which wakes the one that has
- * waited longest first.
+ * alone.  All others sleep on a condition variable, which wakes the one that
+ * has waited longest first.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,9 +28,9 @@ ccr_turn_begin(CcrTurn *turn, pg_atomic_uint32 *used)
 	is_mine = false;
 
 	/*
-	 * Both before room is looked for: who gives some up afterwards sees us. A
-	 * full barrier; its partner is in ccr_room_release(), or in what gives
-	 * back something else.
+	 * Count us before we look for room: then a process that gives some back
+	 * afterwards sees us.  This is a full barrier; its partner is in
+	 * ccr_room_release(), or where something else is given back.
 	 */
 	ConditionVariablePrepareToSleep(&turn->changed);
 	pg_atomic_fetch_add_u32(&turn->waiting, 1);
@@ -71,8 +71,8 @@ ccr_turn_sleep(long ms, uint32 wait_event)
 }
 
 /*
- * What we were woken for, and did not take, is for others; so is what was
- * given back while we had the turn.
+ * Pass on what we were woken for and did not take, and what was given back
+ * while we had the turn.
  */
 void
 ccr_turn_end(void)

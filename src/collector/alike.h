@@ -3,10 +3,10 @@
  * alike.h
  *	  Items of a batch whose keys are equal.
  *
- * In the keyed form they would get each other's rows, and a result would
- * depend on who shares the batch.  Those that are equal here, by hash, are not
- * put into one batch.  Those that turn out to be equal over there, as they got
- * one and the same row of the body, are companions.
+ * In the keyed form such items would get each other's rows, so a result would
+ * depend on which items share the batch.  Items that have the same hash here
+ * are not put into one batch.  Items that turn out to be equal on the far
+ * side, as they got the same row of the body, are called companions.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,23 +20,26 @@ typedef struct CcrHashes
 	uint32		mask;
 } CcrHashes;
 
-/* Room for n of them, in the current memory context. */
+/* A new set with room for n hashes, in the current memory context. */
 extern CcrHashes ccr_hashes_new(int n);
 
-/* False: it is there already. */
+/* Add a hash.  False if it is there already. */
 extern bool ccr_hashes_add(CcrHashes *hashes, uint32 hash);
 
 typedef struct CcrCompanions CcrCompanions;
 
-/* Of a batch of n items; lives in context. */
+/* For a batch of n items; lives in context. */
 extern CcrCompanions *ccr_companions_new(int n, MemoryContext context);
 
-/* An item has got this row.  Returns how many bytes that has taken. */
+/*
+ * Note that an item has got this row.  Returns how many bytes that has
+ * allocated.
+ */
 extern Size ccr_companions_add(CcrCompanions *companions, int64 row, int item);
 
 /*
- * The place of each item among its companions, from 0: items of the same
- * place are no companions.  -1: it has none.  NULL if no item has any.
+ * Number each item among its companions, from 0; -1 if it has none.  So items
+ * with the same number are not companions.  NULL if no item has companions.
  */
 extern int *ccr_companions_places(CcrCompanions *companions);
 

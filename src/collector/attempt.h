@@ -5,22 +5,21 @@
  *
  * An attempt goes through these states:
  *
- *   lacking        waits for a descriptor: for ccr_attempts_wake(), or for an
- *      |           idle connection that makes room
+ *   lacking        waits for a file descriptor: until ccr_attempts_wake(), or
+ *      |           until an idle connection was closed
  *      |  seek_descriptor()
  *      v
  *   connecting     waits for the socket
  *      |  ^
  *      |  |        take_step(); step_handshake()
  *      v  |
- *   handshake      a step of PQconnectPoll() is taken in a thread, or is queued
- *      |           until its server has a share of these left
+ *   handshake      PQconnectPoll() is called once, in a thread; or waits until its
+ *      |           server may have one more of these threads
  *      |  end_connected(), fail_attempt()
  *      v
  *   calls->connected() or calls->failed()
  *
- * An address that does not answer in time is left out, and what is left of the
- * list is tried anew.
+ * If an address does not answer in time, the attempt begins anew without it.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,14 +32,20 @@
 #include "collector/timer.h"
 #include "shared/answer.h"
 
-/* What the owner is told, from within ccr_attempt_step() or a timer. */
+/*
+ * Callbacks to the owner.  They come from within ccr_attempt_step() or a
+ * timer.
+ */
 typedef struct CcrAttemptCalls
 {
-	/* the connection and its descriptor are the owner's from now on */
+	/*
+	 * connected; from now on the connection and its descriptor are the
+	 * owner's
+	 */
 	void		(*connected) (void *owner, PGconn *conn);
 	void		(*failed) (void *owner, const CcrError *error);
 
-	/* close an idle connection, as there is no descriptor; false: none is */
+	/* no descriptor is left: close an idle connection; false if none is idle */
 	bool		(*spare) (void *owner);
 } CcrAttemptCalls;
 
@@ -51,14 +56,14 @@ typedef struct CcrAttempt
 	void	   *owner;
 	MemoryContext context;
 	PGconn	   *conn;			/* or NULL */
-	CcrSocket	socket;			/* it, unless a handshake has it */
-	CcrSocket	handshake_socket;	/* of handshake */
+	CcrSocket	socket;			/* of conn, unless a handshake has conn */
+	CcrSocket	handshake_socket;	/* tells that the thread is done */
 	bool		wants_write;
-	int			entry;			/* of the address list, that is being tried */
+	int			entry;			/* of the address list that is being tried */
 	Bitmapset  *silent;			/* entries that did not answer in time */
-	CcrOffload *handshake;		/* has the connection */
-	CcrTimer	handshake_timer;	/* it computes for long */
-	bool		queued;			/* for a handshake */
+	CcrOffload *handshake;		/* not NULL: a thread uses conn */
+	CcrTimer	handshake_timer;	/* fires if it computes for long */
+	bool		queued;			/* waits for a thread */
 	dlist_node	queue_node;
 	bool		lacking;		/* waits for a descriptor */
 	dlist_node	lacking_node;
@@ -68,20 +73,24 @@ typedef struct CcrAttempt
 } CcrAttempt;
 
 /*
- * Begin one: it calls nobody back at once.  Its sockets have the owner as
- * theirs.  What it allots, errors included, is in the context.
+ * Begin an attempt.  No callback is called before this returns.  `owner` is
+ * passed to the callbacks, and is the owner of the attempt's sockets.
+ * Whatever the attempt allocates, errors included, is in the context.
  */
 extern void ccr_attempt_begin(CcrAttempt *attempt, const CcrReach *reach,
 							  const CcrAttemptCalls *calls, void *owner,
 							  MemoryContext context);
 
-/* A socket of it is ready. */
+/* To be called when a socket of the attempt is ready. */
 extern void ccr_attempt_step(CcrAttempt *attempt, int fd);
 
 /* Give it up, unless it has ended. */
 extern void ccr_attempt_abandon(CcrAttempt *attempt);
 
-/* Some wait for a descriptor; and one has been released, or a thread. */
+/*
+ * ccr_attempts_lack(): does any attempt wait for a descriptor?
+ * ccr_attempts_wake(): a descriptor or a thread has become free.
+ */
 extern bool ccr_attempts_lack(void);
 extern void ccr_attempts_wake(void);
 

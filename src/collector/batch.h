@@ -14,22 +14,27 @@
 typedef struct CcrBatch CcrBatch;
 
 /*
- * Take what is due of a queue, at most `most` items, for an idle carrier; how many
- * they are is in *n.  NULL if nothing was left to take.  nonce tells this
- * collector's statements from those of others behind the same pooler.
+ * Make a batch of what is due in a queue, of at most `most` items, for an idle
+ * carrier.  *n receives their number.  NULL if nothing was left to take.
+ * nonce is a part of the names of prepared statements, so that collectors
+ * behind the same pooler do not use each other's.
  */
 extern CcrBatch *ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier,
 							   const char *nonce, void *owner, int most, int *n);
 
-/* Start it, once its owner knows it: it may end from within. */
+/*
+ * Start a batch.  It may end before this returns, so its owner must be ready
+ * for that.
+ */
 extern void ccr_batch_start(CcrBatch *batch);
 
 extern CcrQueue *ccr_batch_queue(CcrBatch *batch);
 extern void *ccr_batch_owner(CcrBatch *batch);
 
 /*
- * What the carrier tells.  done returns true once the batch has ended,
- * and has been freed; before, it has started the next operation.
+ * To be called for the carrier's callbacks of the same names.
+ * ccr_batch_done() returns true if the batch has ended and was freed;
+ * otherwise it has started the next operation.
  */
 extern void ccr_batch_described(CcrBatch *batch, const CcrRow *row);
 extern bool ccr_batch_row(CcrBatch *batch, const CcrRow *row);
@@ -37,46 +42,54 @@ extern bool ccr_batch_done(CcrBatch *batch, CcrOp op,
 						   const CcrError *error);
 
 /*
- * The carrier was lost: ends the batch, whose flights may fly again.  They do if
- * it was not begun: op is NONE.
+ * The carrier was lost while op was under way.  This ends the batch.  Its
+ * flights fly again if that is allowed, or if nothing had been begun (op is
+ * CCR_OP_NONE).
  */
 extern void ccr_batch_lost(CcrBatch *batch, CcrOp op,
 						   const CcrError *error);
 
 /*
- * A flight of the batch has lost its last waiter.  True: so have they all;
- * whoever runs the batch is to cancel and then drop it.
+ * A flight of the batch has lost its last waiter.  True if no flight of it has
+ * a waiter any more: then the caller must cancel the batch and drop it.
  */
 extern bool ccr_batch_deserted(CcrBatch *batch);
 extern void ccr_batch_drop(CcrBatch *batch);
 
-/* How long a part of one may take that somebody had to end; 0: any time. */
+/*
+ * A batch that somebody had to end is sent again in parts.  How long such a
+ * part may take; 0: no limit.
+ */
 extern CcrTime ccr_batch_allowance(const CcrBatch *batch);
 
 /*
- * When it was sent; and that a batch of enqueued items has taken too long since:
- * it has ended, and whoever runs it is to cancel it.
+ * ccr_batch_sent() is when it was sent.  ccr_batch_late() ends a batch of
+ * enqueued items that has taken too long since; the caller must then cancel
+ * it.
  */
 extern CcrTime ccr_batch_sent(const CcrBatch *batch);
 extern void ccr_batch_late(CcrBatch *batch, const CcrError *error);
 
-/* An error of the batch, or of none (NULL), as the views show it. */
+/*
+ * Fill in `last` with an error of the batch (NULL: of no batch), for the
+ * views.
+ */
 extern void ccr_batch_last_error(const CcrBatch *batch, const CcrError *error,
 								 CcrLastError *last);
 
-/* Give up a batch that someone waits for; whoever runs it is to cancel it. */
+/* Fail a batch that someone waits for; the caller must then cancel it. */
 extern void ccr_batch_stop(CcrBatch *batch, const CcrError *error);
 
-/* The same for one of enqueued items, which are to fly again as they are. */
+/* The same for a batch of enqueued items, which do not fail but fly again. */
 extern void ccr_batch_ground(CcrBatch *batch);
 
-/* Fail what waits in a queue. */
+/* Fail all items that wait in a queue. */
 extern void ccr_batch_fail_waiting(CcrQueue *queue, const CcrError *error);
 
-/* The same for enqueued items, each of which the log is told of. */
+/* The same for enqueued items; each is logged as discarded. */
 extern void ccr_batch_discard_waiting(CcrQueue *queue, const CcrError *error);
 
-/* The same for those that have failed alone, for the errors that they met. */
+/* Discard the suspects of a queue, each with the error that it failed with. */
 extern void ccr_batch_discard_suspects(CcrQueue *queue);
 
 #endif							/* CCR_BATCH_H */

@@ -86,14 +86,15 @@ ccr_cancel_free(CcrCancel *cancel)
 
 /*
  * PQcancel() waits for as long as the far side keeps its connection open, and
- * cannot be interrupted.  A server that never answers must not tie up ever
- * more threads and descriptors: beyond these, connections are just closed.
+ * cannot be interrupted.  A server that never answers must not occupy more and
+ * more threads and descriptors.  So if this many are under way, connections
+ * are closed instead.
  */
 #define CCR_MAX_CANCELS		32
 
 /*
- * Not palloc'd, as the thread may outlive the collector's interest in it.
- * Whoever of the two leaves last frees it.
+ * This is not palloc'd, as the thread may still use it when the collector has
+ * given it up.  The one of the two that leaves last frees it.
  */
 struct CcrCancel
 {

@@ -4,10 +4,10 @@
  *	  What carries a batch: a connection to a foreign server, or a local
  *	  executor.
  *
- * Other projects say transport.  Both are state machines that never block.  A
- * carrier says which sockets it waits for (a local executor has none: it sets
- * the latch), is stepped when one is ready, and calls its owner back.  It knows
- * nothing of batches.
+ * Other projects call it a transport.  A carrier is a state machine that never
+ * blocks.  It says which sockets it waits for (a local executor has none: it
+ * sets the latch).  Its step function is called when one is ready, and it
+ * calls its owner back.  It knows nothing of batches.
  *
  *   CONNECTING ---------> IDLE <---------------------------+
  *       |     ready()      |                               |
@@ -40,24 +40,26 @@
 typedef enum CcrCarrierState
 {
 	CCR_CARRIER_CONNECTING,		/* next: IDLE or DEAD */
-	CCR_CARRIER_IDLE,			/* may be given something to do: BUSY; DEAD if
-								 * the far side closes it */
+	CCR_CARRIER_IDLE,			/* next: BUSY, when it is given something to
+								 * do; DEAD, if the far side closes it */
 	CCR_CARRIER_BUSY,			/* next: IDLE, CANCELLING or DEAD */
-	CCR_CARRIER_CANCELLING,		/* waits for the end of both the cancel and
-								 * the query: IDLE; DEAD if that takes long */
+	CCR_CARRIER_CANCELLING,		/* waits for the end of both the cancel
+								 * request and the query; next: IDLE, or DEAD
+								 * if that takes long */
 	CCR_CARRIER_DEAD			/* closed; the owner frees it */
 } CcrCarrierState;
 
 typedef enum CcrOp
 {
 	CCR_OP_NONE,
-	CCR_OP_CLEAN,				/* see adopt() */
-	CCR_OP_PREPARE,				/* a named statement */
-	CCR_OP_DESCRIBE,			/* the same, or the unnamed one, and describe */
+	CCR_OP_CLEAN,				/* empty the far session: see adopt() */
+	CCR_OP_PREPARE,				/* prepare a named statement */
+	CCR_OP_DESCRIBE,			/* prepare a named or unnamed one, and
+								 * describe it */
 	CCR_OP_EXECUTE
 } CcrOp;
 
-/* A row, or the description of one: then only the types are of use. */
+/* A row, or the description of one, which has the types only. */
 typedef struct CcrRow
 {
 	int			n;				/* columns */
@@ -66,7 +68,7 @@ typedef struct CcrRow
 	const int  *lengths;		/* bytes; -1: NULL */
 } CcrRow;
 
-/* What the owner is told; it may start the next thing from within. */
+/* Callbacks to the owner, who may start the next operation from within. */
 typedef struct CcrCarrierCalls
 {
 	/* connected, or IDLE again after a cancel or after done() */
@@ -75,25 +77,25 @@ typedef struct CcrCarrierCalls
 	/* the description that CCR_OP_DESCRIBE asked for */
 	void		(*described) (void *owner, const CcrRow *row);
 
-	/* one row; false: don't hand over more of them */
+	/* one row; return false to get no more of them */
 	bool		(*row) (void *owner, const CcrRow *row);
 
 	/*
-	 * The end of what was to be done; error is NULL if it went well.  After
-	 * EXECUTE, it may still be BUSY with leaving the far session as it was
+	 * The operation has ended; error is NULL if it succeeded.  After EXECUTE
+	 * the carrier may still be BUSY, as it leaves the far session as it was
 	 * found: then ready() follows.
 	 */
 	void		(*done) (void *owner, CcrOp op, const CcrError *error);
 
 	/*
-	 * It is DEAD: could not connect, or was lost with op under way.  NONE:
-	 * what was to be done had not been begun.
+	 * The carrier is DEAD: it could not connect, or was lost while op was
+	 * under way.  op is CCR_OP_NONE if no operation had been begun.
 	 */
 	void		(*dead) (void *owner, CcrOp op, const CcrError *error);
 
 	/*
-	 * It lacks a descriptor for a socket: close another one that is idle.
-	 * False: there is none.
+	 * The carrier lacks a descriptor for a socket: close another carrier that
+	 * is idle.  Return false if there is none.
 	 */
 	bool		(*spare) (void *owner);
 } CcrCarrierCalls;
@@ -103,19 +105,23 @@ typedef struct CcrCarrier CcrCarrier;
 typedef struct CcrCarrierOps
 {
 	/*
-	 * What an idle one does next is for a lookup of this owner.  True: bodies
-	 * of another may have left something in its session, statements under our
-	 * names included, which CCR_OP_CLEAN is about to end.
+	 * Tell an idle carrier that the next operation is for a lookup of this
+	 * owner.  True if it starts CCR_OP_CLEAN first: bodies of another owner's
+	 * lookups may have left something in the far session, even prepared
+	 * statements with our names.
 	 */
 	bool		(*adopt) (CcrCarrier *carrier, Oid owner);
 
-	/* Start something on an idle one.  sql is executed if statement is "". */
+	/*
+	 * Start an operation on an idle carrier.  If query->statement is "", the
+	 * SQL text is executed without a prepared statement.
+	 */
 	void		(*prepare) (CcrCarrier *carrier, const CcrQuery *query, bool describe);
 	void		(*execute) (CcrCarrier *carrier, const CcrQuery *query);
 
 	/*
-	 * End what is under way, without telling done(): next is ready() or
-	 * dead().
+	 * End the operation that is under way.  done() is not called; ready() or
+	 * dead() follows.
 	 */
 	void		(*cancel) (CcrCarrier *carrier);
 
@@ -123,10 +129,13 @@ typedef struct CcrCarrierOps
 	void		(*close) (CcrCarrier *carrier, const CcrError *error);
 	void		(*free) (CcrCarrier *carrier);
 
-	/* Does something in between share out sessions as it likes? */
+	/*
+	 * Is there a pooler in between that may give us another session each
+	 * time?
+	 */
 	bool		(*pooled) (const CcrCarrier *carrier);
 
-	/* Is an idle one to be closed, as it has come to hold too much? */
+	/* Should an idle carrier be closed because it holds too much memory? */
 	bool		(*is_worn) (const CcrCarrier *carrier);
 
 	/* What to do when a socket of it is ready. */
@@ -138,14 +147,15 @@ struct CcrCarrier
 {
 	const CcrCarrierOps *ops;
 	CcrCarrierState state;
-	CcrOp		op;				/* under way, until its outcome was told */
+	CcrOp		op;				/* under way, until the owner was told how it
+								 * ended */
 	const CcrCarrierCalls *calls;
 	void	   *owner;
 	MemoryContext context;
 	HTAB	   *statements;		/* prepared ones, by name */
-	MemoryContext row_context;
-	int			room;			/* for columns in these, which are in it: the
-								 * row that is handed over */
+	MemoryContext row_context;	/* of these arrays: the row that is handed
+								 * over */
+	int			room;			/* columns that they have room for */
 	Oid		   *types;
 	const char **values;
 	int		   *lengths;
@@ -153,21 +163,26 @@ struct CcrCarrier
 
 #define CCR_CANCEL_GRACE		5000	/* ms from a cancel to the end */
 
-/* A new one, CONNECTING, in a context of its own. */
+/*
+ * Initialise a new carrier, which is CONNECTING and has a context of its own.
+ */
 extern void ccr_carrier_init(CcrCarrier *carrier, const CcrCarrierOps *ops,
 							 const CcrCarrierCalls *calls, void *owner,
 							 MemoryContext context);
 
-/* Statements that are prepared on it. */
+/* The statements that are prepared on it. */
 extern bool ccr_carrier_knows(const CcrCarrier *carrier, const char *statement);
 extern int	ccr_carrier_statements(const CcrCarrier *carrier);
 extern void ccr_carrier_remember(CcrCarrier *carrier, const char *statement);
 extern void ccr_carrier_forget_statements(CcrCarrier *carrier);
 
-/* Room for the columns of a row.  True: what was there is gone. */
+/*
+ * Make room for n columns.  True if the arrays were replaced, without their
+ * contents.
+ */
 extern bool ccr_carrier_make_room(CcrCarrier *carrier, int n);
 
-/* A row of n columns that are there. */
+/* The row that the first n columns of these arrays are. */
 extern CcrRow ccr_carrier_row(const CcrCarrier *carrier, int n);
 
 #endif							/* CCR_CARRIER_H */

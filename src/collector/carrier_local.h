@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * carrier_local.h
- *	  A local executor, as its collector sees it: a carrier.
+ *	  The carrier of local lookups: a local executor, as its collector sees it.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,16 +14,18 @@
 extern void ccr_locals_init(int worker);
 
 /*
- * Start an executor for a role in a database.  Never fails at once: what goes
- * wrong is told by dead().
+ * Start an executor for a role in a database.  This never fails at once: if
+ * something goes wrong, dead() is called later.
  */
 extern CcrCarrier *ccr_local_open(Oid dbid, Oid roleid,
 								  const CcrCarrierCalls *calls, void *owner);
 
-/* Those that may have something to say, whenever the latch was set. */
+/*
+ * Visit those that may have replies; to be called whenever the latch was set.
+ */
 extern void ccr_locals_visit(void (*visit) (CcrCarrier *));
 
-/* The collector exits: leave them all. */
+/* The collector exits: abandon all of them. */
 extern void ccr_locals_abandon(void);
 
 #endif							/* CCR_CARRIER_LOCAL_H */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * circuit.h
- *	  Enqueued items that have failed: which wait, and which are given up.
+ *	  Enqueued items that have failed: which of them wait to fly again, and which
+ *	  are discarded.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,41 +15,45 @@
 /* What is to become of a batch of enqueued items that has failed. */
 typedef enum CcrVerdict
 {
-	CCR_VERDICT_WAIT,			/* it flies again later, as it is */
-	CCR_VERDICT_DIVIDE,			/* halves of it fly again */
-	CCR_VERDICT_SUSPECT,		/* its only item is held back */
-	CCR_VERDICT_DISCARD			/* its only item is given up */
+	CCR_VERDICT_WAIT,			/* the same batch flies again later */
+	CCR_VERDICT_DIVIDE,			/* its halves fly again, as two batches */
+	CCR_VERDICT_SUSPECT,		/* it has one item, which is held back */
+	CCR_VERDICT_DISCARD			/* it has one item, which is discarded */
 } CcrVerdict;
 
 /*
- * A batch has failed, or one has succeeded.  What the verdict on a failure says
- * is for the caller to do: by retry, suspect, a regrouping, or a landing.
+ * A batch has failed, or has succeeded.  The caller carries the verdict out,
+ * by ccr_circuit_retry(), ccr_flights_regroup(), ccr_circuit_suspect() or
+ * ccr_flights_land().
  */
 extern CcrVerdict ccr_circuit_failed(CcrQueue *queue, CcrFlight **flights, int n,
 									 CcrKind kind, const CcrLastError *error);
 extern void ccr_circuit_succeeded(CcrQueue *queue);
 
-/* Let flights that were FLYING wait for a while, as one group. */
+/*
+ * Let flights that were FLYING wait for a while, and then fly again as one
+ * group.
+ */
 extern void ccr_circuit_retry(CcrQueue *queue, CcrFlight **flights, int n);
 
-/* Hold one back; its error is copied. */
+/* Hold a flight back as a suspect; its error is copied. */
 extern void ccr_circuit_suspect(CcrQueue *queue, CcrFlight *flight,
 								const CcrError *error);
 
 /*
- * Something of the queue has ended.  True: all that is left of it are suspects
- * that are to be given up; else what it has failed for may be forgotten, or
- * one of them is tried again.
+ * To be called when a batch of the queue has ended.  True if nothing but
+ * suspects is left in the queue, and the caller must discard them.  Otherwise
+ * this may close the circuit, or let a suspect fly again.
  */
 extern bool ccr_circuit_at_end(CcrQueue *queue);
 
 /*
- * The oldest suspect, FLYING from then on, or NULL.  The caller deletes its
- * context.
+ * Take the oldest suspect, or return NULL.  Its flight is FLYING from then on.
+ * The caller deletes the suspect's context.
  */
 extern CcrSuspect *ccr_circuit_take_suspect(CcrQueue *queue, struct CcrBatch *batch);
 
-/* Show that nothing of the queue gets through, and until when it waits. */
+/* Show in concresce.circuits that the queue waits until retry_at, and why. */
 extern void ccr_circuit_open(CcrQueue *queue, CcrKind kind, int failures,
 							 CcrTime retry_at, const CcrLastError *error);
 

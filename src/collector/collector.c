@@ -106,7 +106,9 @@ ccr_collector_register(void)
 static void
 refuse_request(CcrRequest *request, CcrFailure failure)
 {
-	/* it is unfinished, and comes again */
+	/*
+	 * it stays on the list of unfinished requests, and will be admitted again
+	 */
 	if (request->kind == CCR_REQUEST_ENQUEUED)
 		ccr_timer_set(&admit_timer, ccr_after(ccr_now(),
 											  CCR_ADMIT_PAUSE));
@@ -116,7 +118,10 @@ refuse_request(CcrRequest *request, CcrFailure failure)
 		ccr_request_complete(request, failure);
 }
 
-/* One that is not is still in the mailbox, and will be taken from there. */
+/*
+ * Has the request been taken? Otherwise it is still in the mailbox, and will
+ * be taken from there.
+ */
 static bool
 is_taken(CcrRequest *request)
 {
@@ -124,8 +129,9 @@ is_taken(CcrRequest *request)
 }
 
 /*
- * Before the heap goes away.  The rows of concresce.connections and the gauges
- * outlive this process, so they are put right.
+ * As the process exits, before the heap is detached: fail all requests.  The
+ * rows of concresce.connections and the gauges outlive this process, so they
+ * are put right.
  */
 static void
 fail_requests(int code, Datum arg)
@@ -159,8 +165,8 @@ fail_requests(int code, Datum arg)
 static void admit_unfinished(void *arg);
 
 /*
- * Not more often than once in a while, whatever makes it exit.  The first
- * restart is at once.
+ * Do not restart more often than once in CCR_RESTART_PAUSE, whatever makes the
+ * process exit.  The first restart is immediate.
  */
 static void
 pause_before_restart(void)
@@ -178,7 +184,10 @@ pause_before_restart(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Whoever waits for the collector before this one shall notice. */
+/*
+ * Wake all backends that have requests, so that those which wait for the
+ * collector before this one notice that it is gone.
+ */
 static void
 wake_waiters(void)
 {
@@ -188,9 +197,10 @@ wake_waiters(void)
 }
 
 /*
- * libpq takes from PG* variables what it is not told.  What reaches a foreign
- * server is for the server's options to say, not for the shell that started
- * this one; and dates have to come in a style that any session reads alike.
+ * libpq reads options that it is not given from PG* environment variables.
+ * The server's options say what reaches a foreign server, and not the shell in
+ * which this server was started, so these variables are removed.  PGDATESTYLE
+ * is set so that any session reads our dates alike.
  */
 static void
 clear_environment(void)
@@ -203,7 +213,10 @@ clear_environment(void)
 		{
 			char	   *name = pnstrdup(environ[i], equals - environ[i]);
 
-			/* shifts what follows to this place */
+			/*
+			 * moves the variables behind it, so the next one has the same
+			 * index now
+			 */
 			unsetenv(name);
 			pfree(name);
 		}
@@ -213,7 +226,10 @@ clear_environment(void)
 	setenv("PGDATESTYLE", "ISO", 1);
 }
 
-/* To be done when it suits, as there may be something to be sent first. */
+/*
+ * Only note the signal: there may be items to be sent before the collector
+ * exits.
+ */
 static void
 note_sigterm(SIGNAL_ARGS)
 {
@@ -227,7 +243,7 @@ note_sigterm(SIGNAL_ARGS)
 static void
 wake_up(void *arg)
 {
-	/* the loop goes round, which is all there is to it */
+	/* it only has to wake the loop, which looks for itself */
 }
 
 static void
@@ -236,10 +252,16 @@ init_collector(void)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, note_sigterm);
 
-	/* a cancel is for queries; as an error it would fail what all wait for */
+	/*
+	 * A cancel is meant for a query.  Here it would raise an error that fails
+	 * what many sessions wait for.
+	 */
 	pqsignal(SIGINT, PG_SIG_IGN);
 
-	/* a reload in the moment since the fork found no handler */
+	/*
+	 * a SIGHUP that came since the fork has found no handler, so read the
+	 * configuration once
+	 */
 	ConfigReloadPending = true;
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
@@ -266,15 +288,19 @@ init_collector(void)
 	mailbox->started = ccr_now();
 	pg_atomic_write_u64(&mailbox->started_at, GetCurrentTimestamp());
 
-	/* ended during a smart shutdown, and started again, as there are clients */
+	/*
+	 * the one before may have exited in a smart shutdown, and been started
+	 * again as there are still clients
+	 */
 	pg_atomic_write_u32(&mailbox->closed, 0);
 	pg_atomic_write_u32(&mailbox->proc, ccr_my_procno() + 1);
 
 	/*
-	 * Who pushes from now on wakes us; what was pushed before, we find.  The
-	 * partner is the compare-and-swap in push_request().  So it is for
-	 * wake_waiters(): a backend that is not yet in its slot as we look sees
-	 * the generation before it sleeps.
+	 * A backend that pushes from now on wakes us.  What was pushed before, we
+	 * find.  The partner of this barrier is the compare-and-swap in
+	 * push_request().  The same holds for wake_waiters(): a backend that is
+	 * not yet in its slot when we look sees the new generation before it
+	 * sleeps.
 	 */
 	pg_memory_barrier();
 	wake_waiters();
@@ -362,7 +388,10 @@ older_first(const void *a, const void *b)
 	return ra->id < rb->id ? -1 : ra->id > rb->id ? 1 : 0;
 }
 
-/* Admit what is unfinished and was not yet, in order.  It has waited long enough. */
+/*
+ * Admit the unfinished requests that are not admitted yet, in the order of
+ * their commits.
+ */
 static void
 admit_unfinished(void *arg)
 {
@@ -370,7 +399,10 @@ admit_unfinished(void *arg)
 	int			size = 256;
 	CcrRequest **requests;
 
-	/* what is in the mail is unfinished, too, and will be admitted from there */
+	/*
+	 * requests that were just taken are on the list, too, and will be
+	 * admitted from there
+	 */
 	if (taken)
 	{
 		ccr_timer_set(&admit_timer, ccr_after(ccr_now(), 1));
@@ -389,7 +421,10 @@ admit_unfinished(void *arg)
 	qsort(requests, n, sizeof(CcrRequest *), older_first);
 	for (int i = 0; i < n; i++)
 	{
-		/* it may be gone, if it had been stopped by force */
+		/*
+		 * keep the fingerprint: if the lookup was stopped by force, the
+		 * request may be gone after this
+		 */
 		CcrFingerprint fingerprint = requests[i]->fingerprint;
 		CcrQueue   *queue;
 
@@ -406,8 +441,9 @@ admit_unfinished(void *arg)
 }
 
 /*
- * Warrants have ended, items are to be discarded, or servers were switched.  To
- * be done when all that was taken has been dealt with: it is unfinished, too.
+ * Act on marks: warrants have ended, items have to be discarded, or servers
+ * were switched on or off.  Call this only when all requests that were taken
+ * have been dealt with.
  */
 static void
 heed_marks(uint32 marks)
@@ -422,8 +458,8 @@ heed_marks(uint32 marks)
 	ccr_unwarranted_drop_all(ccr_dispatch_check);
 
 	/*
-	 * what is unfinished was admitted, unless that has failed, or is about to
-	 * be done
+	 * unfinished requests have been admitted, unless that has failed or is
+	 * yet to be done
 	 */
 	request = admit_timer.armed ? ccr_request_unfinished(mailbox) : NULL;
 	while (request)
@@ -435,7 +471,10 @@ heed_marks(uint32 marks)
 	}
 }
 
-/* Whoever waits for that is told by ccr_stopped_recount(). */
+/*
+ * Note that we have acted on these marks. ccr_stopped_recount() wakes those
+ * that wait for it.
+ */
 static void
 say_heeded(uint32 marks)
 {
@@ -450,7 +489,9 @@ is_admitted(CcrRequest *request)
 	return ccr_ticket_of(request) != NULL;
 }
 
-/* Let those go of whom it is true, and keep the others. */
+/*
+ * Drop the abandoned requests for which which() is true, and keep the others.
+ */
 static void
 drop_abandoned(bool (*which) (CcrRequest *))
 {
@@ -470,10 +511,10 @@ drop_abandoned(bool (*which) (CcrRequest *))
 }
 
 /*
- * What was abandoned may still be in the mailbox, if it came after the intake
- * was taken: it is kept until it has been taken, too.  A great many items are
- * admitted in several rounds, so that the first ones fly meanwhile.  False:
- * there is more.
+ * Take new requests.  A request on the abandoned list may still be in the
+ * intake, if it came after the intake was taken; it is kept until it was taken
+ * from there, too.  If there are very many items, they are admitted in several
+ * rounds, so that the first ones fly meanwhile.  False if there are more.
  */
 static bool
 take_mail(void)
@@ -482,12 +523,19 @@ take_mail(void)
 
 	if (taken == NULL)
 	{
-		/* in this order: who left before a request came is seen with it */
+		/*
+		 * The intake first, then the abandoned list: a request that was
+		 * abandoned before another one was pushed is then seen together with
+		 * it.
+		 */
 		taken = ccr_request_take(mailbox);
 		ccr_request_take_abandoned(mailbox, &taken_abandoned);
 	}
 
-	/* a call must not join the flights of those who have left */
+	/*
+	 * drop these before new requests are admitted, so that no new call joins
+	 * a flight that all callers have left
+	 */
 	drop_abandoned(is_admitted);
 	while (taken)
 	{
@@ -519,7 +567,7 @@ step_carrier(CcrCarrier *carrier, int fd, int events)
 	PG_END_TRY();
 }
 
-/* Executors have no descriptor to wait for: they set the latch. */
+/* Local executors have no descriptor to wait for: they set our latch. */
 static void
 step_local(CcrCarrier *carrier)
 {
@@ -533,8 +581,8 @@ step_socket(CcrSocket *socket, int events)
 }
 
 /*
- * How long to sleep, in ms.  Waits of less than a millisecond count, so the
- * nearer deadlines are given to a timer that is more exact.
+ * How long to sleep, in ms.  If the next deadline is less than a millisecond
+ * away, it is set on the timerfd, which is more exact.
  */
 static long
 sleep_time(void)
@@ -554,9 +602,10 @@ sleep_time(void)
 }
 
 /*
- * While an answer that somebody waits for is due within microseconds, a sleep
- * costs more than it spares: an idle core takes long to wake up.  In a crowd
- * there is always something to do, and the processor is better left to others.
+ * If an answer is due within microseconds, and a session waits for it, a sleep
+ * costs more than it saves, as an idle processor takes long to wake up.  If
+ * many sessions wait, there is always something to do, and the processor is
+ * better left to others.
  */
 static bool
 is_worth_spinning(void)
@@ -566,7 +615,10 @@ is_worth_spinning(void)
 	return ccr_links_flying() > 0 && sleepers > 0 && sleepers < CCR_CROWD;
 }
 
-/* Until there is news, or it has taken too long. */
+/*
+ * Look for news without sleeping, until there is some or CCR_SPIN microseconds
+ * have passed.
+ */
 static bool
 spin_for_news(void)
 {
@@ -581,8 +633,9 @@ spin_for_news(void)
 }
 
 /*
- * The answers of a server take about as long as they did a moment ago.  Each time
- * that it was in vain to look out for one, twice as many sleeps follow.
+ * A server's answers take about as long as they did a moment ago.  Each time
+ * that looking for one was in vain, the next look comes after twice as many
+ * sleeps.
  */
 static bool
 spin_if_it_pays(void)
@@ -616,9 +669,9 @@ wait_for_events(bool all_taken)
 }
 
 /*
- * In a crowd, those who were woken a moment ago are about to call again.  Who
- * can run gets to run first, so that they share a batch; nobody waits for
- * anything but the processor, and where it is free this takes no time.
+ * When many sessions call, those that were woken a moment ago are about to
+ * call again.  Give up the processor, so that they can run first and share a
+ * batch.  If no process wants it, this takes no time.
  */
 static void
 let_crowd_in(void)
@@ -627,7 +680,7 @@ let_crowd_in(void)
 		sched_yield();
 }
 
-/* As die() would have it. */
+/* Exit with the same error as die() raises. */
 static void
 exit_collector(void)
 {
@@ -637,9 +690,9 @@ exit_collector(void)
 }
 
 /*
- * SIGTERM.  If it is for this process alone, the next one goes on where it
- * left.  If the server shuts down, what is enqueued is sent first; or it is
- * said what was lost.
+ * SIGTERM.  If only this process is to end, the next generation goes on where
+ * it stopped.  If the server shuts down, enqueued items are sent first, or
+ * else logged as lost.
  */
 static void
 end_or_drain(void)
@@ -662,8 +715,8 @@ end_or_drain(void)
 		return;
 
 	/*
-	 * Whoever commits from now on is told that it is too late, or has been
-	 * counted: the partner is the addition in take_place().
+	 * A session that commits from now on either sees that it is too late, or
+	 * was counted before.  The partner is the addition in take_place().
 	 */
 	pg_atomic_write_u32(&mailbox->closed, 1);
 	pg_memory_barrier();

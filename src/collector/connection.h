@@ -11,11 +11,14 @@
 #include "shared/shmem.h"
 #include "shared/source.h"
 
-/* NULL: none is left, and the connection is not shown. */
+/*
+ * A row for a connection; NULL if none is left: then the connection is not
+ * shown.
+ */
 extern CcrConnection *ccr_connection_allot(const CcrSource *source);
 extern void ccr_connection_release(CcrConnection *c);
 
-/* error: NULL, or what it has met. */
+/* error: NULL, or the error that the connection has met. */
 extern void ccr_connection_show(CcrConnection *c, const char *state, int64 batches, int64 lost,
 								const CcrLastError *error);
 extern void ccr_connection_show_connected(CcrConnection *c, bool connected);

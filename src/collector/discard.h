@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * discard.h
- *	  What is said of enqueued items that are given up.
+ *	  What the log says about enqueued items that are discarded.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,14 +13,15 @@
 #include "shared/source.h"
 
 /*
- * A WARNING with the lookup and, as far as log_parameter_max_length_on_error
- * has it, the arguments and the error, which may quote them.
+ * Log a WARNING that names the lookup.  The arguments, and the error, which
+ * may quote them, are shown as far as log_parameter_max_length_on_error
+ * allows.
  */
 extern void ccr_discard_log(const CcrSource *source, const CcrItem *item,
 							const CcrError *error);
 
 /*
- * The error that a queue has met last, as far as it may be logged; palloc'd.
+ * The text of the last error of a queue, as far as it may be logged; palloc'd.
  */
 extern const char *ccr_discard_shown(const CcrLastError *error);
 

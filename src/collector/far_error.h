@@ -13,22 +13,30 @@
 #include "libpq-fe.h"
 #include "shared/answer.h"
 
-/* One of ours. */
+/* An error of our own. */
 extern CcrError *ccr_far_error(MemoryContext context, int sqlstate,
 							   const char *message, const char *detail);
 
-/* The server's error, or libpq's own, which has no fields. */
+/*
+ * The error that a result reports: the server's, or libpq's own, without
+ * fields.
+ */
 extern CcrError *ccr_far_error_of(MemoryContext context, const PGresult *result);
 
-/* It could not connect to a server; conn: NULL, or with the reason. */
+/* It was not possible to connect; conn has the reason, or is NULL. */
 extern CcrError *ccr_far_error_connecting(MemoryContext context, const PGconn *conn,
 										  const char *server);
 
-/* A connection was lost; first: NULL, or what the server has said before. */
+/*
+ * A connection was lost; first: NULL, or the error that the server sent
+ * before.
+ */
 extern CcrError *ccr_far_error_lost(MemoryContext context, const PGconn *conn,
 									const char *server, const CcrError *first);
 
-/* So many bytes that are no rows are too much. */
+/*
+ * The server has sent so many bytes that are no rows that we do not read on.
+ */
 extern CcrError *ccr_far_error_too_much(MemoryContext context, const char *server,
 										int64 bytes);
 

@@ -15,15 +15,17 @@
 
 typedef struct CcrFarSession
 {
-	char	   *reset;			/* the last statement of a reset */
-	char	   *found[CCR_WATCHED]; /* settings when it was new, or NULL */
+	char	   *reset;			/* last statement of the commands that reset
+								 * it */
+	char	   *found[CCR_WATCHED]; /* values of some settings when it was
+									 * new, or NULL */
 } CcrFarSession;
 
-/* What a new connection must fulfil; NULL if it does. */
+/* The error, if a new connection must not be used; NULL if it may be. */
 extern CcrError *ccr_far_session_unfit(PGconn *conn, bool password_required,
 									   MemoryContext context);
 
-/* Keep how a new one was found, in the current memory context. */
+/* Keep the settings of a new session, in the current memory context. */
 extern void ccr_far_session_remember(CcrFarSession *session, PGconn *conn);
 extern bool ccr_far_session_is_as_found(const CcrFarSession *session, PGconn *conn);
 

@@ -5,10 +5,10 @@
  *
  * Everything here is private to one collector.
  *
- *	queue	what is waiting of one source: queue.h
- *	ticket	a request, as the collector keeps it: ticket.h
+ *	queue	the flights of one source that wait: queue.h
+ *	ticket	the collector's own record of a request: ticket.h
  *	flight	a key being looked up: one item, in the queue or in a batch
- *	waiter	an item of a ticket, on the flight that serves it
+ *	waiter	links an item of a ticket to the flight that serves it
  *
  * A flight starts when an item is admitted that cannot join another one:
  *
@@ -27,10 +27,11 @@
  * While it is GROUPED, it is freed when its group is taken.  While it is
  * FLYING, it stays with its batch.
  *
- * The backlog counts flights that wait: it is what concresce.queue_size bounds,
- * so an item that joins another gives its room back.  Enqueued items keep their
- * places until they have ended: what fails for a transient cause waits again,
- * and would find them taken.
+ * The backlog counts flights that wait; concresce.queue_size bounds it.  So an
+ * item that joins another's flight gives its room back.  Enqueued items have
+ * places instead, and keep them until they have ended: an item that fails for
+ * a transient cause waits again, and might find no place free if it had given
+ * its own back.
  *
  *-------------------------------------------------------------------------
  */
@@ -58,23 +59,28 @@ typedef struct CcrFlight
 {
 	CcrQueue   *queue;
 	CcrFlightState state;
-	bool		listed;
-	bool		reserved;		/* holds a place in the backlog */
-	CcrCounters *counters;		/* of which */
-	bool		resent;			/* was lost or outdated once already */
-	bool		divided;		/* comes from a batch that was divided, and is
-								 * to be told only of itself */
+	bool		listed;			/* identical items may join it */
+	bool		reserved;		/* has room in the backlog */
+	CcrCounters *counters;		/* whose backlog that is */
+	bool		resent;			/* its batch was lost or outdated once already */
+	bool		divided;		/* its batch was divided, so it must only be
+								 * told errors of its own */
 	CcrParty	party;			/* whose item it is */
-	bool		several;		/* others wait for it, too, or did */
-	CcrTicket  *ticket;			/* that it is a part of */
-	int			failures;		/* of enqueued items only, as are these: */
-	uint64		seen;			/* successes of the queue at the last */
-	int			attempts;		/* of these, but for those since which nothing
-								 * else had succeeded */
-	int			alone;			/* of these, how often it was alone */
-	CcrTime		ended_after;	/* how long the batch had taken that somebody
-								 * had to end; 0: none */
-	int			ended_among;	/* its items */
+	bool		several;		/* another party waits for it, too, or did */
+	CcrTicket  *ticket;			/* whose memory it is a part of */
+
+	/* Of enqueued items only: */
+	int			failures;		/* how often its batch has failed */
+	uint64		seen;			/* successes of the queue before the last of
+								 * these failures */
+	int			attempts;		/* failures; those between which nothing of
+								 * the queue has succeeded count as one */
+	int			alone;			/* of the attempts, those in which it was the
+								 * only item */
+	CcrTime		ended_after;	/* how long its batch had taken when somebody
+								 * ended it; 0: nobody did */
+	int			ended_among;	/* number of items in that batch */
+
 	uint32		hash;
 	uint32		key_length;
 	const char *key;			/* within item */
@@ -97,23 +103,29 @@ typedef struct CcrWaiter
 	bool		placed;			/* has a place; enqueued items only */
 } CcrWaiter;
 
-/* deserted: nobody waits for any flight of the batch. */
+/*
+ * deserted() is called when nobody waits for any flight of a batch any more.
+ */
 extern void ccr_flights_init(void (*deserted) (struct CcrBatch *));
 
-/* A new queue: make the table of its flights that may be joined. */
+/* Make the table of a new queue's flights that identical items may join. */
 extern void ccr_flights_prepare(CcrQueue *queue);
 
-/* Let the items of a request wait, or join flights. */
+/*
+ * Admit a request: each of its items starts a flight, which waits, or joins
+ * one.
+ */
 extern void ccr_flights_admit(CcrQueue *queue, CcrRequest *request);
 
-/* Whose item is the first of the batch that is due. */
+/* The role whose item is the first of the batch that is due. */
 extern Oid	ccr_flights_next_role(CcrQueue *queue, CcrTime now);
 
 /*
- * Take the flights of the next batch, at most the queue's limits and `most`;
- * they are FLYING from then on.  The array is palloc'd.  May be none.  apart: none of
- * them may be equal to another, identical or not.  waited: us, all together; -1:
- * they fly again.
+ * Take the flights of the next batch: as many as the queue's limits allow, and
+ * at most `most`; there may be none.  They are FLYING from then on.  The array
+ * is palloc'd.  If `apart`, no two of them may have equal keys.  *waited
+ * receives how many microseconds they have waited, added up; -1 if they fly
+ * again.
  */
 extern CcrFlight **ccr_flights_take(CcrQueue *queue, struct CcrBatch *batch,
 									bool apart, int most, int *n, CcrTime *waited);
@@ -126,39 +138,53 @@ extern void ccr_flights_regroup(CcrQueue *queue, CcrFlight **flights, int n,
 								CcrTime retry_at);
 
 /*
- * One flight takes off for a batch, or is to fly again: false, and it is freed,
- * if nobody waits for it.
+ * ccr_flight_take_off(): a flight leaves with a batch.  ccr_flight_ground():
+ * it has to fly again; if nobody waits for it, it is freed, and false is
+ * returned.
  */
 extern void ccr_flight_take_off(CcrFlight *flight, struct CcrBatch *batch,
 								CcrTime now);
 extern bool ccr_flight_ground(CcrFlight *flight);
 
-/* The one that this is a part of. */
+/* The flight that an entry is a part of. */
 extern CcrFlight *ccr_flight_of(CcrWaitingEntry *entry);
 
-/* Nobody joins it from now on. */
+/* Let no item join it from now on. */
 extern void ccr_flight_unlist(CcrFlight *flight);
 
-/* Nobody waits for it. */
+/* Free a flight that nobody waits for. */
 extern void ccr_flight_free(CcrFlight *flight);
 
-/* A request found on the abandoned list. */
+/*
+ * A request was found on the abandoned list: its waiters leave their flights.
+ */
 extern void ccr_flights_abandon(CcrRequest *request);
 
-/* Later identical items of the function start flights of their own. */
+/*
+ * As the request says, let later identical items not join the present flights.
+ */
 extern void ccr_flights_forget(CcrRequest *request);
 
-/* Why all who have enqueued its item may no more, or 0. */
+/*
+ * The SQLSTATE that says why a flight's item must be discarded, since all who
+ * have enqueued it have lost the right to; or 0.
+ */
 extern int	ccr_flight_why_unwarranted(CcrFlight *flight);
 
-/* Give it up.  Returns how many enqueued items have ended with it. */
+/* Discard it.  Returns how many enqueued items have ended with it. */
 extern uint32 ccr_flight_drop(CcrFlight *flight);
 extern void ccr_flights_log_dropped(const CcrQueue *queue, uint32 n, int sqlstate);
 
-/* If a flight that is in no list is unwarranted: true, and it is freed. */
+/*
+ * If a flight, which is in no list, must be discarded: free it and return
+ * true.
+ */
 extern bool ccr_flight_drop_unwarranted(CcrFlight *flight);
 
-/* Drop those that are unwarranted.  Returns how many are left. */
+/*
+ * Remove those from the array that must be discarded.  Returns how many are
+ * left.
+ */
 extern int	ccr_flights_drop_from(CcrQueue *queue, CcrFlight **flights, int n);
 
 /*
@@ -168,9 +194,10 @@ extern int	ccr_flights_drop_from(CcrQueue *queue, CcrFlight **flights, int n);
 extern void ccr_flights_fail_all(void);
 
 /*
- * Begin and end changes that an error must not interrupt.  If one does, what
- * is here cannot be relied on, and the collector has to exit.  What is counted
- * meanwhile is told at the end.
+ * Begin and end changes that an error must not interrupt.  If an error does,
+ * flights and tickets are inconsistent, and the collector has to exit.
+ * ccr_flights_change_end() also writes to shared memory what was counted
+ * meanwhile (tally.h).
  */
 extern void ccr_flights_change_begin(void);
 extern void ccr_flights_change_end(void);

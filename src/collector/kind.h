@@ -11,15 +11,18 @@
 typedef enum CcrKind
 {
 	CCR_KIND_DATA,				/* some item has caused it */
-	CCR_KIND_TRANSIENT,			/* no item has, and it is gone after a while */
-	CCR_KIND_LASTING,			/* no item has, and it stays until somebody
-								 * changes something */
-	CCR_KIND_OTHER,				/* nobody can tell */
-	CCR_KIND_ENDED				/* it took somebody to end it; not told from
-								 * the SQLSTATE */
+	CCR_KIND_TRANSIENT,			/* no item has caused it, and it goes away by
+								 * itself */
+	CCR_KIND_LASTING,			/* no item has caused it, and it stays until
+								 * somebody changes something */
+	CCR_KIND_OTHER,				/* unknown */
+	CCR_KIND_ENDED				/* somebody had to end the batch; this kind is
+								 * not found from the SQLSTATE */
 } CcrKind;
 
-/* writes: it was sent to write, not in a READ ONLY transaction of ours. */
+/*
+ * writes: the batch may write, as it was not sent in a READ ONLY transaction.
+ */
 extern CcrKind ccr_kind_of(int sqlstate, bool writes);
 
 #endif							/* CCR_KIND_H */

@@ -62,7 +62,10 @@ gather_landed(CcrFlight **flights, int n, dlist_head *touched)
 	}
 }
 
-/* Nobody waits for them: what has become of them goes to the books. */
+/*
+ * Enqueued items, which nobody waits for: mark them as ended, and count them
+ * for their accounts.
+ */
 static void
 settle_ticket(CcrTicket *ticket)
 {
@@ -133,7 +136,7 @@ announce_landed(CcrTicket *ticket, CcrTime now)
 		ccr_ticket_finish(ticket, now);
 }
 
-/* Nothing may fail from where they are counted to where they are told. */
+/* Nothing may fail between counting the outcomes and announcing them. */
 static void
 land_tickets(dlist_head *touched, int ncolumns, bool binary, CcrTime now)
 {
@@ -168,7 +171,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 	ccr_flights_change_begin();
 	for (int i = 0; i < n; i++)
 	{
-		/* whoever comes from now on gets a flight of their own */
+		/* items that come from now on start flights of their own */
 		ccr_flight_unlist(flights[i]);
 		ccr_outcome_share(&flights[i]->outcome, flights[i]->nwaiters);
 	}

@@ -12,8 +12,9 @@
 #include "shared/job.h"
 
 /*
- * One array for each argument, or how many items there are, in the current
- * memory context.  Returns how many bytes they take.
+ * Make one array for each argument; for a lookup without arguments, the number
+ * of items.  They are in the current memory context.  Returns how many bytes
+ * they take.
  */
 extern Size ccr_params_build(CcrParams *params, const CcrSource *source,
 							 CcrFlight **flights, int n);

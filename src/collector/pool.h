@@ -4,15 +4,16 @@
  *	  Pools: what is sent to one server and user mapping, and how to reach it.
  *
  * A pool has links (link.h) and queues (queue.h).  A queue whose batch is due
- * stands in line; while there is one in line and a free link, dispatch.c brings
- * them together.
+ * stands in line.  As long as a queue is in line and a link is free,
+ * dispatch.c sends a batch of that queue on that link.
  *
- * Without a server, a pool is that of one role in this database, and its links
+ * For local lookups there is a pool for each role and database, and its links
  * are local executors.
  *
- * A queue is at home in the pool of its source.  If nothing can be reached with
- * the options of that any more, what is enqueued moves to the pool of the same
- * server and user mapping that has the options of now.
+ * The home of a queue is the pool with the connection options of its source.
+ * These options may have been changed since, and nothing can be reached with
+ * the old ones any more.  Then queues of enqueued items move to the pool of
+ * the same server and user mapping that has the present options.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,47 +28,48 @@
 typedef struct CcrPool
 {
 	CcrFingerprint key;			/* hash key */
-	uint64		named;			/* ascends with the requests that have named
-								 * it */
+	uint64		named;			/* number of the last request that named it */
 	MemoryContext context;
 	MemoryContext hosts_context;	/* of the address list */
 	CcrReach	reach;
-	bool		aged;			/* a link has lived its life, and the
-								 * addresses are of before */
-	CcrTime		asked_at;		/* when somebody was last to bring new ones */
-	CcrSource  *source;			/* first one, which the reach belongs to */
-	bool		local;			/* its links are executors */
-	bool		sharded;		/* its server has several collectors: by the
-								 * name that calls know it by */
+	bool		aged;			/* a link has reached max_lifetime, and the
+								 * addresses are older than that */
+	CcrTime		asked_at;		/* when a backend was last asked for new ones */
+	CcrSource  *source;			/* the first one, to which the reach belongs */
+	bool		local;			/* its links are local executors */
+	bool		sharded;		/* concresce.sharded_servers has the server's
+								 * name, as the calls have it */
 	bool		off;			/* its server is switched off */
-	bool		starved;		/* waits for a seat of another pool */
+	bool		starved;		/* waits for an executor of another pool to
+								 * exit */
 	dlist_node	starved_node;
 	dlist_node	node;			/* in all_pools */
 	dlist_head	links;
 	int			nlinks;
 	int			nconnecting;
-	int			nlacking;		/* of these */
-	dlist_head	queues;			/* that it sends */
-	int			nqueues;		/* whose home it is: see CcrQueue */
+	int			nlacking;		/* of these, without a descriptor */
+	dlist_head	queues;			/* those whose batches it sends */
+	int			nqueues;		/* how many have it as their home: see
+								 * CcrQueue */
 	CcrLine		line;			/* queues with a batch due */
 	CcrTimer	line_timer;		/* until one of them may be sent */
 	int			failures;		/* to connect, in a row */
-	bool		down;			/* the last attempt has failed, with no link
-								 * left */
+	bool		down;			/* the last attempt to connect has failed, and
+								 * no link is left */
 	CcrTime		retry_at;
 	CcrTimer	retry_timer;
 	MemoryContext reason_context;
 	CcrError   *reason;			/* of the last failure */
-	CcrConnection *closed_row;	/* shown of the link that failed last */
-	int64		lost;			/* links that were, as long as there is none
-								 * to show it */
+	CcrConnection *closed_row;	/* shows the link that failed last */
+	int64		lost;			/* links that were lost, while there is no row
+								 * to show that in */
 	bool		pending;		/* to be dispatched */
 	dlist_node	pending_node;
 	bool		unused;			/* is in unused_pools */
 	dlist_node	unused_node;
 } CcrPool;
 
-/* What a pool and its queues have timers for. */
+/* What the timers of a pool and its queues call. */
 typedef struct CcrPoolCalls
 {
 	void		(*window_ended) (void *queue);
@@ -88,41 +90,45 @@ extern void ccr_pool_init(int worker, const CcrPoolCalls *calls);
 extern CcrQueue *ccr_pool_register(const CcrRequest *request,
 								   CcrSource *source, MemoryContext context);
 
-/* It has no queues, and its links are closed. */
+/* Remove a pool that has no queues, and whose links are closed. */
 extern void ccr_pool_remove(CcrPool *pool);
 
-/* One that has no queues any more, or NULL; it is not told again. */
+/* A pool that has no queues any more, or NULL.  Each is returned once. */
 extern CcrPool *ccr_pool_next_unused(void);
 
-/* Our part of what a queue's server and lookup are allowed. */
+/* Set this collector's part of the limits of the queue's server and lookup. */
 extern void ccr_pool_set_limits(CcrQueue *queue);
 
-/* Links that may carry a batch at the same time. */
+/* How many links of the pool may carry batches at the same time. */
 extern int	ccr_pool_link_limit(const CcrPool *pool);
 
-/* Calls that fail at once wait for no attempt, so it is the pool that makes it. */
+/*
+ * Does some lookup of the pool have fail_fast?  Its calls do not wait for an
+ * attempt to connect, so the pool itself has to try again.
+ */
 extern bool ccr_pool_fails_fast(CcrPool *pool);
 
 /*
- * Of the pools of a server and user mapping, the one whose options these have
- * now, as far as requests tell.
+ * Of the pools with the same server and user mapping, the one that was named
+ * by a request last: so far as we know, it has the present options.
  */
 extern CcrPool *ccr_pool_named_last(CcrPool *pool);
 
 /*
- * Its addresses are of before: whoever commits some of its enqueued items next
- * brings new ones.
+ * Note that its addresses are old.  ccr_pool_mark_stale() asks the next
+ * session that commits enqueued items of the queue for new ones.
  */
 extern void ccr_pool_note_age(CcrPool *pool);
 extern void ccr_pool_mark_stale(CcrQueue *queue);
 
 /*
- * A connection has lived its life, and nobody has looked the addresses up
- * since: is the next request to describe its source anew?
+ * Should the next request describe its source again, to bring new addresses?
+ * True if a connection has reached max_lifetime, and no addresses have come
+ * since.
  */
 extern bool ccr_pool_wants_addresses(CcrQueue *queue);
 
-/* Why it could not connect. */
+/* Keep the reason why it could not connect. */
 extern void ccr_pool_keep_reason(CcrPool *pool, const CcrError *error);
 
 #endif							/* CCR_POOL_H */

@@ -61,8 +61,9 @@ register_source(CcrRequest *request)
 }
 
 /*
- * A new request has named it, so its source is as its server and user mapping
- * have it now; of one that an earlier generation had admitted nobody can tell.
+ * A new request has named this source, so it has the present options of its
+ * server and user mapping.  A request that an earlier generation had admitted
+ * says nothing about that.
  */
 static void
 note_named(CcrQueue *queue)
@@ -76,8 +77,9 @@ note_named(CcrQueue *queue)
 }
 
 /*
- * It is its ticket's from here on.  An error must not refuse it, nor the exit
- * that follows: its caller may have an answer by then, and have freed it.
+ * From here on the request belongs to its ticket.  After an error, neither the
+ * caller nor the exit handler may fail it: its backend may have the answer by
+ * then, and may have freed it.
  */
 static void
 admit_to(CcrQueue *queue, CcrRequest *request, CcrRequest **owned)
@@ -95,7 +97,7 @@ admit_to(CcrQueue *queue, CcrRequest *request, CcrRequest **owned)
 		note_named(queue);
 	ccr_dispatch_check(queue);
 
-	/* it has been stopped by force, but this was already on its way */
+	/* the lookup was stopped by force while this request was on its way */
 	if (ccr_stopped(queue->source->dbid, queue->source->function, true))
 		ccr_pools_stop(queue->source->dbid, queue->source->function);
 	ccr_flights_change_end();
@@ -121,7 +123,9 @@ ccr_pools_admit(CcrRequest *request, CcrRequest **owned)
 	return CCR_FAILURE_NONE;
 }
 
-/* --------------------------------------------------------------------- stop */
+/*
+ * --------------------------------------------------------------------- stop
+ */
 
 typedef struct Stopping
 {
@@ -188,7 +192,10 @@ stop_pool(CcrPool *pool, const Stopping *what)
 
 	stop_queues(pool, what, &error);
 
-	/* from the start each time: a cancel that fails may take others along */
+	/*
+	 * begin anew each time, since a cancel that fails may close other links
+	 * as well
+	 */
 	while ((link = link_to_be_stopped(pool, what)) != NULL)
 	{
 		CcrQueue   *queue = ccr_batch_queue(link->batch);
@@ -211,9 +218,14 @@ ccr_pools_stop(Oid dbid, Oid function)
 	ccr_flights_change_end();
 }
 
-/* ------------------------------------------------------------------- switch */
+/*
+ * ------------------------------------------------------------------- switch
+ */
 
-/* Whoever flushes shall not wait for it. */
+/*
+ * Tell sessions that flush, so that they do not wait for a server that is
+ * switched off.
+ */
 static void
 tell_accounts_off(CcrQueue *queue)
 {
@@ -234,7 +246,7 @@ ccr_pools_flushed(CcrQueue *queue)
 		tell_accounts_off(queue);
 }
 
-/* What is in flight is given up: calls fail, and what is enqueued waits again. */
+/* Give up the batches in flight: calls fail, enqueued items wait again. */
 static void
 bring_down(CcrPool *pool)
 {
@@ -265,7 +277,7 @@ switch_pool(CcrPool *pool, bool off)
 		ccr_links_close_idle(pool);
 	else
 	{
-		/* what it failed with is of another time */
+		/* errors from before the server was switched off do not count */
 		pool->down = false;
 		pool->failures = 0;
 	}
@@ -301,9 +313,14 @@ ccr_pools_switch(void)
 	ccr_flights_change_end();
 }
 
-/* ----------------------------------------------------------------- shutdown */
+/*
+ * ----------------------------------------------------------------- shutdown
+ */
 
-/* Nobody takes what it has: this server starts nothing, and lets nobody in. */
+/*
+ * During a shutdown nothing can be sent from this pool: the server starts no
+ * more processes, or lets no one connect.
+ */
 static bool
 is_shut(CcrPool *pool)
 {
@@ -361,7 +378,7 @@ ccr_pools_can_send(void)
 
 /* ------------------------------------------------------------- maintenance */
 
-/* What is idle or under way already goes by the limits as they are now. */
+/* Apply new limits to links and batches that are there already. */
 void
 ccr_pools_reload(void)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pools.h
- *	  The door for requests, and what concerns all pools.
+ *	  How requests come in, and what concerns all pools.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,35 +14,44 @@
 extern void ccr_pools_init(int worker);
 
 /*
- * The door: let the items of a request wait in the queue of its source, which is
- * made if there is none.  CCR_FAILURE_NONE, or why it is not admitted: the
- * caller is to tell whoever has sent it.  *owned is set to NULL as soon as the
- * request is its ticket's, after which it may be freed at any moment.
+ * Admit a request: its items wait in the queue of its source, which is made if
+ * there is none.  Returns CCR_FAILURE_NONE, or the reason why the request is
+ * not admitted, which the caller has to report to its backend.  *owned is set
+ * to NULL as soon as the request belongs to its ticket.  After that it may be
+ * freed at any moment.
  */
 extern CcrFailure ccr_pools_admit(CcrRequest *request, CcrRequest **owned);
 
-/* A flush or a drain has looked at a queue: who waits for it is told why. */
+/*
+ * A flush or drain has looked at a queue: tell those who wait for it why it
+ * waits.
+ */
 extern void ccr_pools_flushed(CcrQueue *queue);
 
-/* Servers were switched off, or on. */
+/* To be called when servers were switched off or on. */
 extern void ccr_pools_switch(void);
 
-/* Fail what there is of a function; InvalidOid: of all of a database. */
+/*
+ * Fail all calls of a function; InvalidOid: of all functions of the database.
+ */
 extern void ccr_pools_stop(Oid dbid, Oid function);
 
-/* Settings may have changed. */
+/* To be called when settings may have changed. */
 extern void ccr_pools_reload(void);
 
-/* As the server shuts down: can what is enqueued still be sent? */
+/* During a shutdown: can any of the enqueued items still be sent? */
 extern bool ccr_pools_can_send(void);
 
-/* If not, or not in time, why not; for ereport(). */
+/* For ereport(): why enqueued items of a queue could not be sent in time. */
 extern int	ccr_pools_detail_left(const CcrQueue *queue);
 
-/* Free what died or is unused.  Between events only: no callback may be under way. */
+/*
+ * Free links that are DEAD and pools that are unused.  Call it between events
+ * only: no callback may be under way.
+ */
 extern void ccr_pools_sweep(void);
 
-/* The collector exits: its connections are no longer to be shown. */
+/* The collector exits: do not show its connections any more. */
 extern void ccr_pools_hide(void);
 
 #endif							/* CCR_POOLS_H */

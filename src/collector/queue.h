@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * queue.h
- *	  What waits of one source, and when a batch of it is due.
+ *	  The flights of one source that wait, and when a batch of them is due.
  *
  * A queue has two kinds of flights: those that wait for their first batch
  * (waiting.h has their order and their windows), and groups, which must fly
- * again.  It knows flights only as what it keeps: flight.c moves them.
+ * again.  A queue only keeps flights; flight.c moves them.
  *
  *   ccr_flights_admit()             ccr_flights_regroup()
  *           |                               |
@@ -22,8 +22,8 @@
  *                 ccr_flights_take()
  *
  * Enqueued items have queues of their own.  After a failure that no item has
- * caused, a queue of theirs pauses: nothing takes off before pause_until, and
- * then one batch at a time, until one succeeds (circuit.c).
+ * caused, such a queue pauses.  Nothing takes off before pause_until.  After
+ * that one batch at a time takes off, until one succeeds (circuit.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -50,53 +50,56 @@ typedef struct CcrQueue
 	CcrSource  *source;
 	MemoryContext context;
 	dlist_node	node;			/* in the list of all */
-	uint64		serial;			/* names its prepared statements, */
-	uint32		revision;		/* with this */
+	uint64		serial;			/* these two are in the names of its prepared */
+	uint32		revision;		/* statements */
 	CcrCounters *counters;		/* of the batches */
 	struct flight_hash *listed; /* flights that identical items may join:
 								 * flight.c */
 
 	CcrWaiting	waiting;		/* flights */
 	CcrTimer	window_timer;
-	dlist_head	groups;			/* CcrGroup, to fly again: all of them, */
-	pairingheap *retries;		/* and by the time when they may */
-	bool		turn;			/* a group has flown: now what waits */
+	dlist_head	groups;			/* CcrGroup, to fly again: all of them */
+	pairingheap *retries;		/* the same, by the time when they may fly */
+	bool		turn;			/* a group flew last, so flights that wait are
+								 * next */
 
 	/* The circuit; enqueued items only: */
-	uint64		successes;		/* batches */
-	int			failures;		/* since the last of these, for causes that no
-								 * item has */
-	CcrTime		pause_until;	/* nothing takes off before */
-	int			sqlstate;		/* of the last failure since, */
-	int			alike;			/* how many had it, in a row, */
-	int			fresh;			/* and how many of those were of flights that
-								 * had not failed before */
-	bool		open;			/* it is shown that they are */
+	uint64		successes;		/* batches that succeeded */
+	int			failures;		/* batches that failed since the last success,
+								 * without an item being the cause */
+	CcrTime		pause_until;	/* nothing takes off before this time */
+	int			sqlstate;		/* of the last of these failures */
+	int			alike;			/* failures in a row that had this sqlstate */
+	int			fresh;			/* those of them in which no flight had failed
+								 * before */
+	bool		open;			/* the circuit is shown as open */
 	dlist_head	suspects;		/* CcrSuspect, oldest first */
 	int			nsuspects;
-	uint64		left;			/* enqueued items, as the server shuts down */
-	bool		concerned;		/* some are to be discarded */
+	uint64		left;			/* enqueued items left, during a shutdown */
+	bool		concerned;		/* some items have to be discarded */
 
 	/* Kept by batch.c: */
 	CcrShape	shape;
-	bool		unprepared;		/* prepared statements do not last there */
+	bool		unprepared;		/* do not use prepared statements: the far
+								 * side forgets them */
 	bool		stubborn;		/* preparing anew has not helped */
 
 	/* Kept by pool.c: */
-	struct CcrPool *pool;		/* that sends it: its home, or another that
-								 * has the options of now */
-	struct CcrPool *home;		/* that of its source */
+	struct CcrPool *pool;		/* sends its batches: its home, or another
+								 * pool that has the present options */
+	struct CcrPool *home;		/* the pool of its source */
 	dlist_node	pool_node;
 	CcrLineEntry line;
 	struct CcrRate *rates[2];	/* of the server, and of the lookup at it */
-	bool		sharded;		/* the server is, by the name that it had here */
-	int			flying;			/* batches */
+	bool		sharded;		/* concresce.sharded_servers has its server's
+								 * name, as the source has it */
+	int			flying;			/* batches in flight */
 	CcrTime		used;
 	CcrTimer	idle_timer;
 
 	/* Kept by sources.c: */
-	Oid			asker;			/* who has made it known */
-	Size		memory;			/* bytes */
+	Oid			asker;			/* role that described the source */
+	Size		memory;			/* bytes that it takes */
 	dlist_node	used_node;
 } CcrQueue;
 
@@ -105,22 +108,22 @@ typedef struct CcrGroup
 {
 	dlist_node	node;
 	pairingheap_node retry_node;
-	CcrTime		retry_at;		/* not before; 0: at once */
-	bool		waits;			/* for a cause to pass */
-	int64		order;			/* of those that may at the same time */
+	CcrTime		retry_at;		/* not to fly before; 0: at once */
+	bool		waits;			/* until a transient cause has gone away */
+	int64		order;			/* among groups with the same retry_at */
 	int			n;
 	struct CcrFlight *flights[FLEXIBLE_ARRAY_MEMBER];
 } CcrGroup;
 
 /*
- * A flight that has failed alone, and nothing else has succeeded since: its
- * item may be bad, or all are.
+ * A flight that has failed alone, while nothing else of its queue succeeded.
+ * So one cannot tell whether its item is bad or all items fail.
  */
 typedef struct CcrSuspect
 {
 	dlist_node	node;
 	struct CcrFlight *flight;
-	MemoryContext context;		/* of this, and of */
+	MemoryContext context;		/* of this structure and the error */
 	CcrError   *error;
 } CcrSuspect;
 
@@ -134,49 +137,57 @@ extern CcrQueue *ccr_queue_create(const CcrFingerprint *fingerprint,
 extern void ccr_queue_free(CcrQueue *queue);
 extern void ccr_queues_visit(void (*visit) (CcrQueue *));
 
-/* Is a batch due, and when will one be at the latest?  0: nobody can tell. */
+/*
+ * Is a batch due?  ccr_queue_next_due(): when will one be due, if nothing else
+ * comes; 0 if that is not a matter of time.
+ */
 extern bool ccr_queue_due(CcrQueue *queue, CcrTime now);
 extern CcrTime ccr_queue_next_due(CcrQueue *queue);
 
 /* The group that may fly now, or NULL. */
 extern CcrGroup *ccr_queue_ready_group(CcrQueue *queue, CcrTime now);
 
-/* Nothing waits, nor has to fly again. */
+/* Does nothing wait, and has nothing to fly again? */
 extern bool ccr_queue_empty(CcrQueue *queue);
 
-/* What waits now is due: its windows have ended. */
+/* End the windows of all flights that wait now, so that they are due. */
 extern void ccr_queue_end_windows(CcrQueue *queue);
 
-/* What has failed need not wait before it is tried again. */
+/* End the pauses after failures, so that groups may fly at once. */
 extern void ccr_queue_end_pauses(CcrQueue *queue);
 
-/* Nor is it tried one batch at a time. */
+/* Forget the failures, so that batches need not fly one at a time. */
 extern void ccr_queue_forget_failures(CcrQueue *queue);
 
-/* A group of up to n flights, with none yet. */
+/* A new group with room for n flights, and none yet. */
 extern CcrGroup *ccr_group_new(int n);
 extern void ccr_group_free(CcrGroup *group);
 
-/* It may fly at retry_at; 0: at once. */
+/*
+ * Add a group to the queue; it may fly at retry_at, or at once if that is 0.
+ */
 extern void ccr_group_add(CcrQueue *queue, CcrGroup *group, CcrTime retry_at);
 
-/* It has flown in part; the rest is the next to fly. */
+/* A part of the group has flown: make the rest the next to fly. */
 extern void ccr_group_put_back(CcrQueue *queue, CcrGroup *group);
 extern void ccr_group_remove(CcrQueue *queue, CcrGroup *group);
 
 /*
- * End windows and pauses of enqueued items, or of all, as the request says, and
- * check() each queue.
+ * End windows and pauses, of enqueued items for a FLUSH, of calls as well for
+ * a DRAIN; then call check() for each such queue.
  */
 extern void ccr_queues_flush(CcrRequest *request, void (*check) (CcrQueue *));
 
-/* The same for all that there is. */
+/* The same for all queues. */
 extern void ccr_queues_end_waits(void (*check) (CcrQueue *));
 
-/* The same for windows where somebody waits for room, if anybody does. */
+/*
+ * If backends wait for room, end the windows of the queues in which they do,
+ * and call check() for each of these.
+ */
 extern void ccr_queues_press(CcrMailbox *mailbox, void (*check) (CcrQueue *));
 
-/* The collector exits: its circuits are no longer to be shown. */
+/* The collector exits: do not show its circuits any more. */
 extern void ccr_queues_hide_circuits(void);
 
 #endif							/* CCR_QUEUE_H */

@@ -3,9 +3,10 @@
  * reach.h
  *	  How to connect to a foreign server.
  *
- * A reach has the options of a server and user mapping, and the addresses that a
- * backend has looked up.  libpq tries these one after another; those that did
- * not answer in time are silent, and left out of the next attempt.
+ * A reach has the options of a server and user mapping, and the addresses that
+ * a backend has looked up.  libpq tries the addresses one after another.
+ * Those that did not answer in time are called silent, and the next attempt
+ * leaves them out.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,7 +19,7 @@
 typedef struct CcrReach
 {
 	const char *server;			/* for messages */
-	uint64		number;			/* that stands for it */
+	uint64		number;			/* the same for reaches that are equal */
 	bool		password_required;
 	int			noptions;
 	const char **keywords;
@@ -29,27 +30,31 @@ typedef struct CcrReach
 	const char *ports;
 } CcrReach;
 
-/* PQconnectStartParams(), without the entries that are silent. */
+/* Call PQconnectStartParams(), leaving out the silent entries. */
 extern PGconn *ccr_reach_connect(const CcrReach *reach, const Bitmapset *silent);
 
-/* Which entry of the address list is being tried: the first, at worst. */
+/*
+ * The entry of the address list that is being tried; if not known, the first.
+ */
 extern int	ccr_reach_entry(const CcrReach *reach, const Bitmapset *silent,
 							const PGconn *conn);
 
 /*
- * Entry did not answer: leave it out, and what was tried before it, unless
- * libpq takes the hosts in an order of its own.
+ * This entry did not answer: add it to the silent ones, and all entries before
+ * it, which were tried earlier, unless libpq tries hosts in random order.
  */
 extern Bitmapset *ccr_reach_silence(const CcrReach *reach, Bitmapset *silent, int entry);
 extern bool ccr_reach_any_left(const CcrReach *reach, const Bitmapset *silent);
 
-/* s */
+/* The time for one address to answer, in seconds. */
 extern int	ccr_reach_timeout(const CcrReach *reach);
 
-/* A number that stands for an address of this reach. */
+/* A number that is the same for the same address. */
 extern uint64 ccr_reach_peer(const CcrReach *reach, int entry);
 
-/* Do all of these addresses lead to this very server? */
+/*
+ * Do all of its addresses lead to the server that this collector belongs to?
+ */
 extern bool ccr_reach_is_own_server(const CcrReach *reach);
 
 #endif							/* CCR_REACH_H */

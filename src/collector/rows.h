@@ -3,9 +3,9 @@
  * rows.h
  *	  From the rows of a bulk query to the flights of its batch.
  *
- * What the far side sends is not trusted.  Every row is checked against the
- * shape, and nothing of it is written anywhere but into the flight's outcome,
- * within bounds.
+ * The far side is not trusted.  Every row is checked against the shape.  What
+ * it contains is only written into outcomes of flights, after bounds were
+ * checked.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,33 +20,35 @@ typedef struct CcrRows
 {
 	const CcrSource *source;
 	CcrFlight **flights;
-	int			n;				/* of these */
+	int			n;				/* number of flights */
 	MemoryContext context;		/* of results and errors */
-	CcrShape	shape;			/* when the query was executed */
+	CcrShape	shape;			/* as it was when the query was executed */
 	bool		checked;		/* the first row has been looked at */
 	bool		reshaped;		/* rows came in another shape than described */
-	bool		loose;			/* a row may be another item's as well */
+	bool		loose;			/* a row may belong to another item as well */
 	CcrCompanions *companions;	/* if the rows are numbered */
 	int64		nrows;
-	Size		bytes;			/* of results kept */
-	Size		counted;		/* of those, in the budget of the collector */
-	Size		received;		/* of rows that were kept */
-	const CcrError *error;		/* found by ourselves */
+	Size		bytes;			/* of results that are kept */
+	Size		counted;		/* of these, reported to budget.c */
+	Size		received;		/* bytes, of the rows that were kept */
+	const CcrError *error;		/* an error that we found in the rows */
 } CcrRows;
 
 extern void ccr_rows_init(CcrRows *rows, const CcrSource *source,
 						  CcrFlight **flights, int n, MemoryContext context);
 
-/* The query is being executed. */
+/* To be called when the query is sent. */
 extern void ccr_rows_begin(CcrRows *rows, const CcrShape *shape);
 
-/* One has come.  False: no more of them are wanted, and error says why. */
+/* Take a row.  False if no more rows are wanted; then rows->error says why. */
 extern bool ccr_rows_take(CcrRows *rows, const CcrRow *row);
 
-/* That was all: of positional ones, there has to be one for each item. */
+/*
+ * All rows have come: if they are positional, there must be one for each item.
+ */
 extern void ccr_rows_check_count(CcrRows *rows);
 
-/* The budget is told that they are gone. */
+/* Tell budget.c that the results are gone. */
 extern void ccr_rows_forget(CcrRows *rows);
 
 #endif							/* CCR_ROWS_H */

@@ -1,25 +1,25 @@
 /*-------------------------------------------------------------------------
  *
  * script.h
- *	  What is sent over a connection in one pipeline, step by step.
+ *	  The commands that are sent over a connection in one pipeline, step by step.
  *
- * A far session is shared by all who may use it, so whatever is sent leaves it
- * as it was found:
+ * Many lookups share a far session, so each script leaves it as it was found:
  *
  *	not VOLATILE:	BEGIN READ ONLY; [settings;] body; ROLLBACK
  *	VOLATILE:		BEGIN; [settings;] body; [no timeout;] COMMIT; reset
  *	after an error:	ROLLBACK; reset
  *
- * each in one pipeline with one sync at its end.  An error skips all that is
- * left until the sync, ROLLBACK included, hence the third.  A pooler in
- * transaction mode is told of the end of a transaction with the sync, so the
- * reset is done in the session that it is meant for.
+ * Each line is one pipeline with one sync at its end.  An error skips all
+ * commands up to the sync, ROLLBACK included; therefore the third line is sent
+ * then.  A pooler in transaction mode sees the end of the transaction with the
+ * sync.  So the reset is still done in the same session.
  *
- * What neither undoes (prepared statements, ...) is discarded before a session
- * serves lookups of another owner.  Behind a pooler in transaction mode that
- * cannot be done, as any session may come next: there each script gives up
- * locks, LISTEN, cursors and temporary tables, and no named statement is
- * executed, and no timeout of a body's is in force when they do.
+ * Neither ROLLBACK nor reset undoes prepared statements and the like.  These
+ * are discarded before a session serves lookups of another owner.  Behind a
+ * pooler in transaction mode that cannot be done, as any session may come
+ * next.  There each script releases locks, LISTEN, cursors and temporary
+ * tables at its end, with any timeout that the body has set switched off, and
+ * named statements are not used.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,14 +29,14 @@
 #include "libpq-fe.h"
 #include "shared/job.h"
 
-/* A command, and what its answer has to be; or a sync. */
+/* A command, which also says what its answer must be; or a sync. */
 typedef enum CcrStep
 {
 	CCR_STEP_SYNC,
-	CCR_STEP_PROBE,				/* the process that serves us */
+	CCR_STEP_PROBE,				/* which process serves us? */
 	CCR_STEP_DISCARD,
-	CCR_STEP_PREPARE_FRAME,		/* a statement of what is around bodies */
-	CCR_STEP_PREPARE_FRAME_END, /* the last of those */
+	CCR_STEP_PREPARE_FRAME,		/* prepare a command that goes around bodies */
+	CCR_STEP_PREPARE_FRAME_END, /* the last of these */
 	CCR_STEP_PREPARE_SETTINGS,
 	CCR_STEP_PREPARE,
 	CCR_STEP_DESCRIBE,
@@ -54,7 +54,8 @@ typedef enum CcrStep
 typedef struct CcrScript
 {
 	int			n;
-	int			at;				/* the step whose answer is awaited; n: none */
+	int			at;				/* the step whose answer comes next; n: all
+								 * have come */
 	CcrStep		steps[CCR_SCRIPT_STEPS];
 } CcrScript;
 
@@ -71,8 +72,9 @@ ccr_script_step(const CcrScript *script)
 }
 
 /*
- * Each adds to what is sent; false if libpq says no.  start has to come first,
- * and puts the connection into pipeline mode.
+ * Each of these adds commands to the script and hands them to libpq; false if
+ * libpq reports an error.  ccr_script_start() must come first; it puts the
+ * connection into pipeline mode.
  */
 extern bool ccr_script_start(CcrScript *script, PGconn *conn);
 extern bool ccr_script_sync(CcrScript *script, PGconn *conn);
@@ -83,8 +85,8 @@ extern bool ccr_script_prepare(CcrScript *script, PGconn *conn,
 							   const CcrParams *params);
 
 /*
- * Prepare what is around bodies, as to parse it costs more than to execute it;
- * reset: see ccr_script_execute().
+ * Prepare the commands that go around bodies (BEGIN, ...), as parsing them
+ * costs more than executing them.  reset: see ccr_script_execute().
  */
 extern bool ccr_script_prepare_frame(CcrScript *script, PGconn *conn,
 									 const char *prefix, const char *reset);
@@ -92,22 +94,23 @@ extern bool ccr_script_describe(CcrScript *script, PGconn *conn,
 								const char *statement);
 
 /*
- * A transaction around a bulk query.  pooled: others may have the session next.
- * reset: the last statement of one.  What is around the query has been prepared
- * if query->prefix says so.
+ * A bulk query with the transaction around it.  pooled: a pooler may give the
+ * session to others next.  reset: the last statement of a reset.  If
+ * query->prefix is not "", the commands around the query were prepared under
+ * names with it.
  */
 extern bool ccr_script_execute(CcrScript *script, PGconn *conn,
 							   const CcrQuery *query, bool pooled,
 							   const char *reset);
 
-/* The end of one that failed. */
+/* End a transaction that failed. */
 extern bool ccr_script_roll_back(CcrScript *script, PGconn *conn,
 								 const char *reset);
 
-/* Is there a body behind the step that it is at? */
+/* Will a body's answer come after the step whose answer comes next? */
 extern bool ccr_script_awaits_body(const CcrScript *script);
 
-/* Is this what a step is to be answered with? */
+/* Is this the answer that the step must have? */
 extern bool ccr_step_fits(CcrStep step, const PGresult *result);
 
 #endif							/* CCR_SCRIPT_H */

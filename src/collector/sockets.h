@@ -4,8 +4,8 @@
  *	  What a collector waits for: its latch, a timer, and the sockets of its
  *	  carriers.
  *
- * Whoever has a socket says what is wanted of it, and says so again with each
- * change; a change costs the same however many there are.
+ * The owner of a socket says which events it waits for, and says so again with
+ * each change.  A change costs the same however many sockets there are.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,29 +22,34 @@ typedef struct CcrSocket
 
 	/* For sockets.c alone: */
 	int			watched;		/* events that the kernel was told of last */
-	bool		renewed;		/* it may not know of this one */
-	bool		changed;		/* is on the list of those to be told to it */
+	bool		renewed;		/* the kernel may not know this socket */
+	bool		changed;		/* is on the list of sockets about which the
+								 * kernel must be told */
 	dlist_node	node;
 } CcrSocket;
 
-/* timer: a descriptor that becomes readable when it is time for something. */
+/* timer: a descriptor that becomes readable when the next timer is due. */
 extern void ccr_sockets_init(int timer, uint32 wait_event);
 
 extern void ccr_socket_init(CcrSocket *socket, void *owner);
 
 /*
- * Wait for these events on this descriptor from now on, and for no other.
- * renewed: it may be another socket than before, under the same number.
+ * From now on wait for these events on this descriptor, and for no others.
+ * renewed: the descriptor may be another socket than before, with the same
+ * number.
  */
 extern void ccr_socket_watch(CcrSocket *socket, int fd, int events, bool renewed);
 
-/* Before it is closed, or when it was. */
+/*
+ * Stop waiting for it; to be called before it is closed, or just afterwards.
+ */
 extern void ccr_socket_forget(CcrSocket *socket);
 
 /*
- * Wait, for ever if timeout (in ms) is negative; or only look, which costs
- * less, and return whether there was anything.  Sockets that are ready are
- * handed over, the latch is reset.
+ * ccr_sockets_wait() waits for events; without limit if timeout (in ms) is
+ * negative.  ccr_sockets_look() does not wait, which costs less, and returns
+ * whether there was any.  Both hand sockets that are ready to ready(), and
+ * reset the latch.
  */
 typedef void (*CcrSocketReady) (CcrSocket *socket, int events);
 

@@ -3,11 +3,11 @@
  * sources.h
  *	  How many sources a collector keeps.
  *
- * A session can make any number of them, as each text of a setting that bears
- * on a lookup is another source.  All together may take as much memory as the
- * heap has: beyond that, those go that have not been used for longest.  What is
- * in use stays, up to twice as much, of which one role may have four times
- * what is left.
+ * A session can make any number of sources, since each different value of a
+ * setting that a lookup depends on makes another one.  All together may take
+ * as much memory as the heap has.  Beyond that, those that are idle are
+ * dropped, the longest unused first.  Sources in use are kept: up to twice
+ * that much, of which one role may have four times what is left.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,16 +19,21 @@
 extern void ccr_sources_add(CcrQueue *queue, Oid asker);
 extern void ccr_sources_remove(CcrQueue *queue);
 
-/* It is being used. */
+/* Note that it is being used. */
 extern void ccr_sources_touch(CcrQueue *queue);
 
-/* Do so many bytes more exceed what they may take? */
+/* Would so many bytes more exceed what all sources may take? */
 extern bool ccr_sources_exceeded(Size bytes);
 
-/* The one that was not used for longest among those that are idle, or NULL. */
+/*
+ * Of the queues for which idle() is true, the one unused for longest; or NULL.
+ */
 extern CcrQueue *ccr_sources_oldest(bool (*idle) (CcrQueue *queue));
 
-/* May a role have a source of so many bytes more, though none can go? */
+/*
+ * May a role have one more source of so many bytes, though none can be
+ * dropped?
+ */
 extern bool ccr_sources_allowed(Oid asker, Size bytes);
 
 #endif							/* CCR_SOURCES_H */

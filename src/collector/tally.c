@@ -19,7 +19,10 @@ tell_counter(CcrCounter counter, int64 n)
 		ccr_count(ccr_tally.counters, counter, n);
 }
 
-/* The gauge comes last: an entry without calls may be another function's next. */
+/*
+ * Write the gauges last: once an entry has no open calls, it may be reused for
+ * another function.
+ */
 static void
 tell_counters(void)
 {

@@ -1,15 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * tally.h
- *	  What is counted of items, before shared memory is told.
+ *	  Counts of items that are added up here before they go to shared memory.
  *
- * An admission, a take-off or a landing changes a word of shared memory once,
- * not once for each item.  What is added up is of one function and of one
- * warrant at a time: ccr_tally_for() tells what was added up for others.
+ * So an admission, a take-off or a landing changes each word of shared memory
+ * once, and not once for each item.  The tally is of one function and one
+ * warrant at a time: ccr_tally_for() writes out what was counted for others.
  *
- * Room is given back for all items at once, too, so that as many are woken as
- * there is room for, and not all for each.  A tally must be told before anybody
- * learns of the end of their request, as they may look.
+ * Room is given back for all items at once, too: then as many backends are
+ * woken as there is room for.  The tally must be written out before a backend
+ * learns that its request has ended, since the backend may look at the
+ * counters then.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,13 +40,13 @@ typedef struct CcrTally
 
 extern CcrTally ccr_tally;
 
-/* What is added up from now on is of these; warrant: NULL, or whose items. */
+/* Count for these from now on.  warrant: NULL unless it is enqueued items. */
 extern void ccr_tally_for(CcrCounters *counters, CcrWarrant *warrant);
 
-/* Room in the backlog, and places, are given back. */
+/* Count room in the backlog, and places, that are given back. */
 extern void ccr_tally_room(CcrCounters *counters, uint32 backlog, uint32 places);
 
-/* Tell shared memory. */
+/* Write the tally to shared memory, and empty it. */
 extern void ccr_tally_tell(void);
 
 #endif							/* CCR_TALLY_H */

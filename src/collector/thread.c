@@ -21,7 +21,7 @@ ccr_thread_start(void *(*run) (void *arg), void *arg, Size stack)
 				old;
 	int			rc;
 
-	/* the thread inherits the mask */
+	/* block all signals: the thread inherits the mask */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_attr_init(&attr);

@@ -1,15 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * ticket.h
- *	  Tickets: requests, as their collector keeps them.
+ *	  Tickets: the collector's own records of requests.
  *
- * A ticket begins as its request is admitted, with a waiter for each item, and
- * ends with the request: when the last item has landed, or its caller has left.
- * Requests of enqueued items have no caller to wait for them.  Their tickets
- * rely on a warrant: when it ends, what is left of them is given up.
+ * A ticket is made when its request is admitted, with a waiter for each item.
+ * It ends with the request: when the last item has landed, or the caller has
+ * left.  Requests of enqueued items have no caller.  Their tickets rely on a
+ * warrant: when it ends, the items that have not ended are discarded.
  *
- * The gauges of a function count calls, that is waiters: queued while their
- * flight waits, active once it flies and until their request is complete.
+ * The gauges of a function count calls, that is, waiters.  A waiter is queued
+ * while its flight waits.  It is active from the moment that the flight takes
+ * off until its request is complete.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,18 +24,19 @@ struct CcrFlight;
 struct CcrWaiter;
 
 /*
- * A ticket is allotted together with its waiters and the flights that its items
- * start, as these come and go by the million.  A flight may outlive the ticket
- * if others have joined it, so the last of them frees all.
+ * A ticket is one allocation together with its waiters and the flights that
+ * its items start, since there are millions of these.  A flight may outlive
+ * the ticket if other items have joined it, so a count of references says when
+ * the memory can be freed.
  */
 
 typedef struct CcrTicket
 {
-	int			references;		/* flights, and the request */
-	int			nflights;		/* used of these: */
+	int			references;		/* by flights, and by the request */
+	int			nflights;		/* how many of these are used: */
 	struct CcrFlight *flights;
-	char	   *items;			/* where the next flight's is copied to; NULL:
-								 * it stays in the request */
+	char	   *items;			/* where the item of the next flight is copied
+								 * to; NULL: it stays in the request */
 	CcrRequest *request;		/* hash key */
 	CcrQueue   *queue;
 	CcrCounters *counters;		/* that the backend counted the calls in */
@@ -44,12 +46,11 @@ typedef struct CcrTicket
 	uint32		remaining;		/* items not yet landed */
 	uint32		errors;			/* items that landed with one */
 	CcrTime		departed;		/* when the first of them took off, or 0 */
-	CcrFailure	failure;		/* a block of the answer found no room */
-	CcrTimer	deadline_timer; /* of a request that nobody need be waiting
-								 * for */
+	CcrFailure	failure;		/* why a block of the answer found no room */
+	CcrTimer	deadline_timer; /* of a future: its session may not be waiting */
 	bool		again;			/* an earlier generation had admitted it */
-	Size		memory;			/* that it and its flights take */
-	int			nlanded;		/* in this landing: */
+	Size		memory;			/* bytes that it and its flights take */
+	int			nlanded;		/* items in the present landing */
 	uint32		failed;			/* of these, with an error */
 	struct CcrWaiter **landed;
 	dlist_node	landed_node;
@@ -58,45 +59,55 @@ typedef struct CcrTicket
 
 extern void ccr_tickets_init(void);
 
-/* What ccr_ticket_new() is to have room for begins behind the ticket itself. */
+/*
+ * Waiters and flights come behind the ticket itself, which takes so many
+ * bytes.
+ */
 #define CCR_TICKET_SIZE		MAXALIGN(sizeof(CcrTicket))
 
-/* Allot one of so many bytes in all, for a request that has none. */
+/* Allocate a ticket of so many bytes in all, for a request that has none. */
 extern CcrTicket *ccr_ticket_new(CcrQueue *queue, CcrRequest *request, Size size);
 
-/* One of no request, for a single flight; NULL: there is no memory. */
+/*
+ * One without a request, to hold a single flight; NULL if there is no memory.
+ */
 extern CcrTicket *ccr_ticket_new_bare(Size size);
 
 /* The ticket of a request, or NULL. */
 extern CcrTicket *ccr_ticket_of(CcrRequest *request);
 extern void ccr_tickets_visit(void (*visit) (CcrTicket *));
 
-/* A flight of it is gone. */
+/* Release the reference of one of its flights, which is gone. */
 extern void ccr_ticket_release(CcrTicket *ticket);
 
-/* It is over; its flights may go on for others. */
+/* End the ticket.  Flights that others have joined go on. */
 extern void ccr_ticket_free(CcrTicket *ticket);
 
-/* Its items are enqueued ones, of its request's warrant. */
+/* Enter a ticket of enqueued items with its request's warrant. */
 extern void ccr_ticket_rely(CcrTicket *ticket);
 
-/* Calls whose flights take off; a negative number of those that come back. */
+/*
+ * n calls move from queued to active, as their flights take off; back if
+ * negative.
+ */
 extern void ccr_ticket_move_to_active(CcrTicket *ticket, int n);
 
-/* The flight of one of its waiters takes off, or has. */
+/* The flight of one of its waiters takes off, or is in flight already. */
 extern void ccr_ticket_depart(CcrTicket *ticket, CcrTime now);
 
 /*
- * All of its items have landed: count that, and, after it was told, end the
- * ticket and its request.  ccr_ticket_end() does both.
+ * All of its items have landed.  ccr_ticket_count() counts that.  Once the
+ * tally was written out, ccr_ticket_finish() ends the ticket and its request.
+ * ccr_ticket_end() does all of it.
  */
 extern void ccr_ticket_count(CcrTicket *ticket);
 extern void ccr_ticket_finish(CcrTicket *ticket, CcrTime now);
 extern void ccr_ticket_end(CcrTicket *ticket, CcrTime now);
 
 /*
- * Complete a request of calls, so many of them with errors.  That was counted
- * before, as the caller may look, and is taken back if the caller has left.
+ * Complete a request of calls, of which so many failed.  They must have been
+ * counted before, since the backend may look at the counters at once.  If the
+ * backend has left, this takes the counts back.
  */
 extern void ccr_ticket_complete(CcrRequest *request, CcrCounters *counters,
 								CcrFailure failure, uint32 errors);
@@ -104,30 +115,34 @@ extern void ccr_ticket_complete(CcrRequest *request, CcrCounters *counters,
 /* End a request of enqueued items: nothing of it is left. */
 extern void ccr_ticket_end_enqueued(CcrRequest *request);
 
-/* A request of calls that cannot be admitted. */
+/* Fail a request of calls that cannot be admitted. */
 extern void ccr_ticket_refuse(CcrRequest *request, CcrFailure failure);
 
-/* Why what an enqueued request asks for is to be given up, or 0. */
+/*
+ * The SQLSTATE that says why an enqueued request must be discarded; 0: it need
+ * not.
+ */
 extern int	ccr_ticket_unwarranted(CcrRequest *request);
 
-/* An item of one ends without flying; placed: it has a place. */
+/* An item of such a request ends without flying.  placed: it has a place. */
 extern void ccr_ticket_settle_unwarranted(CcrRequest *request, uint32 item, bool placed);
 
 /*
- * Mark the queues that have items of warrants that have ended, or of which some
- * are to be discarded, since the last time: CcrQueue.concerned.
+ * Set CcrQueue.concerned for the queues with items whose warrant has ended
+ * since the last time, or which must be discarded.
  */
 extern void ccr_tickets_mark_concerned(void);
 
 /*
- * Who has sent what is in the queue is to hear why it waits; NULL: it does no
- * more.  off: its server is switched off.
+ * Tell the accounts of all items in the queue why these wait; error: NULL if
+ * they wait no longer.  off: the server is switched off.
  */
 extern void ccr_tickets_tell_accounts(CcrQueue *queue, const CcrLastError *error, bool off);
 
 /*
- * Log how many enqueued items are left, as there will be no next generation.
- * detail: for ereport(), why those of a queue are.
+ * Log how many enqueued items are lost, as there will be no next generation.
+ * Returns their number.  detail() adds to ereport() why those of a queue are
+ * left.
  */
 extern uint64 ccr_tickets_log_left(int (*detail) (const CcrQueue *));
 

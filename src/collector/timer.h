@@ -22,11 +22,11 @@ typedef struct CcrTimer
 
 extern void ccr_timer_init(CcrTimer *timer, void (*fire) (void *), void *arg);
 
-/* Arm, or move if it is armed already. */
+/* Arm a timer; if it is armed already, change its time. */
 extern void ccr_timer_set(CcrTimer *timer, CcrTime when);
 extern void ccr_timer_clear(CcrTimer *timer);
 
-/* Fire what is due.  A timer is disarmed before it fires. */
+/* Call fire() of all timers that are due.  A timer is disarmed before that. */
 extern void ccr_timers_run(CcrTime now);
 
 /* When the next one is due; 0 if there is none. */
@@ -36,9 +36,9 @@ extern CcrTime ccr_timers_next(void);
 extern long ccr_timers_wait(CcrTime now);
 
 /*
- * When to try again what has failed so many times in a row: after least ms,
- * doubled with each failure, up to most.  Half of that is random, so that not
- * all come back at once.
+ * When to try again after so many failures in a row.  The delay is `least`
+ * milliseconds after the first one and doubles with each further one, up to
+ * `most`.  Half of it is random, so that not all come back at the same time.
  */
 extern CcrTime ccr_back_off(int least, int most, int failures);
 

@@ -3,8 +3,8 @@
  * unwarranted.h
  *	  Enqueued items whose warrant has ended, or that are to be discarded.
  *
- * They do not fly, or do not fly again; those that are in flight are left alone
- * until their batch has ended.
+ * Such items do not fly, or do not fly again.  Those that are in flight are
+ * left alone until their batch has ended.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,13 +13,15 @@
 
 #include "collector/flight.h"
 
-/* Those that wait in a queue. */
+/* Discard those that wait in a queue. */
 extern void ccr_unwarranted_drop(CcrQueue *queue);
 
-/* Those of all queues; check() each queue that some were looked for in. */
+/*
+ * The same for all queues that are concerned; call check() for each of these.
+ */
 extern void ccr_unwarranted_drop_all(void (*check) (CcrQueue *));
 
-/* The same for an enqueued request that was not admitted: it may end. */
+/* The same for an enqueued request that was not admitted; this may end it. */
 extern void ccr_unwarranted_end(CcrRequest *request);
 
 #endif							/* CCR_UNWARRANTED_H */

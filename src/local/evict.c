@@ -117,8 +117,9 @@ may_have(Node *statement, Oid dbid)
 }
 
 /*
- * Tell them, and remember who they are: pids holds as many as there are seats.
- * Not those that are about to connect: they wait for our lock.
+ * Tell the executors of a database to leave, and put their process ids into
+ * pids, which has room for all seats.  Executors that are about to connect are
+ * not told: they wait for the lock that we hold.
  */
 static int
 tell_to_leave(Oid dbid, int *pids)
@@ -169,7 +170,7 @@ evict_executors(Node *statement)
 	Oid			dbid;
 	int		   *pids;
 
-	/* a standby will refuse it, and has a better word for that */
+	/* a standby refuses the command, with a better message */
 	if (name == NULL || RecoveryInProgress())
 		return;
 	dbid = get_database_oid(name, true);

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * evict.h
- *	  Local executors give way to commands that need a database to themselves.
+ *	  Local executors leave a database when a command needs it to itself, as DROP
+ *	  DATABASE does.
  *
  *-------------------------------------------------------------------------
  */

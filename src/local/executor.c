@@ -95,7 +95,10 @@ static bool committing = false; /* it */
 
 /* ----------------------------------------------------------- start and end */
 
-/* The collector is told why it gets no answer. */
+/*
+ * Write the error into the seat, where the collector finds why it gets no
+ * answer.
+ */
 static void
 executor_note_error(ErrorData *edata)
 {
@@ -119,11 +122,11 @@ executor_note_error(ErrorData *edata)
 		(!committing || IsTransactionState()) &&
 		!pg_atomic_read_u32(&ccr_my_seat->unwanted);
 
-	/* before an end of a queue is given up; the partner is in lost() */
+	/* write this before the queues are detached; the partner is in lost() */
 	pg_write_barrier();
 }
 
-/* The seat is left last: from then on its queues may be somebody else's. */
+/* Leave the seat last: from then on another process may use its queues. */
 static void
 executor_leave(int code, Datum arg)
 {
@@ -136,7 +139,7 @@ executor_leave(int code, Datum arg)
 	ccr_seat_leave();
 }
 
-/* A collector wants a job to end, which may have ended meanwhile. */
+/* SIGUSR2: a collector cancels a job, which may have ended meanwhile. */
 static void
 cancel_numbered_job(SIGNAL_ARGS)
 {
@@ -151,7 +154,9 @@ cancel_numbered_job(SIGNAL_ARGS)
 	errno = save_errno;
 }
 
-/* pg_cancel_backend(): whatever is being done, if anything. */
+/*
+ * SIGINT, from pg_cancel_backend(): cancel the job that is being run, if any.
+ */
 static void
 cancel_any_job(SIGNAL_ARGS)
 {
@@ -168,8 +173,9 @@ cancel_any_job(SIGNAL_ARGS)
 }
 
 /*
- * When the server shuts down, the collector sends what is enqueued first, and
- * no other executor can be started for that.  It says when it is done.
+ * SIGTERM. When the server shuts down, the collector first sends enqueued
+ * items, and no other executor can be started for that.  So the executor goes
+ * on until the collector detaches.
  */
 static void
 executor_sigterm(SIGNAL_ARGS)
@@ -188,7 +194,7 @@ send_reply(const char *data, Size length)
 
 	/*
 	 * A message that was begun has to be sent to its end.  The collector
-	 * takes what comes, even when it has cancelled the job.
+	 * reads all messages, even when it has cancelled the job.
 	 */
 	HOLD_INTERRUPTS();
 	result = shm_mq_send(replies, length, data, false, true);
@@ -246,7 +252,7 @@ start_reply(StringInfo buf, CcrReply reply)
 	appendStringInfoChar(buf, reply);
 }
 
-/* The types as they travel: domains are for the reader to see to. */
+/* Send the types of the columns without domains: the reader checks these. */
 static void
 send_columns(TupleDesc tupdesc)
 {
@@ -381,7 +387,7 @@ set_for_job(const char *name, const char *value)
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* As the call would find them. */
+/* Put the settings in force that the call would have. */
 static void
 apply_settings(const CcrJob *job)
 {
@@ -392,7 +398,7 @@ apply_settings(const CcrJob *job)
 		set_for_job(pnstrdup(job->settings[i], equals - job->settings[i]), equals + 1);
 	}
 
-	/* to set it, even to the same, has every name looked up anew */
+	/* setting it, even to the same value, has every name looked up anew */
 	if (strcmp(namespace_search_path, job->search_path) != 0)
 		set_for_job("search_path", job->search_path);
 
@@ -488,8 +494,8 @@ execute_job(const CcrJob *job, ParamListInfo params)
 }
 
 /*
- * In a transaction of its own, which sees what is committed by now.  Settings
- * that the job makes, or has somebody make, end with it.
+ * Run a job in a transaction of its own, which sees what is committed by now.
+ * Settings that the job makes, directly or not, end with the transaction.
  */
 static void
 run_job(const CcrJob *job)
@@ -535,7 +541,10 @@ run_job(const CcrJob *job)
 	CommitTransactionCommand();
 }
 
-/* What outlives a transaction, and the next job is not to find. */
+/*
+ * Remove the session state that outlives a transaction, so that the next job
+ * starts clean.
+ */
 static void
 tidy_up(void)
 {
@@ -570,7 +579,10 @@ executor_clipped(const char *s)
 	return pnstrdup(s, pg_mbcliplen(s, length, CCR_ERROR_LENGTH));
 }
 
-/* The bulk query is nothing that the caller has written. */
+/*
+ * Take the line with the bulk query out of an error's context: the caller has
+ * not written it.
+ */
 static const char *
 without_bulk_query(char *context, const char *sql)
 {
@@ -612,10 +624,10 @@ send_error(ErrorData *edata, CcrReply reply, const char *sql)
 /* --------------------------------------------------------------- the loop */
 
 /*
- * False: there is to be none.  Numbers are compared on both sides after they
- * are written, so that whoever wants a job to end either finds it begun or is
- * seen here: the partners are in ccr_seat_cancel(), give_up_seat() and
- * tell_to_leave().
+ * Begin a job; false if it must not be run.  The collector and the executor
+ * each write a number and then read the other's.  So a collector that wants
+ * the job to end either finds it begun, or its wish is seen here.  The
+ * partners are in ccr_seat_cancel(), give_up_seat() and tell_to_leave().
  */
 static bool
 begin_job(const CcrJob *job)
@@ -681,14 +693,17 @@ do_job(const CcrJob *job)
 		send_plain(CCR_REPLY_DONE);
 
 	/*
-	 * Only now, as the job has committed, or not, and nothing that fails here
-	 * may make anything else of it.  An error ends the process.
+	 * Do this only after the job has committed or failed, so that no failure
+	 * here changes its outcome.  An error here ends the process.
 	 */
 	tidy_up();
 	(void) pgstat_report_stat(false);
 }
 
-/* NULL: there will be none, or we are to leave. */
+/*
+ * Wait for the next job.  NULL if there will be none, or if this process has
+ * to leave.
+ */
 static CcrJob *
 next_job(uint32 wait_event)
 {

@@ -3,11 +3,11 @@
  * identity.c
  *	  Who a local executor is: the role that it runs jobs for.
  *
- * Since 17 a worker can connect as a role that may not log in.  Before, only as
- * the superuser that was made by initdb, if it is to serve any role: then it
- * finds the settings of that superuser, of which nothing must be left, and has
- * to say itself whose it is in PGPROC, where the rights to signal it are looked
- * up, and in pg_stat_activity.
+ * Since 17 a worker can connect as a role that may not log in.  Before, only
+ * as the superuser that was made by initdb, if it is to serve any role: then
+ * it finds the settings of that superuser, of which nothing must be left, and
+ * has to say itself whose it is in PGPROC, where the rights to signal it are
+ * looked up, and in pg_stat_activity.
  *
  *-------------------------------------------------------------------------
  */
@@ -40,7 +40,10 @@ set_for_good(const char *name, const char *value)
 	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-/* As when a session starts: what is set first counts. */
+/*
+ * Put the role's settings in force as at the start of a session: the first
+ * value that is set counts.
+ */
 static void
 apply_settings_of(Oid roleid)
 {
@@ -55,7 +58,10 @@ apply_settings_of(Oid roleid)
 	table_close(rel, AccessShareLock);
 }
 
-/* Not in a transaction, whose own settings would be among them. */
+/*
+ * Must not be called in a transaction, whose own settings would be undone,
+ * too.
+ */
 static void
 undo_settings(void *before)
 {
@@ -81,7 +87,10 @@ undo_settings(void *before)
 	PG_END_TRY();
 }
 
-/* As the superuser made by initdb, whose settings are taken back. */
+/*
+ * Connect as the superuser that initdb has made, and take that role's settings
+ * back.
+ */
 static void
 connect_as_superuser(Oid dbid)
 {
@@ -104,7 +113,10 @@ become_role(Oid roleid)
 	ccr_report_session_user();
 }
 
-/* The flag that lets us past CONNECT and LOGIN lets us past this, too. */
+/*
+ * Check that the database allows connections: the flag that lets us past
+ * CONNECT and LOGIN skips this check, too.
+ */
 static void
 check_database(void)
 {

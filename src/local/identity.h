@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * identity.h
- *	  Who a local executor is: the role that it runs jobs for.
+ *	  The role that a local executor runs jobs for.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,12 +9,12 @@
 #define CCR_IDENTITY_H
 
 /*
- * Connect to the database as the role, which need not be able to log in.  From
- * then on whatever is logged names it.
+ * Connect to the database as the role, which need not have LOGIN.  From then
+ * on everything that this process logs names the role.
  */
 extern void ccr_identity_assume(Oid dbid, Oid roleid);
 
-/* The context of an error, without the line that names the role: a new string. */
+/* A copy of the context of an error, without the line that names the role. */
 extern char *ccr_identity_without(const char *context);
 
 #endif							/* CCR_IDENTITY_H */

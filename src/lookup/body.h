@@ -24,8 +24,8 @@ typedef struct CcrBodyArg
 	const char *sqltype;		/* e.g. "bigint", "public.mood", "integer[]" */
 
 	/*
-	 * The values travel in a text[] parameter and are cast to sqltype on the
-	 * far side; otherwise the parameter is of type sqltype[].
+	 * If true, the values travel in a text[] parameter and are cast to
+	 * sqltype on the far side.  Otherwise the parameter is of type sqltype[].
 	 */
 	bool		as_text;
 	bool		flattens;		/* an array or composite: unnest() would take
@@ -46,10 +46,11 @@ typedef struct CcrBody
 	const char *function;		/* unqualified name of the lookup */
 	int			nargs;
 	const CcrBodyArg *args;		/* nargs of them */
-	bool		is_select;		/* SELECT (or VALUES), not a write: none in
-								 * its WITH clause either */
-	int			ntargets;		/* columns of a top-level target list or
-								 * RETURNING without a star; -1: unknown */
+	bool		is_select;		/* SELECT or VALUES, without a write in its
+								 * WITH clause */
+	int			ntargets;		/* number of columns in the top-level target
+								 * list or RETURNING; -1: unknown, as there is
+								 * a star */
 	bool		uses_numbers;	/* single form: says $n somewhere */
 	int			npieces;
 	CcrBodyPiece *pieces;		/* collect(x) or $n cut out of the text */
@@ -73,23 +74,26 @@ extern CcrBody *ccr_body_parse(const char *text, const char *function,
  */
 extern char *ccr_body_single_sql(const CcrBody *body, bool is_volatile);
 
-/* The bulk form as written, with collect() replaced by the array parameters. */
+/*
+ * The bulk form as written, with collect() replaced by the array parameters.
+ */
 extern char *ccr_body_bulk_sql(const CcrBody *body);
 
 /*
- * The bulk form wrapped so that the far side's own equality finds the items,
- * in two parts, of which the second has variants.  Every argument must have
- * an equality.  Result columns: ordinality (bigint), then the nresults columns
+ * The keyed form: the bulk form in a wrapper that lets the far side's own
+ * equality find the items of each row.  It consists of two parts, of which the
+ * second, ccr_body_match_sql(), has variants.  Every argument must have an
+ * equality.  Result columns: ordinality (bigint), then the nresults columns
  * after the keys.
  *
- * ordered: the rows of an item keep the order of the body.
- * null_keys: some key of the batch is NULL, and NULL finds NULL.
- * numbered: after the ordinality comes the number (bigint) of the body's row,
- * which tells whether several items have got one and the same.
+ * ordered: the rows of an item keep the order of the body. null_keys: some key
+ * of the batch is NULL; NULL finds NULL. numbered: after the ordinality comes
+ * the number (bigint) of the body's row.  It tells whether several items have
+ * got the same row.
  *
- * If it is not numbered and the body "may be loose", a negative ordinality
- * says that the row's key was not known to be identical to the item's: other
- * items may have got it as well.
+ * If rows are not numbered and ccr_body_may_be_loose(), an ordinality can be
+ * negative.  It says that the row's key is equal to the item's but may not be
+ * identical to it, so that other items may have got the row as well.
  */
 extern char *ccr_body_keyed_sql(const CcrBody *body, int nresults);
 extern char *ccr_body_match_sql(const CcrBody *body, int nresults,

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * callable.h
- *	  Whether an expression that is kept still calls what it would call if it
- *	  were made now.
+ *	  Whether an expression that was built earlier still calls the functions that
+ *	  it would call if it were built now.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,8 +10,9 @@
 #define CCR_CALLABLE_H
 
 /*
- * Grows with each change of any function or cast, or of who may call what.  To
- * be taken before an expression is made.
+ * A number that grows whenever a function or cast changes, or the right to
+ * call one.  Read it before you build an expression, and compare it before you
+ * use the expression again.
  */
 extern uint64 ccr_callables_changed(void);
 

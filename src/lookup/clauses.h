@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * clauses.h
- *	  What the SET clauses of a lookup say of its meaning.
+ *	  What the SET clauses of a lookup say about its meaning.
  *
  * They are read from pg_proc when the lookup is compiled.  The variables of
- * the same names are of no use for that: they tell a lookup's own clause from
- * what its caller has set in no way.
+ * the same names cannot be used for that: they do not tell whether a value
+ * comes from the lookup's own clause or was set by its caller.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,18 +30,25 @@ typedef struct CcrClauses
 	bool		only_own;		/* no clauses but of concresce.* */
 } CcrClauses;
 
-/* config: pg_proc.proconfig, or NULL.  Into the current memory context. */
+/*
+ * Read config, which is pg_proc.proconfig or NULL, into the current context.
+ */
 extern void ccr_clauses_read(CcrClauses *clauses, ArrayType *config,
 							 const char *lookup, bool is_volatile);
 
 /* Which calls share an item: CcrCoalesce, but never AUTO. */
 extern int	ccr_clauses_coalesce(const CcrClauses *clauses);
 
-/* steered: by the settings of the session, as it calls for itself. */
+/*
+ * If `steered`, the session's settings count where the lookup has no clause.
+ */
 extern int	ccr_clauses_on_missing(const CcrClauses *clauses, bool steered);
 extern bool ccr_clauses_isolate(const CcrClauses *clauses, bool steered);
 
-/* Once a session: a key, or a limit, that does not come from the lookup counts for nothing. */
+/*
+ * Warn, once in a session, if a key or a limit is set other than by a SET
+ * clause of the lookup: it has no effect.
+ */
 extern void ccr_clauses_check_key(const CcrClauses *clauses);
 extern void ccr_clauses_check_limits(const CcrClauses *clauses);
 

@@ -37,13 +37,13 @@ typedef struct CcrArgHash
 	Oid			collation;
 } CcrArgHash;
 
-/* Immutable once made, but for the caches at its end. */
+/* It does not change once it is made, except for the caches at its end. */
 typedef struct CcrDefinition
 {
 	Oid			function;
 	MemoryContext context;
 	int			references;
-	bool		valid;			/* as far as invalidations tell */
+	bool		valid;			/* nothing that it was made of has changed */
 
 	const char *name;			/* qualified, with argument types */
 	char		volatility;
@@ -51,13 +51,14 @@ typedef struct CcrDefinition
 	bool		security_definer;
 	bool		strict;
 	ArrayType  *config;			/* its SET clauses, or NULL */
-	CcrClauses	clauses;		/* what they say of its meaning */
+	CcrClauses	clauses;		/* what these say about its meaning */
 	int			nargs;
 	Oid		   *argtypes;
 	char	  **argnames;		/* NULL or "" where unnamed */
 	CcrArgWire *args;
 	CcrArgHash *hashes;			/* NULL unless rows may be matched by key */
-	bool		styled;			/* some argument needs the style of wire.h */
+	bool		styled;			/* the text of some argument depends on
+								 * settings: see ccr_wire_begin_style() */
 	CcrBody    *body;
 	char	   *sql;			/* bulk query, as written */
 	CcrResult  *result;			/* NULL if each call says what it expects */
@@ -70,12 +71,16 @@ typedef struct CcrDefinition
 	void	   *override;		/* kept by override.c */
 } CcrDefinition;
 
-/* Compile pg_proc's body, as the validator does; raises what is wrong. */
+/*
+ * Compile a lookup from its row of pg_proc.  Raises an error that says what is
+ * wrong.
+ */
 extern CcrDefinition *ccr_definition_compile(Oid function, MemoryContext context);
 
 /*
- * The current definition, compiled at need, with a reference of the caller's.
- * Other than through these two and a CcrDefinitionRef, it must not be kept.
+ * ccr_definition_get() returns the current definition, compiled if necessary,
+ * with a reference that the caller must release.  Nobody may keep a definition
+ * without such a reference or a CcrDefinitionRef.
  */
 extern CcrDefinition *ccr_definition_get(Oid function);
 extern void ccr_definition_release(CcrDefinition *definition);
@@ -87,27 +92,31 @@ typedef struct CcrDefinitionRef
 	MemoryContextCallback release;
 } CcrDefinitionRef;
 
-/* The reference itself must last as long as the context. */
+/* The CcrDefinitionRef must live as long as the context. */
 extern void ccr_definition_ref_init(CcrDefinitionRef *ref, MemoryContext context);
 
-/* The current definition: one that is no longer valid is replaced. */
+/*
+ * Return the current definition.  If the one that is kept is no longer valid,
+ * replace it.
+ */
 extern CcrDefinition *ccr_definition_ref_get(CcrDefinitionRef *ref, Oid function);
 
-/* Give up one that is no longer valid.  True: there was such a one. */
+/* If the definition is no longer valid, release it and return true. */
 extern bool ccr_definition_ref_drop_stale(CcrDefinitionRef *ref);
 
 /*
- * Take on the rights and settings that a call runs with, for those who do a
- * part of its work outside of it: the owner's rights if it is SECURITY
- * DEFINER, and what its SET clauses say.  An error undoes it as it would undo
- * that of a call.  enter_as: as seen by a caller with these rights.  One that
- * has none of its own needs not be entered to read a value: the clauses of
- * concresce.* change no value.
+ * Code that does a part of a call's work outside of the call must take on the
+ * rights and settings that the call would run with: the owner's rights if the
+ * lookup is SECURITY DEFINER, and its SET clauses.  An error undoes this, as
+ * it does for a call.  ccr_definition_enter_as() does the same for a caller
+ * with the given rights.  To read a value it is enough to enter a lookup for
+ * which ccr_definition_has_scope() is true: clauses of concresce.* change no
+ * value.
  */
 typedef struct CcrScope
 {
-	int			level;			/* of settings; 0: none were made */
-	Oid			roleid;			/* to return to */
+	int			level;			/* GUC nest level; 0: no settings were made */
+	Oid			roleid;			/* role to return to */
 	int			sec_context;
 } CcrScope;
 
@@ -124,7 +133,7 @@ extern void ccr_definition_enter_as(const CcrDefinition *definition,
 									CcrScope *scope);
 extern void ccr_definition_leave(const CcrScope *scope);
 
-/* What is sent, as far as that can be told without the far side. */
+/* The SQL that is sent, as far as it is known without asking the far side. */
 extern char *ccr_definition_remote_sql(const CcrDefinition *definition);
 
 /* The result of a call that returns record, as the call site expects it. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ground.h
- *	  The schema of the extension, which must be nobody else's.
+ *	  Checks that the extension's schema belongs to nobody but the extension.
  *
  *-------------------------------------------------------------------------
  */

@@ -11,8 +11,9 @@
 #include "lookup/definition.h"
 
 /*
- * Append the identity that its SET concresce.key gives to arguments of a
- * lookup that has one.  Raises an error if the expressions do not fit it.
+ * Append the values of the lookup's key expressions for these arguments: they
+ * identify the call.  The lookup must have SET concresce.key.  Raises an error
+ * if the expressions do not fit the lookup.
  */
 extern void ccr_key_append(CcrDefinition *definition, StringInfo buf,
 						   const Datum *values, const bool *nulls);

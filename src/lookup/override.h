@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * override.h
- *	  The settings of a lookup in force for a moment.
+ *	  Put the settings of a lookup in force for a moment.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,16 +13,16 @@
 
 typedef struct CcrOverride
 {
-	bool		entered;		/* the definition, as exchanging the settings
-								 * would not do */
-	CcrScope	scope;			/* if so; */
-	CcrSettings saved;			/* if not */
+	bool		entered;		/* the definition was entered, since it was
+								 * not enough to exchange ccr_settings */
+	CcrScope	scope;			/* if it was entered */
+	CcrSettings saved;			/* if not: the settings to return to */
 } CcrOverride;
 
 /*
- * As ccr_definition_enter(), for many short pieces of work.  Between the two
- * nothing may be done but to make items and to submit them.  After an error,
- * call ccr_override_failed().
+ * Like ccr_definition_enter(), but cheaper, for many short pieces of work.
+ * Between ccr_override_begin() and ccr_override_end() the caller may only make
+ * items and submit them.  After an error, call ccr_override_failed().
  */
 extern void ccr_override_begin(CcrDefinition *definition, CcrOverride *override);
 extern void ccr_override_end(const CcrOverride *override);

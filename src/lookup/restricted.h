@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * restricted.h
- *	  Whether code runs within a security-restricted operation.
+ *	  Whether code runs within a security-restricted operation.  ANALYZE of another
+ *	  role's table is one: it calls the functions of its indexes.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,17 +12,19 @@
 #include "nodes/nodes.h"
 
 /*
- * Raise 42501 within such an operation: whatever is put off there is done
- * later, when somebody else's transaction ends.  what: "enqueue".
+ * Raise 42501 within such an operation.  Work that is put off there would be
+ * done at the end of somebody else's transaction.  what: the function to name
+ * in the message, such as "enqueue".
  */
 extern void ccr_restricted_check(const char *what);
 
-/* In an executor, before its first job. */
+/* A local executor calls this before its first job. */
 extern void ccr_restricted_init(void);
 
 /*
- * Around a utility statement: begin tells whether it may enter such an
- * operation, and end is to be called after it, also after an error.
+ * To be called around a utility statement.  ccr_restricted_begin() says
+ * whether the statement may enter such an operation.  If so, call
+ * ccr_restricted_end() after it, also after an error.
  */
 extern bool ccr_restricted_begin(Node *statement);
 extern void ccr_restricted_end(void);

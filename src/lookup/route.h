@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * route.h
- *	  Where the calls of a lookup go: a source, as this session may use it.
+ *	  Where the calls of a lookup go: a source, together with what this session
+ *	  needs to use it.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,8 +23,8 @@ typedef struct CcrRoute
 	Oid			roleid;
 	bool		prepare;
 	bool		isolate_errors;
-	uint64		made_at;		/* count of invalidations */
-	int			pins;			/* by those who keep it */
+	uint64		made_at;		/* count of invalidations at that time */
+	int			pins;			/* a pinned route is not freed */
 
 	/* what it is */
 	MemoryContext context;
@@ -32,63 +33,79 @@ typedef struct CcrRoute
 	int			worker;			/* index of the collector: of the first one,
 								 * if the server is sharded */
 	bool		sharded;
-	uint32		described[CCR_MAX_WORKERS]; /* by collector, the generation
-											 * that was sent the source; 0:
-											 * none, or to be sent again */
+	uint32		described[CCR_MAX_WORKERS]; /* for each collector, the
+											 * generation that was sent the
+											 * source; 0: send it again */
 	CcrCountersKey counters_key;
 	int			counters;
 	uint32		counters_serial;
 } CcrRoute;
 
 /*
- * The route of a call with the current settings and user, who must have
- * USAGE on the server, if there is one.  barred: see barrier.h.  It is good
- * until anything else is called that can process invalidations: use it at once.
+ * The route of a call with the current settings and user.  The user must have
+ * USAGE on the server, if there is one.  barred: see barrier.h.  Use the route
+ * at once: it is valid only until something is called that can process
+ * invalidations.
  */
 extern CcrRoute *ccr_route_get(CcrDefinition *definition,
 							   const CcrResult *result, bool barred);
 
 /*
- * Grows with each change of a server, a user mapping or the rights to them, once
- * they are watched.
+ * ccr_route_changes() is a number that grows whenever a server, a user mapping
+ * or the right to one changes, once ccr_route_watch() has been called.
  */
 extern void ccr_route_watch(void);
 extern uint64 ccr_route_changes(void);
 
-/* May it still be used?  A route that is to be kept must be pinned. */
+/*
+ * Is the route still valid?  Only a pinned route can be kept and asked about.
+ */
 extern bool ccr_route_valid(const CcrRoute *route);
 
 /*
- * Do the session's settings say how it is called?  Not with another role's
- * rights, and not where the call keeps rows back from whoever calls.
+ * Do the session's settings count for a call?  Not if it runs with another
+ * role's rights, and not if it keeps rows back from the session (barred).
  */
 extern bool ccr_route_steered(const CcrDefinition *definition, bool barred);
 
-/* By its own SET clause or, without one, the session's setting. */
+/*
+ * The server's name: from the lookup's SET clause or, without one, the
+ * session's setting.
+ */
 extern const char *ccr_route_server(const CcrDefinition *definition);
 
 /*
- * Calls that are made because a batch failed must not fail with the next one:
- * while this is set, they travel as with concresce.isolate_errors, apart from
- * calls without it.
+ * While this is set, calls travel as with concresce.isolate_errors.  It is set
+ * for calls that are made again because a batch failed.  So they share no
+ * batch with other calls, whose errors they would get once more.
  */
 extern bool ccr_route_isolates;
 
 /*
- * The description of its source, with fresh addresses; palloc'd.  missing_ok:
- * without any, if there are none.
+ * Append the description of the source to buf, with addresses that are looked
+ * up now.  If no host resolves: without addresses if `missing_ok`, else an
+ * error.
  */
 extern void ccr_route_describe(CcrRoute *route, StringInfo buf,
 							   bool missing_ok);
 
-/* Collectors that share its calls; and which one has a call of this key. */
+/*
+ * How many collectors share its calls, and which one gets a call with this
+ * key.
+ */
 extern int	ccr_route_shards(const CcrRoute *route);
 extern int	ccr_route_worker(const CcrRoute *route, const char *key, uint32 length);
 
-/* Entry of the counters. */
+/*
+ * The counters of its function and server, found anew if their entry was
+ * reused.
+ */
 extern CcrCounters *ccr_route_counters(CcrRoute *route);
 
-/* Describe the source again with the next request. */
+/*
+ * Forget that the source was described, so that the next request does it
+ * again.
+ */
 extern void ccr_route_forget(CcrDefinition *definition,
 							 const CcrFingerprint *fingerprint);
 

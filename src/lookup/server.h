@@ -35,17 +35,19 @@ typedef struct CcrServer
 } CcrServer;
 
 /*
- * Resolve a server for a role: existence, USAGE, user mapping, the password
- * rule, the allow-list of options.  Raises an error that says what is wrong.
+ * Find a server for a role.  Checks that it exists, USAGE, the user mapping,
+ * the password rule, and that only allowed options are used.  Raises an error
+ * that says what is wrong.
  */
 extern CcrServer *ccr_server_resolve(const char *name, Oid roleid);
 
 /*
- * Look up the addresses of the server's hosts, since libpq would do so
- * blocking.  Returns false if there is nothing to look up.  Otherwise the
- * lists that take the place of the options host, port and hostaddr: one entry
- * for each address, in the order given; a single port (or "", none given) is
- * that of all.  If no host resolves: false, if that is ok, else 08001.
+ * Look up the addresses of the server's hosts.  This is done in the session,
+ * as libpq would block the collector.  Returns false if there is nothing to
+ * look up.  Otherwise host, hostaddr and port receive lists for the options of
+ * these names, with an entry for each address, in the order given.  A single
+ * port is that of all; "" if none is given.  If no host resolves, returns
+ * false if `missing_ok`, else raises 08001.
  */
 extern bool ccr_server_addresses(const CcrServer *server, char **host,
 								 char **hostaddr, char **port,

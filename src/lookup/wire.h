@@ -3,10 +3,11 @@
  * wire.h
  *	  Between Datums and the bytes that travel.
  *
- * Arguments become elements of binary arrays: in the type's own binary form
- * where that is the same on every server, else as text in a text[], which the
- * far side casts.  Results come in either form.  Text is never sent through
- * the conversion to the client's encoding, which has no part in this.
+ * Arguments become elements of binary arrays.  Where the binary form of a type
+ * is the same on every server, it is used.  Otherwise the values are sent as
+ * text in a text[], which the far side casts.  Results come in either form.
+ * Text is always in the database's encoding; client_encoding has no effect on
+ * it.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,19 +20,22 @@
 typedef enum CcrWireForm
 {
 	CCR_WIRE_BINARY,			/* send and receive functions */
-	CCR_WIRE_BYTES,				/* text-like: its characters in either form */
+	CCR_WIRE_BYTES,				/* text and the like: binary and text form are
+								 * the same, its characters */
 	CCR_WIRE_TEXT				/* output and input functions */
 } CcrWireForm;
 
-/* How values of one argument travel; immutable but for fmgr's caches. */
+/*
+ * How values of one argument travel.  Only fmgr's caches in it change later.
+ */
 typedef struct CcrArgWire
 {
 	Oid			base;			/* below domains */
-	Oid			element;		/* of the parameter: base or text */
+	Oid			element;		/* element type of the parameter: base or text */
 	Oid			array;			/* type of the parameter */
 	CcrWireForm form;
 	bool		varlena;		/* BYTES: a varlena; else a cstring (name) */
-	bool		styled;			/* TEXT depends on DateStyle and the like */
+	bool		styled;			/* TEXT: depends on DateStyle and the like */
 	bool		flattens;		/* an array or composite */
 	FmgrInfo	out;			/* send or output function */
 } CcrArgWire;
@@ -50,20 +54,21 @@ typedef struct CcrResultWire
 	Oid			receive_param;
 } CcrResultWire;
 
-/* Look the functions up; they live in context. */
+/*
+ * Fill the structure in; what fmgr keeps for its functions lives in context.
+ */
 extern void ccr_wire_arg(CcrArgWire *wire, Oid type, MemoryContext context);
 extern void ccr_wire_result(CcrResultWire *wire, Oid type, int32 typmod,
 							MemoryContext context);
 
 /*
- * The same for a column that a local executor sends: in the form in which a
- * result of this type is read, or as text unless binary.  styled: the text
- * depends on DateStyle and the like.
+ * The same for a column that a local executor sends.  If `binary`, it is sent
+ * in the form in which a result of this type is read; otherwise as text.
  */
 extern void ccr_wire_column(CcrArgWire *wire, Oid type, bool binary,
 							MemoryContext context);
 
-/* Append (int32 length, bytes), in host byte order; -1: NULL. */
+/* Append (int32 length, bytes), in host byte order; length -1 for NULL. */
 extern void ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value,
 						 bool isnull);
 
@@ -71,12 +76,13 @@ extern void ccr_wire_put(StringInfo buf, CcrArgWire *wire, Datum value,
 extern Datum ccr_wire_get(CcrResultWire *wire, const char *data, int32 length,
 						  bool binary);
 
-/* Is there money in values of this type?  Its text depends on lc_monetary. */
+/* Do values of this type contain money, whose text depends on lc_monetary? */
 extern bool ccr_wire_has_money(Oid type);
 
 /*
- * Put the settings of textform.h in force, for values to be written or read,
- * until the level returned is ended.  0: they were so already.
+ * Put the settings of textform.h in force, so that values can be written, or
+ * read.  They end with ccr_wire_end_style() of the level that is returned; the
+ * level is 0 if they were in force already.
  */
 extern int	ccr_wire_begin_style(void);
 extern int	ccr_wire_begin_reading(void);

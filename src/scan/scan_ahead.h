@@ -10,14 +10,15 @@
 
 #include "scan/scan_node.h"
 
-/* What is found out about a plan whose rows are to be read ahead. */
+/* What was found about a plan whose rows are to be read ahead. */
 typedef struct CcrAhead
 {
-	const char *obstacle;		/* why they must not be; NULL: they may */
-	bool		wavers;			/* what they are depends on the role, or on
-								 * settings, that a session may change while a
-								 * cursor is open */
-	bool		may_waver;		/* or may do so: STABLE functions are called */
+	const char *obstacle;		/* why they must not be; NULL: they may be */
+	bool		wavers;			/* the rows depend on the role or on settings,
+								 * which a session may change while a cursor
+								 * is open */
+	bool		may_waver;		/* they may depend on these, as the plan calls
+								 * STABLE functions */
 } CcrAhead;
 
 /*
@@ -34,23 +35,25 @@ extern CcrAhead ccr_ahead_look(CcrPlanning *planning, Plan *plan,
  */
 extern CcrAhead ccr_ahead_look_at_run(CcrPlanning *planning, Plan *plan);
 
-/* The same for an expression: would evaluating it too often be noticed? */
+/* Would somebody notice if this expression was evaluated too often? */
 extern bool ccr_ahead_is_volatile(CcrPlanning *planning, Node *node);
 
 /*
- * A VOLATILE function can look at the tables, and see how far a WITH query that
- * writes has come: is there both?  To be asked before anything is moved.
+ * A VOLATILE function can read the tables that a WITH query writes, and so
+ * notice how far that has come.  Does the statement have both?  To be called
+ * before any call is moved.
  */
 extern bool ccr_ahead_is_watched(PlannedStmt *stmt);
 
-/* The same for the arguments and the guard of a call. */
+/* As ccr_ahead_look(), for the arguments and the guard of a call. */
 extern CcrAhead ccr_ahead_look_at_call(CcrPlanning *planning,
 									   const CcrCall *call);
 
 /*
- * The init plans, by the numbers of their parameters, that can be run ahead of
- * expressions which are evaluated in this order: nothing is evaluated before
- * them that could fail or have effects, and they have none.
+ * Which init plans can be run before these expressions, which SQL evaluates in
+ * the order of the list: before them SQL evaluates nothing that could fail or
+ * have effects, and neither do they.  The numbers of their parameters are
+ * returned.
  */
 extern Bitmapset *ccr_ahead_first(CcrPlanning *planning, List *exprs);
 
@@ -58,8 +61,8 @@ extern Bitmapset *ccr_ahead_first(CcrPlanning *planning, List *exprs);
 extern bool ccr_ahead_sets(PlannedStmt *stmt);
 
 /*
- * WHERE CURRENT OF looks for the scan that has emitted a cursor's current row:
- * how many scans of tables would it come upon in a plan?
+ * WHERE CURRENT OF searches the plan for the scan that has emitted the
+ * cursor's current row.  How many scans of tables would it find in this plan?
  */
 extern int	ccr_ahead_scans(Plan *plan);
 

@@ -3,8 +3,8 @@
  * scan_fields.h
  *	  All the expressions of a plan node, and all its children.
  *
- * PostgreSQL can walk an expression, but has nothing that knows where in a
- * plan node they are.
+ * PostgreSQL can walk an expression, but has no function that finds the
+ * expressions of a plan node.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,8 +14,8 @@
 #include "nodes/plannodes.h"
 
 /*
- * Replace each expression, or list of them, by what the function returns;
- * or only those other than target list and qual.
+ * Replace each expression, or list of expressions, by what the function
+ * returns. ccr_fields_change_others() leaves target list and qual alone.
  */
 typedef Node *(*CcrChange) (Node *node, void *context);
 extern void ccr_fields_change(Plan *plan, CcrChange change, void *context);
@@ -26,8 +26,8 @@ typedef void (*CcrVisit) (Plan **child, void *context);
 extern void ccr_fields_children(Plan *plan, CcrVisit visit, void *context);
 
 /*
- * Change the expressions of a whole tree, of a statement but for its sub-plans,
- * or of all that is in it.
+ * Change the expressions of a whole plan tree; of a statement without its
+ * sub-plans; or of a statement with them.
  */
 extern void ccr_fields_change_tree(Plan *plan, CcrChange change, void *context);
 extern void ccr_fields_change_main(PlannedStmt *stmt, CcrChange change,

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan_hoist.h
- *	  Calls that are made once for each row of a loop's outer side.
+ *	  Calls on the inner side of a loop that are looked up on its outer side.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,24 +11,25 @@
 #include "scan/scan_node.h"
 
 /*
- * Calls on the inner side of a nested loop whose arguments come from its outer
- * side: a batch node on the outer side looks them up, and the loop passes
- * their cells along with its other parameters.
+ * Find calls on the inner side of a nested loop whose arguments come from its
+ * outer side.  A batch node on the outer side looks them up, and the loop
+ * passes their cells to the inner side, along with its other parameters.
  */
 extern void ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 								 const CcrDemand *demand);
 
 /*
- * Filters of an inner join that the planner has put on the scan of its inner
- * side, since they need values of both: those with calls become the join's
- * again, where its rows can be read ahead.
+ * The planner puts filters of an inner join that need values of both sides on
+ * the scan of the inner side.  Move those that contain calls back to the join,
+ * whose rows can be read ahead.
  */
 extern void ccr_lift_inner_quals(NestLoop *loop);
 
 /*
- * What from_inner does for calls in correlated sub-plans: from now on, whoever evaluates
- * one passes it the cells as arguments.  finish: those for which no cell came
- * about pass none.
+ * Like ccr_hoist_from_inner(), for calls in correlated sub-plans: each
+ * reference to such a sub-plan passes the cells as additional arguments.  Once
+ * all batch nodes are in place, ccr_hoist_finish() removes the arguments for
+ * which no cell is made.
  */
 extern void ccr_hoist_from_subplans(CcrPlanning *planning);
 extern void ccr_hoist_finish(CcrPlanning *planning);

@@ -12,9 +12,9 @@
 #include "scan/scan_calls.h"
 
 /*
- * Add the calls whose arguments are parameters of the plan, which calls->params
- * names, each with the conditions for making it that can be told from outside.
- * all: whoever runs the plan reads all its rows.
+ * Add the calls in a plan whose arguments are parameters of the plan
+ * (calls->params).  Each gets as its guard those conditions that can be
+ * evaluated outside the plan.  all: all rows of the plan are read.
  */
 extern void ccr_inner_find(CcrCalls *calls, Plan *plan, bool all);
 

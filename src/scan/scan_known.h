@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan_known.h
- *	  Whether a plan may hold lookups, without looking at it.
+ *	  Whether a statement may contain lookups, found without walking its plan.
  *
  *-------------------------------------------------------------------------
  */

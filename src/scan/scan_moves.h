@@ -10,28 +10,33 @@
 
 #include "scan/scan_node.h"
 
-/* Calls in terms of their cells, which are columns of varno. */
+/*
+ * Terms in which calls are replaced by reading their cells, which are columns
+ * of varno.
+ */
 extern CcrTerms ccr_cells_of(const CcrPlanning *planning,
 							 const CcrCalls *calls, int varno);
 
 /*
- * Both moves leave the plan as it is, and return false, where its rows must
- * not be read ahead.
+ * If the rows of a plan must not be read ahead, both moves leave the plan as
+ * it is and return false.
  *
- * A batch node over a node that gives up its target list, and quals that were
- * taken from it: it filters and projects in its place.
+ * Put a batch node above a node.  The batch node takes over the target list of
+ * that node, and the quals `moved`, which were taken from it: it filters and
+ * projects in its place.
  */
 extern bool ccr_put_above(CcrPlanning *planning, Plan **plan, CcrCalls *calls,
 						  List *moved, const CcrDemand *demand);
 
 /*
- * A batch node over child that emits its columns and the cells.  The calls are
- * over columns of calls->varno, by which child is known to what is above it.
+ * Put a batch node between a node and its child.  It emits the child's columns
+ * and the cells.  The arguments of the calls are columns of calls->varno,
+ * which is how the node above refers to the child.
  */
 extern bool ccr_put_below(CcrPlanning *planning, Plan **child,
 						  CcrCalls *calls, const CcrDemand *demand);
 
-/* A node that keeps the rows of one that can only be read forward. */
+/* Put a Material node on a plan that can only be read forward. */
 extern Plan *ccr_materialized(CcrPlanning *planning, Plan *plan);
 
 #endif							/* CCR_SCAN_MOVES_H */

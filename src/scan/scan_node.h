@@ -4,10 +4,11 @@
  *	  The batch node as a plan: what the planner's side hands to the
  *	  executor's.
  *
- * A CustomScan whose child is its outer plan.  Its scan tuples are the child's
- * columns and, after them, one cell for each call.  Filter and target list are
- * computed from these as in any scan.  For EXPLAIN, custom_scan_tlist has the
- * calls themselves in the places of the cells; the node sees to the types.
+ * It is a CustomScan whose child is its outer plan.  Its scan tuples have the
+ * child's columns and, after them, one cell for each call.  Filter and target
+ * list are computed from these as in any scan.  For EXPLAIN, custom_scan_tlist
+ * has the calls themselves in the places of the cells; the executor side sets
+ * the types of cells instead.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,48 +19,49 @@
 #include "nodes/plannodes.h"
 #include "scan/scan_terms.h"
 
-/* How much of its rows will be asked for. */
+/* How many of a node's rows will be asked for, and in which way. */
 typedef struct CcrDemand
 {
-	Node	   *count;			/* at most so many and those of offset; NULL:
+	Node	   *count;			/* at most count + offset rows; NULL: there is
 								 * no limit */
 	Node	   *offset;
 	bool		all;			/* all of them, as far as one can tell */
 	bool		at_once;		/* all of them for sure, and nothing that has
-								 * effects is done until the last is there */
+								 * effects is done before the last is there */
 	bool		whole;			/* all or none, unless the statement fails or
-								 * its caller has enough */
-	bool		each;			/* every row of the statement's result takes
-								 * one of these rows at least */
-	bool		current;		/* WHERE CURRENT OF may look for their scan */
+								 * its caller stops fetching */
+	bool		each;			/* each row of the statement's result needs at
+								 * least one of these rows */
+	bool		current;		/* WHERE CURRENT OF may search for their scan */
 	bool		wavers;			/* see CcrAhead */
 } CcrDemand;
 
-/* A plan that is not read ahead, as somebody would notice. */
+/* A plan that is not read ahead, since somebody would notice that. */
 typedef struct CcrRefusal
 {
 	Plan	   *plan;
 	const char *obstacle;
 } CcrRefusal;
 
-/* What is planned. */
+/* The statement that is being planned. */
 typedef struct CcrPlanning
 {
 	PlannedStmt *stmt;
 	int			last_node_id;
-	bool		parallel;		/* below a Gather, in what several processes
-								 * run */
-	bool		cursor;			/* it is declared as one */
+	bool		parallel;		/* we are below a Gather, in a part that
+								 * several processes run */
+	bool		cursor;			/* the statement is a declared cursor */
 	bool		watched;		/* see ccr_ahead_is_watched() */
 	bool		sets;			/* see ccr_ahead_sets() */
-	bool		keeps_rows;		/* for who goes back over them: SCROLL */
+	bool		keeps_rows;		/* batch nodes keep their rows, since a SCROLL
+								 * cursor goes back over them */
 	List	   *init_plans;		/* SubPlan, all of the statement's */
 	List	   *refusals;		/* CcrRefusal */
 	CcrReaders	readers;
-	List	   *functions;		/* OIDs of those that the plan was made to
+	List	   *functions;		/* OIDs of functions that the plan was made to
 								 * depend on */
-	List	   *types;			/* the same */
-	List	   *passed;			/* CcrCall; sub-plans read their cells from
+	List	   *types;			/* the same, of types */
+	List	   *passed;			/* CcrCall, whose cells sub-plans read from
 								 * parameters */
 	List	   *fed;			/* int: plan_node_id of the batch nodes that
 								 * others feed */
@@ -79,11 +81,11 @@ typedef struct CcrNodeFeed
 } CcrNodeFeed;
 
 /*
- * A batch node over child.  The calls get their columns in the order of the
- * list, after those of the child; ccr_node_number() says so beforehand, since
- * target list and filter have to refer to them.  in: how the calls are put in
- * terms of the scan tuple.  shown: how they are put in terms of the child's
- * columns.
+ * Make a batch node over child.  The cells of the calls become columns after
+ * those of the child, in the order of the list.  ccr_node_number() assigns
+ * their numbers before, since target list and filter have to refer to them.
+ * in: terms that put the calls' expressions on the scan tuple.  shown: terms
+ * that put them on the child's columns, for EXPLAIN.
  */
 extern void ccr_node_number(CcrCalls *calls, Plan *child);
 extern Plan *ccr_node_make(CcrPlanning *planning, Plan *child,
@@ -92,13 +94,13 @@ extern Plan *ccr_node_make(CcrPlanning *planning, Plan *child,
 						   List *targetlist, List *qual);
 extern bool ccr_node_is_batch(Plan *plan);
 
-/* What the executor's side reads. */
+/* What the executor's side reads from the node. */
 #define CCR_NODE_NAME	"ConcresceBatch"
 
 typedef struct CcrNodeCall
 {
 	Oid			function;
-	List	   *args;			/* in terms of the scan tuple */
+	List	   *args;			/* over columns of the scan tuple */
 	List	   *guard;
 	CcrCertainty certainty;
 	bool		infallible;		/* its arguments and guard are */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan_plan.h
- *	  Where batch nodes go: from a finished plan to one that has them.
+ *	  Puts batch nodes into a finished plan.
  *
  *-------------------------------------------------------------------------
  */

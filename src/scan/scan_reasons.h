@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan_reasons.h
- *	  Why a call is not looked up ahead, for who asks.
+ *	  Tells those who ask why a call is not looked up ahead.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,8 +11,8 @@
 #include "scan/scan_node.h"
 
 /*
- * Say, at level DEBUG1, which calls a plan with batch nodes makes row by row,
- * and why.
+ * Report, at level DEBUG1, which calls of a plan are made row by row although
+ * there are batch nodes, and why.
  */
 extern void ccr_reasons_report(const CcrPlanning *planning);
 

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * scan_round.h
- *	  Rounds: the rows that a batch node has read ahead, and what it asks for
- *	  them.
+ *	  Rounds: the rows that a batch node has read ahead, and the calls that it
+ *	  looks up for them.
  *
- * A round is filled with rows; then its calls are looked up in stages, each a
- * request for each lookup: a call whose arguments or guard need another call's
- * result is of a later stage than that one.  When all stages are through, its
- * rows can be emitted.
+ * A round is filled with rows.  Then its calls are looked up in stages.  In a
+ * stage one request is sent for each of its calls.  A call whose arguments or
+ * guard need the result of another call is in a later stage than that.  When
+ * all stages have ended, the rows can be emitted.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,25 +32,28 @@ typedef struct CcrScanCall
 	int16	   *arglens;		/* pg_type.typlen */
 	ExprState  *guard;			/* NULL: none */
 	int			stage;
-	Bitmapset  *params;			/* PARAM_EXEC parameters that they refer to */
-	Bitmapset  *sure_params;	/* of them, those that SQL needs for any row,
+	Bitmapset  *params;			/* PARAM_EXEC parameters that arguments and
+								 * guard refer to */
+	Bitmapset  *sure_params;	/* those of them that SQL needs for any row,
 								 * before anything that may fail */
-	bool		unsure;			/* it is asked for once it was needed */
+	bool		unsure;			/* it is looked up only after it was needed
+								 * once */
 	bool		infallible;		/* its arguments and guard cannot fail */
 	CcrCellMaker maker;
-	CcrCaller	caller;			/* for whom it was asked for last */
-	Bitmapset  *uses;			/* indexes of the calls that they read */
-	int			attempt;		/* rows to ask for again when one fails; 0 or
-								 * 1: it is called plainly */
+	CcrCaller	caller;			/* for whom it was looked up last */
+	Bitmapset  *uses;			/* indexes of the calls whose results
+								 * arguments and guard read */
+	int			attempt;		/* after a failure: how many rows to look up
+								 * next; 0 or 1: it is called plainly */
 
 	Expr	   *shown;			/* for EXPLAIN */
 } CcrScanCall;
 
-/* What EXPLAIN ANALYZE tells; parallel workers count in one place. */
+/* The counts that EXPLAIN ANALYZE shows; parallel workers share them. */
 typedef struct CcrCallCounts
 {
 	pg_atomic_uint64 keys;		/* looked up */
-	pg_atomic_uint64 coalesced; /* shared another's lookup */
+	pg_atomic_uint64 coalesced; /* of these, joined a flight of another call */
 	pg_atomic_uint64 remote_us;
 } CcrCallCounts;
 
@@ -63,18 +66,19 @@ typedef struct CcrScanCounts
 /* What became of one call for one row. */
 typedef struct CcrCallState
 {
-	CcrAnswerCopy *answered;	/* NULL: see item */
-	int			item;			/* or one of these: */
+	CcrAnswerCopy *answered;	/* NULL: there is no answer */
+	int			item;			/* index of its item, or one of these: */
 } CcrCallState;
 
-#define CCR_NOT_ASKED	(-1)	/* SQL would not call it, or only it can tell */
+#define CCR_NOT_ASKED	(-1)	/* the guard is false, or cannot be evaluated
+								 * ahead */
 #define CCR_NO_CALL		(-2)	/* STRICT and an argument is NULL */
 #define CCR_NOT_YET		(-3)	/* the request was full */
-#define CCR_FAILED		(-4)	/* an error came before it could be asked for */
-#define CCR_NOT_READY	(-5)	/* it was not needed before, or a plan that it
-								 * needs has not been run */
+#define CCR_FAILED		(-4)	/* an error came before it could be looked up */
+#define CCR_NOT_READY	(-5)	/* an unsure call that was not needed yet, or
+								 * an init plan that it needs has not been run */
 
-/* Requests under way, of one call. */
+/* The request under way for one call. */
 typedef struct CcrCallRequest
 {
 	CcrItems	items;
@@ -165,12 +169,18 @@ extern bool ccr_round_read(CcrScan *scan, CcrRound *round);
 /* Forget the rows from one on. */
 extern void ccr_round_cut(CcrScan *scan, CcrRound *round, int row);
 
-/* Start the first stage; go on as far as possible without waiting, or wait. */
+/*
+ * ccr_round_start() starts the first stage.  ccr_round_advance() goes on as
+ * far as it can without waiting.  ccr_round_finish() waits until all stages
+ * have ended.
+ */
 extern void ccr_round_start(CcrScan *scan, CcrRound *round);
 extern void ccr_round_advance(CcrScan *scan, CcrRound *round);
 extern void ccr_round_finish(CcrScan *scan, CcrRound *round);
 
-/* Put a row and its cells into the node's scan slot, in the current context. */
+/*
+ * Put a row and its cells into the node's scan slot, in the current context.
+ */
 extern TupleTableSlot *ccr_round_emit(CcrScan *scan, CcrRound *round, int row);
 
 /* The same of a row for which nothing is asked yet: its columns alone. */
@@ -191,10 +201,10 @@ extern void ccr_scan_take_bounds(CcrScan *scan);
 /* What a call goes by is also what those in its arguments go by. */
 extern void ccr_scan_set_terms(CcrScanCall *call);
 
-/* Forget its rows, and what is under way for them. */
+/* Forget its rows, and drop the requests that are under way for them. */
 extern void ccr_round_clear(CcrScan *scan, CcrRound *round);
 
-/* The definition of a call's lookup as it is now. */
+/* The current definition of a call's lookup. */
 extern CcrDefinition *ccr_scan_definition(CcrScanCall *call);
 
 #endif							/* CCR_SCAN_ROUND_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan_run.h
- *	  How many rows a run of the executor is to bring.
+ *	  How many rows the present run of the executor has to return.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,12 +11,15 @@
 #include "nodes/execnodes.h"
 
 /*
- * Rows that the present run of a query is still to bring before its caller
- * can do something else, as between two FETCHes; -1: all there are.
+ * How many rows the present run of a query still has to return.  After these
+ * its caller may do something else, as between two FETCHes.  -1: all rows.
  */
 extern int64 ccr_run_wants(const EState *estate);
 
-/* May the present run end before its query does, or is it not known? */
+/*
+ * May the present run end before its query does?  True also if that is not
+ * known.
+ */
 extern bool ccr_run_may_end(const EState *estate);
 
 /* Install the hook. */

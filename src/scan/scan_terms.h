@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * scan_terms.h
- *	  Expressions in other terms: with cells in place of calls, and columns in
- *	  place of the values that come from below.
+ *	  Rewrites expressions: cells take the place of calls, and columns take the
+ *	  place of the values that they are computed from.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,39 +21,42 @@ typedef struct CcrReaders
 } CcrReaders;
 
 /*
- * False: the extension is not there, or not of this version, or not all roles
- * may call them.
+ * Find these functions.  False if the extension is not there, or is not of
+ * this version, or not every role may call them.
  */
 extern bool ccr_readers_find(CcrReaders *readers);
 
-/* The plan is to be made anew when something about them changes. */
+/* Have the plan made anew when something about these functions changes. */
 extern void ccr_readers_depend(PlannedStmt *stmt, const CcrReaders *readers);
 
 /*
- * How an expression is put in other terms: calls are replaced by reading their
- * cells, which are columns of cell_varno; and atoms, or the columns of
- * from_varno, by columns of to_varno.
+ * How to rewrite an expression.  Calls are replaced by reading their cells,
+ * which are columns of cell_varno.  Atoms are replaced by columns of to_varno;
+ * without atoms, columns of from_varno are.
  */
 typedef struct CcrTerms
 {
 	const CcrCalls *calls;		/* NULL: leave calls as they are */
 	int			cell_varno;
-	List	   *atoms;			/* column n+1 is equal to the n-th */
-	List	   *columns;		/* Var of each: a large expression refers to
-								 * one many times */
+	List	   *atoms;			/* the n-th (from 0) is column n + 1 */
+	List	   *columns;		/* a Var for each, which is shared: a large
+								 * expression refers to it many times */
 	int			from_varno;		/* if there are no atoms; 0: replace none */
 	int			to_varno;
-	bool		in_aggregates;	/* change only what aggregates and window
-								 * functions aggregate */
+	bool		in_aggregates;	/* change only the arguments and FILTER of
+								 * aggregates and window functions */
 	const CcrReaders *readers;
 } CcrTerms;
 
 extern Node *ccr_terms_apply(const CcrTerms *terms, Node *node);
 
-/* Terms in which the atoms are columns; varno: of these. */
+/* Set terms in which the atoms are columns of varno. */
 extern void ccr_terms_of_atoms(CcrTerms *terms, List *atoms, int varno);
 
-/* Add to a list what an expression needs from below, each once. */
+/*
+ * Add to a list, each once, the atoms of an expression: what it needs from the
+ * node below.
+ */
 extern List *ccr_atoms_add(List *atoms, Node *node);
 
 #endif							/* CCR_SCAN_TERMS_H */

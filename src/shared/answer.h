@@ -23,13 +23,13 @@
 #define CCR_ERROR_LENGTH	4096	/* bytes of each text of an error, at most */
 
 /*
- * Who has written the texts of an error.  What is not ours may quote any value
- * of a batch.
+ * Who has written the texts of an error.  A text that does not come from
+ * concresce itself may quote any value of the batch.
  */
 typedef enum CcrAuthor
 {
 	CCR_TEXTS_FOREIGN,
-	CCR_HINT_OURS,				/* and nothing else */
+	CCR_HINT_OURS,				/* only the hint is ours */
 	CCR_TEXTS_OURS
 } CcrAuthor;
 
@@ -39,7 +39,8 @@ typedef struct CcrError
 	int			sqlstate;		/* as MAKE_SQLSTATE() packs it */
 	CcrAuthor	author;			/* these three matter to the collector only */
 	bool		unexecuted;		/* the statement itself was refused */
-	bool		by_hand;		/* somebody has ended what ran it */
+	bool		by_hand;		/* somebody cancelled or terminated what ran
+								 * it */
 	const char *message;
 	const char *detail;
 	const char *hint;
@@ -51,8 +52,8 @@ typedef enum CcrEntryKind
 	CCR_ENTRY_ROWS,				/* data: rows of (int32 length, bytes) values,
 								 * length -1: NULL */
 	CCR_ENTRY_SHARED,			/* data: dsa_pointer to a CcrSharedRows */
-	CCR_ENTRY_ERROR				/* data: a flattened CcrError, or nothing: the
-								 * same as that of the entry before */
+	CCR_ENTRY_ERROR				/* data: a flattened CcrError; empty if the
+								 * error is that of the entry before */
 } CcrEntryKind;
 
 typedef struct CcrEntry
@@ -62,7 +63,8 @@ typedef struct CcrEntry
 	uint16		ncolumns;
 	uint32		nrows;
 	uint32		length;			/* bytes of data */
-	bool		binary;			/* values in binary, where they can be */
+	bool		binary;			/* values are in binary where their types
+								 * allow it */
 	char		data[FLEXIBLE_ARRAY_MEMBER];
 } CcrEntry;
 
@@ -79,7 +81,7 @@ typedef struct CcrAnswer
 typedef struct CcrSharedRows
 {
 	pg_atomic_uint32 references;
-	uint32		waiters;		/* who have been given one */
+	uint32		waiters;		/* that were given a reference */
 	Size		size;			/* bytes of the whole block */
 	Size		length;			/* bytes of data */
 	char		data[FLEXIBLE_ARRAY_MEMBER];
@@ -88,7 +90,7 @@ typedef struct CcrSharedRows
 /* What came of one item, before it is handed over. */
 typedef struct CcrOutcome
 {
-	const CcrError *error;		/* or: */
+	const CcrError *error;		/* NULL: there is no error, but rows */
 	uint32		nrows;
 	StringInfoData rows;		/* as in an entry; data is NULL if there are
 								 * none */
@@ -97,24 +99,31 @@ typedef struct CcrOutcome
 
 extern void ccr_error_flatten(StringInfo buf, const CcrError *error);
 
-/* One of ours, in the current memory context; detail and hint may be NULL. */
+/*
+ * Make an error of our own, in the current memory context.  detail and hint
+ * may be NULL.
+ */
 extern CcrError *ccr_error_new(int sqlstate, const char *message,
 							   const char *detail, const char *hint);
 extern CcrError *ccr_error_copy(const CcrError *error);
 extern CcrError *ccr_error_restore(const char *data, Size length);
 
-/* A text that the database's encoding allows: s itself, or a copy. */
+/*
+ * Return a text that is valid in the database's encoding: s itself, or a
+ * changed copy.
+ */
 extern const char *ccr_error_legible(const char *s);
 
 CCR_NORETURN extern void ccr_error_throw(const CcrError *error);
 
 /*
- * Put rows that are too large to be copied for each of several waiters on the
- * heap, once.  To be done before the outcome is answered.
+ * If the rows are too large to be copied for each of several waiters, put them
+ * on the heap once, with a reference for each.  Call this before a draft is
+ * made of the outcome.
  */
 extern void ccr_outcome_share(CcrOutcome *outcome, uint32 waiters);
 
-/* A block of an answer, before there is room for it. */
+/* A block of an answer that has been measured, but not allocated yet. */
 typedef struct CcrAnswerDraft
 {
 	const uint32 *items;
@@ -128,9 +137,11 @@ typedef struct CcrAnswerDraft
 } CcrAnswerDraft;
 
 /*
- * A block with the outcomes of n items of a request: its draft, and the block,
- * or InvalidDsaPointer if the heap has no room.  A draft that comes to nothing
- * gives back its part of shared rows.
+ * A block with the outcomes of n items of a request.  ccr_answer_draft()
+ * measures it.  ccr_answer_write() allocates and fills it, or returns
+ * InvalidDsaPointer if the heap has no room.  A draft that was not written
+ * must be given up by ccr_answer_give_up(), which releases its references to
+ * shared rows.
  */
 extern CcrAnswerDraft ccr_answer_draft(const uint32 *items,
 									   CcrOutcome *const *outcomes, int n,
@@ -138,7 +149,10 @@ extern CcrAnswerDraft ccr_answer_draft(const uint32 *items,
 extern dsa_pointer ccr_answer_write(const CcrAnswerDraft *draft);
 extern void ccr_answer_give_up(const CcrAnswerDraft *draft);
 
-/* A block of the chain; first entry of it, and the one after an entry. */
+/*
+ * ccr_answer_block() is the address of a block, ccr_answer_first() its first
+ * entry, ccr_entry_next() the entry after another one.
+ */
 extern CcrAnswer *ccr_answer_block(dsa_pointer block);
 
 static inline CcrEntry *
@@ -153,10 +167,10 @@ ccr_entry_next(CcrEntry *entry)
 	return (CcrEntry *) ((char *) entry + CCR_ENTRY_SIZE(entry->length));
 }
 
-/* The rows of an entry, wherever they are. */
+/* The rows of an entry: in the entry itself, or shared. */
 extern const char *ccr_entry_rows(const CcrEntry *entry, Size *length);
 
-/* Give back a chain and its share of shared rows. */
+/* Free a chain, and release its references to shared rows. */
 extern void ccr_answer_free(dsa_pointer chain);
 
 #endif							/* CCR_ANSWER_H */

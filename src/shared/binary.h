@@ -3,9 +3,11 @@
  * binary.h
  *	  Types whose values travel in binary.
  *
- * These are the types whose binary form is one and the same on every server.
- * Not those whose text is in it (json, xml, ...: their send functions convert
- * to the client's encoding) or whose values are OIDs of objects (regclass, ...).
+ * These are the types whose binary form is the same on every server.  Types
+ * whose binary form contains text are not among them (json, xml, ...), as
+ * their send functions convert it to the client's encoding.  Nor are types
+ * whose values are OIDs of objects (regclass, ...), which differ between
+ * servers.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,8 +15,8 @@
 #define CCR_BINARY_H
 
 /*
- * The functions are those of pg_type.  A collector has no catalogs to find them
- * in.
+ * The functions are those of pg_type.  They are listed here since a collector
+ * cannot read catalogs.
  */
 typedef struct CcrBinaryType
 {
@@ -26,7 +28,7 @@ typedef struct CcrBinaryType
 extern const CcrBinaryType ccr_binary_types[];
 extern const int ccr_nbinary_types;
 
-/* NULL: the type is none of them. */
+/* NULL if the type is not one of them. */
 extern const CcrBinaryType *ccr_binary_type(Oid type);
 
 #endif							/* CCR_BINARY_H */

@@ -4,9 +4,9 @@
  *	  How much of the heap a session, and the sessions of a role, may hold.
  *
  * A slot keeps what its session holds.  What a role holds is added up when
- * somebody wants to know, which is only while four fifths of the heap are taken:
- * below that no role can exceed its bound.  So a call pays for it with two
- * additions to a cache line that is its own.
+ * somebody wants to know, which is only while four fifths of the heap are
+ * taken: below that no role can exceed its bound.  So a call pays for it with
+ * two additions to a cache line that is its own.
  *
  *-------------------------------------------------------------------------
  */
@@ -70,7 +70,10 @@ ccr_bounds_check(int procno, Size bytes, Size untaken)
 	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used) + untaken;
 	uint64		free = used < ccr_shared->heap_size ? ccr_shared->heap_size - used : 0;
 
-	/* nobody has more than is used */
+	/*
+	 * nobody holds more than is used, so if that is within the bound,
+	 * everybody is
+	 */
 	if (used <= CCR_SESSION_SHARE * free && max_session < 0 && max_role < 0)
 		return CCR_BOUND_NONE;
 	if (exceeds_bound(pg_atomic_read_u64(&slot->bytes) + bytes, CCR_SESSION_SHARE * free, max_session))

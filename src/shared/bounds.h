@@ -3,15 +3,16 @@
  * bounds.h
  *	  How much of the heap a session, and the sessions of a role, may hold.
  *
- * What one holds is measured against what is free: a session may hold twice
- * as much, the sessions of a role four times.  So one session alone can have
- * two thirds of the heap, one role four fifths, and whoever comes next finds
- * room, however many there are that take what they can.  A superuser can set
- * ceilings beside.
+ * The bound depends on how much is free: a session may hold twice as much as
+ * is free, all sessions of a role together four times as much.  So one session
+ * alone can have two thirds of the heap, one role four fifths, and there is
+ * always room for the next one, however many sessions take what they can.  A
+ * superuser can set fixed ceilings as well.
  *
- * Charged is a request with its description and its answers, from the moment
- * that it is made until it is freed.  What is enqueued outlives its session and
- * is charged to the role that enqueued it, in its warrant.
+ * A session is charged for its requests, with their descriptions and answers,
+ * from the moment that they are made until they are freed.  Enqueued items
+ * outlive their session, so they are charged to the role that enqueued them,
+ * in their warrant.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +21,7 @@
 
 #include "shared/shmem.h"
 
-/* Whose bound something exceeds. */
+/* Whose bound would be exceeded. */
 typedef enum CcrBound
 {
 	CCR_BOUND_NONE,
@@ -29,24 +30,25 @@ typedef enum CcrBound
 } CcrBound;
 
 /*
- * Backend: the slot that keeps what the session holds.  A parallel worker is a
- * part of its leader's, who outlives it.
+ * Backend: the number of the slot that is charged for this session.  A
+ * parallel worker charges the slot of its leader, which outlives it.
  */
 extern int	ccr_bounds_procno(void);
 
 /*
- * Backend: whose sessions this one counts among from now on (the role that it
+ * Backend: say which role this session counts for from now on (the one that it
  * has set for itself), and which ceilings it has.
  */
 extern void ccr_bounds_declare(Oid roleid);
 
 /*
- * May the session in this slot have so many bytes more, of which so many are
- * yet to be taken?  Its part of what several share is in the heap already.
+ * May the session in this slot have `bytes` more?  `untaken` of them are yet
+ * to be allocated; the others are its part of shared rows, which are on the
+ * heap already.
  */
 extern CcrBound ccr_bounds_check(int procno, Size bytes, Size untaken);
 
-/* It has them, or gives them back. */
+/* Charge the session in this slot for so many bytes, or take them off. */
 static inline void
 ccr_bounds_charge(int procno, Size bytes)
 {
@@ -60,12 +62,12 @@ ccr_bounds_release(int procno, Size bytes)
 }
 
 /*
- * Backend: is so little left, or do we hold so much, that what can leave the
- * heap should?
+ * Backend: should we copy out of the heap what can be copied?  True if little
+ * is left there, or if we hold much of it.
  */
 extern bool ccr_bounds_scarce(void);
 
-/* What the sessions of a role hold, for messages and views. */
+/* How many bytes the sessions of a role hold together. */
 extern uint64 ccr_bounds_role_bytes(Oid roleid);
 
 #endif							/* CCR_BOUNDS_H */

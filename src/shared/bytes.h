@@ -4,8 +4,9 @@
  *	  Writing bytes for another process, and reading them in the same order.
  *
  * A structure that goes to another process is visited by one function, which
- * names each of its fields once.  CcrBytes says in which direction: a field is
- * written as it is, or read, into the current memory context.
+ * names each of its fields once.  CcrBytes says in which direction this goes:
+ * either each field is written, or each is read into the current memory
+ * context.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,14 +16,14 @@
 #include "lib/stringinfo.h"
 #include "shared/reader.h"
 
-/* What ccr_read_int32() reads. */
+/* To be read by ccr_read_int32(). */
 static inline void
 ccr_put_int32(StringInfo buf, int32 n)
 {
 	appendBinaryStringInfo(buf, (const char *) &n, sizeof(n));
 }
 
-/* What ccr_read_value() reads; data: NULL, and length -1, if it is NULL. */
+/* To be read by ccr_read_value().  For NULL, data is NULL and length is -1. */
 static inline void
 ccr_put_value(StringInfo buf, const char *data, int32 length)
 {
@@ -31,7 +32,7 @@ ccr_put_value(StringInfo buf, const char *data, int32 length)
 		appendBinaryStringInfo(buf, data, length);
 }
 
-/* What ccr_read_string() reads; s may be NULL. */
+/* To be read by ccr_read_string().  s may be NULL. */
 static inline void
 ccr_put_string(StringInfo buf, const char *s)
 {
@@ -44,7 +45,8 @@ ccr_put_string(StringInfo buf, const char *s)
 
 typedef struct CcrBytes
 {
-	StringInfo	to;				/* to be written to; NULL: they are read */
+	StringInfo	to;				/* fields are written to it; NULL: they are
+								 * read */
 	CcrReader	from;
 } CcrBytes;
 
@@ -53,10 +55,13 @@ extern void ccr_bytes_oid(CcrBytes *bytes, Oid *oid);
 extern void ccr_bytes_bool(CcrBytes *bytes, bool *flag);
 extern void ccr_bytes_string(CcrBytes *bytes, const char **s);
 
-/* Without pointers in it. */
+/* A structure that contains no pointers, copied as it is. */
 extern void ccr_bytes_plain(CcrBytes *bytes, void *data, Size size);
 
-/* A number of things, each of which takes some bytes that are to follow. */
+/*
+ * How many things follow.  Each takes `each` bytes at least, so a number that
+ * cannot be right is refused as it is read.
+ */
 extern void ccr_bytes_count(CcrBytes *bytes, int *n, Size each);
 extern void ccr_bytes_oids(CcrBytes *bytes, Oid **oids, int n);
 extern void ccr_bytes_bools(CcrBytes *bytes, bool **flags, int n);

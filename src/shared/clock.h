@@ -3,8 +3,9 @@
  * clock.h
  *	  The clock that deadlines, windows and delays go by.
  *
- * Nobody can set it, and all processes of the machine have the same, so its
- * times may lie in shared memory.  What is shown is told by the calendar.
+ * It is a monotonic clock: nobody can set it, and all processes of the machine
+ * have the same one, so its times may lie in shared memory.  Times that are
+ * shown to users are TimestampTz instead.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +14,7 @@
 
 #include <time.h>
 
-/* Microseconds; 0, which never comes, stands for no time at all. */
+/* Microseconds.  The clock is never at 0, so 0 stands for "no time". */
 typedef int64 CcrTime;
 
 static inline CcrTime
@@ -31,7 +32,10 @@ ccr_after(CcrTime begin, int64 ms)
 	return begin + ms * 1000;
 }
 
-/* Milliseconds from now to a deadline, rounded up; 0: past; -1: there is none. */
+/*
+ * Milliseconds from now to a deadline, rounded up; 0 if it is past, -1 if
+ * there is no deadline.
+ */
 static inline long
 ccr_until(CcrTime deadline, CcrTime now)
 {

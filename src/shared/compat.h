@@ -49,8 +49,8 @@
 #endif
 
 /*
- * Since 17 a worker can connect as a role that may not log in, or not to this
- * database; nor does it matter then whether the database lets anybody in.
+ * Since 17 a worker can connect as a role that may not log in, or may not
+ * connect to this database, and to a database that allows no connections.
  */
 #if PG_VERSION_NUM >= 170000
 #define CCR_CONNECT_AS_ANY_ROLE \
@@ -59,7 +59,10 @@
 #define CCR_CONNECT_AS_ANY_ROLE	0
 #endif
 
-/* For who has connected as another: pg_stat_activity is to show who it is now. */
+/*
+ * For a process that connected as one role and then took on another: make
+ * pg_stat_activity show the present one.
+ */
 static inline void
 ccr_report_session_user(void)
 {
@@ -86,7 +89,7 @@ ccr_report_session_user(void)
 #define CCR_EXECUTOR_RUN_ARGS(desc)	desc, direction, count, execute_once
 #endif
 
-/* The planner knows since 19 what EXPLAIN asks for. */
+/* Since 19 the planner is passed the options of EXPLAIN. */
 #if PG_VERSION_NUM >= 190000
 #define CCR_PLANNER_PARAMS(query) \
 	Query *query, const char *query_string, int cursor_options, \
@@ -115,7 +118,7 @@ ccr_report_session_user(void)
 #define CCR_STANDARD_CONFORMING_STRINGS	standard_conforming_strings
 #endif
 
-/* A set since 19. */
+/* The result relations are a set since 19, and were a list before. */
 static inline Bitmapset *
 ccr_result_relations(const PlannedStmt *stmt)
 {
@@ -131,7 +134,9 @@ ccr_result_relations(const PlannedStmt *stmt)
 #endif
 }
 
-/* Where columns lie is computed once they are all known, since 19. */
+/*
+ * Since 19 a tuple descriptor has to be finalized once its columns are known.
+ */
 #if PG_VERSION_NUM < 190000
 #define TupleDescFinalize(tupdesc)	((void) (tupdesc))
 #endif
@@ -192,7 +197,7 @@ ccr_push_jsonb_value(CcrJsonbInState *state, JsonbIteratorToken token, JsonbValu
 #define CCR_IS_JSON_EXPR(node)	((void) (node), false)
 #endif
 
-/* Those that make JSON have nodes of their own since 16. */
+/* The functions that make JSON have nodes of their own since 16. */
 #if PG_VERSION_NUM >= 160000
 #define CCR_IS_JSON_CONSTRUCTOR(node)	IsA(node, JsonConstructorExpr)
 #define CCR_JSON_CONSTRUCTOR_ARGS(node)	(((JsonConstructorExpr *) (node))->args)
@@ -212,7 +217,10 @@ ccr_explain_rtable_size(const ExplainState *es)
 #endif
 }
 
-/* Run-time partition pruning went from the nodes to the statement in 18. */
+/*
+ * What run-time partition pruning needs moved from the nodes to the statement
+ * in 18.
+ */
 #if PG_VERSION_NUM >= 180000
 #define CCR_PRUNE_INFO(append)		((PartitionPruneInfo *) NULL)
 #define CCR_IS_PRUNED(append)		((append)->part_prune_index >= 0)
@@ -284,7 +292,7 @@ ccr_server_ownercheck(Oid serverid, Oid roleid)
 #endif
 }
 
-/* What a check hook leaves for its assign hook is freed by guc.c. */
+/* Memory that a check hook passes to its assign hook; guc.c frees it. */
 static inline void *
 ccr_guc_malloc(size_t size)
 {
@@ -295,7 +303,7 @@ ccr_guc_malloc(size_t size)
 #endif
 }
 
-/* Slots can be synchronized since 17. */
+/* The function has an argument since 17, when slots can be synchronized. */
 #if PG_VERSION_NUM >= 170000
 #define ccr_drop_temporary_slots()	ReplicationSlotCleanup(false)
 #else
@@ -404,8 +412,9 @@ ccr_new_wait_event(const char *name)
 }
 
 /*
- * Since libpq's 17 a result can come in parts of several rows.  What server is
- * built for says nothing of libpq, so it says it itself.
+ * Since version 17 of libpq a result can come in parts of several rows.  The
+ * version of the server says nothing about that of libpq, so libpq's own macro
+ * decides.
  */
 #ifdef LIBPQ_HAS_CHUNK_MODE
 #define CCR_TUPLES_CHUNK	PGRES_TUPLES_CHUNK

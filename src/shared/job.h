@@ -3,9 +3,10 @@
  * job.h
  *	  The bytes that go between a collector and a local executor.
  *
- * A job is one message, however long.  The replies to it are: for a
- * description COLUMNS, for rows COLUMNS and then any number of ROWS; and in
- * the end DONE or FAILED.  READY is sent once, before the first job.
+ * A job is one message, however long.  An executor replies to a DESCRIBE with
+ * COLUMNS, to an EXECUTE that wants rows with COLUMNS and then any number of
+ * ROWS.  The last reply to each job is DONE or FAILED.  READY is sent once,
+ * before the first job.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,18 +26,22 @@ typedef struct CcrParams
 	const int  *lengths;
 } CcrParams;
 
-/* What a carrier is to do; of no use any more once it was started. */
+/*
+ * What a carrier is to do.  It is needed only until the operation was started.
+ */
 typedef struct CcrQuery
 {
 	const CcrSource *source;	/* whose query it is */
 	CcrParty	party;			/* who waits for it */
 	const char *statement;		/* name, or "" */
-	const char *prefix;			/* of names of statements around it, or "" */
+	const char *prefix;			/* of the names of the prepared statements
+								 * that frame it (BEGIN, ...), or "" */
 	const char *sql;
 	const CcrParams *params;
-	bool		binary;			/* results; EXECUTE only, as is this: */
-	int			row_bytes;		/* that a row of theirs has at most; 0: any */
-	const char *settings;		/* to be executed first, or NULL: nothing is */
+	bool		binary;			/* EXECUTE: results in binary */
+	int			row_bytes;		/* EXECUTE: bytes that a row has at most; 0:
+								 * not known */
+	const char *settings;		/* SQL to be executed first, or NULL */
 	const char *settings_statement; /* its name, or "" */
 } CcrQuery;
 
@@ -70,13 +75,13 @@ typedef enum CcrReply
 								 * NULL; row after row */
 	CCR_REPLY_DONE,
 	CCR_REPLY_FAILED,			/* a flattened CcrError */
-	CCR_REPLY_ENDED				/* the same, as pg_cancel_backend() would have
-								 * it */
+	CCR_REPLY_ENDED				/* as FAILED: somebody cancelled the job with
+								 * pg_cancel_backend() */
 } CcrReply;
 
 extern void ccr_job_flatten(StringInfo buf, const CcrJob *job);
 
-/* The job points into data, which must last as long and be MAXALIGNed. */
+/* The job points into data, which must live as long and be MAXALIGNed. */
 extern CcrJob *ccr_job_restore(const char *data, Size length);
 
 #endif							/* CCR_JOB_H */

@@ -94,7 +94,10 @@ ccr_kept_add(const CcrFingerprint *fingerprint, const char *data, Size length)
 	return other;
 }
 
-/* The last reference is given up under the lock, as it can be found there. */
+/*
+ * The last reference is released under the lock, since others find the source
+ * under that lock.
+ */
 void
 ccr_kept_release(CcrKeptSource *kept)
 {
@@ -120,7 +123,9 @@ ccr_kept_release(CcrKeptSource *kept)
 	wipe_account(kept);
 }
 
-/* ----------------------------------------------------------------- accounts */
+/*
+ * ----------------------------------------------------------------- accounts
+ */
 
 CcrAccount *
 ccr_account_new(int procno)
@@ -158,8 +163,8 @@ void
 ccr_account_release(CcrAccount *account)
 {
 	/*
-	 * a full barrier, and its own partner: whoever is last has it behind all
-	 * others
+	 * A full barrier, which is its own partner: the process that releases the
+	 * last reference sees what all others have written.
 	 */
 	if (pg_atomic_sub_fetch_u32(&account->references, 1) == 0)
 		ccr_heap_free(account->self, sizeof(CcrAccount));
@@ -175,7 +180,7 @@ ccr_account_settle(CcrAccount *account, uint32 n)
 		ended >= pg_atomic_read_u64(&account->sent);
 }
 
-/* To be told before the item is settled. */
+/* Call this before ccr_account_settle() counts the item as ended. */
 void
 ccr_account_failed(CcrAccount *account, int sqlstate, const char *message)
 {

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * lockfile.h
- *	  What the postmaster says of the state of the server.
+ *	  The state of the server, as the postmaster writes it into its lock file.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef CCR_LOCKFILE_H
 #define CCR_LOCKFILE_H
 
-/* Has a smart or fast shutdown begun?  A signal handler may ask. */
+/* Has a smart or fast shutdown begun?  A signal handler may call this. */
 extern bool ccr_lockfile_stopping(void);
 
 #endif							/* CCR_LOCKFILE_H */

@@ -3,16 +3,20 @@
  * party.h
  *	  Who is told the error of a call.
  *
- * That is whoever works with the session: the role that it has set for itself
- * (SET ROLE), and the user that it belongs to.  A SECURITY DEFINER function
- * changes neither.  Nobody is told what belongs to another party.
+ * A party is a pair: the role that a session has set for itself (SET ROLE),
+ * and the session's user.  A SECURITY DEFINER function changes neither of
+ * them.  An error that may quote what one party has sent is not shown to
+ * another party.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef CCR_PARTY_H
 #define CCR_PARTY_H
 
-/* All zero: several, or unknown; the same as none, itself included. */
+/*
+ * If all is zero, it stands for several parties, or for one that is not known.
+ * Such a party is equal to none, not even to itself.
+ */
 typedef struct CcrParty
 {
 	Oid			session;

@@ -3,8 +3,9 @@
  * reader.h
  *	  Reading bytes that another process has written.
  *
- * Such bytes have a length and no end that could be relied on: nothing is
- * read beyond it, and what is left over in the end is an error, too.
+ * The length of such bytes is all that can be relied on, not what they say
+ * themselves.  Nothing is read beyond that length, and bytes that are left
+ * over at the end are an error, too.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,15 +16,15 @@ typedef struct CcrReader
 {
 	const char *p;
 	const char *end;
-	const char *what;			/* is being read; for messages */
+	const char *what;			/* what is being read; for messages */
 } CcrReader;
 
-/* XX000, naming what is being read. */
+/* Raise XX000, naming what is being read. */
 extern void ccr_read_failed(const CcrReader *reader);
 
 /*
- * A whole number in decimal, and nothing but that: no blanks, no plus sign,
- * nothing behind it.  False if that is not what there is, or it is out of
+ * Read a decimal integer that fills all of data: no blanks, no plus sign,
+ * nothing behind it.  False if data is anything else, or the number is out of
  * range.
  */
 extern bool ccr_read_number(const char *data, int length, int64 *number);
@@ -36,7 +37,7 @@ ccr_reader(const char *data, Size length, const char *what)
 	return reader;
 }
 
-/* The next bytes, in place. */
+/* The next bytes, which are not copied. */
 static inline const char *
 ccr_read(CcrReader *reader, Size length)
 {
@@ -57,7 +58,10 @@ ccr_read_int32(CcrReader *reader)
 	return n;
 }
 
-/* A number of things, each of which takes some bytes that are to follow. */
+/*
+ * How many things follow.  Each takes `each` bytes at least, so a number that
+ * exceeds what is left is an error.
+ */
 static inline int
 ccr_read_count(CcrReader *reader, Size each)
 {
@@ -68,7 +72,7 @@ ccr_read_count(CcrReader *reader, Size each)
 	return n;
 }
 
-/* (int32 length, bytes): NULL, and a length of -1, if it is NULL. */
+/* Read (int32 length, bytes).  Returns NULL, and a length of -1, for NULL. */
 static inline const char *
 ccr_read_value(CcrReader *reader, int32 *length)
 {
@@ -78,7 +82,9 @@ ccr_read_value(CcrReader *reader, int32 *length)
 	return *length < 0 ? NULL : ccr_read(reader, *length);
 }
 
-/* The same, with a zero byte at the end that the length does not count. */
+/*
+ * The same for a string: a zero byte follows, which the length does not count.
+ */
 static inline const char *
 ccr_read_string(CcrReader *reader)
 {

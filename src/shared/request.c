@@ -20,7 +20,10 @@ static int	nsleepers = 0;
 
 /* ---------------------------------------------------------------- backend */
 
-/* Whose bound the last request would have exceeded that there was no room for. */
+/*
+ * Set when ccr_request_new() returns NULL: whose bound the request would have
+ * exceeded.
+ */
 static CcrBound refused = CCR_BOUND_NONE;
 
 static CcrRequest *
@@ -125,7 +128,10 @@ ccr_request_no_room(Size nbytes)
 			 errhint("You may need to increase \"concresce.shared_memory\".")));
 }
 
-/* Wiped, since it holds the password of a user mapping. */
+/*
+ * The description is wiped before it is freed, since it may contain the
+ * password of a user mapping.
+ */
 static void
 free_source(CcrRequest *request)
 {
@@ -157,10 +163,11 @@ destroy_request(CcrRequest *request)
 }
 
 /*
- * Push a chain, whose oldest member's link is next.  The compare-and-swap is a
- * full barrier: whoever takes the list sees what is on it (the exchanges in
- * ccr_request_take() and ccr_request_take_abandoned() are its partners), and
- * what follows is behind it: see wake_collector().
+ * Push a chain of requests; `next` is the link of the oldest one.  The
+ * compare-and-swap is a full barrier, for two reasons.  A collector that takes
+ * the list sees what was written into the requests: the exchanges in
+ * ccr_request_take() and ccr_request_take_abandoned() are the partners.  And
+ * wake_collector() reads the collector's number only after the push.
  */
 static void
 push_request(pg_atomic_uint64 *head, dsa_pointer *next, dsa_pointer newest)
@@ -176,8 +183,9 @@ static void
 wake_collector(CcrMailbox *mailbox)
 {
 	/*
-	 * If there is none, the next one looks at its mailbox as it starts:
-	 * behind a barrier in start(), the partner of the one in push_request().
+	 * If no collector is running, the next one looks at its mailbox as it
+	 * starts, behind a barrier in start().  That barrier is the partner of
+	 * the one in push_request().
 	 */
 	ccr_wake_listed(&mailbox->proc);
 }
@@ -211,7 +219,9 @@ unlink_from_slot(CcrRequest *request)
 	LWLockRelease(&slot->lock);
 }
 
-/* A list with removal, since a request may be freed while it is on it. */
+/*
+ * The list is doubly linked, since a request may be freed while it is on it.
+ */
 static void
 announce_request(CcrSlot *slot, CcrRequest *request)
 {
@@ -240,8 +250,9 @@ unannounce_request(CcrSlot *slot, CcrRequest *request)
 }
 
 /*
- * The end of a request that is DONE.  The mutex also sees to it that the
- * collector has done with it.
+ * Free a request that is DONE. Taking the slot's mutex makes sure that the
+ * collector, which holds it while it lists the request, no longer touches the
+ * request.
  */
 static void
 destroy_done(CcrRequest *request)
@@ -328,7 +339,10 @@ ccr_request_withdraw(CcrRequest *request)
 		ccr_counters_release_backlog(counters, n);
 	destroy_request(request);
 
-	/* no collector has seen it, so none will tell those who stop its lookup */
+	/*
+	 * No collector has seen it, so none will wake the sessions that wait in
+	 * concresce.stop() for its end.
+	 */
 	ccr_stopped_recount();
 }
 
@@ -354,17 +368,18 @@ ccr_request_lost(CcrRequest *request)
 		return false;
 
 	/*
-	 * A generation is counted before it takes anything: the exchange in
-	 * ccr_request_take(), between the two, is the partner.  The other way
-	 * round the present one could seem to be another than that which took it.
+	 * A collector counts its generation before it takes requests: the
+	 * exchange in ccr_request_take(), between the two, is the partner.
+	 * Without the barrier the present generation could be read too early, and
+	 * seem to be another than the one that took the request.
 	 */
 	pg_read_barrier();
 	if (taken == pg_atomic_read_u32(&ccr_mailboxes[request->worker].generation))
 		return false;
 
 	/*
-	 * What it completed, it completed before the next one was counted, which
-	 * is a full barrier in start().
+	 * A collector completes its requests before the next one counts a new
+	 * generation, which has a full barrier in start().
 	 */
 	pg_read_barrier();
 	return pg_atomic_read_u32(&request->state) == CCR_REQUEST_PENDING;
@@ -381,7 +396,10 @@ ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason)
 
 	unlink_from_slot(request);
 
-	/* the partner is in become_done(): what the request brought is there */
+	/*
+	 * The partner is in become_done(): the answer is there if the state is
+	 * DONE.
+	 */
 	if (!pg_atomic_compare_exchange_u32(&request->state, &expected,
 										CCR_REQUEST_ABANDONED))
 	{
@@ -414,7 +432,10 @@ request_at(dsa_pointer dp)
 	return DsaPointerIsValid(dp) ? ccr_heap_address(dp) : NULL;
 }
 
-/* So that it outlives this generation, whatever happens to it next. */
+/*
+ * List it in shared memory, so that the next generation finds it if this one
+ * exits.
+ */
 static void
 list_unfinished(CcrMailbox *mailbox, CcrRequest *request)
 {
@@ -577,7 +598,9 @@ ccr_request_answer(CcrRequest *request, const CcrAnswerDraft *draft)
 		block = ccr_answer_write(draft);
 	if (!DsaPointerIsValid(block))
 	{
-		/* nobody will read the others, either */
+		/*
+		 * the request fails as a whole, so nobody will read its other blocks
+		 */
 		ccr_answer_give_up(draft);
 		ccr_answer_free(request->answer);
 		request->answer = InvalidDsaPointer;
@@ -591,8 +614,9 @@ ccr_request_answer(CcrRequest *request, const CcrAnswerDraft *draft)
 }
 
 /*
- * A process that is woken wants the processor at once, so the next batch would
- * have to wait until hundreds of callers have had their turn.
+ * This is not done at once for each request: a process that is woken wants the
+ * processor, and the next batch would have to wait until hundreds of callers
+ * have run.
  */
 void
 ccr_requests_wake(void)
@@ -603,8 +627,9 @@ ccr_requests_wake(void)
 }
 
 /*
- * A full barrier: what was written before is seen by whoever sees DONE and has a
- * read barrier behind that, as pending.c has.
+ * The compare-and-swap is a full barrier: a backend that sees DONE, and then
+ * has a read barrier, as pending.c has, sees everything that was written
+ * before.
  */
 static bool
 become_done(CcrRequest *request)

@@ -3,27 +3,29 @@
  * request.h
  *	  The life of a request, between a backend and a collector.
  *
- * A request lies on the heap and is owned by two sides.  The backend makes
- * it, pushes it on the mailbox of a collector and lists it in its slot.  The
- * collector takes it, and completes it.  One compare-and-swap decides who
- * frees it:
+ * A request lies on the heap and is owned by two sides.  The backend makes it,
+ * pushes it on the mailbox of a collector and lists it in its own slot.  The
+ * collector takes it from the mailbox, and completes it.  One compare-and-swap
+ * of the state decides who frees it:
  *
  *	PENDING -> DONE			by the collector; the backend frees it
  *	PENDING -> ABANDONED	by the backend, which pushes it on the mailbox's
  *							other list; the collector frees it when it finds
  *							it there, and nowhere else
  *
- * A backend with many requests under way can have them announced: the collector
- * lists one in the slot in the moment it becomes DONE, so that nobody has to
- * look through all of them.
+ * A backend with many requests under way can ask for them to be announced: as
+ * such a request becomes DONE, the collector puts it on a list in the
+ * backend's slot.  So the backend need not look through all of its requests.
  *
- * An enqueued request has no backend that waits for it.  It is given to the
- * collector for good, which holds it on a list in shared memory until all its
- * items have ended: there the next generation finds it.
+ * No backend waits for an enqueued request.  It belongs to the collector from
+ * the moment that it is pushed.  The collector keeps it on a list in shared
+ * memory until all its items have ended.  If the collector exits, its next
+ * generation finds the request there.
  *
- * A collector that starts anew knows nothing of what the one before it had
- * taken.  What that one did not fail as it exited is lost: its backends see
- * that the generation changed, and abandon it.
+ * A collector that was restarted knows nothing of the other requests that the
+ * one before it had taken.  Those that the old one did not fail as it exited
+ * are lost: their backends see that the generation has changed, and abandon
+ * them.
  *
  *-------------------------------------------------------------------------
  */
@@ -72,17 +74,17 @@ typedef enum CcrFailure
 {
 	CCR_FAILURE_NONE,
 	CCR_FAILURE_UNKNOWN_SOURCE, /* describe the source again */
-	CCR_FAILURE_NO_MEMORY,		/* the answer exceeds concresce.shared_memory, */
-	CCR_FAILURE_SESSION_MEMORY, /* or what the session may have of it, */
-	CCR_FAILURE_ROLE_MEMORY,	/* or its role */
-	CCR_FAILURE_TOO_MANY_SOURCES,	/* the role has too many different ones */
+	CCR_FAILURE_NO_MEMORY,		/* the heap has no room for the answer */
+	CCR_FAILURE_SESSION_MEMORY, /* the answer exceeds the session's bound */
+	CCR_FAILURE_ROLE_MEMORY,	/* the answer exceeds the role's bound */
+	CCR_FAILURE_TOO_MANY_SOURCES,	/* the role has too many different sources */
 	CCR_FAILURE_COLLECTOR_EXIT, /* before or while the items were looked up */
-	CCR_FAILURE_UNKNOWN_OUTCOME,	/* the same, and they may have had an
-									 * effect */
+	CCR_FAILURE_UNKNOWN_OUTCOME,	/* as COLLECTOR_EXIT, and the items may
+									 * have had an effect */
 	CCR_FAILURE_TIMEOUT,		/* not done at its deadline */
-	CCR_FAILURE_OTHER_SETTINGS, /* to be submitted again, but the session's
-								 * server or key is another by now; set by the
-								 * backend */
+	CCR_FAILURE_OTHER_SETTINGS, /* it had to be submitted again, but the
+								 * session's server or key has changed since;
+								 * set by the backend */
 	CCR_FAILURE_INTERNAL
 } CcrFailure;
 
@@ -92,13 +94,17 @@ typedef enum CcrAbandonReason
 	CCR_ABANDON_TIMEOUT
 } CcrAbandonReason;
 
-/* One item: its arguments, and what identifies it if that is not them. */
+/*
+ * One item: its arguments and, if concresce.key is set, the identity behind
+ * them.
+ */
 typedef struct CcrItem
 {
 	uint32		length;			/* bytes of data */
-	uint32		key_offset;		/* of the identity within data; 0: all of it */
-	uint32		equality;		/* the same for items of equal arguments, if
-								 * the lookup may be keyed */
+	uint32		key_offset;		/* where the identity begins within data; 0:
+								 * the arguments are the identity */
+	uint32		equality;		/* hash that is the same for equal arguments,
+								 * if the lookup may be keyed */
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* (int32 length, bytes) for
 												 * each argument, -1: NULL */
 } CcrItem;
@@ -112,8 +118,9 @@ typedef struct CcrRequest
 	pg_atomic_uint32 taken;		/* generation of the collector that took it */
 
 	/*
-	 * Links.  The first two belong to the mailbox, the others to the slot; or
-	 * to the list of what the collector holds, if it is ENQUEUED.
+	 * Links.  The first two are for the lists of the mailbox.  The others are
+	 * for the list of the slot or, if the request is ENQUEUED, for the
+	 * collector's list of unfinished requests.
 	 */
 	dsa_pointer next_intake;
 	dsa_pointer next_abandoned;
@@ -121,15 +128,17 @@ typedef struct CcrRequest
 	dsa_pointer prev;
 
 	/* Under the slot's mutex: the list of announced requests. */
-	bool		announced;		/* is on it */
+	bool		announced;		/* is on that list */
 	dsa_pointer next_done;
 	dsa_pointer prev_done;
 
 	/* Written by the backend before it pushes the request. */
 	dsa_pointer self;
 	Size		size;			/* bytes of this block */
-	Size		charged;		/* bytes, to the warrant or, if it is none's, */
-	int			charged_to;		/* to the session in this slot */
+	Size		charged;		/* bytes that the warrant or the session was
+								 * charged */
+	int			charged_to;		/* slot of that session; if there is no
+								 * warrant */
 	uint64		id;
 	CcrRequestKind kind;
 	int			worker;			/* index of the mailbox */
@@ -146,26 +155,30 @@ typedef struct CcrRequest
 	int			counters;		/* index */
 	uint32		nitems;
 	Size		nbytes;			/* of the items */
-	bool		reserved;		/* items are counted in the backlog */
+	bool		reserved;		/* its items are counted in the backlog */
 	bool		announce;		/* list it in the slot when it is DONE */
-	dsa_pointer account;		/* these three of an ENQUEUED one only */
-	dsa_pointer kept;			/* source */
+	dsa_pointer account;		/* these three: of an ENQUEUED one only */
+	dsa_pointer kept;			/* the kept source */
 	dsa_pointer warrant;
 	CcrTime		submitted;
 	CcrTime		window_end;
 	int			max_size;		/* items in a batch */
 	int			max_bytes;
 	int			coalesce;		/* CcrCoalesce, resolved */
-	CcrTime		deadline;		/* the collector is to see to it; or 0 */
+	CcrTime		deadline;		/* at which the collector ends it; 0: none */
 
 	/* Written by the collector before it completes the request. */
 	int			failure;		/* CcrFailure */
-	uint32		joined;			/* items that joined another's flight */
+	uint32		joined;			/* items that joined flights of others */
 	int64		remote_us;		/* from the first departure to the end */
 	dsa_pointer answer;			/* chain of blocks */
 
 	char		items[FLEXIBLE_ARRAY_MEMBER];	/* MAXALIGNed CcrItem */
-	/* if it is ENQUEUED, a byte for each item follows: not 0 if it ended */
+
+	/*
+	 * if it is ENQUEUED, a byte for each item follows: not 0 once it has
+	 * ended
+	 */
 } CcrRequest;
 
 static inline CcrItem *
@@ -180,7 +193,9 @@ ccr_item_next(CcrItem *item)
 	return (CcrItem *) ((char *) item + CCR_ITEM_SIZE(item->length));
 }
 
-/* Which items of an enqueued request have ended. */
+/*
+ * A byte for each item of an enqueued request: not 0 once the item has ended.
+ */
 static inline uint8 *
 ccr_request_ended(CcrRequest *request)
 {
@@ -198,10 +213,11 @@ ccr_item_key(const CcrItem *item, uint32 *length)
 /* Backend. */
 
 /*
- * A request with room for items of nbytes in all (each CCR_ITEM_SIZE) and a
- * description of length bytes, not yet visible to anyone.  NULL if the heap
- * has no room for it; no_room says so: 54000 if it can never have, 53400 if the
- * session or its role holds too much, else 53200.
+ * Make a request with room for items of nbytes in all (each CCR_ITEM_SIZE) and
+ * a description of length bytes.  Nobody else can see it yet.  NULL if the
+ * heap has no room for it.  Then ccr_request_no_room() raises the error: 54000
+ * if the heap is too small for it, 53400 if the session or its role holds too
+ * much, else 53200.
  */
 extern CcrRequest *ccr_request_new(CcrRequestKind kind, uint32 nitems,
 								   Size nbytes, const char *source,
@@ -210,10 +226,11 @@ CCR_NORETURN extern void ccr_request_no_room(Size nbytes);
 extern void ccr_request_submit(CcrRequest *request);
 
 /*
- * The same in two steps, so that many can be pushed at once: open makes it
- * visible and counts its calls; push takes a chain of open ones of one
- * mailbox, linked from the newest by next_intake.  push can be called by a
- * signal handler.  withdraw ends one that was opened and not pushed.
+ * Submit in two steps, so that many requests can be pushed at once.
+ * ccr_request_open() makes a request visible and counts its calls.
+ * ccr_requests_push() pushes a chain of open requests of one mailbox, linked
+ * from the newest by next_intake; a signal handler may call it.
+ * ccr_request_withdraw() ends a request that was opened and not pushed.
  */
 extern void ccr_request_open(CcrRequest *request);
 extern void ccr_requests_push(CcrRequest *newest, CcrRequest *oldest);
@@ -222,13 +239,16 @@ extern void ccr_request_withdraw(CcrRequest *request);
 /* The announced request that has been DONE for longest, or NULL. */
 extern CcrRequest *ccr_request_next_done(void);
 
-/* Give away an enqueued request.  Raises no error. */
+/*
+ * Push an enqueued request, which is the collector's from then on.  Raises no
+ * error.
+ */
 extern void ccr_request_push(CcrRequest *request);
 
-/* The collector that has it is gone, and will not complete it. */
+/* Is the collector gone that took it, so that it will never be completed? */
 extern bool ccr_request_lost(CcrRequest *request);
 
-/* Leave it, whatever its state; it must not be touched again. */
+/* Give it up, whatever its state.  The caller must not touch it again. */
 extern void ccr_request_abandon(CcrRequest *request, CcrAbandonReason reason);
 
 /* Free a request that is DONE, or was never submitted. */
@@ -239,47 +259,60 @@ extern void ccr_request_free(CcrRequest *request);
 /* Take all that was pushed, oldest first; follow next_intake. */
 extern CcrRequest *ccr_request_take(CcrMailbox *mailbox);
 
-/* Add all that were abandoned to a list, linked by next_abandoned; or one. */
+/*
+ * Requests that were abandoned go to a private list, linked by next_abandoned:
+ * ccr_request_take_abandoned() adds all that the mailbox has,
+ * ccr_request_keep_abandoned() adds one.
+ */
 extern void ccr_request_take_abandoned(CcrMailbox *mailbox, CcrRequest **kept);
 extern void ccr_request_keep_abandoned(CcrRequest *request, CcrRequest **kept);
 
-/* Give one back, for the next generation to take. */
+/*
+ * Put an abandoned request back on the mailbox, for the next generation to
+ * take.
+ */
 extern void ccr_request_return_abandoned(CcrRequest *request);
+
+/* The next one of a list, by next_intake or by next_abandoned; or NULL. */
 extern CcrRequest *ccr_request_following(CcrRequest *request);
 extern CcrRequest *ccr_request_following_abandoned(CcrRequest *request);
 
 /*
- * Raises an error unless the items are as many as it says, take as many bytes,
- * and each has so many arguments (0: not looked at).  To be done before any of
- * them is read.
+ * Raise an error unless the request has as many items and bytes as it says,
+ * and each item has nargs arguments (0: any number).  Call this before any
+ * item is read.
  */
 extern void ccr_request_check(CcrRequest *request, int nargs);
 
-/* Detach the description of the source, wiping it from shared memory. */
+/* Take the description of the source, wiping it from shared memory. */
 extern CcrSource *ccr_request_source(CcrRequest *request);
 
 /*
- * Append a block to the answer.  If there is no room for it, the failure says
- * whose bound it would exceed.
+ * Append a block to the answer.  If there is no room for it, the failure that
+ * is returned says whose bound it would exceed.
  */
 extern CcrFailure ccr_request_answer(CcrRequest *request,
 									 const CcrAnswerDraft *draft);
 
 /*
- * Hand it to its backend.  False: abandoned, and to be released in time.  The
- * backend is woken by ccr_requests_wake(): to be called once there is nothing
- * more urgent to do, and before going to sleep.
+ * Complete a request: its backend owns it from then on.  False if the backend
+ * has abandoned it; then it will be found on the abandoned list.  The backend
+ * is woken only by ccr_requests_wake(), which must be called before the
+ * collector sleeps, once there is nothing more urgent to do.
  */
 extern bool ccr_request_complete(CcrRequest *request, CcrFailure failure);
 extern void ccr_requests_wake(void);
 
-/* To be woken with those whose requests are complete. */
+/* Have ccr_requests_wake() wake this process, too. */
 extern void ccr_request_wake_later(int procno);
 
 /* Free a request found on the list of abandoned ones. */
 extern void ccr_request_release(CcrRequest *request);
 
-/* The enqueued requests that are held, and the end of one of them. */
+/*
+ * The enqueued requests that were taken and have not ended: the first, and the
+ * one after another.  ccr_request_end() takes one off the list and frees it.
+ */
 extern CcrRequest *ccr_request_unfinished(CcrMailbox *mailbox);
 extern CcrRequest *ccr_request_next_unfinished(CcrRequest *request);
 extern void ccr_request_end(CcrRequest *request);

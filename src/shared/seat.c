@@ -88,10 +88,11 @@ ccr_seat_state(CcrSeat *seat)
 }
 
 /*
- * Only while it has this very state, under whatever serial number.  Each of these
- * is a full barrier, and its partner is the other side's: of the collector's to
- * CALLED and ABANDONED those in ccr_seat_take() and of an executor that exits,
- * and the other way round.
+ * Move a seat from one state to another, if it is in the first; the serial
+ * number does not matter.  Each such move is a full barrier.  Its partner is
+ * the other side's: a collector's moves to CALLED and ABANDONED pair with
+ * those in ccr_seat_take() and of an executor that exits, and the other way
+ * round.
  */
 static bool
 move_seat(CcrSeat *seat, CcrSeatState from, CcrSeatState to)
@@ -114,7 +115,10 @@ ccr_seat_replies(CcrSeat *seat)
 	return (shm_mq *) (queues + ((seat - ccr_seats) * 2 + 1) * CCR_QUEUE_BYTES);
 }
 
-/* Of this process, or of the one that it is a parallel worker of; or NULL. */
+/*
+ * The seat of this process or, in a parallel worker, of the executor that it
+ * works for; or NULL.
+ */
 static CcrSeat *
 seat_inside(void)
 {
@@ -161,7 +165,7 @@ ccr_seats_of(Oid dbid)
 	return n;
 }
 
-/* Takes it off those that are free, and says whose it is. */
+/* Choose a free seat and note which database it is for. */
 static CcrSeat *
 allot_seat(Oid dbid, CcrSeatNumber *number)
 {
@@ -208,14 +212,20 @@ ccr_seat_call(Oid dbid, Oid roleid, int worker, CcrSeatNumber *number)
 void
 ccr_seat_abandon(CcrSeat *seat)
 {
-	/* it may be taken, and left, meanwhile, but not go back */
+	/*
+	 * meanwhile the executor may move the seat from CALLED to TAKEN, and from
+	 * TAKEN to LEFT, but not back
+	 */
 	if (!move_seat(seat, CCR_SEAT_CALLED, CCR_SEAT_FREE) &&
 		!move_seat(seat, CCR_SEAT_TAKEN, CCR_SEAT_ABANDONED) &&
 		!move_seat(seat, CCR_SEAT_LEFT, CCR_SEAT_FREE))
 		elog(PANIC, "seat of a local executor is in an impossible state");
 }
 
-/* To whoever is busy there; pid: only if it is this one, unless 0. */
+/*
+ * Send a signal to the executor if it has a job, and if its process id is pid
+ * (0: any).
+ */
 static void
 send_signal(CcrSeat *seat, int pid, int signal)
 {
@@ -230,8 +240,8 @@ void
 ccr_seat_cancel(CcrSeat *seat, uint64 job)
 {
 	/*
-	 * seen by an executor that begins it later, too: the partner is in
-	 * begin_job()
+	 * An executor that begins the job after this sees the number, too: the
+	 * partner is in begin_job().
 	 */
 	pg_atomic_write_u64(&seat->cancelled, job);
 	pg_memory_barrier();
@@ -264,7 +274,7 @@ ccr_seat_take(const CcrSeatNumber *number)
 	return true;
 }
 
-/* ccr_my_seat stays as it is: this is the process's end. */
+/* ccr_my_seat is not reset: the process is about to end. */
 void
 ccr_seat_leave(void)
 {
@@ -278,6 +288,6 @@ ccr_seat_leave(void)
 		!move_seat(seat, CCR_SEAT_ABANDONED, CCR_SEAT_FREE))
 		elog(PANIC, "seat of a local executor is in an impossible state");
 
-	/* somebody may be waiting for a seat */
+	/* some pool of the collector may be waiting for a seat */
 	ccr_wake_listed(&mailbox->proc);
 }

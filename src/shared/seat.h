@@ -5,24 +5,26 @@
  *	  queues through which a collector and an executor talk.
  *
  * There are as many seats as there can be background workers.  A seat's state
- * says who may touch it, and who frees it: the last of the two that leaves.
+ * says who may touch it.  Of executor and collector, the one that leaves last
+ * frees it.
  *
- *	FREE		nobody's.
+ *	FREE		belongs to nobody.
  *				-> CALLED, by a collector that wants an executor
- *	CALLED		the process has been asked for.
+ *	CALLED		the collector has asked the postmaster for the process.
  *				-> TAKEN, by the executor as it starts
- *				-> FREE, by the collector if it gives up; the process, should
- *				it start after all, finds another serial number and exits
- *	TAKEN		both are there.
+ *				-> FREE, by the collector if it gives up.  If the process
+ *				starts after all, it finds another serial number and exits
+ *	TAKEN		executor and collector are both there.
  *				-> LEFT, by the executor as it exits
  *				-> ABANDONED, by the collector as it closes or exits
  *	LEFT		the executor is gone.
  *				-> FREE, by the collector
- *	ABANDONED	the executor is to end.
+ *	ABANDONED	the collector is gone, and the executor has to exit.
  *				-> FREE, by the executor as it exits
  *
- * The state is one word with a serial number that changes with every call, so
- * that a process that starts late can take no seat but its own.
+ * State and serial number are one word.  The serial number changes each time
+ * the seat is CALLED, so that a process that starts late cannot take a seat
+ * that was meant for another one.
  *
  *-------------------------------------------------------------------------
  */
@@ -50,26 +52,26 @@ typedef struct CcrSeat
 	Oid			dbid;			/* under CcrShared.lock, with the state */
 	Oid			roleid;
 	int			worker;			/* index of the collector */
-	CcrParty	party;			/* who waits for the job; written before it is
-								 * given */
+	CcrParty	party;			/* who waits for the job; written before the
+								 * job is sent */
 
 	LWLock		lock;			/* protects pid: while it is held, the process
-								 * there is the executor */
+								 * of that id is the executor and cannot exit */
 	int			pid;			/* 0: none */
 	int			procno;
 
-	/* Jobs by number: being done (0: none), the last begun, to be cancelled. */
-	pg_atomic_uint64 job;		/* executor writes */
-	pg_atomic_uint64 begun;		/* executor writes */
-	pg_atomic_uint64 cancelled; /* collector writes */
+	/* Numbers of jobs. */
+	pg_atomic_uint64 job;		/* being run, 0: none; executor writes */
+	pg_atomic_uint64 begun;		/* begun last; executor writes */
+	pg_atomic_uint64 cancelled; /* to be cancelled; collector writes */
 
-	/* The database is to be dropped, or the like: leave when idle. */
+	/* The executor must leave when idle: its database is to be dropped, say. */
 	pg_atomic_uint32 unwanted;
 
-	/* Why it ended; executor writes before it is LEFT. */
+	/* Why it ended; the executor writes this before the state is LEFT. */
 	int			sqlstate;		/* 0: no error */
-	bool		by_hand;		/* terminated within a job, which is not to be
-								 * run again, and has not committed */
+	bool		by_hand;		/* it was terminated within a job, which has
+								 * not committed and must not be run again */
 	char		message[CCR_TEXT_LEN];
 } CcrSeat;
 
@@ -88,45 +90,54 @@ extern CcrSeat *ccr_my_seat;
 extern void ccr_seats_request(void);
 extern void ccr_seats_startup(void);
 
-/* Is this process one, or a parallel worker of one? */
+/* Is this process a local executor, or a parallel worker of one? */
 extern bool ccr_seat_inside(void);
 
 /*
- * Who is told the errors of what this process asks for: in an executor those
- * who wait for its job.
+ * Who is told the errors of the calls that this process makes.  For an
+ * executor that is the party that waits for its job.
  */
 extern CcrParty ccr_seat_party(void);
 
 extern CcrSeatState ccr_seat_state(CcrSeat *seat);
 
-/* The queues of a seat: of jobs to the executor, of replies from it. */
+/* The two queues of a seat: jobs for the executor, and its replies. */
 extern shm_mq *ccr_seat_jobs(CcrSeat *seat);
 extern shm_mq *ccr_seat_replies(CcrSeat *seat);
 
 /* Collector. */
 
-/* Seats that executors of this database have, or may still get. */
+/* Number of seats of this database that an executor has, or may still take. */
 extern int	ccr_seats_of(Oid dbid);
 
-/* NULL if all are taken.  The queues are made, with us at their ends. */
+/*
+ * Take a free seat and make its queues, with this process as one end of each.
+ * NULL if all seats are taken.
+ */
 extern CcrSeat *ccr_seat_call(Oid dbid, Oid roleid, int worker,
 							  CcrSeatNumber *number);
 
-/* Leave it.  After detaching from the queues, which ends the executor. */
+/*
+ * Leave a seat.  The caller has detached from the queues before, by which the
+ * executor notices that it has to exit.
+ */
 extern void ccr_seat_abandon(CcrSeat *seat);
 
 /*
- * End a job, unless it has ended.  A signal that comes late is ignored by the
- * next one, as it compares the numbers.
+ * Cancel a job, unless it has ended.  A signal that arrives late does not harm
+ * the next job, as the handler compares the numbers.
  */
 extern void ccr_seat_cancel(CcrSeat *seat, uint64 job);
 
-/* End the executor unless it is idle, or another than this one; 0: any. */
+/*
+ * Terminate the executor, unless it is idle, or its process id is another than
+ * pid (0: any).
+ */
 extern void ccr_seat_terminate(CcrSeat *seat, int pid);
 
 /* Executor. */
 
-/* Take the seat that it was called for; false if it is too late. */
+/* Take the seat that this process was started for; false if it is too late. */
 extern bool ccr_seat_take(const CcrSeatNumber *number);
 extern void ccr_seat_leave(void);
 

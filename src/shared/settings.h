@@ -3,9 +3,9 @@
  * settings.h
  *	  The configuration parameters.
  *
- * Those that a call goes by, and that a lookup's SET clauses may change, are in
- * one structure, so that a set of them is kept, compared and put in force as
- * one.
+ * Settings that say how a call is made, and that a lookup's SET clauses may
+ * change, are in one structure.  So they can be kept, compared and put in
+ * force together.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,7 +34,7 @@ typedef enum CcrOnFull
 	CCR_FULL_ERROR
 } CcrOnFull;
 
-/* A new member: ccr_settings_equal() as well. */
+/* If you add a member, compare it in ccr_settings_equal(). */
 typedef struct CcrSettings
 {
 	char	   *server_name;	/* foreign server; "": this database */
@@ -43,17 +43,17 @@ typedef struct CcrSettings
 	int			max_size;		/* items */
 	int			max_bytes;		/* bytes */
 	int			coalesce;		/* CcrCoalesce */
-	int			timeout;		/* ms; 0: none; to be read by timeout.h */
-	int			max_timeout;	/* the same; a superuser's */
+	int			timeout;		/* ms; 0: none; use timeout.h to read it */
+	int			max_timeout;	/* the same; only a superuser can set it */
 	int			on_missing;		/* CcrOnMissing */
 	int			on_full;		/* CcrOnFull */
 	bool		isolate_errors;
 	bool		prepare;
 } CcrSettings;
 
-extern CcrSettings ccr_settings;	/* those in force */
+extern CcrSettings ccr_settings;	/* the settings in force */
 
-/* These count as SET clauses of a lookup only: see clauses.h. */
+/* These have an effect as SET clauses of a lookup only: see clauses.h. */
 extern char *ccr_key;
 extern int	ccr_max_batches_per_second;
 extern int	ccr_max_items_per_second;
@@ -67,9 +67,9 @@ extern int	ccr_queue_size;		/* items per function */
 extern int	ccr_idle_timeout;	/* s; 0: never */
 extern int	ccr_max_lifetime;	/* s; 0: any */
 extern int	ccr_shared_memory;	/* MB */
-extern int	ccr_max_session_memory; /* kB; -1: by what is free */
+extern int	ccr_max_session_memory; /* kB; -1: see bounds.h */
 extern int	ccr_max_role_memory;	/* the same */
-extern int	ccr_collector_memory;	/* MB; -1: by shared_memory */
+extern int	ccr_collector_memory;	/* MB; -1: computed from shared_memory */
 extern int	ccr_workers;		/* processes */
 extern char *ccr_sharded_servers;	/* a list of names: see shard.h */
 extern int	ccr_enqueue_timeout;	/* ms; 0: none */
@@ -80,11 +80,14 @@ extern int	ccr_drain_timeout;	/* ms; 0: shutdowns wait for nothing */
 #define CCR_MAX_RATE		1000000
 #define CCR_MAX_WORKERS		16
 
-/* The values of two of them. */
+/* The values of two settings. */
 extern const struct config_enum_entry ccr_coalesce_options[];
 extern const struct config_enum_entry ccr_on_missing_options[];
 
-/* _PG_init().  preloaded: with those that only a start of the server can set. */
+/*
+ * Define all settings, from _PG_init().  If the library was `preloaded`, also
+ * those that can only be set at server start.
+ */
 extern void ccr_settings_define(bool preloaded);
 
 extern bool ccr_settings_equal(const CcrSettings *a, const CcrSettings *b);

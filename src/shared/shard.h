@@ -1,16 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * shard.h
- *	  Which collector has a call, where several share those of a server.
+ *	  Which collector gets a call, where several share the calls of a server.
  *
- * A server has one collector, or as many as there are if it is listed in
- * concresce.sharded_servers.  Then a call goes by the hash of its key, so that
- * equal keys still meet, and each collector, a shard, has its part of what the
- * server is allowed: of connections, of batches and items in a second.  The
- * parts add up to the limit, which nobody has to be asked for; so there are no
- * more shards than the smallest limit has parts, of two connections at least.
+ * The calls of a server go to one collector.  If the server is listed in
+ * concresce.sharded_servers, all collectors share them, and each is a shard of
+ * the server.  A hash of the key says which shard gets a call, so that equal
+ * keys still meet.  Each shard may use its part of the server's limits:
+ * connections, and batches and items in a second.  The parts add up to the
+ * limit, so shards need not ask each other.  There are only so many shards
+ * that each has a part of every limit, and two connections at least.
  *
- * What is enqueued is not shared out: it stays with the first shard.
+ * Enqueued items are not shared out: all of them go to the first shard.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,24 +24,28 @@
 extern bool ccr_shard_listed(const char *server_name);
 
 /*
- * Shards of a server that is listed, and of a lookup there, which may have
- * fewer.  Those of a lookup are the first ones of its server.
+ * The number of shards of a listed server, and of one lookup at it.  A lookup
+ * with limits of its own may have fewer: the first ones of the server's.
  */
 extern int	ccr_shards_of_server(CcrLimits limits);
 extern int	ccr_shards_of_lookup(int shards, CcrLimits own_limits);
 
-/* The collector of the first shard, or of all that is local to a database. */
+/*
+ * The collector that is the first shard of a source's server.  For a local
+ * lookup, the collector that has all local lookups of the database.
+ */
 extern int	ccr_shard_first(const CcrSource *source);
 
-/* And of another shard. */
+/* The collector of another shard of the same server. */
 extern int	ccr_shard_worker(int first, int shard);
 
 /* The shard of a key. */
 extern int	ccr_shard_of_key(const char *key, uint32 length, int shards);
 
 /*
- * What the shard of a collector has of a limit; 0: there is none.  At least 1,
- * though a setting that was reloaded may have made it one too many.
+ * The part of a limit that the shard of collector `worker` has; 0 if there is
+ * no limit.  Otherwise at least 1: after a reload of the settings the parts
+ * may therefore add up to more than the limit.
  */
 extern int	ccr_shard_part(int limit, int shards, int first, int worker);
 extern CcrLimits ccr_shard_limits(CcrLimits limits, int shards, int first, int worker);

@@ -48,9 +48,9 @@ heap_size(void)
 }
 
 /*
- * Of each size of small blocks that was ever asked for, the area keeps a span
- * of 64 kB when it is empty.  Without room for these besides, a small heap
- * would in the end have room for some sizes only.
+ * The area keeps an empty span of 64 kB for each size of small blocks that was
+ * ever asked for.  Therefore the heap has room for these spans in addition.
+ * Otherwise a small heap could end with room for blocks of some sizes only.
  */
 static Size
 area_size(void)
@@ -184,9 +184,9 @@ init_shared(int tranche)
 }
 
 /*
- * In the postmaster, as shared memory goes away.  What is in it then has no
- * other who could tell of it: the collector had just exited as the server was
- * shut down, or all processes have ended because one of them crashed.
+ * In the postmaster, as shared memory goes away: log how many enqueued items
+ * are lost.  Nobody else can do that then: the collector had exited when the
+ * server shut down, or all processes have ended because one of them crashed.
  */
 static void
 log_lost(int code, Datum arg)
@@ -308,11 +308,13 @@ ccr_heap_free(dsa_pointer dp, Size size)
 
 	dsa_free(attached_heap(), dp);
 
-	/* a full barrier; its partners are in turn.c, and in ccr_bounded_below() */
+	/* a full barrier; its partners are in turn.c and in ccr_bounded_below() */
 	used = pg_atomic_sub_fetch_u64(&ccr_shared->heap_used, size);
 	ccr_turn_announce(&ccr_shared->memory_turn, 1);
 
-	/* a bounded caller says first what it waits for, and then looks */
+	/*
+	 * a session that waits sets bounded_below first, and then looks once more
+	 */
 	if (pg_atomic_read_u32(&ccr_shared->nbounded) > 0 &&
 		used <= pg_atomic_read_u64(&ccr_shared->bounded_below))
 	{
@@ -327,7 +329,10 @@ ccr_heap_address(dsa_pointer dp)
 	return dsa_get_address(attached_heap(), dp);
 }
 
-/* Wake a process; harmless if another has taken its place meanwhile. */
+/*
+ * Wake a process.  If another process has its number by now, that does no
+ * harm.
+ */
 void
 ccr_wake(int procno)
 {
@@ -338,8 +343,8 @@ uint32
 ccr_marks_announce(void)
 {
 	/*
-	 * a full barrier, behind what was marked; its partner is in
-	 * ccr_marks_present()
+	 * a full barrier, after the caller has written the mark; its partner is
+	 * in ccr_marks_present()
 	 */
 	uint32		mark = pg_atomic_add_fetch_u32(&ccr_shared->marks, 1);
 
@@ -357,7 +362,10 @@ ccr_marks_present(void)
 	return marks;
 }
 
-/* One that was never started has nothing to act on. */
+/*
+ * Have all collectors acted on this mark? A collector that was never started
+ * has nothing to act on.
+ */
 static bool
 all_heeded(void *arg)
 {
@@ -434,12 +442,14 @@ ccr_turn_announce(CcrTurn *turn, uint32 n)
 			ConditionVariableSignal(&turn->changed);
 	}
 
-	/* what we give back ourselves was not enough for us */
+	/*
+	 * if we hold the turn ourselves, what we give back was not enough for us
+	 */
 	else if (holder != (uint32) ccr_my_procno() + 1)
 		ccr_wake(holder - 1);
 }
 
-/* There can be many of them, and only the first of a role can be served. */
+/* Many sessions may wait, but only the first of each role can be served. */
 void
 ccr_bounded_announce(CcrCounters *counters)
 {
@@ -507,10 +517,11 @@ has_no_calls(CcrCounters *c)
 }
 
 /*
- * The entry to be allotted, in *victim: a free one, or else the one longest
- * unused among those without calls.  A role that has its part gives up one of
- * its own.  If all have calls there is none, but one to be shared: the last one
- * of the role, or of all.
+ * Choose the entry to be allotted and put it into *victim: a free one or, if
+ * there is none, the one that has been unused for longest among those without
+ * open calls.  A role that has its share gives up one of its own.  If all of
+ * these have open calls, *victim is NULL, and the entry that is returned has
+ * to be shared: the last one of the role, or the last of all.
  */
 static CcrCounters *
 choose_counters(Oid roleid, CcrCounters **victim)
@@ -600,7 +611,7 @@ ccr_counters_find(const CcrCountersKey *key, Oid roleid, uint32 *serial)
 		found = allot_counters(key, roleid);
 	else
 	{
-		/* that of several is not for one of them to give up */
+		/* an entry that several roles use does not count for one of them */
 		if (found->roleid != roleid)
 			found->roleid = InvalidOid;
 		ccr_counters_touch(found, ccr_now());
@@ -669,9 +680,10 @@ ccr_counters_circuit(CcrCounters *counters)
 }
 
 /*
- * Calls not yet ended stay counted, and every counter is lowered by what was
- * read of it: what is counted meanwhile is not lost, and calls remain the sum
- * of their outcomes and of the calls still open.
+ * Lower every counter by the value that was read, instead of writing 0: so
+ * what is counted meanwhile is not lost.  Calls that have not ended stay
+ * counted: so calls remain the sum of their outcomes and of the calls that are
+ * open.
  */
 void
 ccr_counters_reset(CcrCounters *counters)

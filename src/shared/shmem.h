@@ -7,20 +7,23 @@
  *
  *	CcrShared		sizes, and the lock of the tables below
  *	CcrMailbox[]		a mailbox for each collector
- *	CcrSlot[]		a list of open requests for each backend, and of those done
+ *	CcrSlot[]		for each backend, a list of its open requests, and one of
+ *					those that are announced as done
  *	CcrCounters[]	statistics and queue gauge of a (function, server)
  *	CcrConnection[]	what the collectors show of their connections
- *	CcrStop[]		lookups that take no calls at present
- *	the heap		a DSA area of concresce.shared_memory, which cannot
- *					grow: requests, answers
+ *	CcrStop[]		lookups that take no calls at present, and servers that are
+ *					switched off
+ *	the heap		a DSA area with the size of concresce.shared_memory, which
+ *					cannot grow: requests, answers, kept sources, warrants
  *
- * Lock rules.  The mailboxes are lock-free.  At most one of the locks below is
- * held at a time, none across a wait, a latch or an allocation that can fail.
- * No process-private pointer or descriptor is stored here.
+ * Lock rules.  The mailboxes are lock-free.  A process holds at most one of
+ * the locks below at a time.  It holds none while it waits, sets a latch, or
+ * makes an allocation that can fail.  No process-private pointer or descriptor
+ * is stored here.
  *
- * Words that different processes write all the time are in cache lines of their
- * own (CCR_LINE begins one), apart from those that are mostly read; those that
- * one call changes one after the other share a line.
+ * Cache lines.  Words that several processes write all the time do not share a
+ * line with words that are mostly read (CCR_LINE begins a new line).  Words
+ * that one call changes one after the other share a line.
  *
  *-------------------------------------------------------------------------
  */
@@ -43,14 +46,16 @@
 #endif
 
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
-#define CCR_ROLE_COUNTERS		256 /* of these, allotted to sessions of a
-									 * role */
-#define CCR_MAX_CONNECTIONS		4096	/* shown, not opened */
-#define CCR_MAX_STOPS			256 /* stopped lookups, and servers */
-#define CCR_STOPS_RESERVED		64	/* of these, for superusers; */
-#define CCR_STOPS_OF_ROLE		96	/* and for a role that is none, at most */
-#define CCR_HISTOGRAM_BINS		24	/* of powers of two: items, */
-#define CCR_LATENCY_BINS		32	/* and us */
+#define CCR_ROLE_COUNTERS		256 /* of these, that the sessions of one role
+									 * can have allotted */
+#define CCR_MAX_CONNECTIONS		4096	/* that are shown; more can be open */
+#define CCR_MAX_STOPS			256 /* stopped lookups, and servers that are
+									 * switched off */
+#define CCR_STOPS_RESERVED		64	/* of these, kept for superusers */
+#define CCR_STOPS_OF_ROLE		96	/* of these, that one role which is no
+									 * superuser can have */
+#define CCR_HISTOGRAM_BINS		24	/* powers of two, of items */
+#define CCR_LATENCY_BINS		32	/* powers of two, of microseconds */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
 
 /*
@@ -60,18 +65,20 @@
 typedef struct CcrLastError
 {
 	int			sqlstate;
-	bool		open;			/* to whoever may see the row */
-	Oid			roleid;			/* who was told; InvalidOid: several */
+	bool		open;			/* whoever may see the row may see the text */
+	Oid			roleid;			/* that was told the error; InvalidOid:
+								 * several were */
 	char		message[CCR_TEXT_LEN];	/* "": there was none */
 } CcrLastError;
 
 /*
- * Enqueued items of a function wait, since batch after batch has failed.
+ * The circuit of a function is open while its enqueued items wait because
+ * batch after batch has failed.
  */
 typedef struct CcrCircuit
 {
-	int			open;			/* queues that do; 0: none */
-	bool		transient;		/* by the kind of the error */
+	int			open;			/* how many queues wait so; 0: it is closed */
+	bool		transient;		/* an error of this kind goes away by itself */
 	int			failures;		/* in a row */
 	TimestampTz since;
 	TimestampTz retry_at;
@@ -79,13 +86,14 @@ typedef struct CcrCircuit
 } CcrCircuit;
 
 /*
- * For what backends wait for.  While one of them has the turn, no other takes
- * any, lest the one with the greatest need wait for ever.  See turn.h.
+ * Something that there is too little of, and that backends wait for.  While
+ * one backend has the turn, no other takes any of it; otherwise the one with
+ * the greatest need might wait for ever.  See turn.h.
  */
 typedef struct CcrTurn
 {
-	pg_atomic_uint32 holder;	/* 1 + proc number, 0: none; sleeps on its
-								 * latch */
+	pg_atomic_uint32 holder;	/* 1 + proc number, 0: nobody has the turn; it
+								 * sleeps on its latch */
 	pg_atomic_uint32 waiting;	/* backends, the holder among them */
 	ConditionVariable changed;	/* the others sleep on it */
 } CcrTurn;
@@ -95,14 +103,16 @@ typedef struct CcrMailbox
 {
 	/*
 	 * Heads of two lists of requests (dsa_pointer), newest first.  Backends
-	 * push, the collector takes a whole list at once, so there is no ABA.
+	 * push.  The collector takes a whole list at once, so there is no ABA
+	 * problem.
 	 */
 	CCR_LINE pg_atomic_uint64 intake;
 	pg_atomic_uint64 abandoned;
 
 	/*
-	 * Backends asleep until this collector answers: a guess that steers
-	 * spinning, never correctness; so it has no partner.
+	 * How many backends sleep until this collector answers.  It only helps to
+	 * guess whether spinning is worth while, so it may be wrong, and its
+	 * accesses need no barriers.
 	 */
 	CCR_LINE pg_atomic_uint32 sleepers;
 
@@ -112,35 +122,39 @@ typedef struct CcrMailbox
 	/* 1 + proc number of the running collector, 0 if there is none. */
 	pg_atomic_uint32 proc;
 
-	/* Somebody has begun to wait for room: the collector is to look for whom. */
+	/*
+	 * Set when a backend begins to wait for room: the collector has to find
+	 * out in which queues, and end the windows there.
+	 */
 	pg_atomic_uint32 pressed;
 
 	CcrTime		started;		/* of this generation; collector only */
 	pg_atomic_uint64 started_at;	/* the same, a TimestampTz */
 
 	/*
-	 * Enqueued requests that were taken and have not ended.  Collector only,
-	 * but the next generation finds them here.
+	 * List of the enqueued requests that were taken and have not ended.  Only
+	 * the collector touches it.  It is in shared memory so that the next
+	 * generation finds it.
 	 */
 	dsa_pointer unfinished;
 
-	/* A shutdown ended it: it will not come back. */
+	/* The collector has exited for a shutdown, and will not be restarted. */
 	pg_atomic_uint32 closed;
 
-	/* Of those unsettled then, it has logged so many to be lost. */
+	/* How many enqueued items it logged as lost, as it exited so. */
 	pg_atomic_uint64 logged;
 
-	/* Of CcrShared.marks, it has acted on so many. */
+	/* The value of CcrShared.marks up to which it has acted. */
 	pg_atomic_uint32 heeded;
 
-	bool		registered;		/* will be started by the postmaster */
+	bool		registered;		/* the postmaster starts it */
 
-	/* Enqueued items, from their admission to their end. */
+	/* Number of enqueued items, each from its admission to its end. */
 	CCR_LINE pg_atomic_uint64 unsettled;
 
 	/*
-	 * Bytes that it holds of what far sides have sent, the most so far, and
-	 * those that it may take.
+	 * Bytes that it holds of what far sides have sent; the most that these
+	 * have been so far; and the most that they may be.
 	 */
 	pg_atomic_uint64 memory_used;
 	pg_atomic_uint64 memory_peak;
@@ -163,11 +177,16 @@ typedef struct CcrSlot
 	pg_atomic_uint32 max_session_memory;	/* kB; -1: any */
 	pg_atomic_uint32 max_role_memory;
 
-	/* While it is bounded; written by the backend: see bounded.h. */
-	pg_atomic_uint64 bounded;	/* its number, 0: it is not */
+	/*
+	 * While the backend waits because its role has too many enqueued items.
+	 * The backend writes these: see bounded.h.
+	 */
+	pg_atomic_uint64 bounded;	/* its number, which says who came first; 0:
+								 * it does not wait so */
 	pg_atomic_uint32 bounded_role;
-	pg_atomic_uint32 bounded_in;	/* 1 + index of counters, 0: for memory */
-	pg_atomic_uint32 bounded_first; /* is the first of its role there */
+	pg_atomic_uint32 bounded_in;	/* 1 + index of the counters whose queue
+									 * it waits in; 0: it waits for memory */
+	pg_atomic_uint32 bounded_first; /* it is the first of its role there */
 
 	/*
 	 * Protects the list of announced requests: those that are DONE and whose
@@ -178,29 +197,31 @@ typedef struct CcrSlot
 	dsa_pointer last_done;
 
 	/*
-	 * Bytes of the heap that its requests hold, and those that a backend
-	 * before this one has left behind.  Collectors add answers.
+	 * Bytes of the heap that its requests hold.  Collectors add answers.
+	 * Requests that were abandoned by an earlier backend with this slot count
+	 * until they are freed.
 	 */
 	pg_atomic_uint64 bytes;
 } CcrSlot;
 
 typedef enum CcrCounter
 {
-	/* what calls and batches change, and the rest: see CcrCounters */
+	/* those that every call or batch changes share a line: see CcrCounters */
 	CCR_CALLS,
-	CCR_COALESCED,				/* joined another call's flight */
+	CCR_COALESCED,				/* calls that joined another call's flight */
 	CCR_MISSES,
 	CCR_ANSWERED,
 	CCR_ERRORS,
 	CCR_BATCHES,
 	CCR_BATCH_ITEMS,
 	CCR_BATCH_MAX,
-	CCR_DEPARTED,				/* items that were sent for the first time, */
-	CCR_WAIT_US,				/* and the sum of what they had waited */
+	CCR_DEPARTED,				/* items that were sent for the first time */
+	CCR_WAIT_US,				/* how long these had waited, added up */
 	CCR_BATCHES_ENDED,
-	CCR_REMOTE_US,				/* sum over these, departure to end */
-	CCR_BYTES_SENT,				/* of arguments, */
-	CCR_BYTES_RECEIVED,			/* and of rows that were kept */
+	CCR_REMOTE_US,				/* how long these took from departure to end,
+								 * added up */
+	CCR_BYTES_SENT,				/* of arguments */
+	CCR_BYTES_RECEIVED,			/* of rows that were kept */
 
 	CCR_TIMEOUTS,
 	CCR_CANCELLED,
@@ -223,17 +244,17 @@ typedef struct CcrCounters
 {
 	/* Written under CcrShared.lock; serial changes with the key. */
 	CCR_LINE CcrCountersKey key;
-	Oid			roleid;			/* whose sessions use it; InvalidOid:
-								 * several's */
+	Oid			roleid;			/* whose sessions use it; InvalidOid: those of
+								 * several roles */
 	pg_atomic_uint32 serial;	/* 0: free */
 
 	/*
-	 * What a call and a batch change fills one line, to the last of the hot
-	 * counters.
+	 * From here to the last of the hot counters there is exactly one cache
+	 * line: all that a call and a batch change.
 	 *
-	 * Gauges, which no reset touches: calls in flight << 32 | calls not yet
-	 * sent. In one word, so that a call that goes from one to the other is
-	 * never missed.
+	 * The gauges: (calls in flight << 32) | calls not yet sent.  They are one
+	 * word, so that a reader never misses a call that moves from one to the
+	 * other.  No reset of statistics touches them.
 	 */
 	CCR_LINE pg_atomic_uint64 open;
 
@@ -241,25 +262,28 @@ typedef struct CcrCounters
 	pg_atomic_uint32 backlog;
 
 	/*
-	 * The queue of enqueued items: places taken, from the admission of a
-	 * transaction to the end of its items.
+	 * Places of enqueued items that are taken: from the commit of their
+	 * transaction to their end.
 	 */
 	pg_atomic_uint32 places;
 
 	pg_atomic_uint64 value[CCR_NCOUNTERS];
 
-	/* Whether somebody waits for room in these is asked with each change. */
+	/*
+	 * Who waits for room in the backlog, and who for places.  Each change of
+	 * backlog or places reads these, and few write them.
+	 */
 	CCR_LINE CcrTurn room_turn;
 	CcrTurn		place_turn;
-	pg_atomic_uint32 nbounded;	/* backends that wait as their role has too
-								 * many of them */
+	pg_atomic_uint32 nbounded;	/* backends that wait because their role has
+								 * too many places */
 
 	CCR_LINE pg_atomic_uint64 batch_sizes[CCR_HISTOGRAM_BINS];
 	pg_atomic_uint64 latencies[CCR_LATENCY_BINS];	/* of calls that
 													 * collectors have
 													 * answered */
 
-	/* Connections that wait for the end of a query that was given up. */
+	/* How many connections wait for the end of a query that was cancelled. */
 	pg_atomic_uint32 cancelling;
 
 	slock_t		mutex;			/* protects following fields only: */
@@ -282,8 +306,9 @@ typedef struct CcrConnection
 	char		user[NAMEDATALEN];
 	char		state[16];
 	int64		batches;
-	int64		lost;			/* before, with those of others */
-	TimestampTz connected_at;	/* 0: it is not, or not yet */
+	int64		lost;			/* connections that were lost before and had
+								 * this row */
+	TimestampTz connected_at;	/* 0: it is not connected */
 	TimestampTz last_error_at;
 	CcrLastError last_error;
 } CcrConnection;
@@ -295,54 +320,55 @@ typedef struct CcrConnection
 typedef struct CcrStop
 {
 	bool		used;
-	bool		force;			/* what arrives nevertheless is failed; of a
-								 * server, what is in flight is given up */
+	bool		force;			/* of a lookup: calls that arrive nevertheless
+								 * fail; of a server: batches in flight are
+								 * given up */
 	Oid			dbid;
 	Oid			function;
 	Oid			serverid;
-	Oid			roleid;			/* whose session has said so first, */
-	TimestampTz since;			/* and when */
+	Oid			roleid;			/* whose session stopped it first */
+	TimestampTz since;
 } CcrStop;
 
 typedef struct CcrShared
 {
-	LWLock		lock;			/* protects allotment in counters[] */
+	LWLock		lock;			/* protects the allotment of counters and
+								 * seats */
 	LWLock		stop_lock;		/* protects stops[] */
 	LWLock		kept_lock;		/* protects the lists of kept sources and of
 								 * warrants */
-	dsa_pointer kept;			/* first of them; see ledger.h */
-	dsa_pointer warrants;		/* first of those; see warrant.h */
+	dsa_pointer kept;			/* first kept source; see ledger.h */
+	dsa_pointer warrants;		/* first warrant; see warrant.h */
 	pg_atomic_uint32 nwarrants;
-	pg_atomic_uint32 marks;		/* how often something was marked here that
-								 * collectors are to act on */
-	pg_atomic_uint32 nstops;	/* entries in use for lookups, */
+	pg_atomic_uint32 marks;		/* how often something was marked in shared
+								 * memory that collectors have to act on */
+	pg_atomic_uint32 nstops;	/* entries of stops[] in use for lookups */
 	pg_atomic_uint32 nservers;	/* and for servers */
-	pg_atomic_uint32 nconnections;	/* the same, of connections */
+	pg_atomic_uint32 nconnections;	/* entries of connections[] in use */
 
 	/*
-	 * concresce.stop() waits for the end of calls; others for collectors to
-	 * act.
+	 * How many backends sleep on `drained`: concresce.stop() until calls have
+	 * ended, others until collectors have acted on a mark.
 	 */
 	pg_atomic_uint32 draining;
 	ConditionVariable drained;
 
-	/* For room on the heap for enqueued items. */
+	/* Backends that wait for memory on the heap for enqueued items. */
 	CcrTurn		memory_turn;
 
 	/*
-	 * Those who wait until their role's enqueued items take less of it, or
-	 * until it is used to no more than so many bytes.
+	 * Backends that wait until the enqueued items of their role take less of
+	 * the heap, or until no more than bounded_below bytes of it are used.
 	 */
 	pg_atomic_uint32 nbounded;
 	pg_atomic_uint64 bounded_below;
-	pg_atomic_uint64 next_bounded;	/* number of one who waits */
+	pg_atomic_uint64 next_bounded;	/* number for the next one that waits */
 
 	int			nworkers;
 	int			nslots;
 	Size		heap_size;		/* bytes */
 
-	CCR_LINE pg_atomic_uint64 heap_used;	/* bytes asked for and not given
-											 * back */
+	CCR_LINE pg_atomic_uint64 heap_used;	/* bytes allocated and not freed */
 	pg_atomic_uint64 next_id;	/* of a request */
 	pg_atomic_uint32 next_serial;	/* of a CcrCounters */
 	pg_atomic_uint64 next_maker;	/* of a CcrCellMaker */
@@ -364,16 +390,23 @@ extern void ccr_shmem_startup(void);
 /* Raises 55000 unless the library was preloaded. */
 extern void ccr_shmem_require(void);
 
-/* The postmaster has found a slot for this collector; before startup. */
+/*
+ * The postmaster will start this collector.  To be called before
+ * ccr_shmem_startup().
+ */
 extern void ccr_shmem_registered(int worker);
 
-/* Is there to be such a collector?  require: raises 53400 if not. */
+/*
+ * Does the postmaster start this collector?  ccr_shmem_require_collector()
+ * raises 53400 if it does not.
+ */
 extern bool ccr_shmem_has_collector(int worker);
 extern void ccr_shmem_require_collector(int worker);
 
 /*
- * The heap.  allocate returns InvalidDsaPointer if there is no room; it never
- * raises an error.  size is needed to account for what is given back.
+ * The heap.  ccr_heap_allocate() never raises an error; it returns
+ * InvalidDsaPointer if there is no room.  ccr_heap_free() has to be told the
+ * same size again, since the heap does not keep it.
  */
 extern dsa_pointer ccr_heap_allocate(Size size);
 extern void ccr_heap_free(dsa_pointer dp, Size size);
@@ -381,7 +414,7 @@ extern void *ccr_heap_address(dsa_pointer dp);
 
 extern void ccr_wake(int procno);
 
-/* Wake whose number, plus one, is there; 0 stands for nobody. */
+/* Wake the process whose number plus one is in *proc; 0 stands for nobody. */
 static inline void
 ccr_wake_listed(pg_atomic_uint32 *proc)
 {
@@ -392,53 +425,62 @@ ccr_wake_listed(pg_atomic_uint32 *proc)
 }
 
 /*
- * We wait for room that a collector's items have taken: those of the queue end
- * their windows.  After our number was counted in the turn.
+ * Tell a collector that this backend waits for room in one of its queues, so
+ * that the windows of the items there end at once.  Call it after
+ * ccr_turn_begin() has counted us: the collector looks for queues with such a
+ * count.
  */
 extern void ccr_mailbox_press(CcrMailbox *mailbox);
 
 /*
- * Sleep on ccr_shared->drained until that is so.  False if the deadline (0:
- * none) comes first.
+ * Sleep on ccr_shared->drained until until(arg) is true.  False if the
+ * deadline (0: none) comes first.
  */
 extern bool ccr_drained_wait(bool (*until) (void *arg), void *arg, CcrTime deadline,
 							 uint32 wait_event);
 
 /*
- * Have all collectors act on what was marked in shared memory: which takes no
- * memory, and is not lost if one of them exits.  wait: false if the deadline
- * (0: none) comes first.  present: to be asked before requests are taken, so
- * that whatever was pushed before a mark is found.
+ * Have all collectors act on what was marked in shared memory.  This takes no
+ * memory, and is not lost if a collector exits.  ccr_marks_announce() tells
+ * them and returns the number of the mark.  ccr_marks_wait() waits until all
+ * have acted on that mark; false if the deadline (0: none) comes first.  A
+ * collector calls ccr_marks_present() before it takes requests, and acts on
+ * the marks after that: so it finds all requests that were pushed before a
+ * mark.
  */
 extern uint32 ccr_marks_announce(void);
 extern bool ccr_marks_wait(uint32 mark, CcrTime deadline, uint32 wait_event);
 extern uint32 ccr_marks_present(void);
 
 /*
- * Wake whoever has the turn; or else, of those who wait, as many as there is
- * room for.  After a full barrier, behind what was given back.
+ * Wake the backend that has the turn.  If none has it, wake as many of those
+ * that wait as there is room for: n.  The caller has given something back
+ * before; a full barrier must be between the two.
  */
 extern void ccr_turn_announce(CcrTurn *turn, uint32 n);
 
 /*
- * Wake those who are bounded in a queue, or for memory (NULL), if they are the
- * first of their roles there.  Behind what was given back as above.
+ * Of the backends that wait because their role has too many enqueued items in
+ * this queue, or too much memory (counters: NULL), wake the first of each
+ * role.  The same barrier is needed as above.
  */
 extern void ccr_bounded_announce(CcrCounters *counters);
 
 /*
- * Room in a queue of concresce.queue_size items.  take: what has more goes in
- * when it is empty.
+ * Room in a queue of concresce.queue_size items.  ccr_room_take() takes room
+ * for n items if there is that much; for more items than the queue has places,
+ * if it is empty.
  */
 extern bool ccr_room_take(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n);
 extern void ccr_room_release(pg_atomic_uint32 *used, CcrTurn *turn, uint32 n);
 extern uint32 ccr_room_left(pg_atomic_uint32 *used);
 
 /*
- * Counters.  find returns the index of an entry, allotting one at need to the
- * role that is given: the one longest unused gives way when all are taken, or
- * when it has its part.  An index is good for as long as the entry's serial is
- * the one that find returned.
+ * Counters.  ccr_counters_find() returns the index of an entry.  If there is
+ * none yet, it allots one to the given role.  If all are taken, it reuses the
+ * one that has been unused for longest; if the role has its share already, the
+ * one of that role.  An index is valid as long as the entry has the serial
+ * that ccr_counters_find() returned.
  */
 extern int	ccr_counters_find(const CcrCountersKey *key, Oid roleid,
 							  uint32 *serial);
@@ -446,7 +488,7 @@ extern void ccr_counters_touch(CcrCounters *counters, CcrTime now);
 extern void ccr_counters_error(CcrCounters *counters, const CcrLastError *error);
 extern void ccr_counters_reset(CcrCounters *counters);
 
-/* So many calls were answered, us after they were made. */
+/* So many calls were answered, `us` microseconds after they were made. */
 static inline void
 ccr_counters_latency(CcrCounters *counters, CcrTime us, uint32 calls)
 {
@@ -455,7 +497,10 @@ ccr_counters_latency(CcrCounters *counters, CcrTime us, uint32 calls)
 	pg_atomic_fetch_add_u64(&counters->latencies[Min(bin, CCR_LATENCY_BINS - 1)], calls);
 }
 
-/* first: of this queue; else it has failed again. */
+/*
+ * A queue whose enqueued items fail waits until retry_at.  first: it did not
+ * wait before; otherwise it has failed once more.
+ */
 extern void ccr_counters_open_circuit(CcrCounters *counters, bool first,
 									  bool transient, int failures,
 									  TimestampTz retry_at,
@@ -463,12 +508,13 @@ extern void ccr_counters_open_circuit(CcrCounters *counters, bool first,
 extern void ccr_counters_close_circuit(CcrCounters *counters);
 extern CcrCircuit ccr_counters_circuit(CcrCounters *counters);
 
-/* Items have left the queue: there is room for others. */
+/* n items have left the queue: there is room for others, which are woken. */
 extern void ccr_counters_release_backlog(CcrCounters *counters, uint32 n);
 
 /*
- * Add to the gauges, or take away.  Whoever waits until they are 0 is told by
- * ccr_stopped_recount(), which has the barriers.
+ * Change the gauges by so many calls.  A caller that lowers them calls
+ * ccr_stopped_recount() afterwards, which wakes those that wait until they are
+ * 0; the atomic addition is the barrier that this needs.
  */
 static inline void
 ccr_gauge(CcrCounters *counters, int queued, int active)

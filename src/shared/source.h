@@ -3,11 +3,11 @@
  * source.h
  *	  A source: bulk query and connection identity.
  *
- * A backend describes a source once and sends the description along with a
- * request; later requests name it by its fingerprint, a hash over everything
- * that could change what is asked, of whom, or with which rights.  A collector
- * that no longer knows a fingerprint says so, and the backend describes the
- * source again.  Nothing needs to be unregistered.
+ * A backend describes a source once, along with a request.  Later requests
+ * name the source by its fingerprint: a hash over everything that could change
+ * what is asked, of whom, or with which rights.  A collector that does not
+ * know a fingerprint says so, and the backend describes the source again.  So
+ * nobody needs to unregister a source.
  *
  *-------------------------------------------------------------------------
  */
@@ -51,25 +51,30 @@ typedef struct CcrSource
 	const char **settings;
 
 	/* what is asked */
-	bool		bulk;			/* sql is the bulk form: its shape decides */
+	bool		bulk;			/* sql is the bulk form: how rows find items
+								 * depends on the columns that come back */
 	bool		resend;			/* may be sent twice: not VOLATILE */
 	bool		returns_set;
 	bool		returns_void;
-	bool		composite;		/* a single column may be the whole result */
+	bool		composite;		/* the result is composite: one column may
+								 * contain all of it */
 	bool		prepare;
 	bool		isolate_errors;
-	bool		undivided;		/* it must not be repeated for any error of
-								 * its data: VOLATILE, and says isolate_errors
-								 * = off itself */
-	const char *text_settings;	/* statement that makes the settings which
-								 * values need that travel as text; or NULL */
-	bool		text_args;		/* some argument is such a value */
-	bool		enqueued;		/* its items are; no part of the description */
+	bool		undivided;		/* after an error of its data a batch must not
+								 * be divided and sent again: the lookup is
+								 * VOLATILE, and says isolate_errors = off */
+	const char *text_settings;	/* SQL that makes the settings which values
+								 * need that travel as text; or NULL */
+	bool		text_args;		/* some argument travels as text */
+	bool		enqueued;		/* its items are enqueued ones; not part of
+								 * the description */
 	const char *sql;
-	const char *keyed_sql;		/* bulk form only, else NULL: to be followed */
-	const char *match_sql[2][2];	/* by one of these, [null_keys][numbered];
-									 * see ccr_body_match_sql() */
-	bool		may_be_loose;	/* what is not numbered has signs */
+	const char *keyed_sql;		/* bulk form only, else NULL: first part of
+								 * the keyed form, and the variants of the */
+	const char *match_sql[2][2];	/* second, by [null_keys][numbered]: see
+									 * ccr_body_match_sql() */
+	bool		may_be_loose;	/* where rows are not numbered, the sign of
+								 * the ordinality counts: see the same */
 	const char *unequal;		/* type of an argument that has no equality,
 								 * so that there is no keyed form; or NULL */
 	Oid		   *key_types;		/* see ccr_equality_column() */
@@ -80,9 +85,9 @@ typedef struct CcrSource
 	Oid		   *column_types;	/* base types */
 	bool	   *column_enum;
 	bool	   *column_binary;	/* can be read in binary, if the far side
-								 * sends this very type */
+								 * sends exactly this type */
 
-	/* how much is sent, and what becomes of calls that cannot be */
+	/* how much may be sent, and what becomes of calls that cannot be sent */
 	CcrLimits	server_limits;
 	CcrLimits	own_limits;		/* of the lookup at this server */
 	bool		fail_fast;
@@ -92,8 +97,8 @@ typedef struct CcrSource
 	int			noptions;
 	const char **keywords;
 	const char **values;
-	const char *hosts;			/* addresses looked up, or NULL; no part of */
-	const char *hostaddrs;		/* the fingerprint */
+	const char *hosts;			/* addresses that a backend looked up, or NULL */
+	const char *hostaddrs;		/* these three are no part of the fingerprint */
 	const char *ports;
 } CcrSource;
 
@@ -103,11 +108,14 @@ ccr_source_is_local(const CcrSource *source)
 	return !OidIsValid(source->serverid);
 }
 
-/* Flatten, and hash all but the function's name and the addresses. */
+/*
+ * Append the source to buf as bytes, and compute its fingerprint: a hash of
+ * all but the function's name and the addresses.
+ */
 extern void ccr_source_flatten(StringInfo buf, const CcrSource *source,
 							   CcrFingerprint *fingerprint);
 
-/* Restore into the current memory context; everything is copied. */
+/* Read a source from such bytes, into the current memory context. */
 extern CcrSource *ccr_source_restore(const char *data, Size length);
 
 /* The fingerprint of a source's enqueued items, which have their own queue. */

@@ -21,7 +21,10 @@ find_stop(Oid dbid, Oid function, Oid serverid)
 	return NULL;
 }
 
-/* Whoever owns many lookups shall not take the brake away from all. */
+/*
+ * Limit the entries of one role: a role that owns many lookups must not fill
+ * the table, so that others cannot stop theirs.
+ */
 static bool
 has_its_part(Oid roleid)
 {
@@ -83,8 +86,8 @@ ccr_stopped_set(Oid dbid, Oid function, bool force)
 	bool		result = set_stop(dbid, function, InvalidOid, force);
 
 	/*
-	 * Before the gauges are looked at.  The partner is in ccr_stopped(),
-	 * which is asked after a gauge was raised.
+	 * The caller reads the gauges after this.  The partner is in
+	 * ccr_stopped(), which a call asks after it has raised a gauge.
 	 */
 	pg_memory_barrier();
 	return result;
@@ -96,7 +99,10 @@ ccr_switch_off(Oid dbid, Oid serverid, bool force)
 	return set_stop(dbid, InvalidOid, serverid, force);
 }
 
-/* Those of one kind, of which function and serverid are; all: of all of them. */
+/*
+ * Remove entries of one kind: of servers if `servers`, else of lookups; if
+ * `all`, all of that kind.
+ */
 static void
 clear_stop(Oid dbid, Oid function, Oid serverid, bool servers, bool all)
 {

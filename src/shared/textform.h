@@ -3,16 +3,16 @@
  * textform.h
  *	  The settings that decide how values are written as text and read from it.
  *
- * What travels in binary depends on none of them.  For the rest there is one
- * table, in textform.c, of what is done about each; doc/reference.md has it in
- * words.
+ * Values that travel in binary depend on no setting.  For the others, one
+ * table in textform.c says what is done about each setting; doc/reference.md
+ * has the same in words.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef CCR_TEXTFORM_H
 #define CCR_TEXTFORM_H
 
-/* Who needs a setting. */
+/* Where a setting is put in force. */
 #define CCR_TEXT_WRITE	0x01	/* here, while values are written */
 #define CCR_TEXT_READ	0x02	/* here, while values are read */
 #define CCR_TEXT_FAR	0x04	/* the far side, within the transaction */
@@ -20,7 +20,7 @@
 typedef struct CcrTextSetting
 {
 	const char *name;
-	const char *value;			/* NULL: as the caller has it */
+	const char *value;			/* NULL: the value that the caller has */
 	int			where;
 } CcrTextSetting;
 
@@ -28,8 +28,9 @@ extern const CcrTextSetting ccr_text_settings[];
 extern const int ccr_ntext_settings;
 
 /*
- * The statement that makes them on the far side until the end of the
- * transaction.  lc_monetary: NULL unless there is money among the values.
+ * The statement that puts these settings in force on the far side until the
+ * end of the transaction.  lc_monetary: NULL unless there is money among the
+ * values.
  */
 extern char *ccr_text_settings_sql(const char *lc_monetary);
 

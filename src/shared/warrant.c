@@ -21,7 +21,10 @@ following_warrant(dsa_pointer dp)
 	return DsaPointerIsValid(dp) ? ccr_heap_address(dp) : NULL;
 }
 
-/* One that has ended is nobody's to find: the right may have come back. */
+/*
+ * A warrant that has ended must not be found again: the right may have been
+ * granted anew since.
+ */
 static CcrWarrant *
 look_for_warrant(const CcrTitle *title)
 {
@@ -79,7 +82,10 @@ ccr_warrant_get(const CcrTitle *title)
 	return other;
 }
 
-/* The last reference is given up under the lock, as it can be found there. */
+/*
+ * The last reference is released under the lock, since others find the warrant
+ * under that lock.
+ */
 void
 ccr_warrant_release(CcrWarrant *warrant)
 {
@@ -175,7 +181,7 @@ ccr_warrant_begin(CcrWarrant *warrant, uint32 items, Size bytes, CcrTime now)
 	pg_atomic_fetch_add_u64(&warrant->bytes, bytes);
 	pg_atomic_fetch_add_u64(&warrant->items, items);
 
-	/* until its collector knows better */
+	/* the collector corrects this when it takes the request */
 	(void) pg_atomic_compare_exchange_u64(&warrant->oldest, &none, now);
 }
 
@@ -192,7 +198,10 @@ ccr_warrants_reliance(int *n)
 	uint32		found;
 	CcrReliance *all = NULL;
 
-	/* no memory is taken while the lock is held, so there may be more by then */
+	/*
+	 * no memory is allocated while the lock is held, so there may be more of
+	 * them by then
+	 */
 	do
 	{
 		if (all)
@@ -249,7 +258,10 @@ raise_to(pg_atomic_uint64 *time, CcrTime until)
 		;
 }
 
-/* Those that have ended are discarded as it is, so there is one of each title. */
+/*
+ * Warrants that have ended are left out: their items are discarded in any
+ * case.  So there is one for each title at most.
+ */
 int
 ccr_warrants_discard(const CcrTitle *titles, int n, CcrTime until,
 					 CcrWarrant **marked, uint64 *discarded)

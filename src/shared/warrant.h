@@ -3,13 +3,15 @@
  * warrant.h
  *	  By whose rights enqueued items are run.
  *
- * A session checks rights as it enqueues; items may wait for long after it
- * has gone.  So what was checked is written down in shared memory, for as long
- * as there are requests that rely on it: whoever takes a right away marks what
- * has relied on it, and the collectors discard such items.
+ * A session checks rights as it enqueues items, but the items may wait for
+ * long after the session has gone.  So what was checked is written down in
+ * shared memory as a warrant, for as long as there are requests that rely on
+ * it.  A transaction that takes a right away marks the warrants that depended
+ * on it, and the collectors discard their items.
  *
- * So there is one for whatever was enqueued alike: concresce.enqueued shows
- * what relies on each, and concresce.discard() marks them, too.
+ * All items that were enqueued with the same rights share a warrant.
+ * concresce.enqueued shows a row for each warrant, and concresce.discard()
+ * marks warrants, too.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,14 +20,15 @@
 
 #include "shared/shmem.h"
 
-/* What was checked. */
+/* The rights that were checked. */
 typedef struct CcrTitle
 {
 	Oid			dbid;
 	Oid			function;
-	Oid			asker;			/* that its session has set as its role */
-	Oid			caller;			/* has EXECUTE on it */
-	Oid			roleid;			/* it runs as, with USAGE on the server */
+	Oid			asker;			/* the role that the session had set */
+	Oid			caller;			/* the role that has EXECUTE on the function */
+	Oid			roleid;			/* the role that it runs as, which has USAGE
+								 * on the server */
 	Oid			serverid;		/* InvalidOid: local */
 	Oid			umid;
 } CcrTitle;
@@ -33,31 +36,31 @@ typedef struct CcrTitle
 typedef struct CcrWarrant
 {
 	dsa_pointer self;
-	dsa_pointer next;			/* CcrShared.kept_lock */
+	dsa_pointer next;			/* protected by CcrShared.kept_lock */
 	CcrTitle	title;
 	pg_atomic_uint32 references;
-	pg_atomic_uint32 ended;		/* SQLSTATE that says why, 0: it holds */
+	pg_atomic_uint32 ended;		/* SQLSTATE that says why; 0: it still holds */
 
 	/* Items that were committed up to then are to be discarded; 0: none. */
 	pg_atomic_uint64 discard_until;
-	pg_atomic_uint64 discarded; /* for that, ever */
+	pg_atomic_uint64 discarded; /* items discarded for that so far */
 
 	/*
-	 * What bounds go by: from the taking of places, or of memory, until the
-	 * request is freed.
+	 * For the bounds of a role: counted from the moment that places or memory
+	 * are taken until the request is freed.
 	 */
 	pg_atomic_uint32 charged_items;
 	pg_atomic_uint64 charged_bytes;
 
 	/*
-	 * What relies on it, once committed.  The collector writes the second and
-	 * the last.
+	 * Committed items that rely on it.  The collector writes `flying` and
+	 * `oldest`.
 	 */
 	pg_atomic_uint64 items;
-	pg_atomic_uint64 flying;	/* of these */
+	pg_atomic_uint64 flying;	/* of these, in a batch now */
 	pg_atomic_uint64 bytes;		/* of the requests that hold them */
-	pg_atomic_uint64 oldest;	/* when the first of them was committed; 0: it
-								 * is not yet known */
+	pg_atomic_uint64 oldest;	/* when the oldest of them was committed; 0:
+								 * not known yet */
 } CcrWarrant;
 
 /* A title that no longer holds. */
@@ -67,19 +70,27 @@ typedef struct CcrEndedTitle
 	int			sqlstate;
 } CcrEndedTitle;
 
-/* With a reference.  NULL: the heap has no room. */
+/*
+ * Find or make the warrant of a title, and take a reference.  NULL if the heap
+ * has no room.
+ */
 extern CcrWarrant *ccr_warrant_get(const CcrTitle *title);
 extern void ccr_warrant_release(CcrWarrant *warrant);
 
 /*
- * So many items, and bytes of the heap, rely on it; or no more, which those of
- * its role may wait for, in the queue that the items had places in.
+ * So many more items, and bytes of the heap, count for its role's bounds; or
+ * so many fewer.  ccr_warrant_discharge() wakes the sessions that wait for
+ * that: in the queue of these counters, where the items had their places, or
+ * for memory.
  */
 extern void ccr_warrant_charge(CcrWarrant *warrant, uint32 items, uint64 bytes);
 extern void ccr_warrant_discharge(CcrWarrant *warrant, CcrCounters *counters,
 								  uint32 items, uint64 bytes);
 
-/* What a role has enqueued: all in all, or of one lookup at one server. */
+/*
+ * Bytes that a role has enqueued in all, and items of one lookup at one
+ * server.
+ */
 extern uint64 ccr_warrants_bytes(Oid asker);
 extern uint64 ccr_warrants_items(Oid asker, const CcrCountersKey *key);
 
@@ -89,7 +100,10 @@ ccr_warrant_ended(const CcrWarrant *warrant)
 	return pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &warrant->ended));
 }
 
-/* Is what was committed then to be discarded?  SQLSTATE that says why, or 0. */
+/*
+ * Is an item that was committed at this time to be discarded?  The SQLSTATE
+ * that says why, or 0.
+ */
 static inline int
 ccr_warrant_why(const CcrWarrant *warrant, CcrTime committed)
 {
@@ -101,7 +115,7 @@ ccr_warrant_why(const CcrWarrant *warrant, CcrTime committed)
 		0 : ERRCODE_QUERY_CANCELED;
 }
 
-/* What is said of items that are discarded for that. */
+/* The text that says why items are discarded, for such an SQLSTATE. */
 extern const char *ccr_warrant_reason(int sqlstate);
 
 static inline bool
@@ -110,10 +124,10 @@ ccr_warrants_any(void)
 	return pg_atomic_read_u32(&ccr_shared->nwarrants) > 0;
 }
 
-/* All titles that there are at present, palloc'd. */
+/* The titles of all warrants that there are at present, palloc'd. */
 extern CcrTitle *ccr_warrants_copy(int *n);
 
-/* The same, with what relies on each. */
+/* The same, with the items that rely on each. */
 typedef struct CcrReliance
 {
 	CcrTitle	title;
@@ -125,22 +139,23 @@ typedef struct CcrReliance
 
 extern CcrReliance *ccr_warrants_reliance(int *n);
 
-/* A request that was committed now, or one that has ended. */
+/* A request that relies on it was committed now; or has ended. */
 extern void ccr_warrant_begin(CcrWarrant *warrant, uint32 items, Size bytes, CcrTime now);
 extern void ccr_warrant_end(CcrWarrant *warrant, Size bytes);
 
 /*
- * Mark those of these titles: what was committed by then is to be discarded.
- * They are put into marked, each with a reference, and what they have counted
- * as discarded before into discarded; both have room for n.  The collectors
- * have to be told.
+ * Mark the warrants of these titles, so that items which were committed up to
+ * `until` are discarded.  `marked` receives the warrants, each with a
+ * reference, `discarded` how many items each had discarded before; both have
+ * room for n.  Returns how many they are.  The caller has to tell the
+ * collectors.
  */
 extern int	ccr_warrants_discard(const CcrTitle *titles, int n, CcrTime until,
 								 CcrWarrant **marked, uint64 *discarded);
 
 /*
- * Mark the warrants of these titles, and have the collectors look at them.
- * Raises no error.
+ * Mark the warrants of these titles as ended, and tell the collectors.  Raises
+ * no error.
  */
 extern void ccr_warrants_end(const CcrEndedTitle *titles, int n);
 

@@ -27,9 +27,9 @@ typedef struct CcrWriter
 	Oid			roleid;
 	int			sec_context;
 	CcrParty	party;			/* whose items they are */
-	bool		barred;			/* enqueued by what keeps rows back: barrier.h */
-	CcrSettings outer;			/* of the session, */
-	const char *search_path;	/* and its */
+	bool		barred;			/* the calls keep rows back: see barrier.h */
+	CcrSettings outer;			/* the session's settings */
+	const char *search_path;	/* and its search_path */
 
 	/* what it is */
 	CcrDefinition *definition;	/* a reference is held */
@@ -37,7 +37,8 @@ typedef struct CcrWriter
 	CcrSettings settings;		/* with the lookup's SET clauses */
 	int			coalesce;		/* CcrCoalesce, resolved */
 	bool		strict;
-	bool		plain;			/* an item can be encoded without them */
+	bool		plain;			/* an item can be encoded without putting
+								 * these settings in force */
 	CcrArguments *arguments;
 	MemoryContext context;
 } CcrWriter;
@@ -49,11 +50,15 @@ typedef struct CcrWriter
  */
 extern CcrWriter *ccr_writer_get(FunctionCallInfo fcinfo);
 
-/* Append an item; return false if the lookup is STRICT and an argument NULL. */
+/*
+ * Append an item; return false if the lookup is STRICT and an argument NULL.
+ */
 extern bool ccr_writer_encode(CcrWriter *writer, FunctionCallInfo fcinfo,
 							  CcrItems *items);
 
-/* At the end of a transaction, when no writer is in use. */
+/*
+ * Free writers; to be called at the end of a transaction, when none is in use.
+ */
 extern void ccr_writers_trim(void);
 
 #endif							/* CCR_WRITER_H */
