@@ -4,9 +4,13 @@
 #
 #   CCR_CHROOT_CACHE=folder   keeps the unpacked systems as tar files
 #   CCR_MIRROR=address        in place of the mirror that apt is set up with
+#   CCR_LIMIT=60m             for each step, on a machine that is busy
 
 # For each step: a mirror or a test that hangs must not hold up the rest.
-LIMIT=20m
+LIMIT=${CCR_LIMIT:-20m}
+
+# unshare ignores SIGTERM: only SIGKILL ends it, and with it what it runs.
+limited() { timeout --foreground --kill-after=10 "$LIMIT" "$@"; }
 
 # $(REPO_URI) is apt's.
 # shellcheck disable=SC2016
@@ -33,13 +37,13 @@ inside() {
 	# In the new system "$@" is expanded, not here.
 	# shellcheck disable=SC2016
 	if unshare --mount --pid --fork true 2>/dev/null; then
-		timeout --foreground "$LIMIT" unshare --mount --pid --fork \
+		limited unshare --mount --pid --fork \
 			--kill-child --root="$root" --mount-proc=/proc sh -c '
 				mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 				exec "$@"' sh "$@"
 	else
 		chmod 1777 "$root/dev/shm"
-		timeout --foreground "$LIMIT" chroot "$root" "$@"
+		limited chroot "$root" "$@"
 	fi
 }
 
@@ -71,11 +75,15 @@ bare_system() {
 
 	[ "$suite" != experimental ] || base=sid
 	mirror=$(mirror)
-	[ -n "$mirror" ] || { echo 'apt knows no Debian mirror'; return 1; }
+	if [ -z "$mirror" ]; then
+		echo 'apt knows no Debian mirror'
+		apt-get indextargets >/dev/null || :
+		return 1
+	fi
 	if unshare --mount true 2>/dev/null; then
 		isolated=(unshare --mount)
 	fi
-	timeout --foreground "$LIMIT" "${isolated[@]}" debootstrap --variant=minbase \
+	limited "${isolated[@]}" debootstrap --variant=minbase \
 		--include=ca-certificates "$base" "$root" "$mirror" || return 1
 	configure_apt "$root"
 	[ "$suite" = "$base" ] || add_suite "$root" "$suite" "$source" "$mirror"
@@ -108,7 +116,7 @@ cached() {
 		tar -C "$root" -xf "$tar"
 		return
 	fi
-	"$@" || return 1
+	"$@" || { rm -rf --one-file-system "$root"; return 1; }
 	if [ -n "${CCR_CHROOT_CACHE:-}" ]; then
 		mkdir -p "$CCR_CHROOT_CACHE"
 		tar -C "$root" --one-file-system -cf "$tar.part" .
