@@ -173,6 +173,8 @@ CREATE FUNCTION concresce.stats(
 	OUT remote_ms double precision,
 	OUT bytes_sent bigint,
 	OUT bytes_received bigint,
+	OUT batches_full bigint,
+	OUT batches_window bigint,
 	OUT funcid oid)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE AS 'MODULE_PATHNAME', 'concresce_stats';
@@ -182,7 +184,7 @@ SELECT function, server, calls, coalesced, misses, coalesced_rate, batches, erro
        timeouts, cancelled, discarded, active, queued, batch_size_mean,
        batch_size_max, wait_ms_mean, remote_ms_mean, remote_ms_max,
        last_error, last_error_at, stats_reset, items, retries, wait_ms,
-       remote_ms, bytes_sent, bytes_received, funcid
+       remote_ms, bytes_sent, bytes_received, batches_full, batches_window, funcid
 FROM concresce.stats();
 
 CREATE FUNCTION concresce.batch_sizes(

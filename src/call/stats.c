@@ -42,7 +42,7 @@ PG_FUNCTION_INFO_V1(concresce_reset_stats_0_2);
 PG_FUNCTION_INFO_V1(concresce_reset_stats_all);
 
 #define CCR_STATS_OLD_COLUMNS	22	/* in version 0.1.0 */
-#define CCR_STATS_COLUMNS		29
+#define CCR_STATS_COLUMNS		31
 #define CCR_IN_FLIGHT_COLUMNS	9	/* 7 */
 #define CCR_CONNECTION_COLUMNS	8	/* 5 in version 0.1.0 */
 #define CCR_CIRCUIT_COLUMNS		6
@@ -178,14 +178,16 @@ put_counters(CcrCounters *counters, Datum *values, bool *nulls)
 static void
 put_totals(CcrCounters *counters, Datum *values)
 {
-	static const CcrCounter bytes[] = {CCR_BYTES_SENT, CCR_BYTES_RECEIVED};
+	static const CcrCounter last[] = {
+		CCR_BYTES_SENT, CCR_BYTES_RECEIVED, CCR_BATCHES_FULL, CCR_BATCHES_WINDOW
+	};
 	int			i = CCR_STATS_OLD_COLUMNS;
 
 	values[i++] = Int64GetDatum(setting_value(counters, CCR_BATCH_ITEMS));
 	values[i++] = Int64GetDatum(setting_value(counters, CCR_RETRIED));
 	values[i++] = to_milliseconds(counters, CCR_WAIT_US);
 	values[i++] = to_milliseconds(counters, CCR_REMOTE_US);
-	i = put_values(values, i, counters, bytes, lengthof(bytes));
+	i = put_values(values, i, counters, last, lengthof(last));
 	Assert(i == CCR_STATS_COLUMNS - 1);
 }
 

@@ -271,9 +271,19 @@ wants_apart(const CcrQueue *queue)
 		(queue->shape.keyed || !queue->shape.known);
 }
 
-/* waited: see ccr_flights_take() */
+/* Only those that a limit or a window has shaped: most of the others have neither. */
 static void
-count_departure(const CcrBatch *batch, CcrTime waited)
+count_reason(CcrCounters *counters, CcrDeparture why)
+{
+	if (why == CCR_DEPARTURE_FULL)
+		ccr_count(counters, CCR_BATCHES_FULL, 1);
+	else if (why == CCR_DEPARTURE_WINDOW)
+		ccr_count(counters, CCR_BATCHES_WINDOW, 1);
+}
+
+/* waited: see ccr_flights_take(); why: unless they fly again */
+static void
+count_departure(const CcrBatch *batch, CcrTime waited, CcrDeparture why)
 {
 	CcrCounters *counters = batch->queue->counters;
 
@@ -285,6 +295,7 @@ count_departure(const CcrBatch *batch, CcrTime waited)
 	{
 		ccr_count(counters, CCR_DEPARTED, batch->n);
 		ccr_count(counters, CCR_WAIT_US, waited);
+		count_reason(counters, why);
 	}
 	else
 		ccr_count(counters, CCR_RETRIED, batch->n);
@@ -303,6 +314,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	CcrBatch   *batch = palloc0(sizeof(CcrBatch));
+	CcrDeparture why = ccr_waiting_why(&queue->waiting, ccr_now());
 	CcrTime		waited;
 
 	batch->context = context;
@@ -326,7 +338,7 @@ ccr_batch_new(CcrQueue *queue, CcrCarrier *carrier, const char *nonce,
 
 	queue->flying++;
 	batch->sent = ccr_now();
-	count_departure(batch, waited);
+	count_departure(batch, waited, why);
 
 	/* what a void lookup returns is nobody's business */
 	if (queue->source->returns_void)

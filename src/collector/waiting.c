@@ -286,12 +286,17 @@ is_hurried(CcrWaiting *waiting)
 	return false;
 }
 
+static bool
+fills_batch(const CcrWaiting *waiting)
+{
+	return waiting->n >= waiting->max_size || waiting->bytes >= (Size) waiting->max_bytes;
+}
+
 /* Enough of them wait, or the window of the first was ended. */
 static bool
 is_full(CcrWaiting *waiting)
 {
-	return waiting->n >= waiting->max_size ||
-		waiting->bytes >= (Size) waiting->max_bytes || is_hurried(waiting);
+	return fills_batch(waiting) || is_hurried(waiting);
 }
 
 /* Of those that have one; there is one if nothing is due. */
@@ -313,6 +318,17 @@ CcrTime
 ccr_waiting_next_due(CcrWaiting *waiting)
 {
 	return waiting->n > 0 && !is_full(waiting) ? first_window_end(waiting) : 0;
+}
+
+CcrDeparture
+ccr_waiting_why(CcrWaiting *waiting, CcrTime now)
+{
+	if (waiting->n == 0)
+		return CCR_DEPARTURE_FREE;
+	if (fills_batch(waiting))
+		return CCR_DEPARTURE_FULL;
+	return !is_hurried(waiting) && first_window_end(waiting) <= now ?
+		CCR_DEPARTURE_WINDOW : CCR_DEPARTURE_FREE;
 }
 
 Oid

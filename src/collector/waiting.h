@@ -78,6 +78,21 @@ extern void ccr_waiting_hurry(CcrWaiting *waiting);
 extern bool ccr_waiting_due(CcrWaiting *waiting, CcrTime now);
 extern CcrTime ccr_waiting_next_due(CcrWaiting *waiting);
 
+/*
+ * Why a batch that leaves now does so.  It is asked before its entries are
+ * taken.
+ */
+typedef enum CcrDeparture
+{
+	CCR_DEPARTURE_FULL,			/* enough waits to fill it */
+	CCR_DEPARTURE_WINDOW,		/* a window has ended, and nothing else made
+								 * it due */
+	CCR_DEPARTURE_FREE			/* something has no window, or had it ended:
+								 * it took what was there */
+} CcrDeparture;
+
+extern CcrDeparture ccr_waiting_why(CcrWaiting *waiting, CcrTime now);
+
 /* The role whose turn it is; InvalidOid if nothing waits. */
 extern Oid	ccr_waiting_next_role(const CcrWaiting *waiting);
 

@@ -228,6 +228,8 @@ typedef enum CcrCounter
 	CCR_DISCARDED,				/* enqueued items given up */
 	CCR_RETRIED,				/* items that were sent once more */
 	CCR_REMOTE_US_MAX,
+	CCR_BATCHES_FULL,			/* left as enough waited to fill them */
+	CCR_BATCHES_WINDOW,			/* left as a window had ended */
 	CCR_NCOUNTERS
 } CcrCounter;
 

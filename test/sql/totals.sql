@@ -46,6 +46,30 @@ SELECT calls > 3 AS more_calls, retries > 0 AS more_items, errors > 0 AS errors 
 SELECT sum(length(wide(a))) FROM generate_series(1, 100) a;
 SELECT bytes_sent BETWEEN 100 * 4 AND 100 * 40 AS sent, bytes_received BETWEEN 1000000 AND 1010000 AS received FROM concresce.stats WHERE function = 'wide(int)'::regprocedure;
 
+-- why batches left: two of two items were full, one had its window, one had nothing to wait for
+CREATE FUNCTION why(a int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = 'far' AS 'SELECT why.a';
+CREATE FUNCTION reasons(OUT batches bigint, OUT batches_full bigint, OUT batches_window bigint) LANGUAGE sql AS $$
+  SELECT batches, batches_full, batches_window FROM concresce.stats WHERE function = 'why(int)'::regprocedure
+$$;
+SELECT why(1);
+SELECT * FROM reasons();
+SET concresce.max_window = '20ms';
+SELECT why(1);
+SELECT * FROM reasons();
+SET concresce.max_size = 2;
+SELECT sum(why(a)) FROM generate_series(1, 4) a;
+SELECT * FROM reasons();
+RESET concresce.max_size;
+-- a window that is ended before its time is no window that has ended
+SET concresce.max_window = '60s';
+SELECT concresce.enqueue('why', 5), concresce.enqueue('why', 6);
+SELECT concresce.flush('why');
+SELECT * FROM reasons();
+RESET concresce.max_window;
+-- nor do those that are sent again count
+SELECT batches > 1 AS divided, batches_full, batches_window FROM concresce.stats WHERE function = 'divided(int)'::regprocedure;
+DROP FUNCTION reasons, why;
+
 -- and for how many
 SELECT sum(calls) FROM concresce.latencies('wide');
 SELECT concresce.reset_stats('wide');
