@@ -4,9 +4,9 @@
  *	  For whom something was looked up ahead.
  *
  * Between two rows of a cursor the session may have taken on another role, or
- * other settings, or has lost a right.  What was looked up ahead for one must not
- * be given to the other, who would be asked for rights of its own and may see
- * other rows.
+ * other settings, or has lost a right.  What was looked up ahead for one must
+ * not be given to the other, who would be asked for rights of its own and may
+ * see other rows.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,7 +44,10 @@ has_money(HeapTuple tuple)
 	return found;
 }
 
-/* A search path counts in this database only, and its own is the same for all. */
+/*
+ * The search_path matters for lookups in this database only, and not if the
+ * lookup sets it itself.
+ */
 static uint32
 terms_of_clauses(const CcrClauses *clauses)
 {
@@ -68,7 +71,10 @@ ccr_caller_terms(Oid function)
 	bool		isnull;
 	uint32		terms;
 
-	/* if it was dropped meanwhile, only a call is to fail */
+	/*
+	 * if the lookup was dropped meanwhile, let the call itself fail, and not
+	 * this
+	 */
 	if (!HeapTupleIsValid(tuple))
 		return 0;
 	config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
@@ -83,7 +89,7 @@ ccr_caller_terms(Oid function)
 
 /* ---------------------------------------------------------------- settings */
 
-/* It is asked for each row, and changes hardly ever. */
+/* The hash is needed for each row and changes very seldom, so it is kept. */
 typedef struct Hashed
 {
 	char	   *text;
@@ -125,8 +131,8 @@ hash_of_settings(uint32 terms)
 }
 
 /*
- * As of the beginning of the present run.  Within it nothing changes: a hash
- * table may be full of cells.
+ * The count of changes as of the beginning of the present run of the executor.
+ * It does not change during the run, since a hash table may be full of cells.
  */
 static uint64 rights = 0;
 

@@ -11,10 +11,10 @@
  *
  * A chain for each mailbox is kept linked as the mailbox wants it, so that
  * pushing takes no longer for many than for one.  A session that goes on
- * computing does not come by here, so a timer looks at the chains as well.  Its
- * handler may interrupt anything in this file: "busy" keeps it off the chains,
- * and it then leaves a note instead.  All that it touches are these chains,
- * the mailbox and the collector's latch.
+ * computing does not come by here, so a timer looks at the chains as well.
+ * Its handler may interrupt anything in this file: "busy" keeps it off the
+ * chains, and it then leaves a note instead.  All that it touches are these
+ * chains, the mailbox and the collector's latch.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,7 +31,7 @@
 #define CCR_MAX_TICKS	20		/* that a request is held, at most */
 #define CCR_MAX_TALLIES	16		/* sources of which something is held */
 
-/* How much of one source is held. */
+/* How many items and bytes of one source are held back. */
 typedef struct Tally
 {
 	CcrFingerprint fingerprint;
@@ -60,7 +60,7 @@ begin_hold(void)
 	pg_compiler_barrier();
 }
 
-/* May run in a signal handler. */
+/* Push all chains; a signal handler may call this. */
 static void
 push_chains(void)
 {
@@ -92,7 +92,7 @@ end_hold(void)
 	busy = false;
 	pg_compiler_barrier();
 
-	/* the handler may have come between the two */
+	/* the handler may have run between the two */
 	if (push_wanted)
 		ccr_outbox_push();
 }
@@ -108,8 +108,9 @@ ccr_outbox_push(void)
 }
 
 /*
- * As long as requests keep coming there is something to wait for.  One tick
- * without any says little: the process may not have had the processor.
+ * The timer: push if no request has come for a few ticks.  As long as requests
+ * keep coming, it is worth while to wait.  A single tick without any says
+ * little, as the process may not have had the processor.
  */
 static void
 outbox_tick(void)
@@ -135,7 +136,7 @@ start_ticking(void)
 		enable_timeout_after(tick_timeout, CCR_TICK);
 }
 
-/* Count it in.  Is there enough of its source for a batch? */
+/* Count a request.  True if enough of its source is held for a batch. */
 static bool
 outbox_tally(const CcrRequest *request)
 {

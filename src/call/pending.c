@@ -38,12 +38,12 @@
 static uint32 wait_event_answer;
 static uint32 wait_event_room;
 
-/* All that this process has under way: what has an owner, and the rest. */
+/* All requests that this process has under way, with or without an owner. */
 static dlist_head under_way = DLIST_STATIC_INIT(under_way);
 static dlist_head unowned = DLIST_STATIC_INIT(unowned);
 static MemoryContext pending_context = NULL;
 
-/* Gauges that this process has raised, and has to lower whatever happens. */
+/* A gauge that this process has raised, and must lower whatever happens. */
 static pg_atomic_uint32 *raised = NULL;
 
 static void
@@ -62,7 +62,7 @@ lower_gauge(void)
 	raised = NULL;
 }
 
-/* Room in a queue that was taken for requests yet to be made. */
+/* Room in a queue that was taken for requests which are not made yet. */
 static struct
 {
 	CcrCounters *counters;
@@ -111,14 +111,20 @@ ccr_pending_drop(CcrPending *pending)
 	}
 }
 
-/* FATAL errors do not pass through PG_CATCH. */
+/*
+ * As the process exits: abandon what is under way, since FATAL errors do not
+ * pass through PG_CATCH.
+ */
 static void
 pending_exit_backend(int code, Datum arg)
 {
 	CcrSlot    *slot = &ccr_slots[ccr_my_procno()];
 	dlist_iter	iter;
 
-	/* the transaction is yet to be aborted */
+	/*
+	 * the transaction has not been aborted yet, so give back what it waits
+	 * for
+	 */
 	lower_gauge();
 	ccr_turn_end();
 	give_spare_room_back();
@@ -132,8 +138,9 @@ pending_exit_backend(int code, Datum arg)
 }
 
 /*
- * Waiting gives back what it waits for, but errors may come before and after
- * the wait, and a portal may end without having been run to its end.
+ * Drop what a resource owner has when it is released.  A wait gives back what
+ * it waits for by itself, but errors may come before and after the wait, and a
+ * portal may end before it has been run to its end.
  */
 static void
 release_owner(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg)
@@ -150,7 +157,7 @@ release_owner(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg
 			drop_one(pending);
 	}
 
-	/* a statement has ended, or a part of one */
+	/* a statement or a part of one has ended, so push what is held back */
 	ccr_outbox_push();
 }
 
@@ -197,7 +204,7 @@ wait_for_room(const CcrDefinition *definition, CcrRoute *route, uint32 n,
 	CcrTimeout	timeout = ccr_timeout_present();
 	CcrTime		deadline = ccr_timeout_end(timeout, begin);
 
-	/* what is held back takes up room, too */
+	/* requests that are held back occupy room, too */
 	ccr_outbox_push();
 	if (ccr_settings.on_full == CCR_FULL_ERROR)
 		queue_full(definition);
@@ -235,7 +242,7 @@ take_room(const CcrDefinition *definition, CcrRoute *route, uint32 n, CcrTime no
 		wait_for_room(definition, route, n, now);
 }
 
-/* It may hold a password. */
+/* Wipe a description, as it may contain a password. */
 static void
 wipe_source(StringInfo source)
 {
@@ -245,7 +252,10 @@ wipe_source(StringInfo source)
 	pfree(source->data);
 }
 
-/* One that is submitted again keeps its number. */
+/*
+ * Attach a request.  If it replaces one, as it is submitted again, it keeps
+ * the number of that.
+ */
 static void
 hand_over_pending(CcrPending *pending, CcrRequest *request)
 {
@@ -266,8 +276,9 @@ hand_over_pending(CcrPending *pending, CcrRequest *request)
 }
 
 /*
- * The collector for items, which are all of one shard.  Where identical ones
- * need not meet, a single one goes to each in turn: they may all be identical.
+ * Choose the collector for items, all of which are of one shard.  If identical
+ * calls need not meet, single calls go to the shards in turn: otherwise
+ * identical ones would all go to the same.
  */
 static int
 worker_for(const CcrDefinition *definition, const CcrRoute *route, const CcrItems *items)
@@ -284,7 +295,7 @@ worker_for(const CcrDefinition *definition, const CcrRoute *route, const CcrItem
 	return ccr_route_worker(route, key, length);
 }
 
-/* Unless its server is switched off. */
+/* The route of a call.  Raises an error if the server is switched off. */
 static CcrRoute *
 open_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 {
@@ -295,7 +306,7 @@ open_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 	return route;
 }
 
-/* A request for items, as the present role and settings have it. */
+/* Submit a request for items, with the present role and settings. */
 static CcrRequest *
 submit_pending(CcrPending *pending, CcrTime now)
 {
@@ -351,7 +362,7 @@ submit_pending(CcrPending *pending, CcrTime now)
 	return request;
 }
 
-/* The settings that say who is asked. */
+/* A hash of the settings that say who is asked. */
 static uint64
 present_settings(const CcrDefinition *definition)
 {
@@ -362,7 +373,7 @@ present_settings(const CcrDefinition *definition)
 	return hash_bytes_extended((const unsigned char *) name, strlen(name), local);
 }
 
-/* An owner sees to it that it is dropped. */
+/* Let a resource owner drop it when the owner is released. */
 static void
 give_to_owner(CcrPending *pending, ResourceOwner owner)
 {
@@ -375,7 +386,9 @@ static CcrPending *
 start_one(CcrDefinition *definition, const CcrResult *result,
 		  const CcrItems *items, bool full, bool announce, CcrTime now)
 {
-	/* on the list before there is anything to be given back */
+	/*
+	 * put it on the list first, so that whatever it takes later is given back
+	 */
 	CcrPending *pending = MemoryContextAllocZero(pending_context, sizeof(CcrPending));
 
 	pending->definition = definition;
@@ -397,7 +410,7 @@ start_one(CcrDefinition *definition, const CcrResult *result,
 	return pending;
 }
 
-/* The chain of those of the shards that have an item. */
+/* Submit one request for each shard that has an item; return the chain. */
 static CcrPending *
 start_dealt(CcrDefinition *definition, const CcrResult *result,
 			const CcrDealt *dealt, int shards, bool full, bool announce, CcrTime now)
@@ -419,8 +432,8 @@ start_dealt(CcrDefinition *definition, const CcrResult *result,
 }
 
 /*
- * Room is taken for all items at once, as for one request: else what some of
- * them take up could be what the others lack.
+ * Take room for all items at once, as for one request.  Otherwise the room
+ * that some shards' items have taken could be what the others lack.
  */
 static CcrPending *
 start_shards(CcrDefinition *definition, const CcrResult *result,
@@ -516,7 +529,9 @@ ccr_pending_sleep(int worker, long timeout)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* What one waits for, and how long; effects: the lookup may have some. */
+/*
+ * A wait: for which request, and until when. effects: the lookup is VOLATILE.
+ */
 typedef struct Wait
 {
 	const char *name;
@@ -555,7 +570,10 @@ sleep_until_done(const Wait *wait)
 	return CCR_FAILURE_NONE;
 }
 
-/* Wait for the end of a request; on an error abandon it, and end what holds it. */
+/*
+ * Wait until a request has ended.  On an error, abandon it and free the
+ * CcrPending.
+ */
 static CcrFailure
 wait_until_done(const Wait *wait, CcrPending *pending)
 {
@@ -582,7 +600,7 @@ wait_until_done(const Wait *wait, CcrPending *pending)
 	PG_END_TRY();
 	lower_gauge();
 
-	/* what the request brought: the partner is in become_done() */
+	/* read the answer only after the state; the partner is in become_done() */
 	pg_read_barrier();
 	return failure;
 }
@@ -617,7 +635,7 @@ submit_pending_again(CcrPending *pending)
 	CcrScope	scope;
 	bool		same;
 
-	/* an error must find an owner */
+	/* give it an owner first, so that an error does not leak it */
 	give_to_owner(pending, CurrentResourceOwner);
 	ccr_definition_enter_as(pending->definition, pending->roleid,
 							pending->sec_context, &scope);
@@ -761,7 +779,9 @@ take_one(CcrPending *pending, bool no_error)
 	if (pending->read)
 		return take_what_was_read(pending);
 
-	/* there may be no memory for what it brought */
+	/*
+	 * give it an owner first: copying the answer may fail for lack of memory
+	 */
 	give_to_owner(pending, CurrentResourceOwner);
 	failure = wait_for_pending(pending, no_error);
 	while (failure == CCR_FAILURE_NONE &&
@@ -780,7 +800,7 @@ take_one(CcrPending *pending, bool no_error)
 	return answered;
 }
 
-/* Put what one shard brought where it belongs. */
+/* Copy one shard's answers to the places of its items among all. */
 static void
 put_together(CcrAnswerCopy *all, const CcrAnswerCopy *part, const uint32 *places)
 {
@@ -808,7 +828,7 @@ take_chain(CcrPending *chain, bool no_error)
 	CcrAnswerCopy *all;
 	uint32		n = 0;
 
-	/* an error must find an owner for all of them */
+	/* give all of them an owner first, so that an error does not leak any */
 	for (CcrPending *pending = chain; pending; pending = pending->rest)
 	{
 		give_to_owner(pending, CurrentResourceOwner);
@@ -872,7 +892,7 @@ ccr_tell_collector(CcrRequestKind kind, Oid function, int worker, CcrTime deadli
 	Wait		wait = {.deadline = deadline, .event = wait_event, .no_error = true};
 	volatile CcrFailure failure = CCR_FAILURE_NONE;
 
-	/* there is nothing that it could be told of */
+	/* such a collector does not exist, so it has nothing */
 	if (!ccr_shmem_has_collector(worker))
 		return true;
 	wait.request = submit_word(kind, function, worker, &none);

@@ -7,8 +7,8 @@
  * more.  If that is to be by force, the collectors fail what they have; what
  * comes too late to be refused, they fail as it arrives.
  *
- * A server that is switched off needs not be waited for: what is enqueued for it
- * stays where it is.
+ * A server that is switched off needs not be waited for: what is enqueued for
+ * it stays where it is.
  *
  *-------------------------------------------------------------------------
  */
@@ -45,7 +45,7 @@ PG_FUNCTION_INFO_V1(concresce_stopped);
 
 static uint32 wait_event_drained;
 
-/* Calls that have not ended, or may be about to begin. */
+/* How many calls have not ended, or may be about to begin. */
 static uint64
 open_calls(Oid function)
 {
@@ -78,8 +78,8 @@ none_open(void *function)
 }
 
 /*
- * Have one collector send what it has at once, or fail it.  If it exits before,
- * the next one lets nothing wait, and fails what is to be failed.
+ * Have one collector send what it has at once, or fail it.  If it exits before
+ * it is told, the next one lets nothing wait, and fails what is to be failed.
  */
 static void
 tell_collector(CcrRequestKind kind, Oid function, int worker)
@@ -113,7 +113,10 @@ check_rights(Oid function)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FUNCTION, get_func_name(function));
 }
 
-/* What was dropped while it was stopped takes up room. */
+/*
+ * Remove the entries of lookups and servers that were dropped while they were
+ * stopped: these occupy room in the table.
+ */
 static void
 forget_dropped(void)
 {
@@ -182,7 +185,7 @@ start_lookup(Oid function)
 	ccr_stopped_clear(MyDatabaseId, function);
 }
 
-/* Of version 0.1.0, where NULL was the default. */
+/* The function of version 0.1.0, where NULL was the default. */
 Datum
 concresce_stop(PG_FUNCTION_ARGS)
 {
@@ -298,7 +301,10 @@ concresce_switch_on(PG_FUNCTION_ARGS)
 
 /* -------------------------------------------------------------------- view */
 
-/* A name, or NULL: there is none, or none any more. */
+/*
+ * Put a name into a column; NULL if there is none, or if its object was
+ * dropped.
+ */
 static void
 put_name(Datum *values, bool *nulls, int i, const char *name)
 {
@@ -306,7 +312,7 @@ put_name(Datum *values, bool *nulls, int i, const char *name)
 	values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(name);
 }
 
-/* What was dropped is nobody's concern. */
+/* Fill in what is stopped.  False if it was dropped, and so is not shown. */
 static bool
 put_what(Datum *values, bool *nulls, const CcrStop *stop)
 {

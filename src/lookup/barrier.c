@@ -16,10 +16,10 @@
 #include "utils/fmgrprotos.h"
 
 /*
- * In place of where the call stands in the text of the statement, which nobody
- * asks for once that has been analyzed.  It goes with the call wherever the
- * planner takes it, but not to parallel workers.  What functions call, is
- * inlined or made up has none.
+ * A mark in the `location` of a call's expression, which nobody needs once the
+ * statement was analyzed.  The planner moves it along with the call, but
+ * parallel workers do not get it.  Calls that are made by functions, or
+ * inlined, or made up by the planner, do not have it.
  */
 #define CCR_LOCATION_OWN	(-8)
 
@@ -71,7 +71,10 @@ trigger_depth(void)
 	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
 }
 
-/* Those of the statement that fired a trigger do not concern the trigger. */
+/*
+ * The barrier in force, or NULL. A barrier of the statement that fired a
+ * trigger does not concern the trigger.
+ */
 static CcrBarrier *
 current_barrier(void)
 {
@@ -94,9 +97,9 @@ outer_barrier(const CcrBarrier *barrier)
 }
 
 /*
- * What is evaluated while the statement is planned has no mark.  There, what
- * functions call is told by the context that they put up for errors; and only
- * what is immutable becomes part of the plan.
+ * Calls that are evaluated while the statement is planned have no mark.  There
+ * a function on the error context stack tells that a function makes the call.
+ * Only immutable calls become part of the plan.
  */
 bool
 ccr_barrier_holds(Node *expr, char volatility)
@@ -119,8 +122,8 @@ ccr_barrier_holds(Node *expr, char volatility)
 }
 
 /*
- * The planner has done with these conditions, and the executor does not look at
- * them.
+ * The planner does not need these conditions any more, and the executor does
+ * not look at them: use the field for the mark.
  */
 static void
 mark_relation(RangeTblEntry *rte)
@@ -160,7 +163,9 @@ ccr_barrier_end(const CcrBarrier *barrier)
 	innermost = barrier->outer;
 }
 
-/* Within a statement that keeps rows back, all others are within it. */
+/*
+ * All statements that run within one that keeps rows back are concerned, too.
+ */
 static bool
 barrier_concerned(const QueryDesc *desc)
 {
@@ -171,8 +176,8 @@ barrier_concerned(const QueryDesc *desc)
 }
 
 /*
- * A function's statement may have parallel workers of its own, which know of
- * nothing but their plan.  That may be kept for other calls, too.
+ * A function's statement may have parallel workers, which know nothing but
+ * their plan.  The plan may be kept for other calls, too, so a copy is marked.
  */
 static void
 mark_for_workers(QueryDesc *desc)
@@ -238,7 +243,10 @@ barrier_run(CCR_EXECUTOR_RUN_PARAMS(desc))
 	PG_END_TRY();
 }
 
-/* Triggers, and what of WITH nobody has read to its end. */
+/*
+ * ExecutorFinish runs triggers, and WITH queries that were not read to their
+ * end.
+ */
 static void
 barrier_finish(QueryDesc *desc)
 {

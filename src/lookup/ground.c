@@ -4,15 +4,16 @@
  *	  The schema of the extension, which must be nobody else's.
  *
  * Users call the extension's functions by name.  A role that may create
- * functions in the schema could have one of its own called in their place, with
- * the callers' rights, as a closer match.  CREATE EXTENSION takes a schema as it
- * finds it, so the scripts that install or update the extension call this first.
+ * functions in the schema could have one of its own called in their place,
+ * with the callers' rights, as a closer match.  CREATE EXTENSION takes a
+ * schema as it finds it, so the scripts that install or update the extension
+ * call this first.
  *
  * A function that was created by a transaction which has not committed yet
  * cannot be seen, and its role may have lost the right to create it since.  So
- * whoever creates one takes a lock on the schema, which not every version takes
- * for functions, and is then checked for the right once more; and the scripts
- * wait for that lock.
+ * whoever creates one takes a lock on the schema, which not every version
+ * takes for functions, and is then checked for the right once more; and the
+ * scripts wait for that lock.
  *
  *-------------------------------------------------------------------------
  */
@@ -115,7 +116,10 @@ owned_by_superuser(const ObjectAddress *object)
 	return superuser_arg(DatumGetObjectId(owner));
 }
 
-/* May it stay?  In a schema that is new to us, only if an extension brought it. */
+/*
+ * May it stay?  In a schema that is new to us, only if an extension brought
+ * it.
+ */
 static bool
 may_stay(const ObjectAddress *object, bool installing)
 {
@@ -177,9 +181,14 @@ concresce_check_ground(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* ------------------------------------------------------------ what is to come */
+/*
+ * ------------------------------------------------------------ what is to come
+ */
 
-/* The command that has made or moved it has not ended yet. */
+/*
+ * The schema that a function is in now.  The command that made or moved it has
+ * not ended yet.
+ */
 static Oid
 new_schema_of(Oid function)
 {
@@ -200,7 +209,10 @@ new_schema_of(Oid function)
 	return schema;
 }
 
-/* The right to was there when it was asked for, which may be long ago. */
+/*
+ * Check the right to create in the schema once more: it was checked when the
+ * command began, which may be long ago.
+ */
 static void
 come_into(Oid schema)
 {

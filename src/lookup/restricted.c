@@ -30,7 +30,7 @@ static int	depth = 0;			/* of such statements, in an executor */
 static uint64 called = 0;		/* the job that has called such a function */
 static object_access_hook_type prev_object_access = NULL;
 
-/* In an executor: is there nothing but its own restriction? */
+/* In a local executor: is its own restriction of the job the only one? */
 static bool
 is_only_a_job(void)
 {
@@ -49,7 +49,10 @@ ccr_restricted_check(const char *what)
 			 errdetail("Code of a table's or view's owner must not leave anything to the transaction of whoever has it run.")));
 }
 
-/* Those that build an index, compute a materialized view or statistics. */
+/*
+ * Does the statement build an index, or compute a materialized view or
+ * statistics?
+ */
 static bool
 enters_extension(Node *statement)
 {
@@ -86,7 +89,10 @@ ccr_restricted_end(void)
 	depth--;
 }
 
-/* These compute the expressions of an index as the owner of its table. */
+/*
+ * Note calls of functions that compute the expressions of an index as the
+ * owner of its table.
+ */
 static void
 restricted_object_access(ObjectAccessType access, Oid class_id, Oid object, int sub_id, void *arg)
 {

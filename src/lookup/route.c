@@ -78,9 +78,10 @@ ccr_route_server(const CcrDefinition *definition)
 }
 
 /*
- * In this database, the names in the body belong to whoever sets the
- * search_path.  That may be the session even below a function that sets its
- * own, so only what the lookup itself says is relied on.
+ * For a lookup in this database, whoever sets the search_path decides which
+ * objects the names in its body mean.  That may be the session, even below a
+ * function that sets its own search_path.  So only what the lookup itself sets
+ * is relied on.
  */
 static void
 check_path(const CcrDefinition *definition)
@@ -94,10 +95,11 @@ check_path(const CcrDefinition *definition)
 }
 
 /*
- * A server is where the rights of the call are used, and whose word its answer
- * is.  Where these are not the session's, it must not choose.  A role's setting
- * is its own, too; what is set for the database, or for all, is an owner's or
- * administrator's word.
+ * The server decides where the rights of the call are used and whose answer is
+ * believed.  If these rights are not the session's own, the session must not
+ * choose the server.  The setting of a role counts as the role's own.  A
+ * setting of the database, or for all, is the word of an owner or
+ * administrator.
  */
 static void
 check_server(const CcrDefinition *definition, bool barred)
@@ -137,7 +139,10 @@ same_path(const CcrRoute *route)
 		strcmp(route->search_path, namespace_search_path) == 0;
 }
 
-/* A batch of what is not VOLATILE may be divided, whoever says so. */
+/*
+ * A batch of a lookup that is not VOLATILE may be divided, whoever asks for
+ * that.
+ */
 static bool
 isolates_errors(const CcrDefinition *definition, bool barred)
 {
@@ -154,7 +159,9 @@ money_locale(void)
 	return GetConfigOption("lc_monetary", false, false);
 }
 
-/* Its own lc_monetary is the one that money was, or would be, written under. */
+/*
+ * Its own lc_monetary is the one that money was, or would be, written under.
+ */
 static bool
 same_money(const CcrRoute *route)
 {
@@ -183,7 +190,7 @@ find_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 	return NULL;
 }
 
-/* A change that does not concern the source is no reason to describe it anew. */
+/* If the source has not changed, it need not be described again. */
 static void
 inherit_description(CcrDefinition *definition, CcrRoute *route)
 {
@@ -286,7 +293,9 @@ result_has_money(const CcrDefinition *definition, const CcrResult *result)
 	return found;
 }
 
-/* What those values need that travel as text.  Executors see to it themselves. */
+/*
+ * What those values need that travel as text.  Executors see to it themselves.
+ */
 static void
 describe_text(CcrSource *source, const CcrDefinition *definition,
 			  const CcrResult *result)
@@ -436,7 +445,10 @@ ccr_route_get(CcrDefinition *definition, const CcrResult *result, bool barred)
 	if (route)
 		return route;
 
-	/* it would wait for an executor, as all others might do by then */
+	/*
+	 * a local lookup within a local one would wait for an executor, and all
+	 * executors might do that at once
+	 */
 	if (ccr_route_server(definition)[0] == '\0' && ccr_seat_inside())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -11,14 +11,15 @@
  * are at the end of the list.  A rollback drops them, a release makes them the
  * parent's.
  *
- * Everything that can fail is done before the commit point: places are taken for
- * all items, then requests are made of all parcels.  Both are charged to the
- * role at once, in the warrants, so that its other sessions see it: the items
- * along with their places, the bytes before there are requests.
+ * Everything that can fail is done before the commit point: places are taken
+ * for all items, then requests are made of all parcels.  Both are charged to
+ * the role at once, in the warrants, so that its other sessions see it: the
+ * items along with their places, the bytes before there are requests.
  *
- * Waiting for places while holding others could be a deadlock, so a backend gives
- * its places back before it waits.  The same goes for memory: a backend that
- * lacks memory frees what it holds, waits for its turn, and only then allocates.
+ * Waiting for places while holding others could be a deadlock, so a backend
+ * gives its places back before it waits.  The same goes for memory: a backend
+ * that lacks memory frees what it holds, waits for its turn, and only then
+ * allocates.
  *
  * After the commit point requests are pushed, which cannot fail.
  *
@@ -86,9 +87,9 @@ static uint32 wait_event_room;
 /* ----------------------------------------------------------------- parcels */
 
 /*
- * Of the heap, what enqueued items may fill, so that there is room for results
- * and for those who wait; and what those of one transaction may, so that a role
- * which has no others is within its bound.
+ * How much of the heap enqueued items may fill: so that there is room for
+ * results and for sessions that wait.  A single transaction may fill only so
+ * much that a role which has nothing else there stays within its bound.
  */
 static Size
 enqueue_memory_limit(void)
@@ -102,7 +103,10 @@ transaction_limit(void)
 	return ccr_shared->heap_size / 8 * 5;
 }
 
-/* The heap has whole pages for what is large, and a few sizes for the rest. */
+/*
+ * Round up as the heap does: it has whole pages for large blocks, and a few
+ * sizes for small ones.
+ */
 static Size
 heap_bytes(const Parcel *parcel)
 {
@@ -180,7 +184,7 @@ check_size(void)
 			 errhint("You may need to increase \"concresce.shared_memory\", or to commit more often.")));
 }
 
-/* One of the last few that the items can be added to, or NULL. */
+/* One of the last few parcels to which the items can be added, or NULL. */
 static Parcel *
 open_parcel(const CcrWriter *writer, const CcrItems *items)
 {
@@ -262,7 +266,7 @@ discharge_parcel(Parcel *parcel, uint32 items, Size bytes)
 	ccr_warrant_discharge(parcel->warrant, shares[parcel->share].counters, items, bytes);
 }
 
-/* The places of these are taken, or given back. */
+/* Charge the warrants of a share for its places, or take them off. */
 static void
 charge_share(int share, bool taken)
 {
@@ -322,9 +326,9 @@ give_back_places(void)
 }
 
 /*
- * What a role has waiting is measured against what is free: three times as
- * much, whatever it is.  So one role alone can have three quarters, and there is
- * room for the next.  Who has nothing there goes by what is free alone.
+ * A role may have three times as many items waiting as there is room for more.
+ * So one role alone can have three quarters, and there is room for the next
+ * one.  For a role that has nothing there only the free room counts.
  */
 static bool
 is_bounded(uint64 has, uint64 more, uint64 used, uint64 limit)
@@ -335,8 +339,8 @@ is_bounded(uint64 has, uint64 more, uint64 used, uint64 limit)
 }
 
 /*
- * May a role have these places?  Those that wait come first.  What is in a
- * queue cannot be more of it than there is at all.
+ * May a role have these places? Sessions of the role that wait already come
+ * first.  A role cannot have more in a queue than there are places.
  */
 static bool
 may_have_places(const Share *share, Oid asker)
@@ -349,7 +353,10 @@ may_have_places(const Share *share, Oid asker)
 					 ccr_queue_size));
 }
 
-/* And the memory for all?  If not, what is used has to go down to where it may. */
+/*
+ * May a role have the memory for all items? If not, note how low the use of
+ * the heap has to go.
+ */
 static bool
 may_have_memory(const Share *unused, Oid asker)
 {
@@ -370,8 +377,9 @@ may_have_memory(const Share *unused, Oid asker)
 }
 
 /*
- * May each role whose items these are (share: NULL: all)?  The one that was set
- * as they were enqueued counts, whichever is now.
+ * Ask this for each role whose items these are (share: NULL: of all shares).
+ * It is the role that was set when the item was enqueued, whichever is set
+ * now.
  */
 static bool
 may_all(bool (*may) (const Share *, Oid), const Share *share, Oid *bounded)
@@ -405,7 +413,10 @@ take_place(Share *share)
 	if (share->bounded)
 		return false;
 
-	/* counted first, a full barrier: see end_or_drain() and check_open() */
+	/*
+	 * Count the items first; this is a full barrier.  See end_or_drain() and
+	 * check_open().
+	 */
 	pg_atomic_fetch_add_u64(&share->mailbox->unsettled, share->n);
 	share->taken = ccr_places_take(share->counters, share->n);
 	if (share->taken)
@@ -415,7 +426,10 @@ take_place(Share *share)
 	return share->taken;
 }
 
-/* All of them, the given one first; or none, and the one that lacks. */
+/*
+ * Take the places of all shares, beginning with the given one; or none, and
+ * return the share that lacks places.
+ */
 static Share *
 take_places(Share *first)
 {
@@ -452,7 +466,10 @@ sleep_for(const CcrWriter *writer, CcrTime start, const char *what)
 	ccr_turn_sleep(time_left(writer, start, what), wait_event_room);
 }
 
-/* Those that have our items, or anybody's, are to end windows. */
+/*
+ * Have the share's collector, or all (share: NULL), end windows where somebody
+ * waits for room.
+ */
 static void
 press_collector(const Share *share)
 {
@@ -462,8 +479,9 @@ press_collector(const Share *share)
 }
 
 /*
- * Until the role has less, or more is free.  Without a turn, lest others wait
- * for us.  What we then may have is for us until ccr_bounded_end().
+ * Wait until the role has less, or more is free.  No turn is taken, so that
+ * other roles need not wait behind us.  What is given back meanwhile is for us
+ * until ccr_bounded_end().
  */
 static void
 wait_while_bounded(const Share *share, const CcrWriter *writer, CcrTime start,
@@ -479,7 +497,10 @@ wait_while_bounded(const Share *share, const CcrWriter *writer, CcrTime start,
 		ccr_bounded_sleep(time_left(writer, start, what), wait_event_room);
 }
 
-/* Until it has its places, and all have; or another lacks. */
+/*
+ * Wait until this share has its places and all others have theirs; or return
+ * another share that lacks them.
+ */
 static Share *
 wait_for_places(Share *share, CcrTime start)
 {
@@ -511,9 +532,10 @@ wait_for_places(Share *share, CcrTime start)
 /* ---------------------------------------------------------------- requests */
 
 /*
- * The source is kept once for all requests that name it.  If it could not be
- * reached, a request that is made now brings addresses looked up anew, if there
- * are any: the kept ones may come to life again.  False: no memory.
+ * Find or make the kept source, which all requests that name it share.  If its
+ * server could not be reached, a new request brings addresses that are looked
+ * up now, if there are any: the old ones may work again later.  False if there
+ * is no memory.
  */
 static bool
 keep_source(Parcel *parcel, const CcrFingerprint *fingerprint, StringInfo fresh)
@@ -625,7 +647,10 @@ release_warrants(void)
 	}
 }
 
-/* The first parcel that there is no memory for, or NULL. */
+/*
+ * Make the requests of all parcels.  Returns the first parcel for which there
+ * is no memory, or NULL.
+ */
 static Parcel *
 make_requests(void)
 {
@@ -679,7 +704,10 @@ make_all_requests(CcrTime start)
 
 /* ------------------------------------------------------- the end of it all */
 
-/* Those who wait shall know that nothing will come of this. */
+/*
+ * The transaction fails: give everything back, and wake those that wait for
+ * it.
+ */
 static void
 give_back_all(void)
 {
@@ -689,7 +717,10 @@ give_back_all(void)
 	give_back_places();
 	release_warrants();
 
-	/* a collector that drains may have waited for these items only */
+	/*
+	 * during a shutdown a collector may be waiting for nothing but these
+	 * items
+	 */
 	for (int i = 0; i < nshares; i++)
 		ccr_wake_listed(&shares[i].mailbox->proc);
 	ccr_stopped_recount();
@@ -711,7 +742,10 @@ check_open(void)
 	}
 }
 
-/* Before the commit point. */
+/*
+ * Before the commit point: make requests of all parcels.  This may wait, and
+ * may fail.
+ */
 static void
 admit_parcel(void)
 {
@@ -735,7 +769,7 @@ admit_parcel(void)
 	check_open();
 }
 
-/* After it. */
+/* After the commit point: push the requests.  This cannot fail. */
 static void
 send_all(void)
 {
@@ -807,7 +841,7 @@ enqueue_transaction_event(XactEvent event, void *arg)
 	}
 }
 
-/* Neighbours of one writer become one. */
+/* If a parcel and the one before it are of one writer, make them one. */
 static void
 merge_into_previous(Parcel *parcel)
 {
@@ -868,9 +902,9 @@ init_backend(void)
 }
 
 /*
- * A parallel worker has a commit of its own, which is none; and what an
- * extension enqueues after the admission, as it prepares to commit, would not
- * be admitted.
+ * Refuse enqueue() where its items would never be sent: a parallel worker has
+ * a commit of its own, which commits nothing; and an extension that enqueues
+ * while it prepares to commit comes after the admission.
  */
 static void
 check_transaction(void)

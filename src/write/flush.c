@@ -48,7 +48,7 @@ typedef struct OwnSender
 	char		message[CCR_TEXT_LEN];
 } OwnSender;
 
-/* What a party has enqueued in the present transaction. */
+/* How many items a party has enqueued in the present transaction. */
 typedef struct Uncommitted
 {
 	CcrParty	party;
@@ -77,7 +77,10 @@ release_accounts(int code, Datum arg)
 	nown = 0;
 }
 
-/* Here, unlike for who is told of an error, several are the same as several. */
+/*
+ * Are these the same party? Unlike ccr_party_same(), which says who is told an
+ * error, this takes "several" for equal to "several".
+ */
 static bool
 same_party(CcrParty a, CcrParty b)
 {
@@ -134,8 +137,8 @@ take_counts(OwnSender *s)
 	uint64		failed;
 
 	/*
-	 * Each that is counted here is counted there, before: the partners are
-	 * the two additions in ledger.c.
+	 * Each failed item is counted in `failed` before it is counted in
+	 * `ended`. The partners are the two additions in ledger.c.
 	 */
 	pg_read_barrier();
 	failed = pg_atomic_read_u64(&account->failed);
@@ -170,8 +173,9 @@ remove_own(int i)
 }
 
 /*
- * A session that many roles pass through would remember something of each, and
- * for most of them nobody will ever ask.  What only we refer to has no items.
+ * A session that many roles use one after another would remember something of
+ * each, and for most of them nobody will ever ask.  So forget the accounts of
+ * others to which only we refer: they have no items.
  */
 static void
 forget_others(CcrParty party)
@@ -239,7 +243,7 @@ ccr_flush_account(const CcrDefinition *definition, CcrParty party, int worker)
 
 /* ------------------------------------------------------------------- flush */
 
-/* Is it of this lookup, and has the role enqueued it that asks? */
+/* Is the account of this lookup, and of the role that asks? */
 static bool
 flush_concerns(const OwnSender *s, Oid function)
 {
@@ -276,8 +280,8 @@ raise_switched_off(const OwnSender *s, const CcrLastError *error)
 }
 
 /*
- * All of the lookup that is sent fails, for a cause that does not pass by
- * itself.  Who waits is to hear of it.
+ * All batches of the lookup fail, for a cause that does not go away by itself.
+ * Raise an error, so that the session that waits learns of it.
  */
 static void
 raise_open_circuit(const OwnSender *s, const CcrLastError *error)
@@ -296,8 +300,9 @@ raise_open_circuit(const OwnSender *s, const CcrLastError *error)
 }
 
 /*
- * How often what the account has sent has failed while its circuit was open, or
- * was found to wait for a server.  True: it does, and no end is to be seen.
+ * *failures receives how often batches with the account's items have failed
+ * while the circuit was open, or were found to wait for a server that is
+ * switched off.  True if they still wait, with no end in sight.
  */
 static bool
 open_circuit(const OwnSender *s, uint64 *failures, CcrLastError *error, bool *off)
@@ -314,7 +319,10 @@ open_circuit(const OwnSender *s, uint64 *failures, CcrLastError *error, bool *of
 	return waits;
 }
 
-/* If it was open before, the flush has it tried once more. */
+/*
+ * Note the state of the circuit as the flush begins: if it is open already,
+ * the flush has the items tried once more.
+ */
 static void
 note_circuit(OwnSender *s)
 {
@@ -339,8 +347,8 @@ check_circuit(const OwnSender *s)
 }
 
 /*
- * Have the windows of what is outstanding ended.  A collector that exits before
- * it is told needs not be: the next one waits for nothing more.
+ * Have the windows of the items ended that we wait for.  A collector that
+ * exits before it is told need not be told: the next one ends all windows.
  */
 static void
 end_windows(const OwnSender *s, CcrTime deadline, int64 timeout)
@@ -376,8 +384,8 @@ wait_for_flush(Oid function, CcrTime deadline, int64 timeout)
 			note_circuit(&own[i]);
 
 			/*
-			 * Before the count is looked at, lest a wake-up be missed.  The
-			 * partner is the addition in ccr_account_settle().
+			 * Set this before the count is read, so that no wake-up is
+			 * missed. The partner is the addition in ccr_account_settle().
 			 */
 			pg_atomic_write_u32(&own[i].account->waiting, 1);
 			pg_memory_barrier();
@@ -389,7 +397,7 @@ wait_for_flush(Oid function, CcrTime deadline, int64 timeout)
 			wait_for_account(&own[i], deadline, timeout);
 }
 
-/* What failed of one account, to be raised when all is in order. */
+/* The failures of one account, to be raised when everything is in order. */
 typedef struct Failed
 {
 	uint64		n;
@@ -400,8 +408,9 @@ typedef struct Failed
 } Failed;
 
 /*
- * The message may quote an argument.  The client has sent that; the log is to
- * have no more of it than PostgreSQL would show of a statement's parameters.
+ * The detail for the log.  The message may quote an argument, which the client
+ * has sent.  The log gets no more of it than PostgreSQL would show of a
+ * statement's parameters.
  */
 static char *
 logged_detail(const Failed *failed)
@@ -452,8 +461,8 @@ tell_collectors(OwnSender *s, Failed *failed)
 }
 
 /*
- * Of what has ended, nothing needs to be kept in shared memory, and of what
- * was told, nothing at all.
+ * Release the accounts in shared memory whose items have all ended, and forget
+ * those that have nothing left to report.
  */
 static void
 release_ended(void)
@@ -483,7 +492,7 @@ timeout_of(const Interval *span)
 	return (int64) Min(ms, (float8) INT_MAX);
 }
 
-/* InvalidOid: of all lookups.  limit: NULL: none. */
+/* Flush a lookup; InvalidOid: all. limit: how long to wait; NULL: no limit. */
 static int64
 flush_lookups(Oid function, const Interval *limit)
 {

@@ -4,8 +4,8 @@
  *	  When a transaction takes rights away that enqueued items rely on.
  *
  * There are many commands for it: DROP and REVOKE of many things, DROP OWNED,
- * CASCADE, ALTER ROLE, a COMMIT PREPARED.  What they have in common is that the
- * catalogs' caches are told.  So a transaction that was told looks, as it
+ * CASCADE, ALTER ROLE, a COMMIT PREPARED.  What they have in common is that
+ * the catalogs' caches are told.  So a transaction that was told looks, as it
  * commits, which of the rights are still there that items rely on, and once it
  * has committed it marks the others.
  *
@@ -29,13 +29,16 @@
 
 #define CCR_MAX_CHANGED		32	/* functions; beyond, all are looked at */
 
-/* What we were told of and have not looked at. */
+/*
+ * Changes of the catalogs that invalidations have told us of, and that we have
+ * not looked at yet.
+ */
 static bool changed = false;	/* anything */
 static bool changed_rights = false; /* more than some functions */
 static uint32 functions[CCR_MAX_CHANGED];	/* hash values */
 static int	nfunctions = 0;
 
-/* Of the transaction that commits. */
+/* What the transaction that is being committed was found to have ended. */
 static bool looked = false;
 static CcrEndedTitle *ended = NULL;
 static int	nended = 0;
@@ -86,8 +89,9 @@ function_exists(int cacheid, Oid object)
 }
 
 /*
- * Why it no longer holds, or 0.  To drop a function revokes nothing: what was
- * enqueued is run by its description, as after CREATE OR REPLACE.
+ * The SQLSTATE that says why a title no longer holds, or 0.  DROP FUNCTION
+ * revokes nothing: what was enqueued is run by its description, as after
+ * CREATE OR REPLACE.
  */
 static int
 why_ended(const CcrTitle *title)
@@ -135,8 +139,8 @@ look_for_revoked(void)
 }
 
 /*
- * After enqueue.c, which has written down what this transaction relies on: it
- * registered later, and is called first.
+ * This runs after the callback of enqueue.c, which has written down what this
+ * transaction relies on: that one was registered later, and is called first.
  */
 static void
 before_commit(void)
@@ -147,7 +151,10 @@ before_commit(void)
 		return;
 	}
 
-	/* the last command may not have told us yet, nor others */
+	/*
+	 * process invalidations: those of the last command and of other sessions
+	 * may not have come yet
+	 */
 	if (!IsInParallelMode())
 		CommandCounterIncrement();
 	AcceptInvalidationMessages();
