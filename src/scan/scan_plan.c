@@ -42,6 +42,7 @@
 #include "scan/scan_node.h"
 #include "scan/scan_plan.h"
 #include "scan/scan_reasons.h"
+#include "scan/scan_values.h"
 #include "shared/compat.h"
 #include "shared/settings.h"
 #include "shared/shmem.h"
@@ -862,6 +863,7 @@ visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 	check_stack_depth();
 	if ((sort = ccr_siblings_sorted(plan)) != NULL)
 		plan = sort;
+	plan = ccr_values_apart(planning, plan);
 	demand.left_above = false;
 	visit_children(planning, plan, demand);
 	below = demand_below(planning, plan, demand);
