@@ -166,6 +166,10 @@ SELECT shape('SELECT grp, score(max(k)) FROM few GROUP BY grp UNION ALL SELECT g
 SELECT shape('SELECT f.id, score(f.k + m.k) FROM few f JOIN many m USING (id) UNION ALL SELECT id, score(k) FROM few', options => NULL);
 SELECT shape('SELECT id, noted(k) FROM few UNION ALL SELECT id, noted(k) FROM many LIMIT 12', options => :'analyze');
 SELECT shape('SELECT id, score(k) FROM few UNION SELECT id, score(k) FROM many WHERE id < 12', options => NULL);
+-- each sorted by itself, from 17 on, unless that is undone
+SET enable_hashagg = off;
+SELECT shape('SELECT id, score(k) FROM few UNION SELECT id, score(k) FROM many WHERE id < 12', options => NULL);
+RESET enable_hashagg;
 SELECT shape('SELECT id, picky(k) FROM few WHERE id < 10 UNION ALL SELECT id, picky(13) FROM many LIMIT 9');
 SELECT shape('SELECT id, CASE WHEN known(k) THEN score(k) END FROM few UNION ALL SELECT id, CASE WHEN known(id) THEN score(id) END FROM many WHERE id < 3');
 SELECT shape('SELECT score(1) UNION ALL SELECT score(2) UNION ALL SELECT score(k) FROM few WHERE id = 3');
