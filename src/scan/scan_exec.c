@@ -132,6 +132,27 @@ uses_walker(Node *node, void *context)
 	return expression_tree_walker(node, uses_walker, context);
 }
 
+/*
+ * An Append all of whose children are pruned as it begins: nothing is prepared
+ * that they would have computed.
+ */
+static bool
+has_nothing_below(PlanState *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_AppendState:
+			return ((AppendState *) node)->as_nplans == 0;
+		case T_MergeAppendState:
+			return ((MergeAppendState *) node)->ms_nplans == 0;
+		case T_CustomScanState:
+			return ((CustomScanState *) node)->methods == &exec_methods &&
+				has_nothing_below(outerPlanState(node));
+		default:
+			return false;
+	}
+}
+
 static void
 begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 {
@@ -139,7 +160,8 @@ begin_call(BatchState *state, CcrScanCall *call, const CcrNodeCall *plan)
 	Bitmapset  *columns = NULL;
 	ListCell   *lc;
 
-	ccr_cell_check_execute(plan->function);
+	if (!has_nothing_below(outerPlanState(state)))
+		ccr_cell_check_execute(plan->function);
 	ccr_cell_maker_add(&call->maker, plan->function);
 	ccr_definition_ref_init(&call->ref, parent->state->es_query_cxt);
 	call->function = plan->function;

@@ -34,6 +34,7 @@ typedef struct CcrDemand
 								 * least one of these rows */
 	bool		current;		/* WHERE CURRENT OF may search for their scan */
 	bool		wavers;			/* see CcrAhead */
+	bool		left_above;		/* its calls are looked up with its siblings' */
 } CcrDemand;
 
 /* A plan that is not read ahead, since somebody would notice that. */

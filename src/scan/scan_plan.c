@@ -33,6 +33,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
 #include "scan/scan_ahead.h"
+#include "scan/scan_append.h"
 #include "scan/scan_fields.h"
 #include "scan/scan_hoist.h"
 #include "scan/scan_known.h"
@@ -41,6 +42,7 @@
 #include "scan/scan_node.h"
 #include "scan/scan_plan.h"
 #include "scan/scan_reasons.h"
+#include "scan/scan_values.h"
 #include "shared/compat.h"
 #include "shared/settings.h"
 #include "shared/shmem.h"
@@ -166,6 +168,147 @@ put_above(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 	ccr_loops_find(planning, &calls, (Node *) plan->targetlist);
 	if ((calls.calls || calls.feeds) && ccr_put_above(planning, &plan, &calls, NIL, demand))
 		ccr_loops_done(planning, &calls);
+	return plan;
+}
+
+/* ------------------------------------------------------- above an Append */
+
+/* What a child was before its quals were cut. */
+typedef struct Uncut
+{
+	List	   *qual;
+	List	   *joinqual;
+	bool		inner_unique;
+} Uncut;
+
+static bool
+is_join(Plan *plan)
+{
+	return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin);
+}
+
+static Uncut
+uncut(Plan *plan)
+{
+	Uncut		result = {plan->qual, NIL, false};
+
+	if (is_join(plan))
+	{
+		result.joinqual = ((Join *) plan)->joinqual;
+		result.inner_unique = ((Join *) plan)->inner_unique;
+	}
+	return result;
+}
+
+static void
+undo_cut(Plan *plan, const Uncut *before)
+{
+	plan->qual = before->qual;
+	if (is_join(plan))
+	{
+		((Join *) plan)->joinqual = before->joinqual;
+		((Join *) plan)->inner_unique = before->inner_unique;
+	}
+}
+
+static bool
+computes_rows(Plan *plan)
+{
+	switch (nodeTag(plan))
+	{
+		case T_ForeignScan:
+			return ((ForeignScan *) plan)->operation == CMD_SELECT;
+		case T_Agg:
+		case T_WindowAgg:
+		case T_HashJoin:
+		case T_NestLoop:
+		case T_MergeJoin:
+		case T_Group:
+		case T_Gather:
+		case T_GatherMerge:
+		case T_SeqScan:
+		case T_SampleScan:
+		case T_IndexScan:
+		case T_IndexOnlyScan:
+		case T_BitmapHeapScan:
+		case T_TidScan:
+		case T_TidRangeScan:
+		case T_SubqueryScan:
+		case T_FunctionScan:
+		case T_ValuesScan:
+		case T_TableFuncScan:
+		case T_CteScan:
+		case T_NamedTuplestoreScan:
+		case T_WorkTableScan:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* A window drops rows that it has computed; and a Result has no other row. */
+static bool
+may_leave_to_append(Plan *plan)
+{
+	if (IsA(plan, WindowAgg))
+		return plan->qual == NIL && ((WindowAgg *) plan)->runCondition == NIL;
+	return computes_rows(plan) || (IsA(plan, Result) && plan->lefttree == NULL);
+}
+
+/* One batch node for all children, or NULL. */
+static Plan *
+above_siblings(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
+{
+	CcrSiblings siblings = {.plan = plan, .children = ccr_siblings_of(plan)};
+	int			n = list_length(siblings.children);
+	Uncut	   *before = palloc(n * sizeof(Uncut));
+	Plan	   *batch = plan;
+	ListCell   *lc;
+
+	foreach(lc, siblings.children)
+	{
+		if (!may_leave_to_append(lfirst(lc)))
+			return NULL;
+	}
+	siblings.moved = palloc(n * sizeof(List *));
+	foreach(lc, siblings.children)
+	{
+		before[foreach_current_index(lc)] = uncut(lfirst(lc));
+		siblings.moved[foreach_current_index(lc)] = cut_quals(planning, lfirst(lc));
+	}
+	if (ccr_siblings_join(&siblings))
+	{
+		/* it must take all of them: an Append evaluates none */
+		if (first_with_call(planning, plan->qual) == 0)
+			batch = above_quals(planning, plan, demand);
+		if (plan->qual == NIL)
+			batch = put_above(planning, batch, demand);
+		if (batch != plan)
+		{
+			ccr_siblings_finish(&siblings);
+			return batch;
+		}
+		ccr_siblings_undo(&siblings);
+	}
+	foreach(lc, siblings.children)
+		undo_cut(lfirst(lc), &before[foreach_current_index(lc)]);
+	return NULL;
+}
+
+/* The calls of its children's own, which these have left to it. */
+static Plan *
+above_append(CcrPlanning *planning, Plan *plan, const CcrDemand *demand, const CcrDemand *below)
+{
+	Plan	   *batch = above_siblings(planning, plan, demand);
+	ListCell   *lc;
+
+	if (batch)
+		return batch;
+	foreach(lc, ccr_siblings_of(plan))
+	{
+		if (computes_rows(lfirst(lc)))
+			lfirst(lc) = put_above(planning, lfirst(lc), below);
+	}
 	return plan;
 }
 
@@ -677,10 +820,9 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 			planning->parallel = parallel;
 			return;
 		case T_Append:
-			visit_plans(planning, ((Append *) plan)->appendplans, below);
-			return;
 		case T_MergeAppend:
-			visit_plans(planning, ((MergeAppend *) plan)->mergeplans, below);
+			below.left_above = true;
+			visit_plans(planning, ccr_siblings_of(plan), below);
 			return;
 		case T_SubqueryScan:
 			((SubqueryScan *) plan)->subplan =
@@ -715,8 +857,14 @@ static Plan *
 visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 {
 	CcrDemand	below;
+	bool		left = demand.left_above;
+	Plan	   *sort;
 
 	check_stack_depth();
+	if ((sort = ccr_siblings_sorted(plan)) != NULL)
+		plan = sort;
+	plan = ccr_values_apart(planning, plan);
+	demand.left_above = false;
 	visit_children(planning, plan, demand);
 	below = demand_below(planning, plan, demand);
 	switch (nodeTag(plan))
@@ -725,49 +873,31 @@ visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 		case T_ProjectSet:
 			if (plan->lefttree)
 				below_projection(planning, plan, &below);
-			return plan;
+			break;
 		case T_Agg:
 		case T_WindowAgg:
 			below_aggregates(planning, plan, &below);
-			return put_above(planning, plan, &demand);
+			break;
 		case T_ModifyTable:
 			if (((ModifyTable *) plan)->operation == CMD_MERGE)
 				below_merge(planning, (ModifyTable *) plan);
-			return plan;
+			break;
 		case T_HashJoin:
 			below_outer_keys(planning, (HashJoin *) plan);
 			below_inner_keys(planning, (HashJoin *) plan);
 			below_condition(planning, (Join *) plan);
-			return put_above(planning, plan, &demand);
-		case T_ForeignScan:
-			if (((ForeignScan *) plan)->operation != CMD_SELECT)
-				return plan;
-			return put_above(planning, plan, &demand);
+			break;
 		case T_NestLoop:
 		case T_MergeJoin:
 			below_condition(planning, (Join *) plan);
-			return put_above(planning, plan, &demand);
-		case T_Group:
-		case T_Gather:
-		case T_GatherMerge:
-		case T_SeqScan:
-		case T_SampleScan:
-		case T_IndexScan:
-		case T_IndexOnlyScan:
-		case T_BitmapHeapScan:
-		case T_TidScan:
-		case T_TidRangeScan:
-		case T_SubqueryScan:
-		case T_FunctionScan:
-		case T_ValuesScan:
-		case T_TableFuncScan:
-		case T_CteScan:
-		case T_NamedTuplestoreScan:
-		case T_WorkTableScan:
-			return put_above(planning, plan, &demand);
+			break;
+		case T_Append:
+		case T_MergeAppend:
+			return above_append(planning, plan, &demand, &below);
 		default:
-			return plan;
+			break;
 	}
+	return computes_rows(plan) && !left ? put_above(planning, plan, &demand) : plan;
 }
 
 /* ------------------------------------------------------------ the statement */

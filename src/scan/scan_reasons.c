@@ -69,7 +69,7 @@ obstacle_of_place(Plan *plan)
 		case T_ModifyTable:
 			return "it is evaluated on rows as they are written";
 		case T_ValuesScan:
-			return "it stands in a VALUES list";
+			return "the rows of a VALUES list do not call it alike";
 		case T_FunctionScan:
 			return "its arguments come from no other rows";
 		case T_Limit:

@@ -225,10 +225,12 @@ ccr_explain_rtable_size(const ExplainState *es)
 #define CCR_PRUNE_INFO(append)		((PartitionPruneInfo *) NULL)
 #define CCR_IS_PRUNED(append)		((append)->part_prune_index >= 0)
 #define CCR_PRUNE_INFOS(stmt)		((stmt)->partPruneInfos)
+#define CCR_COPY_PRUNING(to, from)	((to)->part_prune_index = (from)->part_prune_index)
 #else
 #define CCR_PRUNE_INFO(append)		((append)->part_prune_info)
 #define CCR_IS_PRUNED(append)		((append)->part_prune_info != NULL)
 #define CCR_PRUNE_INFOS(stmt)		((List *) NIL)
+#define CCR_COPY_PRUNING(to, from)	((to)->part_prune_info = (from)->part_prune_info)
 #endif
 
 /* object_aclcheck() came with 16. */

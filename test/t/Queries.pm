@@ -170,6 +170,17 @@ RAISE NOTICE 'n %', n;
 END \$do\$"]);
 }
 
+# Of one form with other keys, or each of its own.
+sub values_rows
+{
+	my ($depth) = @_;
+	my $row = pick('(%d, k(%d), v(%d))', '(%d, k(%d + 1), v(k(%d)))', "(%d, DEFAULT, CASE WHEN %d %% 3 > 0 THEN v(%d) END)");
+
+	return join(', ', map {
+			chance(0.8) ? sprintf($row, 100 + $_, number(0, 40), number(0, 40)) : '(' . (100 + $_) . ', ' . int_([], $depth) . ', ' . text([], $depth) . ')'
+		} 1 .. number(1, 8));
+}
+
 sub case_insert
 {
 	my $depth = $may->{depth} - 1;
@@ -182,8 +193,8 @@ sub case_insert
 	$sql .= ' ON CONFLICT (id) DO ' . pick('NOTHING', 'UPDATE SET a = ' . int_($excluded, $depth) . ', c = ' . text($excluded, $depth)
 		  . ' WHERE ' . bool($excluded, $depth)) if chance(0.7);
 	$sql .= ' RETURNING ' . join(', ', '*', text($new, $depth), extra($new, $depth)) if chance(0.4);
-	$sql = 'INSERT INTO target VALUES ' . join(', ', map { '(' . (100 + $_) . ', ' . int_([], $depth) . ', ' . text([], $depth) . ')' } 1 .. number(1, 5))
-	  if chance(0.1);
+	$sql = 'INSERT INTO target VALUES ' . values_rows($depth) . pick('', ' ON CONFLICT DO NOTHING') . pick('', ' RETURNING *, ' . text($new, $depth))
+	  if chance(0.25);
 	return (kind => 'insert', writes => 1, sql => [ $sql, 'SELECT * FROM target ORDER BY id' ], shown => $sql);
 }
 

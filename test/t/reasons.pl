@@ -38,7 +38,8 @@ my @cases = (
 	'SELECT pair(id) FROM t' => 'pair(integer) is called row by row: its record is used as a whole',
 	'SELECT div(1)' => 'div(integer) is called row by row: there is one row only',
 	'SELECT * FROM parts(3)' => 'parts(integer) is called row by row: its arguments come from no other rows',
-	'SELECT * FROM (VALUES (div(1)), (div(2))) v' => 'div(integer) is called row by row: it stands in a VALUES list',
+	'SELECT * FROM (VALUES (div(1)), (div(2))) v' => '',
+	'SELECT * FROM (VALUES (div(1)), (2)) v' => 'div(integer) is called row by row: the rows of a VALUES list do not call it alike',
 	'UPDATE t SET id = 1 RETURNING div(id)' =>
 	  'div(integer) is called row by row: it is evaluated on rows as they are written',
 	'SELECT * FROM t LEFT JOIN t u ON div(t.id + u.id) > u.id' =>

@@ -418,11 +418,50 @@ sub base
 			my $n = name('g');
 			("generate_series(" . number(0, 3) . ', ' . number(8, 20) . ") AS $n(a)", [ [ "$n.a", 'int' ] ]);
 		},
-		1 => sub {
-			my $n = name('x');
-			my $rows = join(', ', map { '(' . pick(number(0, 40), 'k(' . number(0, 40) . ')') . ", 'v$_', " . ($_ % 3 ? $_ : 'NULL') . ')' } 1 .. number(1, 7));
-			("(VALUES $rows) AS $n(a, c, b)", [ [ "$n.a", 'int' ], [ "$n.c", 'text' ], [ "$n.b", 'int' ] ]);
-		})->();
+		2 => sub { values_list([]) },
+		1 => sub { united() })->();
+}
+
+# Rows that mostly call alike, of other values: those of a scope, if there is one.
+sub values_list
+{
+	my ($scope) = @_;
+	my $n = name('x');
+	my @ints = columns($scope, 'int');
+	my $value = sub { pick(number(0, 40), number(0, 40), @ints) };
+	my $fails = $may->{fail} eq 'lookup' && chance(0.5);
+	no warnings 'redundant';
+	my @forms = map {
+		my $f = $_;
+		sub { sprintf($f, $value->(), $value->()) }
+	  } pick('k(%s)', 'kb(%s)', 'k(k(%s))', 'CASE WHEN isodd(k(%s)) THEN k(%s) END', 'k(%s + 1)', 'coalesce(k(%s), %s)', $fails ? ('div(%s)', 'rare(%s)') : ()),
+	  pick('k(%s)', '%s', '%s + %s', 'NULL::int', '(SELECT max(a) FROM u WHERE id < %s)', 'k((SELECT min(a) FROM u WHERE id > %s))');
+	my @texts = (sub { 'v(' . $value->() . ')' }, sub { "'v" . number(0, 9) . "'" }, sub { "echo('w' || " . $value->() . '::text)' });
+	my $text = pick(0, 1, 2);
+	my $same = pick(1, 1, 0.7);
+	my $rows = join(', ',
+		map { '(' . join(', ', $forms[ chance($same) ? 0 : 1 ]->(), $texts[ chance($same) ? $text : 1 ]->(), $_ % 3 ? $_ : 'NULL') . ')' } 1 .. number(1, 9));
+
+	return ((@ints ? 'LATERAL ' : '') . "(VALUES $rows) AS $n(a, c, b)", [ [ "$n.a", 'int' ], [ "$n.c", 'text' ], [ "$n.b", 'int' ] ]);
+}
+
+# Tables that are read one after the other, mostly with the same calls.
+sub united
+{
+	my $n = name('q');
+	my @tables = ([qw(t id a b c)], [qw(u id a f e)], [qw(parted id a b c)], [qw(wide id a b c)], [qw(nobody id a b c)]);
+	my @calls = ('k(x.%2$s)', 'x.%2$s', 'k(x.%1$s + 1)', 'coalesce(k(x.%3$s), x.%1$s)');
+	my @conditions = ('', ' WHERE k(x.%2$s) > 3', ' WHERE isodd(x.%1$s) AND k(x.%3$s) IS NOT NULL', ' WHERE x.%1$s < 9');
+	my ($call, $condition) = (pick(@calls), pick(@conditions));
+	no warnings 'redundant';
+	my $sql = join(' UNION ALL ', map {
+			my ($table, @columns) = @{ pick(@tables) };
+			my $one = "SELECT " . pick('x.%1$s', 'x.%1$s', '%1$s') . ', ' . (chance(0.8) ? $call : pick(@calls)) . ', v(x.%2$s) FROM %5$s AS x'
+			  . (chance(0.8) ? $condition : pick(@conditions));
+			sprintf($one, @columns, $table)
+		} 1 .. number(2, 4));
+
+	return ("($sql) AS $n(a, b, c)", [ [ "$n.a", 'int' ], [ "$n.b", 'int' ], [ "$n.c", 'text' ] ]);
 }
 
 # What an index alone can give.
@@ -484,6 +523,7 @@ sub lateral
 				[ [ "$n.c", 'text' ], [ "$n.d", 'text' ], [ "$n.a", 'int' ], [ "$n.b", 'int' ] ]);
 		},
 		1 => sub { ("lazy($x) AS $n(c)", [ [ "$n.c", 'text' ] ]) },
+		1 => sub { values_list($scope) },
 		1 => sub { ("rows_of($x) AS $n", [ [ "$n.id", 'int' ], [ "$n.c", 'text' ] ]) },
 		1 => sub { ("unnest(" . ints($scope, $depth) . ") AS $n(a)", [ [ "$n.a", 'int' ] ]) },
 		1 => sub { ("generate_series(1, " . int_($scope, $depth) . " % 4) AS $n(a)", [ [ "$n.a", 'int' ] ]) },
