@@ -19,15 +19,20 @@ CREATE TABLE items (id int PRIMARY KEY, few_id int, k int);
 INSERT INTO items SELECT i, i % 9 + 1, i FROM generate_series(1, 27) i;
 CREATE INDEX ON items (few_id);
 ANALYZE items;
--- how many foreign queries and lookups a query takes
-CREATE FUNCTION counted(query text, OUT queries bigint, OUT items bigint, OUT right_rows bool) LANGUAGE plpgsql AS $$
+-- Does a query take so many foreign queries at most, and bring the right rows?
+CREATE FUNCTION counted(query text, most int, OUT few bool, OUT right_rows bool) LANGUAGE plpgsql AS $$
 DECLARE
+  queries bigint;
   rows text;
   plain text;
 BEGIN
   PERFORM concresce.reset_stats_all();
   EXECUTE format('SELECT string_agg(q::text, E''\n'') FROM (%s) q', query) INTO rows;
-  SELECT sum(s.batches), sum(s.items) INTO queries, items FROM concresce.stats s;
+  SELECT sum(s.batches) INTO queries FROM concresce.stats s;
+  few := queries <= most;
+  IF NOT few THEN
+    RAISE INFO '% foreign queries', queries;
+  END IF;
   PERFORM set_config('concresce.enable_batchscan', 'off', true);
   EXECUTE format('SELECT string_agg(q::text, E''\n'') FROM (%s) q', query) INTO plain;
   PERFORM set_config('concresce.enable_batchscan', 'on', true);
@@ -62,8 +67,8 @@ SELECT shape('SELECT g, (SELECT json_agg((SELECT sum(score(i.k)) FROM items i WH
   options => :'analyze');
 SELECT shape('SELECT g, (SELECT json_agg(json_build_array(label(f.k), (SELECT sum(score(i.k + g)) FROM items i WHERE i.few_id = f.id)) ORDER BY f.id) FROM few f WHERE f.grp = g AND score(f.id) > 10) FROM generate_series(0, 2) g',
   options => :'analyze');
-SELECT * FROM counted('SELECT h, (SELECT json_agg((SELECT json_agg((SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id) ORDER BY f.id) FROM few f WHERE f.grp = g) ORDER BY g) FROM generate_series(h, h + 1) g) FROM generate_series(0, 2) h');
-SELECT * FROM counted('SELECT g, q.j FROM generate_series(0, 2) g LEFT JOIN LATERAL (SELECT json_agg(r.j ORDER BY f.id) j FROM few f LEFT JOIN LATERAL (SELECT json_agg(score(i.k) ORDER BY i.id) j FROM items i WHERE i.few_id = f.id) r ON true WHERE f.grp = g) q ON true');
+SELECT * FROM counted('SELECT h, (SELECT json_agg((SELECT json_agg((SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id) ORDER BY f.id) FROM few f WHERE f.grp = g) ORDER BY g) FROM generate_series(h, h + 1) g) FROM generate_series(0, 2) h', 6);
+SELECT * FROM counted('SELECT g, q.j FROM generate_series(0, 2) g LEFT JOIN LATERAL (SELECT json_agg(r.j ORDER BY f.id) j FROM few f LEFT JOIN LATERAL (SELECT json_agg(score(i.k) ORDER BY i.id) j FROM items i WHERE i.few_id = f.id) r ON true WHERE f.grp = g) q ON true', 6);
 
 -- each key is asked for once for its row, and none that SQL does not ask for
 TRUNCATE far.asked;
@@ -99,23 +104,23 @@ SELECT f.id, (SELECT sum(score(k)) FROM (SELECT k FROM items i WHERE i.few_id = 
 INSERT INTO items SELECT i, 4, i FROM generate_series(100, 160) i;
 ANALYZE items;
 SET concresce.max_size = 5;
-SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id) FROM few f ORDER BY f.id');
-SELECT * FROM counted('SELECT f.id, i.id, score(i.k) FROM few f LEFT JOIN LATERAL (SELECT * FROM items i WHERE i.few_id = f.id OFFSET 0) i ON true ORDER BY f.id, i.id');
+SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id) FROM few f ORDER BY f.id', 25);
+SELECT * FROM counted('SELECT f.id, i.id, score(i.k) FROM few f LEFT JOIN LATERAL (SELECT * FROM items i WHERE i.few_id = f.id OFFSET 0) i ON true ORDER BY f.id, i.id', 25);
 RESET concresce.max_size;
-SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id) FROM few f ORDER BY f.id');
+SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id) FROM few f ORDER BY f.id', 6);
 -- many outer rows, in several blocks
-SELECT * FROM counted('SELECT m.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = m.grp) FROM many m ORDER BY m.id');
-SELECT * FROM counted('SELECT m.id, (SELECT sum(score(i.k + m.id)) FROM items i WHERE i.few_id = m.grp AND i.id < 28) FROM many m ORDER BY m.id');
+SELECT * FROM counted('SELECT m.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = m.grp) FROM many m ORDER BY m.id', 20);
+SELECT * FROM counted('SELECT m.id, (SELECT sum(score(i.k + m.id)) FROM items i WHERE i.few_id = m.grp AND i.id < 28) FROM many m ORDER BY m.id', 20);
 -- parameters of types that are not passed by value, and NULL
 CREATE TABLE named (name text, k int);
 INSERT INTO named SELECT 'name ' || i % 4, i FROM generate_series(1, 12) i;
 INSERT INTO named VALUES (NULL, 13);
 CREATE INDEX ON named (name);
-SELECT * FROM counted('SELECT f.id, (SELECT array_agg(label(n.k) ORDER BY k) FROM named n WHERE n.name = ''name '' || f.k) FROM few f ORDER BY f.id');
-SELECT * FROM counted('SELECT f.id, (SELECT array_agg(label(n.k) ORDER BY k) FROM named n WHERE n.name IS NOT DISTINCT FROM CASE WHEN f.id > 3 THEN ''name '' || f.k END) FROM few f ORDER BY f.id');
+SELECT * FROM counted('SELECT f.id, (SELECT array_agg(label(n.k) ORDER BY k) FROM named n WHERE n.name = ''name '' || f.k) FROM few f ORDER BY f.id', 6);
+SELECT * FROM counted('SELECT f.id, (SELECT array_agg(label(n.k) ORDER BY k) FROM named n WHERE n.name IS NOT DISTINCT FROM CASE WHEN f.id > 3 THEN ''name '' || f.k END) FROM few f ORDER BY f.id', 6);
 -- the loop itself is run again
-SELECT * FROM counted('SELECT g, q.* FROM generate_series(1, 3) g, LATERAL (SELECT f.id, (SELECT sum(score(i.k + g)) FROM items i WHERE i.few_id = f.id) FROM few f WHERE f.grp < g OFFSET 0) q ORDER BY 1, 2');
-SELECT * FROM counted('WITH RECURSIVE r (n, s) AS (SELECT 1, 0::bigint UNION ALL SELECT n + 1, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = r.n) FROM r WHERE n < 5) SELECT * FROM r ORDER BY n');
+SELECT * FROM counted('SELECT g, q.* FROM generate_series(1, 3) g, LATERAL (SELECT f.id, (SELECT sum(score(i.k + g)) FROM items i WHERE i.few_id = f.id) FROM few f WHERE f.grp < g OFFSET 0) q ORDER BY 1, 2', 6);
+SELECT * FROM counted('WITH RECURSIVE r (n, s) AS (SELECT 1, 0::bigint UNION ALL SELECT n + 1, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = r.n) FROM r WHERE n < 5) SELECT * FROM r ORDER BY n', 6);
 -- prepared, as a generic plan
 SET plan_cache_mode = force_generic_plan;
 PREPARE sums AS SELECT f.id, (SELECT sum(score(i.k + $1)) FROM items i WHERE i.few_id = f.id AND i.id < $2) FROM few f ORDER BY f.id;
