@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/stratnum.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -234,6 +235,55 @@ ccr_params_set_by(Node *node)
 
 	(void) params_set_walker(node, &params);
 	return params;
+}
+
+/* -------------------------------------------------------------- operators */
+
+/* How a sub-plan's rows are compared is to be told from the operators. */
+static bool
+holds_operator_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan))
+		return holds_operator_walker((Node *) ((SubPlan *) node)->args, context);
+	if (IsA(node, OpExpr) && ccr_is_lookup(((OpExpr *) node)->opfuncid))
+		return true;
+	return expression_tree_walker(node, holds_operator_walker, context);
+}
+
+static Node *
+operator_mutator(Node *node, void *context)
+{
+	OpExpr	   *operator;
+	FuncExpr   *call;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, SubPlan))
+	{
+		SubPlan    *copy = copyObject((SubPlan *) node);
+
+		copy->args = (List *) operator_mutator((Node *) copy->args, context);
+		return (Node *) copy;
+	}
+	node = expression_tree_mutator(node, operator_mutator, context);
+	operator = (OpExpr *) node;
+	if (!IsA(node, OpExpr) || !ccr_is_lookup(operator->opfuncid))
+		return node;
+	call = makeFuncExpr(operator->opfuncid, operator->opresulttype, operator->args,
+						operator->opcollid, operator->inputcollid, COERCE_EXPLICIT_CALL);
+	call->funcretset = operator->opretset;
+	call->location = operator->location;
+	return (Node *) call;
+}
+
+Node *
+ccr_calls_of_operators(Node *node)
+{
+	if (!holds_operator_walker(node, NULL))
+		return node;
+	return operator_mutator(node, NULL);
 }
 
 /* ------------------------------------------------------------ wanted cells */
@@ -552,6 +602,74 @@ find_in_case(Finder *finder, CaseExpr *expr)
 	find_under(finder, (Node *) expr->defresult, guard);
 }
 
+/*
+ * The first pair that differs decides, or of which one is NULL.  Who compares
+ * need not be strict, nor agree with the operator: then a call that is needed
+ * is made plainly, or one is asked for in vain.
+ */
+static void
+find_in_row_comparison(Finder *finder, RowCompareExpr *expr)
+{
+	const Guard *guard = finder->guard;
+	ListCell   *left;
+	ListCell   *right;
+
+	forboth(left, expr->largs, right, expr->rargs)
+	{
+		int			n = foreach_current_index(left);
+		Oid			family = list_nth_oid(expr->opfamilies, n);
+		Oid			equality = get_opfamily_member(family, exprType(lfirst(left)),
+												   exprType(lfirst(right)),
+												   BTEqualStrategyNumber);
+		OpExpr	   *equal_so_far;
+
+		find_under(finder, lfirst(left), guard);
+		find_under(finder, lfirst(right), guard);
+
+		/* of others the role may not be allowed to execute the function */
+		if (!OidIsValid(equality) || get_opcode(equality) >= FirstNormalObjectId)
+			return;
+		equal_so_far = (OpExpr *) make_opclause(equality, BOOLOID, false, lfirst(left),
+												lfirst(right), InvalidOid,
+												list_nth_oid(expr->inputcollids, n));
+		set_opfuncid(equal_so_far);
+		guard = guard_also(guard, equal_so_far);
+	}
+}
+
+#ifdef CCR_HAVE_JSON_CONSTRUCTORS
+/*
+ * The function behind it, if there is one, has taken over its arguments.  What
+ * makes the result another type is a cast, over a test value.
+ */
+static void
+find_in_json_constructor(Finder *finder, JsonConstructorExpr *expr)
+{
+	if (expr->func)
+		(void) find_walker((Node *) expr->func, finder);
+	else
+		(void) find_walker((Node *) expr->args, finder);
+}
+#endif
+
+#ifdef CCR_HAVE_JSON_FUNCTIONS
+/*
+ * What it looks for in NULL, or by a path that is NULL, is NULL.  What it gives
+ * on error, or if there is nothing, is evaluated then.
+ */
+static void
+find_in_json_function(Finder *finder, JsonExpr *expr)
+{
+	const Guard *guard = finder->guard;
+
+	find_under(finder, expr->formatted_expr, guard);
+	guard = guard_also(guard, null_test((Expr *) expr->formatted_expr, IS_NOT_NULL));
+	find_under(finder, expr->path_spec, guard);
+	guard = guard_also(guard, null_test((Expr *) expr->path_spec, IS_NOT_NULL));
+	find_under(finder, (Node *) expr->passing_values, guard);
+}
+#endif
+
 /* Of a container that is NULL nothing is fetched, so no subscript matters. */
 static void
 find_in_subscripts(Finder *finder, SubscriptingRef *ref)
@@ -805,7 +923,12 @@ find_in_subplan(Finder *finder, SubPlan *subplan)
 
 /*
  * Only nodes that are known to evaluate all that is in them are entered, or
- * with what decides about it.
+ * with what decides about it.  All that there are have been looked at, says
+ * scripts/check-nodes, which takes the names from here.  The planner removes
+ * T_NamedArgExpr, T_SubLink, T_AlternativeSubPlan, T_InferenceElem and
+ * T_WindowFuncRunCondition.  T_MergeSupportFunc and T_ReturningExpr, which not
+ * all versions have, are evaluated on rows as they are written.  A T_CaseWhen is
+ * part of its T_CaseExpr.
  */
 static bool
 find_walker(Node *node, void *context)
@@ -827,9 +950,8 @@ find_walker(Node *node, void *context)
 			find_in_case(finder, (CaseExpr *) node);
 			return false;
 		case T_RowCompareExpr:
-			/* the first pair that differs decides */
-			(void) find_walker(linitial(((RowCompareExpr *) node)->largs), finder);
-			return find_walker(linitial(((RowCompareExpr *) node)->rargs), finder);
+			find_in_row_comparison(finder, (RowCompareExpr *) node);
+			return false;
 		case T_ArrayCoerceExpr:
 			return find_walker((Node *) ((ArrayCoerceExpr *) node)->arg, finder);
 		case T_FuncExpr:
@@ -875,7 +997,36 @@ find_walker(Node *node, void *context)
 		case T_NullTest:
 		case T_BooleanTest:
 		case T_CoerceToDomain:
+		case T_XmlExpr:
+#ifdef CCR_HAVE_JSON_CONSTRUCTORS
+		case T_JsonValueExpr:
+		case T_JsonIsPredicate:
+#endif
 			return expression_tree_walker(node, find_walker, finder);
+#ifdef CCR_HAVE_JSON_CONSTRUCTORS
+		case T_JsonConstructorExpr:
+			find_in_json_constructor(finder, (JsonConstructorExpr *) node);
+			return false;
+#endif
+#ifdef CCR_HAVE_JSON_FUNCTIONS
+		case T_JsonExpr:
+			find_in_json_function(finder, (JsonExpr *) node);
+			return false;
+#endif
+
+			/* with nothing in them, or what is evaluated elsewhere */
+		case T_Var:
+		case T_Const:
+		case T_Param:
+		case T_Aggref:
+		case T_GroupingFunc:
+		case T_WindowFunc:
+		case T_CaseTestExpr:
+		case T_SQLValueFunction:
+		case T_CoerceToDomainValue:
+		case T_SetToDefault:
+		case T_CurrentOfExpr:
+		case T_NextValueExpr:
 		default:
 			return false;
 	}

@@ -77,6 +77,9 @@ typedef struct CcrFrame
 extern bool ccr_is_lookup(Oid function);
 extern bool ccr_holds_lookup(Node *node);
 
+/* Calls in place of those operators in an expression whose function is a lookup. */
+extern Node *ccr_calls_of_operators(Node *node);
+
 /* Why a call cannot be made ahead, wherever it stands; NULL if it can be. */
 extern const char *ccr_call_obstacle(FuncExpr *call);
 

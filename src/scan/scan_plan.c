@@ -40,6 +40,7 @@
 #include "scan/scan_loops.h"
 #include "scan/scan_moves.h"
 #include "scan/scan_node.h"
+#include "scan/scan_one.h"
 #include "scan/scan_plan.h"
 #include "scan/scan_reasons.h"
 #include "scan/scan_values.h"
@@ -902,11 +903,26 @@ visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 
 /* ------------------------------------------------------------ the statement */
 
+/*
+ * A call by an operator is a call, but where an index or a join goes by its
+ * operators.
+ */
+static void
+make_calls_of_operators(Plan *plan)
+{
+	plan->targetlist = (List *) ccr_calls_of_operators((Node *) plan->targetlist);
+	plan->qual = (List *) ccr_calls_of_operators((Node *) plan->qual);
+	if (IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin))
+		((Join *) plan)->joinqual = (List *)
+			ccr_calls_of_operators((Node *) ((Join *) plan)->joinqual);
+}
+
 static void
 note_node(Plan **plan, void *context)
 {
 	CcrPlanning *planning = context;
 
+	make_calls_of_operators(*plan);
 	planning->last_node_id = Max(planning->last_node_id, (*plan)->plan_node_id);
 	planning->init_plans = list_concat(planning->init_plans, (*plan)->initPlan);
 	ccr_fields_children(*plan, note_node, context);
@@ -958,6 +974,7 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 	}
 	stmt->planTree = visit_plan(planning, stmt->planTree, demand_of_statement(planning));
 	ccr_hoist_finish(planning);
+	ccr_one_row(planning);
 	if (backward && !ExecSupportsBackwardScan(stmt->planTree))
 		stmt->planTree = ccr_materialized(planning, stmt->planTree);
 	ccr_readers_depend(stmt, &planning->readers);

@@ -175,6 +175,14 @@ ccr_push_jsonb_value(CcrJsonbInState *state, JsonbIteratorToken token, JsonbValu
 #define CCR_MERGE_RETURNING_LIST(stmt) NIL
 #endif
 
+/* JSON_OBJECT() and its like came with 16, JSON_VALUE() and its like with 17. */
+#if PG_VERSION_NUM >= 160000
+#define CCR_HAVE_JSON_CONSTRUCTORS
+#endif
+#if PG_VERSION_NUM >= 170000
+#define CCR_HAVE_JSON_FUNCTIONS
+#endif
+
 /* MERGE got WHEN NOT MATCHED BY SOURCE in 17, and conditions for it. */
 #if PG_VERSION_NUM >= 170000
 #define CCR_HAVE_MERGE_JOIN_CONDITIONS

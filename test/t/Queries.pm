@@ -14,7 +14,7 @@
 #				comes first is open: parallel plans, and hash joins that spill,
 #				as their batches depend on the width of rows
 #
-# A case depends on nothing but the seed and its number.
+# A case depends on nothing but the seed, its number and $has_json.
 
 package Queries;
 
@@ -24,10 +24,10 @@ use warnings FATAL => 'all';
 use Exporter 'import';
 use Queries::Selects qw(where limit plain_select query);
 use Queries::Tables qw(far_tables local_tables);
-use Queries::Terms qw($may chance pick number weighted columns expr int_ text num bool ints key
+use Queries::Terms qw($may $has_json chance pick number weighted columns expr int_ text num bool ints key
   extra table base narrow derived joined from join_condition);
 
-our @EXPORT_OK = qw(far_tables local_tables make_case make_interleaving);
+our @EXPORT_OK = qw(far_tables local_tables make_case make_interleaving $has_json);
 
 # ---- cases -----------------------------------------------------------------
 
@@ -41,6 +41,29 @@ sub case_query
 	  if chance(0.1);
 	return (kind => 'query', sql => \@sql, shown => $sql);
 }
+
+# One row that is made of nothing, in SQL's ways.
+sub case_one_row
+{
+	my $depth = $may->{depth};
+	local $may->{early} = 1;
+	my @list = map { pick(int_([], $depth), int_([], $depth), text([], $depth), volatile_or_not([], $depth)) } 1 .. number(1, 5);
+	my $condition = chance(0.2) ? ' WHERE ' . bool([], 1) : '';
+	my $list = join(', ', @list);
+	my ($a, $b) = (int_([], $depth), text([], $depth));
+	my ($sql, @and) = weighted(
+		6 => [ "SELECT $list$condition" ],
+		1 => [ "SELECT jsonb_build_array($list)$condition" ],
+		1 => [ "SELECT $list$condition LIMIT " . number(0, 1) ],
+		1 => [ "SELECT * FROM (SELECT $list$condition OFFSET 0) q" ],
+		2 => [ "INSERT INTO target (id, a, c) VALUES (" . join(', ', int_([], 1), $a, $b) . ')', 'SELECT * FROM target ORDER BY id' ],
+		2 => [ "SELECT $a, $b", "DO \$do\$ DECLARE a int; b text; BEGIN SELECT $a, $b INTO STRICT a, b; RAISE NOTICE '% %', a, b; a := $a; PERFORM $a; RAISE NOTICE '%', a; END \$do\$" ],
+		1 => [ "SELECT $list UNION ALL SELECT $list" ])->@*;
+
+	return (kind => 'one row', writes => $sql =~ /^INSERT/ ? 1 : 0, sql => [ $sql, @and ], shown => $sql);
+}
+
+sub volatile_or_not { return (extra(@_), int_(@_))[0] }
 
 sub case_early
 {
@@ -496,6 +519,7 @@ sub make_case
 	my %case = weighted(
 		30 => \&case_query,
 		6 => \&case_early,
+		4 => \&case_one_row,
 		$parallel ? 20 : 0 => \&case_parallel_stop,
 		$may->{loose} ? 0 : 6 => \&case_cursor,
 		6 => \&case_prepared,

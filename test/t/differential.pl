@@ -26,7 +26,7 @@ use lib $FindBin::RealBin;
 use Concresce;
 use List::Util qw(sum);
 use PostgreSQL::Test::Utils;
-use Queries qw(far_tables local_tables make_case);
+use Queries qw(far_tables local_tables make_case $has_json);
 use Queries::Outcome qw(shape sorted brief);
 use Queries::Reduce qw(shorter);
 use Test::More;
@@ -90,6 +90,7 @@ log_line_prefix = '%d: '
 log_min_error_statement = panic
 log_error_verbosity = terse
 EOF_CONF
+$has_json = $node->pg_version >= 17;
 my $debug_parallel = $node->pg_version >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
 
 $node->safe_psql('postgres', 'CREATE DATABASE far');

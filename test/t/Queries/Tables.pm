@@ -111,6 +111,8 @@ sub local_tables
 		  . " SET concresce.server = 'far' AS \$body\$ $body \$body\$;\n";
 	}
 	return $sql . <<'EOF_SQL';
+CREATE OPERATOR @+ (LEFTARG = int, RIGHTARG = int, FUNCTION = keyed);
+CREATE OPERATOR !!! (RIGHTARG = int, FUNCTION = isodd);
 CREATE TABLE t (id int PRIMARY KEY, a int, b int, c text, d numeric, g text);
 INSERT INTO t SELECT i, CASE WHEN i % 8 <> 5 THEN i * 13 % 43 END, i % 6,
 	CASE WHEN i % 7 <> 2 THEN 'v' || i % 13 END,

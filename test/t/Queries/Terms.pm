@@ -8,7 +8,7 @@ use warnings FATAL => 'all';
 use Exporter 'import';
 
 our @EXPORT_OK = qw(
-  $may chance pick number weighted name columns
+  $may $has_json chance pick number weighted name columns
   expr int_ text num bool ints key guarded extra
   subselect scalar_subselect table base narrow derived joined from join_condition
 );
@@ -49,6 +49,9 @@ sub weighted
 #	subs	sub-selects that may still come
 #	names	given so far
 our $may;
+
+# Does the server have JSON_OBJECT(), JSON_VALUE() and their like?
+our $has_json = 0;
 
 sub name { my ($letter) = @_; return $letter . ++$may->{names} }
 
@@ -222,6 +225,7 @@ $makers{int} = [
 	1 => sub { 'sd(' . int_(@_) . ')' },
 	1 => sub { 'dom((abs(' . int_(@_) . ') + 1)::posint)' },
 	1 => sub { 'keyed(' . int_(@_) . ', ' . int_(@_) . ')' },
+	1 => sub { '(' . int_(@_) . ' @+ ' . int_(@_) . ')' },
 	1 => sub { $may->{loose} ? undef : 'vol(' . int_(@_) . ')' },
 	1 => sub { $may->{loose} || $may->{hold} || $may->{subs}-- <= 0 ? undef : 'tries(' . int_(@_) . ')' },
 	1 => sub { "(k(" . int_(@_) . "))::bigint::int" },
@@ -273,6 +277,17 @@ $makers{text} = [
 	1 => sub { "js(jsonb_build_object('a', " . int_(@_) . "))::text" },
 	1 => sub { '(' . int_(@_) . ')::text' },
 	1 => sub { '(' . num(@_) . ')::text' },
+	1 => sub { my ($s, $d) = @_; 'xmlelement(NAME x, xmlattributes(' . int_($s, $d) . ' AS a), ' . join(', ', map { text($s, $d) } 1 .. 2) . ')::text' },
+	1 => sub { 'xmlforest(' . int_(@_) . ' AS a, ' . text(@_) . ' AS b)::text' },
+	1 => sub { 'row_to_json(' . pick('pair', 'info') . '(' . int_(@_) . '))::text' },
+	1 => sub { pick('pair', 'info') . '(' . int_(@_) . ')::text' },
+	2 => sub {
+		return undef unless $has_json;
+		return "json_object('a': " . int_(@_) . ", 'b': " . text(@_) . pick('', ' ABSENT ON NULL') . ')::text' if chance(0.4);
+		return 'json_array(' . int_(@_) . ', ' . text(@_) . pick('', ' NULL ON NULL') . ' RETURNING text)' if chance(0.4);
+		return "json_value(jsonb_build_object('a', " . int_(@_) . "), '\$.a')" if chance(0.5);
+		return "json_query(CASE WHEN " . bool(@_) . " THEN jsonb '[1, 2, 3]' END, '\$[*] ? (@ < \$i)' PASSING " . int_(@_) . " AS i WITH WRAPPER)::text";
+	},
 	1 => sub { 'array_to_string(' . ints(@_) . ", ',')" },
 	1 => sub { 'inlined(' . int_(@_) . ')' },
 	1 => sub { $may->{loose} ? undef : 'within(' . int_(@_) . ')' },
@@ -315,6 +330,7 @@ $makers{bool} = [
 	6 => sub { '(' . int_(@_) . ' ' . pick(@comparisons) . ' ' . int_(@_) . ')' },
 	2 => sub { '(' . text(@_) . ' ' . pick(@comparisons) . ' ' . text(@_) . ')' },
 	2 => sub { 'isodd(' . int_(@_) . ')' },
+	1 => sub { '(!!! ' . int_(@_) . ')' },
 	1 => sub { '(' . text(@_) . " LIKE 'v%')" },
 	2 => sub { '(' . int_(@_) . ' IS' . pick('', ' NOT') . ' NULL)' },
 	3 => sub { '(' . bool(@_) . ' AND ' . bool(@_) . ')' },
@@ -327,6 +343,12 @@ $makers{bool} = [
 	1 => sub { '(' . text(@_) . ' IS DISTINCT FROM ' . text(@_) . ')' },
 	1 => sub { '(' . int_(@_) . ' = ANY (' . ints(@_) . '))' },
 	1 => sub { '((' . int_(@_) . ', ' . int_(@_) . ') ' . pick('<', '=', '>=') . ' (' . int_(@_) . ', ' . int_(@_) . '))' },
+	1 => sub {
+		my @args = @_;
+		my ($left, $right) = map { '(' . join(', ', map { (int_(@args), text(@args))[ $_ % 2 ] } 1 .. 3) . ')' } 1 .. 2;
+		"($left " . pick('<', '>', '<=') . " $right)";
+	},
+	1 => sub { $has_json ? '(' . text(@_) . ' IS JSON)' : undef },
 	1 => sub { 'coalesce(' . bool(@_) . ', ' . bool(@_) . ')' },
 	1 => sub { 'CASE WHEN ' . bool(@_) . ' THEN ' . bool(@_) . ' ELSE ' . bool(@_) . ' END' },
 	1 => sub { '(pair(' . int_(@_) . ') IS ' . pick('', 'NOT ') . 'NULL)' },
