@@ -138,6 +138,12 @@ typedef struct CcrMailbox
 	 */
 	dsa_pointer unfinished;
 
+	/*
+	 * Requests that were abandoned and taken, and have not been freed.
+	 * Collector only, but the next generation finds them here.
+	 */
+	dsa_pointer leaving;
+
 	/* The collector has exited for a shutdown, and will not be restarted. */
 	pg_atomic_uint32 closed;
 
