@@ -306,7 +306,11 @@ open_route(CcrDefinition *definition, const CcrResult *result, bool barred)
 	return route;
 }
 
-/* Submit a request for items, with the present role and settings. */
+/*
+ * Submit a request for items, with the present role and settings.  The room and
+ * the memory that it takes are nobody's until it is in the slot.  Nothing may
+ * fail meanwhile, and interrupts are held off: even a warning would serve them.
+ */
 static CcrRequest *
 submit_pending(CcrPending *pending, CcrTime now)
 {
@@ -317,6 +321,7 @@ submit_pending(CcrPending *pending, CcrTime now)
 	CcrCounters *counters;
 	CcrRequest *request;
 	int			worker;
+	int			coalesce;
 	uint32		generation;
 	StringInfoData source = {0};
 
@@ -328,7 +333,9 @@ submit_pending(CcrPending *pending, CcrTime now)
 		ccr_shmem_require_collector(worker);
 	if (route->described[worker] != generation || generation == 0)
 		ccr_route_describe(route, &source, false);
+	coalesce = ccr_clauses_coalesce(&definition->clauses);
 	take_room(definition, route, items->n, now);
+	HOLD_INTERRUPTS();
 	if (ccr_stopped(MyDatabaseId, definition->function, false))
 	{
 		ccr_counters_release_backlog(counters, items->n);
@@ -356,8 +363,9 @@ submit_pending(CcrPending *pending, CcrTime now)
 	request->window_end = pending->full ? now : now + (CcrTime) (ccr_settings.max_window * 1000.0);
 	request->max_size = ccr_settings.max_size;
 	request->max_bytes = ccr_settings.max_bytes;
-	request->coalesce = ccr_clauses_coalesce(&definition->clauses);
+	request->coalesce = coalesce;
 	hand_over_pending(pending, request);
+	RESUME_INTERRUPTS();
 	route->described[worker] = generation;
 	return request;
 }

@@ -678,3 +678,48 @@ concresce_reset_stats_all(PG_FUNCTION_ARGS)
 	reset_stats(InvalidOid);
 	PG_RETURN_VOID();
 }
+
+/* ------------------------------------------------------------ blocks of the heap */
+
+#ifdef CCR_TRACE_HEAP
+PG_FUNCTION_INFO_V1(concresce_heap_blocks);
+
+static int	nshown;
+
+static void
+show_block(dsa_pointer dp, const CcrTraced *block, void *arg)
+{
+	char	   *p = (char *) arg + strlen(arg);
+	const CcrRequest *request = ccr_heap_address(dp);
+
+	if (++nshown > 200)
+		return;
+	p += sprintf(p, "%s: %zu bytes, by %d, %lld ms ago", block->function, block->size,
+				 block->pid, (long long) (ccr_now() - block->at) / 1000);
+	if (strcmp(block->function, "allocate_request") == 0)
+		p += sprintf(p, "; or request %llu of kind %d, state %u, phase %u, generation %u of %u, of %d, collector %d, function %u, %u items, announced %d, source %d, joined %u",
+					 (unsigned long long) request->id, request->kind,
+					 pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &request->state)),
+					 pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &request->phase)),
+					 pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &request->taken)),
+					 pg_atomic_read_u32(&ccr_mailboxes[request->worker & 15].generation),
+					 request->pid, request->worker, request->function, request->nitems,
+					 request->announce, DsaPointerIsValid(request->source), request->joined);
+	if (strcmp(block->function, "ccr_kept_add") == 0)
+		p += sprintf(p, "; %u references", ((CcrKeptSource *) request)->references.value);
+	if (strcmp(block->function, "ccr_account_new") == 0)
+		p += sprintf(p, "; slot %d, %u references", ((CcrAccount *) request)->procno,
+					 ((CcrAccount *) request)->references.value);
+	strcpy(p, "\n");
+}
+
+Datum
+concresce_heap_blocks(PG_FUNCTION_ARGS)
+{
+	char	   *text = palloc0(200 * 400);
+
+	nshown = 0;
+	ccr_heap_visit(show_block, text);
+	PG_RETURN_TEXT_P(cstring_to_text(text));
+}
+#endif

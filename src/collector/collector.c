@@ -32,6 +32,7 @@
 #include "collector/carrier_local.h"
 #include "collector/collector.h"
 #include "collector/dispatch.h"
+#include "collector/landing.h"
 #include "collector/pools.h"
 #include "collector/sockets.h"
 #include "collector/unwarranted.h"
@@ -68,7 +69,6 @@ static uint32 wait_event_idle;
 /* Taken from the mailbox and not yet dealt with. */
 static CcrRequest *current = NULL;
 static CcrRequest *taken = NULL;
-static CcrRequest *taken_abandoned = NULL;
 
 static volatile sig_atomic_t terminated = false;
 static bool draining = false;	/* the server shuts down */
@@ -119,19 +119,9 @@ refuse_request(CcrRequest *request, CcrFailure failure)
 }
 
 /*
- * Has the request been taken? Otherwise it is still in the mailbox, and will
- * be taken from there.
- */
-static bool
-is_taken(CcrRequest *request)
-{
-	return pg_atomic_read_u32(&request->taken) != 0;
-}
-
-/*
  * As the process exits, before the heap is detached: fail all requests.  The
  * rows of concresce.connections and the gauges outlive this process, so they
- * are put right.
+ * are put right.  The next generation frees what was abandoned.
  */
 static void
 fail_requests(int code, Datum arg)
@@ -147,16 +137,7 @@ fail_requests(int code, Datum arg)
 		refuse_request(request, CCR_FAILURE_COLLECTOR_EXIT);
 	}
 	ccr_flights_fail_all();
-	while (taken_abandoned)
-	{
-		CcrRequest *request = taken_abandoned;
-
-		taken_abandoned = ccr_request_following_abandoned(request);
-		if (is_taken(request))
-			ccr_request_release(request);
-		else
-			ccr_request_return_abandoned(request);
-	}
+	ccr_landing_give_up();
 	ccr_requests_wake();
 	ccr_pools_hide();
 	ccr_locals_abandon();
@@ -490,24 +471,13 @@ is_admitted(CcrRequest *request)
 }
 
 /*
- * Drop the abandoned requests for which which() is true, and keep the others.
+ * Has the request been taken? Otherwise it is still in the mailbox, and will
+ * be taken from there.
  */
-static void
-drop_abandoned(bool (*which) (CcrRequest *))
+static bool
+is_taken(CcrRequest *request)
 {
-	CcrRequest *rest = taken_abandoned;
-
-	taken_abandoned = NULL;
-	while (rest)
-	{
-		CcrRequest *request = rest;
-
-		rest = ccr_request_following_abandoned(request);
-		if (which(request))
-			ccr_flights_abandon(request);
-		else
-			ccr_request_keep_abandoned(request, &taken_abandoned);
-	}
+	return pg_atomic_read_u32(&request->taken) != 0;
 }
 
 /*
@@ -529,14 +499,14 @@ take_mail(void)
 		 * it.
 		 */
 		taken = ccr_request_take(mailbox);
-		ccr_request_take_abandoned(mailbox, &taken_abandoned);
+		ccr_requests_take_abandoned(mailbox);
 	}
 
 	/*
 	 * drop these before new requests are admitted, so that no new call joins
 	 * a flight that all callers have left
 	 */
-	drop_abandoned(is_admitted);
+	ccr_requests_free_abandoned(mailbox, is_admitted, ccr_flights_leave);
 	while (taken)
 	{
 		if (n > CCR_ROUND_ITEMS)
@@ -547,7 +517,7 @@ take_mail(void)
 		take_request(current);
 		current = NULL;
 	}
-	drop_abandoned(is_taken);
+	ccr_requests_free_abandoned(mailbox, is_taken, ccr_flights_leave);
 	return true;
 }
 

@@ -522,20 +522,19 @@ leave_flight(CcrWaiter *waiter)
 static void
 leave_flights(CcrTicket *ticket)
 {
-	for (uint32 i = 0; i < ticket->request->nitems; i++)
-		leave_flight(&ticket->waiters[i]);
+	while (ticket->nleft < ticket->request->nitems)
+		leave_flight(&ticket->waiters[ticket->nleft++]);
 	ccr_ticket_free(ticket);
 	ccr_tally_tell();
 }
 
 void
-ccr_flights_abandon(CcrRequest *request)
+ccr_flights_leave(CcrRequest *request)
 {
 	CcrTicket  *ticket = ccr_ticket_of(request);
 
 	if (ticket)
 		leave_flights(ticket);
-	ccr_request_release(request);
 }
 
 /* A future's time is over, and its session may be busy elsewhere, or idle. */
@@ -547,8 +546,8 @@ end_late(void *arg)
 	CcrCounters *counters = ticket->counters;
 	uint32		n = request->nitems;
 
-	ccr_count(counters, CCR_TIMEOUTS, n);
 	leave_flights(ticket);
+	ccr_count(counters, CCR_TIMEOUTS, n);
 	if (!ccr_request_complete(request, CCR_FAILURE_TIMEOUT))
 		ccr_count(counters, CCR_TIMEOUTS, -(int64) n);
 }
@@ -725,7 +724,7 @@ fail_ticket(CcrTicket *ticket)
 		return;
 	}
 	ccr_count(counters, CCR_ERRORS, n);
-	for (uint32 i = 0; i < n; i++)
+	for (uint32 i = ticket->nleft; i < n; i++)
 	{
 		bool		admitted = i < ticket->admitted;
 		CcrFlight  *flight = admitted ? ticket->waiters[i].flight : NULL;

@@ -155,10 +155,8 @@ extern void ccr_flight_unlist(CcrFlight *flight);
 /* Free a flight that nobody waits for. */
 extern void ccr_flight_free(CcrFlight *flight);
 
-/*
- * A request was found on the abandoned list: its waiters leave their flights.
- */
-extern void ccr_flights_abandon(CcrRequest *request);
+/* A request was abandoned: its waiters leave their flights. */
+extern void ccr_flights_leave(CcrRequest *request);
 
 /*
  * As the request says, let later identical items not join the present flights.

@@ -11,6 +11,13 @@
 #include "collector/tally.h"
 #include "utils/memutils.h"
 
+/*
+ * The flights that are landing.  If an error ends that, their shared rows must
+ * still be let go.
+ */
+static CcrFlight **landing = NULL;
+static int	nlanding = 0;
+
 /* Append a block with what landed for this ticket to its request's answer. */
 static void
 answer_ticket(CcrTicket *ticket, int ncolumns, bool binary)
@@ -28,12 +35,9 @@ answer_ticket(CcrTicket *ticket, int ncolumns, bool binary)
 		if (outcomes[i]->error)
 			ticket->errors++;
 	}
-	draft = ccr_answer_draft(items, outcomes, n, ncolumns, binary);
 	if (ticket->failure != CCR_FAILURE_NONE)
-	{
-		ccr_answer_give_up(&draft);
 		return;
-	}
+	draft = ccr_answer_draft(items, outcomes, n, ncolumns, binary);
 	failure = ccr_request_answer(ticket->request, &draft);
 	if (failure != CCR_FAILURE_NONE)
 		ticket->failure = failure;
@@ -157,6 +161,14 @@ land_tickets(dlist_head *touched, int ncolumns, bool binary, CcrTime now)
 }
 
 void
+ccr_landing_give_up(void)
+{
+	for (int i = 0; i < nlanding; i++)
+		ccr_outcome_let_go(&landing[i]->outcome);
+	nlanding = 0;
+}
+
+void
 ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 {
 	static MemoryContext context = NULL;
@@ -169,6 +181,8 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 										ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	ccr_flights_change_begin();
+	landing = flights;
+	nlanding = n;
 	for (int i = 0; i < n; i++)
 	{
 		/* items that come from now on start flights of their own */
@@ -177,6 +191,7 @@ ccr_flights_land(CcrFlight **flights, int n, int ncolumns, bool binary)
 	}
 	gather_landed(flights, n, &touched);
 	land_tickets(&touched, ncolumns, binary, now);
+	ccr_landing_give_up();
 	for (int i = 0; i < n; i++)
 		ccr_flight_free(flights[i]);
 	ccr_flights_change_end();

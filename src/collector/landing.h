@@ -17,4 +17,10 @@
 extern void ccr_flights_land(CcrFlight **flights, int n, int ncolumns,
 							 bool binary);
 
+/*
+ * As the collector exits: let go of the rows that flights share whose landing
+ * was ended by an error.
+ */
+extern void ccr_landing_give_up(void);
+
 #endif							/* CCR_LANDING_H */

@@ -43,6 +43,8 @@ typedef struct CcrTicket
 	CcrWarrant *warrant;		/* NULL: it was not enqueued */
 	dlist_node	warrant_node;
 	uint32		admitted;		/* items that have their waiters */
+	uint32		nleft;			/* the first so many items have left their
+								 * flights, as the request was abandoned */
 	uint32		remaining;		/* items not yet landed */
 	uint32		errors;			/* items that landed with one */
 	CcrTime		departed;		/* when the first of them took off, or 0 */

@@ -113,7 +113,7 @@ ccr_error_throw(const CcrError *error)
 }
 
 static dsa_pointer
-share_rows(const char *data, Size length, uint32 references)
+share_rows(const char *data, Size length, uint32 waiters)
 {
 	Size		size = offsetof(CcrSharedRows, data) + length;
 	dsa_pointer dp = ccr_heap_allocate(size);
@@ -122,12 +122,20 @@ share_rows(const char *data, Size length, uint32 references)
 	if (!DsaPointerIsValid(dp))
 		return dp;
 	rows = ccr_heap_address(dp);
-	pg_atomic_init_u32(&rows->references, references);
-	rows->waiters = references;
+	pg_atomic_init_u32(&rows->references, 1);
+	rows->waiters = waiters;
 	rows->size = size;
 	rows->length = length;
 	memcpy(rows->data, data, length);
 	return dp;
+}
+
+static void
+refer_to_rows(dsa_pointer dp)
+{
+	CcrSharedRows *rows = ccr_heap_address(dp);
+
+	pg_atomic_fetch_add_u32(&rows->references, 1);
 }
 
 static void
@@ -174,6 +182,14 @@ ccr_outcome_share(CcrOutcome *outcome, uint32 waiters)
 	if (outcome->error == NULL && waiters > 1 && rows->data &&
 		rows->len > CCR_SHARE_BYTES)
 		outcome->shared = share_rows(rows->data, rows->len, waiters);
+}
+
+void
+ccr_outcome_let_go(CcrOutcome *outcome)
+{
+	if (DsaPointerIsValid(outcome->shared))
+		release_rows(outcome->shared);
+	outcome->shared = InvalidDsaPointer;
 }
 
 typedef struct CcrEntryDraft
@@ -241,14 +257,6 @@ ccr_answer_draft(const uint32 *items, CcrOutcome *const *outcomes, int n,
 	return draft;
 }
 
-void
-ccr_answer_give_up(const CcrAnswerDraft *draft)
-{
-	for (int i = 0; i < draft->n; i++)
-		if (DsaPointerIsValid(draft->outcomes[i]->shared))
-			release_rows(draft->outcomes[i]->shared);
-}
-
 dsa_pointer
 ccr_answer_write(const CcrAnswerDraft *draft)
 {
@@ -270,6 +278,8 @@ ccr_answer_write(const CcrAnswerDraft *draft)
 		entry->binary = draft->binary;
 		if (e->length > 0)
 			memcpy(entry->data, e->data, e->length);
+		if (e->kind == CCR_ENTRY_SHARED)
+			refer_to_rows(draft->outcomes[i]->shared);
 		entry = ccr_entry_next(entry);
 	}
 	return block;

@@ -81,7 +81,7 @@ typedef struct CcrAnswer
 typedef struct CcrSharedRows
 {
 	pg_atomic_uint32 references;
-	uint32		waiters;		/* that were given a reference */
+	uint32		waiters;		/* that are charged with a part of it */
 	Size		size;			/* bytes of the whole block */
 	Size		length;			/* bytes of data */
 	char		data[FLEXIBLE_ARRAY_MEMBER];
@@ -118,10 +118,12 @@ CCR_NORETURN extern void ccr_error_throw(const CcrError *error);
 
 /*
  * If the rows are too large to be copied for each of several waiters, put them
- * on the heap once, with a reference for each.  Call this before a draft is
- * made of the outcome.
+ * on the heap once.  Call this before a draft is made of the outcome.  Each
+ * answer that is written takes a reference; the outcome has one, too, until
+ * ccr_outcome_let_go().
  */
 extern void ccr_outcome_share(CcrOutcome *outcome, uint32 waiters);
+extern void ccr_outcome_let_go(CcrOutcome *outcome);
 
 /* A block of an answer that has been measured, but not allocated yet. */
 typedef struct CcrAnswerDraft
@@ -139,15 +141,12 @@ typedef struct CcrAnswerDraft
 /*
  * A block with the outcomes of n items of a request.  ccr_answer_draft()
  * measures it.  ccr_answer_write() allocates and fills it, or returns
- * InvalidDsaPointer if the heap has no room.  A draft that was not written
- * must be given up by ccr_answer_give_up(), which releases its references to
- * shared rows.
+ * InvalidDsaPointer if the heap has no room.
  */
 extern CcrAnswerDraft ccr_answer_draft(const uint32 *items,
 									   CcrOutcome *const *outcomes, int n,
 									   int ncolumns, bool binary);
 extern dsa_pointer ccr_answer_write(const CcrAnswerDraft *draft);
-extern void ccr_answer_give_up(const CcrAnswerDraft *draft);
 
 /*
  * ccr_answer_block() is the address of a block, ccr_answer_first() its first

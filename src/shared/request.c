@@ -479,12 +479,6 @@ ccr_request_following(CcrRequest *request)
 	return request_at(request->next_intake);
 }
 
-CcrRequest *
-ccr_request_following_abandoned(CcrRequest *request)
-{
-	return request_at(request->next_abandoned);
-}
-
 /*
  * A backend may free a request once it is complete, so the caller must ask for
  * the following one before it completes this one.
@@ -514,20 +508,7 @@ ccr_request_take(CcrMailbox *mailbox)
 }
 
 void
-ccr_request_keep_abandoned(CcrRequest *request, CcrRequest **kept)
-{
-	request->next_abandoned = *kept ? (*kept)->self : InvalidDsaPointer;
-	*kept = request;
-}
-
-void
-ccr_request_return_abandoned(CcrRequest *request)
-{
-	push_request(&ccr_mailboxes[request->worker].abandoned, &request->next_abandoned, request->self);
-}
-
-void
-ccr_request_take_abandoned(CcrMailbox *mailbox, CcrRequest **kept)
+ccr_requests_take_abandoned(CcrMailbox *mailbox)
 {
 	CcrRequest *request;
 
@@ -536,10 +517,33 @@ ccr_request_take_abandoned(CcrMailbox *mailbox, CcrRequest **kept)
 	request = request_at(pg_atomic_exchange_u64(&mailbox->abandoned, InvalidDsaPointer));
 	while (request)
 	{
-		CcrRequest *next = ccr_request_following_abandoned(request);
+		CcrRequest *next = request_at(request->next_abandoned);
 
-		ccr_request_keep_abandoned(request, kept);
+		Assert(pg_atomic_read_u32(&request->state) == CCR_REQUEST_ABANDONED);
+		request->next_abandoned = mailbox->leaving;
+		mailbox->leaving = request->self;
 		request = next;
+	}
+}
+
+void
+ccr_requests_free_abandoned(CcrMailbox *mailbox, bool (*which) (CcrRequest *),
+							void (*leave) (CcrRequest *))
+{
+	dsa_pointer *link = &mailbox->leaving;
+
+	while (DsaPointerIsValid(*link))
+	{
+		CcrRequest *request = ccr_heap_address(*link);
+
+		if (!which(request))
+		{
+			link = &request->next_abandoned;
+			continue;
+		}
+		leave(request);
+		*link = request->next_abandoned;
+		destroy_request(request);
 	}
 }
 
@@ -601,7 +605,6 @@ ccr_request_answer(CcrRequest *request, const CcrAnswerDraft *draft)
 		/*
 		 * the request fails as a whole, so nobody will read its other blocks
 		 */
-		ccr_answer_give_up(draft);
 		ccr_answer_free(request->answer);
 		request->answer = InvalidDsaPointer;
 		return failures[bound];
@@ -673,11 +676,4 @@ ccr_request_complete(CcrRequest *request, CcrFailure failure)
 		return false;
 	ccr_request_wake_later(procno);
 	return true;
-}
-
-void
-ccr_request_release(CcrRequest *request)
-{
-	Assert(pg_atomic_read_u32(&request->state) == CCR_REQUEST_ABANDONED);
-	destroy_request(request);
 }

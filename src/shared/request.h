@@ -259,23 +259,19 @@ extern void ccr_request_free(CcrRequest *request);
 /* Take all that was pushed, oldest first; follow next_intake. */
 extern CcrRequest *ccr_request_take(CcrMailbox *mailbox);
 
-/*
- * Requests that were abandoned go to a private list, linked by next_abandoned:
- * ccr_request_take_abandoned() adds all that the mailbox has,
- * ccr_request_keep_abandoned() adds one.
- */
-extern void ccr_request_take_abandoned(CcrMailbox *mailbox, CcrRequest **kept);
-extern void ccr_request_keep_abandoned(CcrRequest *request, CcrRequest **kept);
-
-/*
- * Put an abandoned request back on the mailbox, for the next generation to
- * take.
- */
-extern void ccr_request_return_abandoned(CcrRequest *request);
-
-/* The next one of a list, by next_intake or by next_abandoned; or NULL. */
+/* The next one of the list, or NULL. */
 extern CcrRequest *ccr_request_following(CcrRequest *request);
-extern CcrRequest *ccr_request_following_abandoned(CcrRequest *request);
+
+/*
+ * ccr_requests_take_abandoned() moves all requests that were abandoned to a list
+ * of the mailbox, which outlives the collector.  ccr_requests_free_abandoned()
+ * calls leave() for each one on it for which which() is true, and frees it.  If
+ * leave() raises an error, the request stays on the list, as do the others.
+ */
+extern void ccr_requests_take_abandoned(CcrMailbox *mailbox);
+extern void ccr_requests_free_abandoned(CcrMailbox *mailbox,
+										bool (*which) (CcrRequest *),
+										void (*leave) (CcrRequest *));
 
 /*
  * Raise an error unless the request has as many items and bytes as it says,
@@ -305,9 +301,6 @@ extern void ccr_requests_wake(void);
 
 /* Have ccr_requests_wake() wake this process, too. */
 extern void ccr_request_wake_later(int procno);
-
-/* Free a request found on the list of abandoned ones. */
-extern void ccr_request_release(CcrRequest *request);
 
 /*
  * The enqueued requests that were taken and have not ended: the first, and the

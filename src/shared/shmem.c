@@ -176,6 +176,10 @@ init_shared(int tranche)
 	for (int i = 0; i < CCR_MAX_CONNECTIONS; i++)
 		SpinLockInit(&ccr_connections[i].mutex);
 
+#ifdef CCR_TRACE_HEAP
+	SpinLockInit(&ccr_shared->trace_mutex);
+	ccr_shared->traced = InvalidDsaPointer;
+#endif
 	heap = dsa_create_in_place(heap_place, area_size(), tranche, NULL);
 	dsa_pin(heap);
 	dsa_set_size_limit(heap, area_size());
@@ -286,6 +290,68 @@ attached_heap(void)
 	return heap;
 }
 
+#ifdef CCR_TRACE_HEAP
+static CcrTraced *
+traced_block(dsa_pointer dp)
+{
+	return DsaPointerIsValid(dp) ? dsa_get_address(attached_heap(), dp - CCR_TRACED) : NULL;
+}
+
+dsa_pointer
+ccr_heap_allocate_in(const char *function, Size size)
+{
+	dsa_pointer dp;
+	CcrTraced  *block;
+
+	if (size >= ccr_shared->heap_size)
+		return InvalidDsaPointer;
+	dp = dsa_allocate_extended(attached_heap(), size + CCR_TRACED,
+							   DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
+	if (!DsaPointerIsValid(dp))
+		return dp;
+	dp += CCR_TRACED;
+	block = traced_block(dp);
+	block->function = function;
+	block->pid = MyProcPid;
+	block->size = size;
+	block->at = ccr_now();
+	block->prev = InvalidDsaPointer;
+	SpinLockAcquire(&ccr_shared->trace_mutex);
+	block->next = ccr_shared->traced;
+	if (DsaPointerIsValid(block->next))
+		traced_block(block->next)->prev = dp;
+	ccr_shared->traced = dp;
+	SpinLockRelease(&ccr_shared->trace_mutex);
+	pg_atomic_fetch_add_u64(&ccr_shared->heap_used, size);
+	return dp;
+}
+
+static void
+free_block(dsa_pointer dp)
+{
+	CcrTraced  *block = traced_block(dp);
+
+	SpinLockAcquire(&ccr_shared->trace_mutex);
+	if (DsaPointerIsValid(block->next))
+		traced_block(block->next)->prev = block->prev;
+	if (DsaPointerIsValid(block->prev))
+		traced_block(block->prev)->next = block->next;
+	else
+		ccr_shared->traced = block->next;
+	SpinLockRelease(&ccr_shared->trace_mutex);
+	dsa_free(attached_heap(), dp - CCR_TRACED);
+}
+
+/* Blocks stay as they are meanwhile. */
+void
+ccr_heap_visit(void (*visit) (dsa_pointer dp, const CcrTraced *block, void *arg), void *arg)
+{
+	SpinLockAcquire(&ccr_shared->trace_mutex);
+	for (dsa_pointer dp = ccr_shared->traced; DsaPointerIsValid(dp); dp = traced_block(dp)->next)
+		visit(dp, traced_block(dp), arg);
+	SpinLockRelease(&ccr_shared->trace_mutex);
+}
+#else
 dsa_pointer
 ccr_heap_allocate(Size size)
 {
@@ -301,12 +367,19 @@ ccr_heap_allocate(Size size)
 	return dp;
 }
 
+static void
+free_block(dsa_pointer dp)
+{
+	dsa_free(attached_heap(), dp);
+}
+#endif
+
 void
 ccr_heap_free(dsa_pointer dp, Size size)
 {
 	uint64		used;
 
-	dsa_free(attached_heap(), dp);
+	free_block(dp);
 
 	/* a full barrier; its partners are in turn.c and in ccr_bounded_below() */
 	used = pg_atomic_sub_fetch_u64(&ccr_shared->heap_used, size);

@@ -138,6 +138,12 @@ typedef struct CcrMailbox
 	 */
 	dsa_pointer unfinished;
 
+	/*
+	 * Requests that were abandoned and taken, and have not been freed.
+	 * Collector only, but the next generation finds them here.
+	 */
+	dsa_pointer leaving;
+
 	/* The collector has exited for a shutdown, and will not be restarted. */
 	pg_atomic_uint32 closed;
 
@@ -370,6 +376,11 @@ typedef struct CcrShared
 	int			nslots;
 	Size		heap_size;		/* bytes */
 
+#ifdef CCR_TRACE_HEAP
+	slock_t		trace_mutex;	/* protects the list of blocks */
+	dsa_pointer traced;			/* the block allocated last */
+#endif
+
 	CCR_LINE pg_atomic_uint64 heap_used;	/* bytes allocated and not freed */
 	pg_atomic_uint64 next_id;	/* of a request */
 	pg_atomic_uint32 next_serial;	/* of a CcrCounters */
@@ -410,7 +421,26 @@ extern void ccr_shmem_require_collector(int worker);
  * InvalidDsaPointer if there is no room.  ccr_heap_free() has to be told the
  * same size again, since the heap does not keep it.
  */
+#ifdef CCR_TRACE_HEAP
+/* In a build that looks for leaks: who has allocated each block, and when. */
+typedef struct CcrTraced
+{
+	dsa_pointer prev;
+	dsa_pointer next;
+	const char *function;
+	int			pid;
+	Size		size;
+	CcrTime		at;
+} CcrTraced;
+
+#define CCR_TRACED		MAXALIGN(sizeof(CcrTraced))
+#define ccr_heap_allocate(size) ccr_heap_allocate_in(__func__, size)
+extern dsa_pointer ccr_heap_allocate_in(const char *function, Size size);
+extern void ccr_heap_visit(void (*visit) (dsa_pointer dp, const CcrTraced *block, void *arg),
+						   void *arg);
+#else
 extern dsa_pointer ccr_heap_allocate(Size size);
+#endif
 extern void ccr_heap_free(dsa_pointer dp, Size size);
 extern void *ccr_heap_address(dsa_pointer dp);
 

@@ -271,7 +271,7 @@ inline complete(r)
 #define IS_TAKEN		1
 #define ANY				2
 
-/* Those of whom it is true go, the others are kept. */
+/* ccr_requests_free_abandoned(): those of whom it is true go, the others are kept. */
 inline drop_abandoned(which)
 {
 	rest = kept;

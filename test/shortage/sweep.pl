@@ -176,6 +176,31 @@ sweep('left', due => sub { 10 * (1000 * $_[0] + 1) },
 		return $one;
 	});
 
+# Rows that are put on the heap once for all who wait for them.
+sweep('shared', due => 25000,
+	prepare => sub { redefine(define('far', 'g(n int)' => 'text STABLE' => "SELECT repeat(n::text, 5000) -- $_[0]\n")) },
+	run => sub { ask(q{SELECT sum(length(result)) FROM concresce.as_completed((SELECT array_agg(concresce.submit('g', 1)) FROM generate_series(1, 5)), NULL::text)}) });
+
+# All who wait for a batch in flight leave it, at once.
+sweep('deserted', due => sub { 10 * (1000 * $_[0] + 1) },
+	run => sub {
+		my ($n) = @_;
+		arm(0);
+		my $gate = close_gate($node);
+		my @calls = call_all($node, 3, "SELECT gate(1000 * $n)", timeout => '20s');
+		until_it($_) foreach @calls;
+		my $collector = collector_pid($node);
+		kill STOP => $collector;
+		$_->signal('pg_cancel_backend') foreach @calls;
+		$_->finish foreach @calls;
+		arm($n);
+		kill CONT => $collector;
+		my $next = call($node, "SELECT gate(1000 * $n + 1)", timeout => '20s');
+		until_it($next);
+		open_gate($gate);
+		return $next->finish;
+	});
+
 arm(0);
 at_rest($node);
 done_testing();

@@ -143,4 +143,31 @@ open_gate($gate);
 is(join(',', sort map { $_->out } @queued), '110,120', 'those in the queue are served');
 at_rest($node);
 
+# While it is told something, which its client does not read: so the session waits
+# there, and serves the interrupt when that has been sent.
+foreach my $way ([ pg_cancel_backend => qr/"concresce.coalesce" is ignored/ ], [ pg_terminate_backend => qr/connection .*lost/ ])
+{
+	my ($function, $heard) = @$way;
+	my $holder = $node->background_psql('postgres');
+
+	$holder->query_safe('SELECT pg_advisory_lock(1)');
+	my $told = call($node, <<'EOF_SQL', coalesce => 'batch');
+DO $$
+BEGIN
+	PERFORM pg_advisory_lock_shared(1);
+	EXECUTE 'SELECT vgate(30) -- ' || repeat('x', 4000000);
+END $$
+EOF_SQL
+
+	poll($node, "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE application_name = '$told->{app}'");
+	$told->{run}->signal('STOP');
+	$holder->quit;
+	poll($node, "SELECT wait_event = 'ClientWrite' FROM pg_stat_activity WHERE application_name = '$told->{app}'");
+	$told->signal($function);
+	$told->{run}->signal('CONT');
+	like($told->err, $heard, "$function: a session that is being told something");
+	at_rest($node, "$function: leaves nothing behind");
+	is(attempt($node, 'SELECT vgate(31)', timeout => '20s')->out, '310', "$function: nor does it keep room in the queue");
+}
+
 done_testing();
