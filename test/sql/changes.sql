@@ -200,6 +200,8 @@ AS 'SELECT v FROM t WHERE t.id = typed_int_unprepared.id';
 CREATE FUNCTION typed_write_unprepared(id int) RETURNS int LANGUAGE concresce VOLATILE SET concresce.prepare = off
 AS 'UPDATE t SET id = id WHERE id = ANY (collect(id)) RETURNING id, v';
 CREATE FUNCTION star(id int) RETURNS far.t LANGUAGE concresce STABLE AS 'SELECT * FROM t WHERE t.id = star.id';
+-- one after the other, over one connection
+SET concresce.enable_batchscan = off;
 SELECT typed(1), typed_unprepared(1), typed_bulk(1), typed_int(1), typed_write(1), star(1),
   typed_int_unprepared(1), typed_write_unprepared(1);
 ALTER TABLE far.t ALTER v TYPE bigint;
@@ -225,6 +227,7 @@ DROP TABLE far.t;
 SELECT typed(1);
 CREATE TABLE far.t AS SELECT 1 AS id, 'new' AS v;
 SELECT typed(1), typed_unprepared(1), typed_bulk(1);
+RESET concresce.enable_batchscan;
 
 SELECT used FROM concresce.memory();
 DEALLOCATE p;

@@ -33,13 +33,18 @@ CREATE FUNCTION law(f regproc, answered int) RETURNS TABLE (calls bigint, holds 
 $$;
 
 SELECT count(*) FROM concresce.stats WHERE function = 'idle'::regproc;
+-- one after the other
+SET concresce.enable_batchscan = off;
 SELECT score(1), score(2), score(99), score(NULL);
+RESET concresce.enable_batchscan;
 SELECT * FROM law('score', 4);
 -- errors of the far side, of this side, of too many rows, of on_missing
 INSERT INTO far.scores VALUES (0, 0);
 SELECT score(0);
 SELECT * FROM law('score', 4);
+SET concresce.enable_batchscan = off;
 SELECT text_int('1'), text_int('2');
+RESET concresce.enable_batchscan;
 SELECT text_int('x');
 SET concresce.on_missing = error;
 SELECT score(99);

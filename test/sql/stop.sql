@@ -57,7 +57,9 @@ SELECT concresce.stop('gated'), concresce.stop('other'), concresce.stop();
 SELECT concresce.start('gated');
 SELECT gated(1);
 SELECT concresce.start();
+SET concresce.enable_batchscan = off;
 SELECT gated(1), other(1);
+RESET concresce.enable_batchscan;
 
 -- it waits for what is in flight, not for other lookups; what is queued goes at once
 CALL play('close', 'a> SELECT gated(1)', '1 in flight', 'b> SELECT other(1)', '2 in flight',
