@@ -86,7 +86,7 @@ close_attempt(CcrAttempt *attempt)
 		return;
 	if (attempt->handshake)
 	{
-		ccr_offload_abandon(attempt->handshake, 0);
+		ccr_offload_abandon(attempt->handshake);
 		wake_handshake_queue();
 	}
 	else

@@ -53,8 +53,8 @@ ccr_budget_answer(void)
 	return (Size) ccr_shared_memory * 1024 * 1024;
 }
 
-int64
-ccr_budget_limit(void)
+static int64
+held_limit(void)
 {
 	return memory_limit() / CCR_BYTES_OF_ONE;
 }
@@ -148,11 +148,11 @@ ccr_budget_change(int64 bytes)
 bool
 ccr_budget_exceeded(void)
 {
-	return held > ccr_budget_limit();
+	return held > held_limit();
 }
 
 bool
 ccr_budget_scarce(void)
 {
-	return held > ccr_budget_limit() / 4;
+	return held > held_limit() / 4;
 }

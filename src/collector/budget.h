@@ -40,9 +40,6 @@ extern void ccr_budget_own(int64 bytes);
 extern void ccr_budget_change(int64 bytes);
 extern bool ccr_budget_exceeded(void);
 
-/* How many bytes may be held in all. */
-extern int64 ccr_budget_limit(void);
-
 /* Is so little left that what is only kept for later has to be freed? */
 extern bool ccr_budget_scarce(void);
 

@@ -128,7 +128,7 @@ static void drain_results(CcrRemote *remote);
 static bool is_answering(const CcrRemote *remote);
 static void cancel_ended(CcrRemote *remote);
 static void cancel_again(CcrRemote *remote);
-static bool start_reading(CcrRemote *remote, CcrOffloaded kind);
+static bool start_reading(CcrRemote *remote);
 static void look_at_reading(void *arg);
 static void receive_notice(void *arg, const PGresult *result);
 
@@ -297,8 +297,6 @@ forget_results(CcrRemote *remote)
 static void
 close_connection(CcrRemote *remote)
 {
-	int64		held;
-
 	forget_results(remote);
 	ccr_timer_clear(&remote->reading_timer);
 	ccr_timer_clear(&remote->deadline);
@@ -307,7 +305,6 @@ close_connection(CcrRemote *remote)
 	remote->fd = -1;
 	if (remote->conn == NULL)
 		return;
-	held = remote->holding.held;
 	ccr_holding_close(&remote->holding);
 	dlist_delete(&remote->node);
 	if (remote->reading)
@@ -315,7 +312,7 @@ close_connection(CcrRemote *remote)
 		CcrOffload *reading = remote->reading;
 
 		end_reading(remote);
-		ccr_offload_abandon(reading, held);
+		ccr_offload_abandon(reading);
 	}
 	else
 	{
@@ -541,7 +538,7 @@ send_script(CcrRemote *remote, bool ok)
 		 * the socket does not tell of what it has read.
 		 */
 		if (remote->conn && is_answering(remote) &&
-			(ccr_holding_has_much(&remote->holding) || !PQisBusy(remote->conn)))
+			(ccr_holding_is_roomy(&remote->holding) || !PQisBusy(remote->conn)))
 			ccr_timer_set(&remote->deadline, ccr_now());
 		return;
 	}
@@ -984,9 +981,8 @@ next_result(CcrRemote *remote, PGresult **result)
 		*result = remote->taken.results[remote->at++];
 		return true;
 	}
-	if (remote->taken.dry)
-		return false;
-	if (ccr_holding_has_much(&remote->holding) && start_reading(remote, CCR_OFFLOAD_TAKE))
+	if (ccr_holding_is_roomy(&remote->holding) &&
+		(remote->taken.dry || start_reading(remote)))
 		return false;
 	if (remote->conn == NULL || PQisBusy(remote->conn))
 		return false;
@@ -1082,14 +1078,11 @@ flush_script(CcrRemote *remote)
 {
 	int			rc = PQflush(remote->conn);
 
-	/* it may have read */
-	remote->taken.dry = false;
-	ccr_holding_consumed(&remote->holding);
+	remote->taken.dry = false;	/* it may have read */
 	if (rc < 0)
 	{
 		/* the server may have said why before it hung up */
 		(void) PQconsumeInput(remote->conn);
-		ccr_holding_consumed(&remote->holding);
 		drain_results(remote);
 		if (remote->carrier.state == CCR_CARRIER_BUSY ||
 			remote->carrier.state == CCR_CARRIER_CANCELLING)
@@ -1138,10 +1131,10 @@ take_answer(CcrRemote *remote, bool ok, int64 used)
  * others of its server to end, or was closed, as those never do.
  */
 static bool
-start_reading(CcrRemote *remote, CcrOffloaded kind)
+start_reading(CcrRemote *remote)
 {
 	const CcrScript *script = &remote->script;
-	CcrOffloadStart started = ccr_offload_read(kind, remote->conn, remote->reach->number,
+	CcrOffloadStart started = ccr_offload_read(remote->conn, remote->reach->number,
 											   ccr_script_awaits_body(script), &remote->reading);
 
 	if (started != CCR_OFFLOAD_STARTED)
@@ -1172,12 +1165,11 @@ read_answer(CcrRemote *remote)
 		bool		heavy = ccr_holding_is_heavy(&remote->holding);
 
 		ccr_holding_reading(&remote->holding);
-		if (heavy && start_reading(remote, CCR_OFFLOAD_READ))
+		if (heavy && start_reading(remote))
 			return;
 		remote->taken.dry = false;
 		began = ccr_holding_time(&remote->holding);
 		ok = PQconsumeInput(remote->conn);
-		ccr_holding_consumed(&remote->holding);
 	} while (take_answer(remote, ok, ccr_holding_time(&remote->holding) - began));
 }
 
@@ -1227,10 +1219,7 @@ look_at_reading(void *arg)
 	}
 	ccr_offload_lower(remote->reading);
 	ccr_holding_note_reading(&remote->holding, ccr_offload_reads(remote->reading));
-	if (ccr_holding_reads_in_vain(&remote->holding, ccr_offload_used(remote->reading),
-								  CCR_READING_ROWS))
-		close_remote(remote, too_much_error(remote));
-	else if (check_held(remote, allowed_to_read(remote)))
+	if (check_held(remote, allowed_to_read(remote)))
 		ccr_timer_set(&remote->reading_timer, ccr_after(ccr_now(), CCR_READING_PACE));
 }
 
@@ -1246,7 +1235,6 @@ step_reading(CcrRemote *remote)
 	PQsetNoticeReceiver(remote->conn, receive_notice, remote);
 	ccr_holding_pass(&remote->holding, taken->noticed);
 	remote->fd = remote->holding.fd = PQsocket(remote->conn);
-	ccr_holding_consumed(&remote->holding);
 	if (remote->fd >= 0)
 		watch_socket(remote, true);
 

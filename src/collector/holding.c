@@ -17,16 +17,13 @@
 #define CCR_KEPT		(8 * 1024 * 1024)	/* bytes that libpq may hold for
 											 * good: its buffer, settings */
 #define CCR_KEPT_SMALL	(64 * 1024) /* bytes that are not looked at */
-#define CCR_ROOMY		(128 * 1024)	/* bytes of a buffer, or in it: so
-										 * many settings are a second's work */
-#define CCR_ROOMIEST	(2 * 1024 * 1024)	/* bytes of a buffer that may be
-											 * filled while others wait: no
-											 * more than this can come at once */
+#define CCR_ROOMY		(128 * 1024)	/* bytes of a buffer: so many settings
+										 * are a second's work */
 #define CCR_STRAY_OP	1024	/* bytes of each operation, without being
 								 * counted */
 #define CCR_STRAY_OPS	8		/* operations after which strays are counted */
 #define CCR_HEAVY		(1024 * 1024)	/* bytes to be read that take long */
-#define CCR_HEAVY_ROW	(64 * 1024) /* the same, if what was read last was
+#define CCR_HEAVY_ROW	(16 * 1024) /* the same, if what was read last was
 									 * only a part of a row: libpq now has a
 									 * buffer for all of it */
 #define CCR_HEAVY_VAIN	(5 * 1000)	/* us of reading that bring no row */
@@ -58,18 +55,6 @@ bytes_in(const CcrHolding *holding, bool exactly)
 	return n;
 }
 
-/*
- * Bytes that libpq has got from the socket.  What comes in between the two calls
- * makes it more, and never less.
- */
-static uint64
-consumed_by(const CcrHolding *holding)
-{
-	uint64		unread = ccr_socket_unread(holding->fd);
-
-	return ccr_socket_received(holding->fd) - unread;
-}
-
 void
 ccr_holding_open(CcrHolding *holding, int fd)
 {
@@ -94,11 +79,6 @@ ccr_holding_begin(CcrHolding *holding)
 	holding->nreads = 0;
 	holding->vain = 0;
 	holding->nops++;
-	if (ccr_holding_is_roomy(holding))
-	{
-		holding->consumed = consumed_by(holding);
-		holding->base = holding->consumed - holding->passed;
-	}
 }
 
 void
@@ -128,32 +108,13 @@ ccr_holding_read(CcrHolding *holding)
 bool
 ccr_holding_is_heavy(const CcrHolding *holding)
 {
-	bool		roomy = ccr_holding_is_roomy(holding);
 	uint64		unread;
 
-	if (roomy && (!holding->counted || holding->strays > CCR_ROOMY ||
-				  Max(holding->kept, holding->peak) > CCR_ROOMIEST))
-		return true;
-	if (holding->nreads == 0 && !roomy)
-		return false;
+	if (holding->nreads == 0 || ccr_holding_is_roomy(holding))
+		return ccr_holding_is_roomy(holding);
 	unread = ccr_socket_unread(holding->fd);
-	return unread >= (roomy ? CCR_ROOMY : CCR_HEAVY) || holding->vain >= CCR_HEAVY_VAIN ||
+	return unread >= CCR_HEAVY || holding->vain >= CCR_HEAVY_VAIN ||
 		(unread >= CCR_HEAVY_ROW && holding->passed == holding->passed_before);
-}
-
-void
-ccr_holding_consumed(CcrHolding *holding)
-{
-	if (ccr_holding_is_roomy(holding) && holding->fd >= 0)
-		holding->consumed = consumed_by(holding);
-}
-
-bool
-ccr_holding_has_much(const CcrHolding *holding)
-{
-	return ccr_holding_is_roomy(holding) &&
-		(!holding->counted || holding->strays > CCR_ROOMY ||
-		 (int64) (holding->consumed - holding->passed - holding->base) > CCR_ROOMY);
 }
 
 bool
@@ -166,7 +127,7 @@ ccr_holding_is_roomy(const CcrHolding *holding)
  * Of what has come to stay the larger part can only be settings of ever new
  * names.
  */
-static int64
+static void
 note_strays(CcrHolding *holding, int64 bytes)
 {
 	int64		stray = bytes - (int64) (holding->nops * CCR_STRAY_OP) - holding->dropped;
@@ -175,7 +136,6 @@ note_strays(CcrHolding *holding, int64 bytes)
 	stray -= holding->passed / 64;
 	if (stray > CCR_KEPT_SMALL)
 		holding->kept = Max(holding->kept, stray);
-	return stray;
 }
 
 /* What libpq holds more than before is what it has read and not handed over. */
@@ -189,7 +149,7 @@ ccr_holding_note(CcrHolding *holding)
 	bytes = bytes_in(holding, false);
 	holding->added = Max(bytes - holding->before, 0);
 	holding->peak = Max(holding->peak, holding->added);
-	(void) note_strays(holding, bytes);
+	note_strays(holding, bytes);
 	set_held(holding, holding->added);
 }
 
@@ -210,7 +170,7 @@ void
 ccr_holding_end(CcrHolding *holding)
 {
 	if (holding->nops % CCR_STRAY_OPS == 0)
-		holding->strays = Max(holding->strays, note_strays(holding, bytes_in(holding, true)));
+		note_strays(holding, bytes_in(holding, true));
 	if (holding->peak > CCR_KEPT_SMALL)
 		holding->kept = Max(holding->kept, (int64) pg_nextpower2_64(holding->peak));
 	holding->peak = 0;
@@ -254,13 +214,7 @@ ccr_holding_time(const CcrHolding *holding)
 	return holding->nreads >= 2 ? time_used() : 0;
 }
 
-/* us; reading the longest row takes less than this. */
-static int64
-vain_limit(void)
-{
-	return CCR_VAIN + (int64) (ccr_budget_answer() / 256);
-}
-
+/* Reading the longest row takes less than this. */
 bool
 ccr_holding_in_vain(CcrHolding *holding, int64 used)
 {
@@ -268,13 +222,7 @@ ccr_holding_in_vain(CcrHolding *holding, int64 used)
 		holding->vain = 0;
 	else
 		holding->vain += used;
-	return holding->vain >= vain_limit();
-}
-
-bool
-ccr_holding_reads_in_vain(const CcrHolding *holding, int64 used, int rows)
-{
-	return holding->vain + used >= rows * vain_limit();
+	return holding->vain >= CCR_VAIN + (int64) (ccr_budget_answer() / 256);
 }
 
 /*

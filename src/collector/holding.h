@@ -33,12 +33,7 @@ typedef struct CcrHolding
 	int64		peak;			/* most that libpq has had to hold of one
 								 * operation */
 	int64		kept;			/* what it may never give back */
-	int64		strays;			/* of this, what can only be settings */
 	int64		held;			/* what the budget knows of */
-	uint64		consumed;		/* where the buffer is large: bytes that libpq
-								 * has got, when last looked at */
-	uint64		base;			/* of these, before the operation, that it has
-								 * not handed over, and never will */
 	uint64		passed_before;	/* of these, before the last reading */
 	uint64		last_received;	/* over TLS: by the last time it was drained */
 	int			nquiet;			/* reads that found nothing since */
@@ -70,13 +65,6 @@ extern bool ccr_holding_is_heavy(const CcrHolding *holding);
  */
 extern bool ccr_holding_is_roomy(const CcrHolding *holding);
 
-/*
- * Where it is roomy: libpq may have read, which is to be told; is there so much
- * in its buffer that looking through it takes long?
- */
-extern void ccr_holding_consumed(CcrHolding *holding);
-extern bool ccr_holding_has_much(const CcrHolding *holding);
-
 /* Look how much is held, and tell the budget. */
 extern void ccr_holding_note(CcrHolding *holding);
 
@@ -100,9 +88,6 @@ extern void ccr_holding_dropped(CcrHolding *holding, int64 bytes);
  */
 extern int64 ccr_holding_time(const CcrHolding *holding);
 extern bool ccr_holding_in_vain(CcrHolding *holding, int64 used);
-
-/* The same while a thread reads, which may have found some rows by now. */
-extern bool ccr_holding_reads_in_vain(const CcrHolding *holding, int64 used, int rows);
 
 /*
  * May libpq, or TLS, hold more that has come in than is to be seen at the

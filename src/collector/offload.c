@@ -22,8 +22,7 @@
  * No server may take the threads of the others: it has at most twice as many as
  * are left for them, of those under way and of those that were given up alike.
  * One that has none finds one in any case, up to a bound that only many servers
- * together can reach.  What was given up keeps the memory that it has, so a
- * server whose own have much gets no more threads until they end.
+ * together can reach.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,7 +30,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -40,7 +38,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "collector/budget.h"
 #include "collector/offload.h"
 #include "collector/thread.h"
 #include "lib/ilist.h"
@@ -53,8 +50,6 @@
 									 * one follows the other, and connecting
 									 * would never have its turn */
 #define CCR_MAX_ABANDONED		64
-#define CCR_ABANDONED_HELD		4	/* a server's may hold this part of what may
-									 * be held, until it gets no more threads */
 #define CCR_SERVER_SHARE		2	/* times what is left of these */
 #define CCR_FIRST_ONES			4	/* times these, if it is a server's first */
 #define CCR_OFFLOAD_BYTES		(256 * 1024)	/* of results, after which
@@ -74,15 +69,13 @@ struct CcrOffload
 	uint64		server;
 	uint64		peer;
 	int			fd;				/* eventfd, readable at the end */
-	int			tid;			/* of the thread; 0: not yet known, nor is */
-	clockid_t	clock;			/* its processor time */
+	int			tid;			/* of the thread; 0: not yet known */
 	int			state;			/* OffloadEnd: whoever is second finds the
 								 * other's */
 	int			closed;			/* abandoned, and the thread has done with it */
 	int			socket;			/* READ: another descriptor of the same */
 	CcrOffloaded kind;
 	bool		by_step;		/* READ: stop where a command ends */
-	int64		held;			/* abandoned: bytes */
 	CcrOffloadResult result;
 	dlist_node	node;			/* in one of the two lists */
 };
@@ -109,13 +102,11 @@ count_notice(void *arg, const PGresult *result)
 }
 
 static int64
-processor_time(clockid_t clock)
+processor_time(void)
 {
 	struct timespec now;
 
-	/* the thread may have ended */
-	if (clock_gettime(clock, &now) != 0)
-		return 0;
+	(void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
 	return now.tv_sec * INT64CONST(1000000) + now.tv_nsec / 1000;
 }
 
@@ -160,19 +151,17 @@ offload_run(void *arg)
 	int			expected = UNDER_WAY;
 	uint64		one = 1;
 
-	(void) prctl(PR_SET_NAME, offload->kind == CCR_OFFLOAD_CONNECT ? "concresce conn" : "concresce read");
+	(void) prctl(PR_SET_NAME, offload->kind == CCR_OFFLOAD_READ ? "concresce read" : "concresce conn");
 
-	/* for ccr_offload_lower(), ccr_offload_used() */
-	if (pthread_getcpuclockid(pthread_self(), &offload->clock) != 0)
-		offload->clock = CLOCK_THREAD_CPUTIME_ID;
+	/* for ccr_offload_lower() */
 	__atomic_store_n(&offload->tid, (int) syscall(SYS_gettid), __ATOMIC_RELEASE);
 	if (offload->kind == CCR_OFFLOAD_CONNECT)
 		offload->result.wants = PQconnectPoll(offload->conn);
 	else
 	{
-		offload->result.ok = offload->kind == CCR_OFFLOAD_TAKE || PQconsumeInput(offload->conn);
+		offload->result.ok = PQconsumeInput(offload->conn);
 		take_results(offload);
-		offload->result.used = processor_time(CLOCK_THREAD_CPUTIME_ID);
+		offload->result.used = processor_time();
 	}
 
 	/* pairs with the exchange in ccr_offload_abandon() */
@@ -252,21 +241,14 @@ static bool
 may_start(uint64 server, uint64 peer)
 {
 	int			own_under_way;
-	int64		held = 0;
 	dlist_iter	iter;
 
 	ccr_offload_reap();
 	dlist_foreach(iter, &abandoned)
 	{
-		CcrOffload *offload = dlist_container(CcrOffload, node, iter.cur);
-
-		if (peer != 0 && offload->peer == peer)
+		if (peer != 0 && dlist_container(CcrOffload, node, iter.cur)->peer == peer)
 			return false;
-		if (offload->server == server)
-			held += offload->held;
 	}
-	if (held > ccr_budget_limit() / CCR_ABANDONED_HELD)
-		return false;
 
 	/* those under way may all have to be given up, too */
 	own_under_way = count_of(&under_way, server);
@@ -292,11 +274,11 @@ start_offload(CcrOffloaded kind, PGconn *conn, uint64 server, uint64 peer,
 {
 	static bool exit_registered = false;
 	CcrOffload *offload;
-	int			socket = kind == CCR_OFFLOAD_CONNECT ? -1 : PQsocket(conn);
+	int			socket = kind == CCR_OFFLOAD_READ ? PQsocket(conn) : -1;
 
 	if (!may_start(server, peer))
 		return CCR_OFFLOAD_REFUSED;
-	if (!thread_is_free(server, kind == CCR_OFFLOAD_CONNECT ? CCR_MAX_UNDER_WAY : CCR_MAX_READINGS))
+	if (!thread_is_free(server, kind == CCR_OFFLOAD_READ ? CCR_MAX_READINGS : CCR_MAX_UNDER_WAY))
 		return CCR_OFFLOAD_LATER;
 	if (!exit_registered)
 		on_proc_exit(exit_at_once, 0);
@@ -313,7 +295,7 @@ start_offload(CcrOffloaded kind, PGconn *conn, uint64 server, uint64 peer,
 	offload->state = UNDER_WAY;
 	offload->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	offload->socket = -1;
-	if (kind != CCR_OFFLOAD_CONNECT)
+	if (kind == CCR_OFFLOAD_READ)
 	{
 		/* libpq may have closed it, and still hold what came before */
 		if (socket >= 0)
@@ -343,10 +325,9 @@ ccr_offload_connect(PGconn *conn, uint64 server, uint64 peer, CcrOffload **offlo
 }
 
 CcrOffloadStart
-ccr_offload_read(CcrOffloaded kind, PGconn *conn, uint64 server, bool by_step,
-				 CcrOffload **offload)
+ccr_offload_read(PGconn *conn, uint64 server, bool by_step, CcrOffload **offload)
 {
-	return start_offload(kind, conn, server, 0, by_step, offload);
+	return start_offload(CCR_OFFLOAD_READ, conn, server, 0, by_step, offload);
 }
 
 static void
@@ -391,20 +372,11 @@ ccr_offload_lower(CcrOffload *offload)
 		(void) setpriority(PRIO_PROCESS, tid, 19);
 }
 
-int64
-ccr_offload_used(const CcrOffload *offload)
-{
-	if (__atomic_load_n(&offload->tid, __ATOMIC_ACQUIRE) == 0)
-		return 0;
-	return processor_time(offload->clock);
-}
-
 void
-ccr_offload_abandon(CcrOffload *offload, int64 held)
+ccr_offload_abandon(CcrOffload *offload)
 {
 	int			expected = UNDER_WAY;
 
-	offload->held = held;
 	end_being_under_way(offload);
 	if (!__atomic_compare_exchange_n(&offload->state, &expected, ABANDONED, false,
 									 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))

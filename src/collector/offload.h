@@ -26,8 +26,7 @@ typedef struct CcrOffload CcrOffload;
 typedef enum CcrOffloaded
 {
 	CCR_OFFLOAD_CONNECT,		/* a step of PQconnectPoll() */
-	CCR_OFFLOAD_READ,			/* PQconsumeInput(), and what comes of it */
-	CCR_OFFLOAD_TAKE			/* the same, but of what has been read */
+	CCR_OFFLOAD_READ			/* PQconsumeInput(), and what comes of it */
 } CcrOffloaded;
 
 typedef struct CcrOffloadResult
@@ -47,8 +46,7 @@ typedef enum CcrOffloadStart
 	CCR_OFFLOAD_STARTED,
 	CCR_OFFLOAD_LATER,			/* as many as there may be are under way */
 	CCR_OFFLOAD_REFUSED,		/* a step of the same peer was given up, and
-								 * has not ended; or too many of the server's,
-								 * or they hold too much */
+								 * has not ended; or too many of the server's */
 	CCR_OFFLOAD_FAILED			/* no thread is to be had */
 } CcrOffloadStart;
 
@@ -60,8 +58,8 @@ typedef enum CcrOffloadStart
  */
 extern CcrOffloadStart ccr_offload_connect(PGconn *conn, uint64 server, uint64 peer,
 										   CcrOffload **offload);
-extern CcrOffloadStart ccr_offload_read(CcrOffloaded kind, PGconn *conn, uint64 server,
-										bool by_step, CcrOffload **offload);
+extern CcrOffloadStart ccr_offload_read(PGconn *conn, uint64 server, bool by_step,
+										CcrOffload **offload);
 
 /* Would a step of connecting to this server not have to come LATER? */
 extern bool ccr_offload_has_room(uint64 server);
@@ -81,13 +79,7 @@ extern void ccr_offload_lower(CcrOffload *offload);
 /* Give back what those had that were given up, and have ended. */
 extern void ccr_offload_reap(void);
 
-/* us of processor time so far. */
-extern int64 ccr_offload_used(const CcrOffload *offload);
-
-/*
- * Give it up.  The connection is closed when the call has ended.  held: bytes
- * that it has by now, which nobody can take from it until then.
- */
-extern void ccr_offload_abandon(CcrOffload *offload, int64 held);
+/* Give it up.  The connection is closed when the call has ended. */
+extern void ccr_offload_abandon(CcrOffload *offload);
 
 #endif							/* CCR_OFFLOAD_H */
