@@ -12,6 +12,8 @@ BEGIN
 END $$;
 CREATE USER MAPPING FOR CURRENT_USER SERVER far;
 SET concresce.server = 'far';
+-- calls one after the other, over one connection
+SET concresce.enable_batchscan = off;
 
 CREATE TABLE far.t (id int PRIMARY KEY, v int);
 INSERT INTO far.t VALUES (1, 10), (2, 20);
@@ -200,8 +202,6 @@ AS 'SELECT v FROM t WHERE t.id = typed_int_unprepared.id';
 CREATE FUNCTION typed_write_unprepared(id int) RETURNS int LANGUAGE concresce VOLATILE SET concresce.prepare = off
 AS 'UPDATE t SET id = id WHERE id = ANY (collect(id)) RETURNING id, v';
 CREATE FUNCTION star(id int) RETURNS far.t LANGUAGE concresce STABLE AS 'SELECT * FROM t WHERE t.id = star.id';
--- one after the other, over one connection
-SET concresce.enable_batchscan = off;
 SELECT typed(1), typed_unprepared(1), typed_bulk(1), typed_int(1), typed_write(1), star(1),
   typed_int_unprepared(1), typed_write_unprepared(1);
 ALTER TABLE far.t ALTER v TYPE bigint;
@@ -227,7 +227,6 @@ DROP TABLE far.t;
 SELECT typed(1);
 CREATE TABLE far.t AS SELECT 1 AS id, 'new' AS v;
 SELECT typed(1), typed_unprepared(1), typed_bulk(1);
-RESET concresce.enable_batchscan;
 
 SELECT used FROM concresce.memory();
 DEALLOCATE p;
