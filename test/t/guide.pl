@@ -30,6 +30,7 @@ my %stage = (
 		near => $USER_SCORE . <<'EOF_SQL',
 CREATE TABLE orders AS
 SELECT i AS id, (CASE WHEN i % 880 = 0 THEN i - 1 ELSE i END)::bigint AS user_id FROM generate_series(1, 100000) i;
+CREATE TABLE items AS SELECT i AS id, i % 60 AS order_id, i::bigint AS buyer FROM generate_series(1, 300) i;
 EOF_SQL
 		calls => <<'EOF_SQL',
 ALTER FUNCTION user_score VOLATILE;
