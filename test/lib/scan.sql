@@ -89,6 +89,7 @@ BEGIN
                           'Replaces:|Index Cond: \(id IS NOT NULL\))');
     line := regexp_replace(line, '\(actual rows=(\d+)(\.00)? loops=1\)', '(rows=\1)');
     line := regexp_replace(line, '\(actual rows=[\d.]+ loops', '(loops');
+    line := regexp_replace(line, 'Subquery Scan on ("\*SELECT\* \d+"|unnamed_subquery(_\d+)?)$', 'Subquery Scan on unnamed_subquery');
     line := regexp_replace(line, ' \(returns [$0-9,]+\)', '');
     line := regexp_replace(line, '\((ANY|ALL) \(.* [<>=]+ \((hashed )?SubPlan (\w+)\)\.col1\)\)', '(\2SubPlan \3)');
     line := regexp_replace(line, 'EXISTS\(SubPlan (\w+)\)', '(SubPlan \1)');
