@@ -264,28 +264,9 @@ typedef struct First
 } First;
 
 static bool
-is_init_param(const CcrPlanning *planning, int paramid)
-{
-	ListCell   *lc;
-
-	foreach(lc, planning->init_plans)
-	{
-		if (list_member_int(lfirst_node(SubPlan, lc)->setParam, paramid))
-			return true;
-	}
-	return false;
-}
-
-static bool
 holds_init_param(const CcrPlanning *planning, Node *node)
 {
-	Bitmapset  *params = ccr_params_of(node);
-	int			i = -1;
-
-	while ((i = bms_next_member(params, i)) >= 0)
-		if (is_init_param(planning, i))
-			return true;
-	return false;
+	return bms_overlap(planning->init_params, ccr_params_of(node));
 }
 
 /*
@@ -304,7 +285,7 @@ first_walker(Node *node, void *context)
 	{
 		case T_Param:
 			if (param->paramkind != PARAM_EXEC ||
-				!is_init_param(first->planning, param->paramid))
+				!bms_is_member(param->paramid, first->planning->init_params))
 				return false;
 			if (!ccr_ahead_is_volatile(first->planning, node))
 				first->params = bms_add_member(first->params, param->paramid);
@@ -332,6 +313,47 @@ first_walker(Node *node, void *context)
 			return !ccr_infallible(node) || ccr_holds_lookup(node) ||
 				holds_init_param(first->planning, node);
 	}
+}
+
+static Bitmapset *
+params_given_by(const SubPlan *init)
+{
+	Bitmapset  *params = NULL;
+	ListCell   *lc;
+
+	foreach(lc, init->setParam)
+		params = bms_add_member(params, lfirst_int(lc));
+	return params;
+}
+
+/* Does it depend on a parameter that is set anew, or on what does? */
+static bool
+varies(const CcrPlanning *planning, const SubPlan *init)
+{
+	Plan	   *plan = list_nth(planning->stmt->subplans, init->plan_id - 1);
+
+	return plan != NULL &&
+		(!bms_is_subset(plan->extParam, planning->init_params) ||
+		 bms_overlap(plan->extParam, planning->varying));
+}
+
+void
+ccr_ahead_note_init_params(CcrPlanning *planning)
+{
+	int			before;
+	ListCell   *lc;
+
+	foreach(lc, planning->init_plans)
+		planning->init_params = bms_join(planning->init_params, params_given_by(lfirst(lc)));
+	do
+	{
+		before = bms_num_members(planning->varying);
+		foreach(lc, planning->init_plans)
+		{
+			if (varies(planning, lfirst(lc)))
+				planning->varying = bms_join(planning->varying, params_given_by(lfirst(lc)));
+		}
+	} while (bms_num_members(planning->varying) > before);
 }
 
 Bitmapset *

@@ -57,6 +57,9 @@ extern CcrAhead ccr_ahead_look_at_call(CcrPlanning *planning,
  */
 extern Bitmapset *ccr_ahead_first(CcrPlanning *planning, List *exprs);
 
+/* Set init_params and varying, once the init plans are known. */
+extern void ccr_ahead_note_init_params(CcrPlanning *planning);
+
 /* Does the statement itself change settings, by set_config()? */
 extern bool ccr_ahead_sets(PlannedStmt *stmt);
 

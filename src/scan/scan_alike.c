@@ -23,8 +23,10 @@
 #include "scan/scan_calls.h"
 #include "utils/fmgroids.h"
 
-#define CCR_MAX_KINDS	8		/* beyond, a CASE would cost more than it saves */
-#define CCR_MAX_LEAVES	10000	/* of an expression: they are counted as columns */
+#define CCR_MAX_KINDS	8		/* beyond, a CASE would cost more than it
+								 * saves */
+#define CCR_MAX_LEAVES	10000	/* of an expression: they are counted as
+								 * columns */
 
 /* A column, and what each variant fills it with; NULL: it does not matter. */
 typedef struct CcrAlikeColumn

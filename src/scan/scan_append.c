@@ -149,7 +149,10 @@ ccr_siblings_join(CcrSiblings *siblings)
 		!ccr_alike_quals(alike, siblings->moved, &qual))
 		return false;
 
-	/* which calls may be made is asked as it starts, and some may be pruned then */
+	/*
+	 * which calls may be made is asked as it starts, and some may be pruned
+	 * then
+	 */
 	if (alike->kinds && is_pruned(plan))
 		return false;
 	if (ccr_alike_count_calls((Node *) list_make2(targetlist, qual)) >= before)

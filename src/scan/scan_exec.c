@@ -362,8 +362,8 @@ scan_begin(CustomScanState *css, EState *estate, int eflags)
 										&TTSOpsMinimalTuple);
 	for (int i = 0; i < 2; i++)
 		state->scan.rounds[i].context = AllocSetContextCreate(estate->es_query_cxt,
-														 "concresce round",
-														 ALLOCSET_DEFAULT_SIZES);
+															  "concresce round",
+															  ALLOCSET_DEFAULT_SIZES);
 	scan->count = ExecInitExpr((Expr *) demand.count, &css->ss.ps);
 	scan->offset = ExecInitExpr((Expr *) demand.offset, &css->ss.ps);
 	ccr_feed_begin(scan);

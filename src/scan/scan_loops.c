@@ -91,19 +91,20 @@ has_other_input(Plan *plan)
 	return found;
 }
 
-static Bitmapset *
-params_of_init_plans(const CcrPlanning *planning)
+/*
+ * What an init plan gives for a parameter is forgotten as the node that it is
+ * attached to is started again.  A node that emits a group does not start its
+ * child, and to feed one starts nothing above it.
+ */
+static bool
+needs_varying(const CcrPlanning *planning, CustomScan *node)
 {
-	Bitmapset  *params = NULL;
-	ListCell   *lc;
-	ListCell   *lc2;
+	Plan	   *plan = &node->scan.plan;
 
-	foreach(lc, planning->init_plans)
-	{
-		foreach(lc2, lfirst_node(SubPlan, lc)->setParam)
-			params = bms_add_member(params, lfirst_int(lc2));
-	}
-	return params;
+	return bms_overlap(planning->varying, plan->lefttree->allParam) ||
+		bms_overlap(planning->varying, ccr_params_of((Node *) node->custom_exprs)) ||
+		bms_overlap(planning->varying, ccr_params_of((Node *) plan->targetlist)) ||
+		bms_overlap(planning->varying, ccr_params_of((Node *) plan->qual));
 }
 
 /* The parameters that its rows, and what is asked for them, depend on. */
@@ -112,7 +113,7 @@ keys_of(const CcrPlanning *planning, CustomScan *node)
 {
 	Bitmapset  *keys = bms_union(node->scan.plan.lefttree->extParam,
 								 ccr_params_of((Node *) node->custom_exprs));
-	Bitmapset  *result = bms_difference(keys, params_of_init_plans(planning));
+	Bitmapset  *result = bms_difference(keys, planning->init_params);
 	int			key = -1;
 
 	/* some have no value, but signal that a plan is to be run again */
@@ -180,7 +181,7 @@ add_feed(Search *search, CustomScan *node, int level, bool limited)
 	int			key = -1;
 
 	if (list_member_int(planning->fed, node->scan.plan.plan_node_id) || has_levels(node) ||
-		!is_read_whole(node, limited) || has_other_input(child) ||
+		!is_read_whole(node, limited) || has_other_input(child) || needs_varying(planning, node) ||
 		ccr_ahead_look_at_run(planning, child).obstacle != NULL)
 		return false;
 	feed->outer = bms_copy(keys);
@@ -341,7 +342,7 @@ find_loops_walker(Node *node, void *context)
 		case T_BooleanTest:
 		case T_CoerceToDomain:
 		case T_FieldSelect:
-#if PG_VERSION_NUM >= 160000
+#ifdef CCR_HAVE_JSON_CONSTRUCTORS
 		case T_JsonConstructorExpr:
 		case T_JsonValueExpr:
 #endif
@@ -415,15 +416,6 @@ ccr_loops_batch(CcrPlanning *planning, NestLoop *loop, const CcrDemand *demand)
 	}
 	(void) find_fed_in_plan(&search, loop->join.plan.righttree, false);
 	calls.feeds = search.feeds;
-	if (calls.feeds && ccr_put_below(planning, &loop->join.plan.lefttree, &calls, demand))
-		ccr_loops_done(planning, &calls);
-}
-
-void
-ccr_loops_done(CcrPlanning *planning, const CcrCalls *calls)
-{
-	ListCell   *lc;
-
-	foreach(lc, calls->feeds)
-		planning->fed = lappend_int(planning->fed, ((CcrNodeFeed *) lfirst(lc))->target);
+	if (calls.feeds)
+		(void) ccr_put_below(planning, &loop->join.plan.lefttree, &calls, demand);
 }

@@ -27,7 +27,4 @@ extern void ccr_loops_find_in_aggregates(CcrPlanning *planning, CcrCalls *calls,
 extern void ccr_loops_batch(CcrPlanning *planning, NestLoop *loop,
 							const CcrDemand *demand);
 
-/* They have become part of a plan. */
-extern void ccr_loops_done(CcrPlanning *planning, const CcrCalls *calls);
-
 #endif							/* CCR_SCAN_LOOPS_H */

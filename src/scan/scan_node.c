@@ -108,6 +108,7 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 										  makeInteger(feed->infallible), feed->params,
 										  feed->keys));
 		params = bms_add_members(params, feed->outer);
+		planning->fed = lappend_int(planning->fed, feed->target);
 	}
 	node->custom_exprs = lappend(node->custom_exprs,
 								 list_make2(copyObject(demand->count), copyObject(demand->offset)));

@@ -57,6 +57,9 @@ typedef struct CcrPlanning
 	bool		keeps_rows;		/* batch nodes keep their rows, since a SCROLL
 								 * cursor goes back over them */
 	List	   *init_plans;		/* SubPlan, all of the statement's */
+	Bitmapset  *init_params;	/* what these give */
+	Bitmapset  *varying;		/* of this, what is not the same for the whole
+								 * statement */
 	List	   *refusals;		/* CcrRefusal */
 	CcrReaders	readers;
 	List	   *functions;		/* OIDs of functions that the plan was made to

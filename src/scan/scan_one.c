@@ -132,22 +132,6 @@ vars_in_row(Node *node, void *context)
 	return IsA(node, Var) || expression_tree_walker(node, vars_in_row, context);
 }
 
-/* Do init plans alone give the parameters that it has? */
-static bool
-runs_once(const CcrPlanning *planning, Plan *plan)
-{
-	Bitmapset  *params = bms_copy(plan->extParam);
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, planning->init_plans)
-	{
-		foreach(lc2, lfirst_node(SubPlan, lc)->setParam)
-			params = bms_del_member(params, lfirst_int(lc2));
-	}
-	return bms_is_empty(params);
-}
-
 /*
  * PL/pgSQL takes the expression out of the plan of a SELECT like x + 1, and
  * expects a Result node there.  Nobody tells who plans; but a session's own
@@ -234,7 +218,7 @@ look_at_one(CcrPlanning *planning, Plan **link)
 	List	   *list = (*link)->targetlist;
 
 	if (!ccr_holds_lookup((Node *) list) || planning->sets ||
-		!runs_once(planning, *link) || vars_in_row((Node *) list, NULL))
+		!bms_is_subset((*link)->extParam, planning->init_params) || vars_in_row((Node *) list, NULL))
 		return;
 	cut_list(&row);
 	row.calls.unset = ccr_params_set_by((Node *) list);

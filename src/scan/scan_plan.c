@@ -86,6 +86,12 @@ first_with_call(CcrPlanning *planning, List *quals)
 	return -1;
 }
 
+static bool
+is_join(Plan *plan)
+{
+	return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin);
+}
+
 /*
  * Cut off the quals from the first one that holds a call.  Those of an inner
  * join are a filter on its rows; but a join that may stop at the first match
@@ -98,7 +104,7 @@ cut_quals(CcrPlanning *planning, Plan *plan)
 	List	   *moved = NIL;
 	int			first;
 
-	if (IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin))
+	if (is_join(plan))
 	{
 		Join	   *join = (Join *) plan;
 
@@ -123,70 +129,13 @@ cut_quals(CcrPlanning *planning, Plan *plan)
 	return moved;
 }
 
-/* Take quals off a node and put a batch node with them above it. */
-static Plan *
-above_quals(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
-{
-	Join	   *join = IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin) ?
-		(Join *) plan : NULL;
-	List	   *qual = plan->qual;
-	List	   *joinqual = join ? join->joinqual : NIL;
-	bool		inner_unique = join ? join->inner_unique : false;
-	List	   *moved = cut_quals(planning, plan);
-	Plan	   *batch = plan;
-	CcrCalls	calls = {0};
-
-	if (moved == NIL)
-		return plan;
-	ccr_calls_find_in_quals(&calls, moved, NIL);
-	ccr_loops_find(planning, &calls, linitial(moved));
-	if (ccr_put_above(planning, &batch, &calls, moved, demand))
-		ccr_loops_done(planning, &calls);
-	else
-	{
-		plan->qual = qual;
-		if (join)
-		{
-			join->joinqual = joinqual;
-			join->inner_unique = inner_unique;
-		}
-	}
-	return batch;
-}
-
-/* A limit bounds what is read only where every row that is read is emitted. */
-static Plan *
-put_above(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
-{
-	CcrCalls	calls = {0};
-
-	if (!IsA(plan, WindowAgg))
-		plan = above_quals(planning, plan, demand);
-
-	/* what else the target list calls is for the rows that passed */
-	calls.unset = params_set_by_list(planning, plan);
-	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
-	ccr_loops_find(planning, &calls, (Node *) plan->targetlist);
-	if ((calls.calls || calls.feeds) && ccr_put_above(planning, &plan, &calls, NIL, demand))
-		ccr_loops_done(planning, &calls);
-	return plan;
-}
-
-/* ------------------------------------------------------- above an Append */
-
-/* What a child was before its quals were cut. */
+/* What a node was before its quals were cut. */
 typedef struct Uncut
 {
 	List	   *qual;
 	List	   *joinqual;
 	bool		inner_unique;
 } Uncut;
-
-static bool
-is_join(Plan *plan)
-{
-	return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin);
-}
 
 static Uncut
 uncut(Plan *plan)
@@ -211,6 +160,44 @@ undo_cut(Plan *plan, const Uncut *before)
 		((Join *) plan)->inner_unique = before->inner_unique;
 	}
 }
+
+/* Take quals off a node and put a batch node with them above it. */
+static Plan *
+above_quals(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
+{
+	Uncut		before = uncut(plan);
+	List	   *moved = cut_quals(planning, plan);
+	Plan	   *batch = plan;
+	CcrCalls	calls = {0};
+
+	if (moved == NIL)
+		return plan;
+	ccr_calls_find_in_quals(&calls, moved, NIL);
+	ccr_loops_find(planning, &calls, linitial(moved));
+	if (!ccr_put_above(planning, &batch, &calls, moved, demand))
+		undo_cut(plan, &before);
+	return batch;
+}
+
+/* A limit bounds what is read only where every row that is read is emitted. */
+static Plan *
+put_above(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
+{
+	CcrCalls	calls = {0};
+
+	if (!IsA(plan, WindowAgg))
+		plan = above_quals(planning, plan, demand);
+
+	/* what else the target list calls is for the rows that passed */
+	calls.unset = params_set_by_list(planning, plan);
+	ccr_calls_find(&calls, (Node *) plan->targetlist, NIL);
+	ccr_loops_find(planning, &calls, (Node *) plan->targetlist);
+	if (calls.calls || calls.feeds)
+		(void) ccr_put_above(planning, &plan, &calls, NIL, demand);
+	return plan;
+}
+
+/* ------------------------------------------------------- above an Append */
 
 static bool
 computes_rows(Plan *plan)
@@ -384,7 +371,6 @@ below_aggregates(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 	if ((calls.calls == NIL && calls.feeds == NIL) ||
 		!ccr_put_below(planning, &plan->lefttree, &calls, demand))
 		return;
-	ccr_loops_done(planning, &calls);
 	terms.in_aggregates = true;
 	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
 	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
@@ -406,7 +392,6 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 	if ((calls.calls == NIL && calls.feeds == NIL) ||
 		!ccr_put_below(planning, &plan->lefttree, &calls, demand))
 		return;
-	ccr_loops_done(planning, &calls);
 	plan->targetlist = (List *) ccr_terms_apply(&terms, (Node *) plan->targetlist);
 	plan->qual = (List *) ccr_terms_apply(&terms, (Node *) plan->qual);
 }
@@ -603,32 +588,17 @@ has_unmatched(List *actions)
 }
 
 /*
- * What init plans give that the rows below do not use: EvalPlanQual runs all
- * that these use, needed or not.
+ * MERGE: the rows of its source are the inner ones, as its actions see them.
+ * What init plans give is not asked for ahead, unless the rows below use it:
+ * EvalPlanQual runs all that these use, needed or not.
  */
-static Bitmapset *
-params_not_below(const CcrPlanning *planning, Plan *child)
-{
-	Bitmapset  *params = NULL;
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, planning->init_plans)
-	{
-		foreach(lc2, lfirst_node(SubPlan, lc)->setParam)
-			params = bms_add_member(params, lfirst_int(lc2));
-	}
-	return bms_del_members(params, child->extParam);
-}
-
-/* MERGE: the rows of its source are the inner ones, as its actions see them. */
 static void
 below_merge(CcrPlanning *planning, ModifyTable *modify)
 {
 	CcrDemand	demand = {.all = true};
 	CcrCalls	calls = {
 		.varno = INNER_VAR,
-		.unset = params_not_below(planning, modify->plan.lefttree)
+		.unset = bms_difference(planning->init_params, modify->plan.lefttree->extParam)
 	};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, INNER_VAR);
 	Plan	   *child = modify->plan.lefttree;
@@ -912,7 +882,7 @@ make_calls_of_operators(Plan *plan)
 {
 	plan->targetlist = (List *) ccr_calls_of_operators((Node *) plan->targetlist);
 	plan->qual = (List *) ccr_calls_of_operators((Node *) plan->qual);
-	if (IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin))
+	if (is_join(plan))
 		((Join *) plan)->joinqual = (List *)
 			ccr_calls_of_operators((Node *) ((Join *) plan)->joinqual);
 }
@@ -957,6 +927,8 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 		if (lfirst(lc))
 			note_node((Plan **) &lfirst(lc), planning);
 	}
+
+	ccr_ahead_note_init_params(planning);
 
 	/* all declared ones have this option, and nothing else has */
 	planning->cursor = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0;

@@ -100,6 +100,18 @@ CREATE FUNCTION count_noticed(id int) RETURNS bigint LANGUAGE plpgsql VOLATILE A
 SELECT f.id, q.s, count_noticed(f.id) FROM few f, LATERAL (SELECT score(n) AS s FROM notice(f.id) n OFFSET 0) q;
 SELECT f.id, (SELECT sum(score(k)) FROM (SELECT k FROM items i WHERE i.few_id = f.id FOR UPDATE) i) FROM few f WHERE f.id < 3;
 
+-- what an init plan gives for the outer row: such a loop is not batched
+SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND i.id > (SELECT min(j.id) FROM items j WHERE j.few_id = f.id)) FROM few f ORDER BY f.id', 30);
+SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k + (SELECT min(j.id) FROM items j WHERE j.few_id = f.id))) FROM items i WHERE i.few_id = f.id) FROM few f ORDER BY f.id', 30);
+SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k) + (SELECT min(j.id) FROM items j WHERE j.few_id = f.id)) FROM items i WHERE i.few_id = f.id) FROM few f ORDER BY f.id', 30);
+SELECT * FROM counted('SELECT f.id, q.s FROM few f, LATERAL (SELECT score(i.k) + (SELECT min(j.id) FROM items j WHERE j.few_id = f.id) AS s FROM items i WHERE i.few_id = f.id OFFSET 0) q ORDER BY 1, 2', 30);
+SELECT * FROM counted('SELECT f.id, q.s FROM few f, LATERAL (SELECT score(i.k + (SELECT min(j.id) FROM items j WHERE j.few_id = f.id)) AS s FROM items i WHERE i.few_id = f.id OFFSET 0) q ORDER BY 1, 2', 30);
+-- of an init plan that depends on another one, and on one further out
+SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND i.id < (SELECT max(m.id) FROM many m WHERE m.id < 10 + (SELECT min(j.id) FROM items j WHERE j.few_id = f.id))) FROM few f ORDER BY f.id', 30);
+SELECT * FROM counted('SELECT g, (SELECT json_agg((SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND i.id > (SELECT min(j.id) FROM items j WHERE j.few_id = g + 1)) ORDER BY f.id) FROM few f WHERE f.grp = g) FROM generate_series(0, 2) g', 30);
+-- one that is the same for all of them does not matter
+SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND i.id > (SELECT min(m.id) FROM many m)) FROM few f ORDER BY f.id', 1);
+
 -- groups that are larger than a request
 INSERT INTO items SELECT i, 4, i FROM generate_series(100, 160) i;
 ANALYZE items;

@@ -176,6 +176,16 @@ sub init_plan
 		$may->{volatile} ? 3 : 0 => "(SELECT nextval('ticket')::int)");
 }
 
+# One within a sub-select that knows the row outside of that: it is evaluated
+# once for each such row.
+sub init_plan_of_row
+{
+	my ($scope) = @_;
+	my $outer = pick(columns($scope, 'int'));
+
+	return defined $outer ? "(SELECT max(id) FROM u WHERE id <= $outer)" : init_plan();
+}
+
 my $failing_init_plan = '(SELECT 1 / (count(*) - 30)::int FROM u)';
 
 # A condition that asks a lookup, and an item that fails where it does not hold.
@@ -397,6 +407,7 @@ sub scalar_subselect
 
 	local $may->{fail} = 'both' if $from =~ /^nobody /;
 	$where .= ' AND ' . bool($both, $depth) if chance(0.3);
+	$where .= ' AND ' . pick(@ints) . pick(' <= ', ' <> ') . init_plan_of_row($scope) if chance(0.2);
 	return '(SELECT ' . pick('min', 'max') . '(' . expr($type, $inner, $depth) . ") FROM $from$where)"
 	  if chance(0.6) || $may->{loose};
 	return '(SELECT ' . expr($type, $both, $depth) . " FROM $from$where ORDER BY " . pick(@ints)
@@ -571,6 +582,8 @@ sub lateral_select
 	$where = ' WHERE ' . pick(@ints) . ' = ' . int_($scope, $depth) if @ints && $from !~ /\(/;
 	$where .= ($where ? ' AND ' : ' WHERE ') . $guard if $guard;
 	$where .= ($where ? ' AND ' : ' WHERE ') . bool($both, $depth) if chance(0.3);
+	$where .= ($where ? ' AND ' : ' WHERE ') . pick(@ints) . pick(' <= ', ' <> ') . init_plan_of_row($scope)
+	  if @ints && $from !~ /\(/ && chance(0.2);
 	if (chance(0.4))
 	{
 		return (
