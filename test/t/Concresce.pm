@@ -13,6 +13,7 @@ use warnings FATAL => 'all';
 # What hangs is a failure, and soon.
 BEGIN { $ENV{PG_TEST_TIMEOUT_DEFAULT} //= 60 }
 
+use Carp;
 use Exporter 'import';
 use IO::Socket::INET;
 use PostgreSQL::Test::Cluster;
@@ -245,7 +246,11 @@ sub poll
 {
 	my ($node, $sql, $expected) = @_;
 
-	return $node->poll_query_until('postgres', $sql, $expected // 't');
+	my $came = $node->poll_query_until('postgres', $sql, $expected // 't');
+
+	# who does not look whether it came relies on it
+	croak 'waited in vain for: ' . $sql unless $came || defined wantarray;
+	return $came;
 }
 
 # Until so many foreign queries are under way on the server "far".
@@ -253,7 +258,7 @@ sub poll_far
 {
 	my ($far, $n) = @_;
 
-	return $far->poll_query_until('postgres', <<"EOF_SQL");
+	return poll($far, <<"EOF_SQL");
 SELECT count(*) = $n FROM pg_stat_activity
 WHERE application_name = 'concresce' AND state = 'active'
 EOF_SQL

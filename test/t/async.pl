@@ -91,7 +91,7 @@ law('110,000');
 # What one holds back oneself must not block the queue.
 $node->safe_psql('postgres', 'ALTER SYSTEM SET concresce.queue_size = 10');
 $node->reload;
-$node->poll_query_until('postgres', "SELECT current_setting('concresce.queue_size') = '10'");
+poll($node, "SELECT current_setting('concresce.queue_size') = '10'");
 is(attempt($node, q(SELECT array_length(concresce.gather((SELECT array_agg(concresce.submit('v', i)) FROM generate_series(1, 5000) i)), 1)))->out,
 	'5000', 'a queue of 10 items, and 5,000 calls');
 my $full = attempt($node, q(SELECT concresce.gather((SELECT array_agg(concresce.submit('v', i)) FROM generate_series(1, 5000) i))), on_full => 'error');
@@ -110,7 +110,7 @@ open_gate($gate);
 law('leaving a full queue');
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET concresce.queue_size');
 $node->reload;
-$node->poll_query_until('postgres', "SELECT current_setting('concresce.queue_size') = '10000'");
+poll($node, "SELECT current_setting('concresce.queue_size') = '10000'");
 
 # Whoever stops a lookup waits for what is held back, and sees it withdrawn,
 # though no collector does. After that nothing is done, which might tell him.
@@ -174,7 +174,7 @@ BEGIN;
 SELECT array_agg(concresce.submit('gate', i)) AS ids FROM generate_series(1, 100) i \\gset
 SELECT $waits
 EOF_SQL
-		$node->poll_query_until('postgres', "SELECT count(*) = 100 FROM concresce.in_flight WHERE state = 'in flight'");
+		poll($node, "SELECT count(*) = 100 FROM concresce.in_flight WHERE state = 'in flight'");
 		poll($node, "SELECT state = 'active' AND query LIKE 'SELECT concresce.%' FROM pg_stat_activity WHERE application_name = '$call->{app}'");
 		$call->signal($way);
 		is($call->sqlstate, $way eq 'pg_cancel_backend' ? '57014' : '57P01', "$way ends $waits");
@@ -215,7 +215,7 @@ SELECT concresce.gather(:'done'::bigint[]);
 SELECT concresce.await(concresce.submit('v', 4));
 COMMIT
 EOF_SQL
-$node->poll_query_until('postgres', "SELECT count(*) = 2 FROM concresce.in_flight WHERE state = 'in flight'");
+poll($node, "SELECT count(*) = 2 FROM concresce.in_flight WHERE state = 'in flight'");
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . collector_pid($node) . ')');
 $died->finish;
 open_gate($gate);
@@ -317,7 +317,7 @@ SELECT count(*) FILTER (WHERE error_sqlstate = '57000') BETWEEN 1 AND 5, count(*
 FROM concresce.as_completed(:'ids', NULL::int, true);
 COMMIT
 EOF_SQL
-$node->poll_query_until('postgres', "SELECT count(*) = 6 FROM concresce.in_flight WHERE state = 'in flight'");
+poll($node, "SELECT count(*) = 6 FROM concresce.in_flight WHERE state = 'in flight'");
 poll($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = '$split->{app}' AND query LIKE '%first_exception%'");
 my @collectors = split /\n/, collector_pid($node);
 # the first that holds some but not all of them

@@ -214,7 +214,7 @@ is(arrived(), '300|300', 'once');
 far_state('23514');
 $hold->query_safe('BEGIN; LOCK state');
 $session->query_safe(enqueue('moody', '1, 1000'));
-$node->poll_query_until('postgres', "SELECT active = 1000 FROM concresce.stats WHERE function = 'moody(int)'::regprocedure");
+poll($node, "SELECT active = 1000 FROM concresce.stats WHERE function = 'moody(int)'::regprocedure");
 $session->query_safe(enqueue('moody', '2001, 2010'));
 $hold->query_safe(q{UPDATE state SET error = 'one:23514'; COMMIT});
 flush('60s');

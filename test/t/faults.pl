@@ -63,7 +63,7 @@ my $before = $far->safe_psql('postgres', <<'EOF_SQL');
 SELECT pid FROM pg_stat_activity WHERE application_name = 'concresce' AND state = 'active'
 EOF_SQL
 break_connections();
-$far->poll_query_until('postgres', <<"EOF_SQL");
+poll($far, <<"EOF_SQL");
 SELECT count(*) = 1 FROM pg_stat_activity
 WHERE application_name = 'concresce' AND state = 'active' AND pid <> $before
 EOF_SQL

@@ -169,7 +169,7 @@ cmp_ok(timed(sub { $node->restart }), '<', 20, 'a restart does not wait for it')
 unlike(slurp_file($node->logfile), qr/terminated by signal/, 'and nothing crashes');
 is(attempt($node, 'SELECT v(1)')->out, 'v1', 'lookups work');
 $call = call($node, 'SELECT v_scram(1)');
-$node->poll_query_until('postgres', q{SELECT state = 'connecting' FROM concresce.connections WHERE server = 'scram'});
+poll($node, q{SELECT state = 'connecting' FROM concresce.connections WHERE server = 'scram'});
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($_)") foreach collector_pid($node);
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'concresce collector'"),
 	'a collector that is ended meanwhile comes back');

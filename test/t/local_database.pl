@@ -153,7 +153,7 @@ $busy->finish;
 
 my $session = $node->background_psql('d', on_error_stop => 0);
 $session->query_safe('SELECT f(1)');
-$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'concresce executor'");
+poll($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'concresce executor'");
 $node->safe_psql('postgres', 'ALTER DATABASE d ALLOW_CONNECTIONS false');
 $session->query('SELECT f(2)');
 like($session->{stderr}, qr/ERROR:  could not start a local executor\nDETAIL:  database "d" is not currently accepting connections/,
@@ -208,7 +208,7 @@ like(PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset),
 	'the log tells of it');
 
 # As long as the database is there, it is tried again.
-$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'concresce executor'");
+poll($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'concresce executor'");
 $node->safe_psql('postgres', 'ALTER DATABASE d ALLOW_CONNECTIONS false');
 $session->query_safe('SET concresce.max_window = 0; SELECT concresce.enqueue(\'later\', 7)');
 $node->wait_for_log(qr/FATAL:  database "d" is not currently accepting connections/, $offset);

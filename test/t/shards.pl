@@ -139,7 +139,7 @@ attempt($node, 'SELECT slow(k) FROM generate_series(1, 9) k');
 attempt($node, 'SELECT v(k) FROM generate_series(1, 9) k');
 $gate = close_gate($far);
 @calls = map { call($node, "SELECT slow($_)") } 10 .. 60;
-$far->poll_query_until('postgres', q{SELECT count(*) >= 4 FROM pg_stat_activity WHERE application_name = 'concresce' AND state = 'active'});
+poll($far, q{SELECT count(*) >= 4 FROM pg_stat_activity WHERE application_name = 'concresce' AND state = 'active'});
 is(attempt($node, 'SELECT count(v(k)) FROM generate_series(1, 60) k', timeout => '30s')->out, 60, 'a fast lookup is not held up by a slow one');
 open_gate($gate);
 finish_all(@calls);

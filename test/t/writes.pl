@@ -160,7 +160,7 @@ $far->stop('fast');
 my $session = $node->background_psql('postgres');
 $session->query_safe(enqueue('log_event', '1, 100'));
 is(attempt($node, 'SELECT v(1)')->sqlstate, '08001', 'who calls is told at once that the server is down');
-$node->poll_query_until('postgres', "SELECT last_error LIKE 'could not connect%' FROM concresce.stats WHERE function::text LIKE 'log_event(%'");
+poll($node, "SELECT last_error LIKE 'could not connect%' FROM concresce.stats WHERE function::text LIKE 'log_event(%'");
 like(attempt($node, 'SELECT v(1)')->sqlstate, qr/^08/, 'and again');
 is($node->safe_psql('postgres', "SELECT queued, errors, discarded FROM concresce.stats WHERE function::text LIKE 'log_event(%'"),
 	'100|0|0', 'what is enqueued waits');
