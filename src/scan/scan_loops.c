@@ -30,11 +30,23 @@ typedef struct Search
 
 /* ----------------------------------------------------------- a batch node */
 
+/* Is the limit one that is allowed in any case? */
+static bool
+is_sound_limit(Node *limit)
+{
+	Const	   *value = (Const *) limit;
+
+	return limit == NULL ||
+		(IsA(value, Const) && (value->constisnull || DatumGetInt64(value->constvalue) >= 0));
+}
+
 static bool
 is_fallible_node(Plan *plan)
 {
 	return IsA(plan, ForeignScan) || IsA(plan, FunctionScan) || IsA(plan, TableFuncScan) ||
-		(IsA(plan, CustomScan) && !ccr_node_is_batch(plan));
+		(IsA(plan, CustomScan) && !ccr_node_is_batch(plan)) ||
+		(IsA(plan, Limit) && !(is_sound_limit(((Limit *) plan)->limitCount) &&
+							   is_sound_limit(((Limit *) plan)->limitOffset)));
 }
 
 static bool
@@ -72,23 +84,72 @@ is_infallible_plan(Plan *plan)
 	return !fallible;
 }
 
-/* What it emits is not told by its parameters, or several processes run it. */
+/* The search for what a plan emits that its parameters do not tell. */
+typedef struct Input
+{
+	const CcrPlanning *planning;
+	bool		found;
+} Input;
+
+static void look_into_subplan(Plan **plan, void *context);
+
+static bool
+subplan_walker(Node *node, void *context)
+{
+	Input	   *input = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan))
+	{
+		Plan	   *plan = list_nth(input->planning->stmt->subplans, ((SubPlan *) node)->plan_id - 1);
+
+		if (plan)
+			look_into_subplan(&plan, context);
+	}
+	return expression_tree_walker(node, subplan_walker, context);
+}
+
+static Node *
+look_for_subplans(Node *node, void *context)
+{
+	(void) subplan_walker(node, context);
+	return node;
+}
+
+/* The rows of a WITH query are forgotten as what init plans give is; see below. */
+static void
+look_into_subplan(Plan **plan, void *context)
+{
+	Input	   *input = context;
+
+	check_stack_depth();
+	if (IsA(*plan, CteScan) && bms_is_member(((CteScan *) *plan)->cteParam, input->planning->varying))
+		input->found = true;
+	ccr_fields_change(*plan, look_for_subplans, context);
+	ccr_fields_children(*plan, look_into_subplan, context);
+}
+
+/* ... or several processes run it. */
 static void
 look_for_other_input(Plan **plan, void *context)
 {
+	Input	   *input = context;
+
 	if (IsA(*plan, WorkTableScan) || IsA(*plan, CteScan) || IsA(*plan, Gather) ||
 		IsA(*plan, GatherMerge))
-		*(bool *) context = true;
+		input->found = true;
+	ccr_fields_change(*plan, look_for_subplans, context);
 	ccr_fields_children(*plan, look_for_other_input, context);
 }
 
 static bool
-has_other_input(Plan *plan)
+has_other_input(const CcrPlanning *planning, Plan *plan)
 {
-	bool		found = false;
+	Input		input = {.planning = planning};
 
-	look_for_other_input(&plan, &found);
-	return found;
+	look_for_other_input(&plan, &input);
+	return input.found;
 }
 
 /*
@@ -107,17 +168,40 @@ needs_varying(const CcrPlanning *planning, CustomScan *node)
 		bms_overlap(planning->varying, ccr_params_of((Node *) plan->qual));
 }
 
-/* The parameters that its rows, and what is asked for them, depend on. */
+/*
+ * The parameters that its rows, and what is asked for them, depend on; and what
+ * it feeds with them, unless it sets them itself.
+ */
 static Bitmapset *
-keys_of(const CcrPlanning *planning, CustomScan *node)
+params_of_run(CustomScan *node)
 {
-	Bitmapset  *keys = bms_union(node->scan.plan.lefttree->extParam,
-								 ccr_params_of((Node *) node->custom_exprs));
-	Bitmapset  *result = bms_difference(keys, planning->init_params);
+	Bitmapset  *params = bms_union(node->scan.plan.lefttree->extParam,
+								   ccr_params_of((Node *) node->custom_exprs));
+	ListCell   *lc;
+	ListCell   *key;
+
+	foreach(lc, ccr_node_feeds(node))
+	{
+		CcrNodeFeed *feed = lfirst(lc);
+
+		foreach(key, feed->keys)
+		{
+			if (!list_member_int(feed->params, lfirst_int(key)))
+				params = bms_add_member(params, lfirst_int(key));
+		}
+	}
+	return params;
+}
+
+/* Those of them by which groups are known. */
+static Bitmapset *
+keys_of(const CcrPlanning *planning, const Bitmapset *params)
+{
+	Bitmapset  *result = bms_difference(params, planning->init_params);
 	int			key = -1;
 
 	/* some have no value, but signal that a plan is to be run again */
-	while ((key = bms_next_member(keys, key)) >= 0)
+	while ((key = bms_next_member(params, key)) >= 0)
 	{
 		if (!OidIsValid(list_nth_oid(planning->stmt->paramExecTypes, key)))
 			result = bms_del_member(result, key);
@@ -168,6 +252,17 @@ is_read_whole(CustomScan *node, bool limited)
 	return limited ? demand.count != NULL && node->scan.plan.qual == NIL : demand.count == NULL;
 }
 
+/* SQL would run no init plan, either, for a row that it does not come to. */
+static bool
+is_infallible_run(const CcrPlanning *planning, CustomScan *node, const Bitmapset *params)
+{
+	CcrDemand	demand = ccr_node_demand(node);
+
+	return ccr_infallible(demand.count) && ccr_infallible(demand.offset) &&
+		is_infallible_plan(node->scan.plan.lefttree) &&
+		!bms_overlap(planning->init_params, params);
+}
+
 /* Make a feed of the node.  False: it cannot be one. */
 static bool
 add_feed(Search *search, CustomScan *node, int level, bool limited)
@@ -175,13 +270,16 @@ add_feed(Search *search, CustomScan *node, int level, bool limited)
 	CcrPlanning *planning = search->planning;
 	Plan	   *child = node->scan.plan.lefttree;
 	CcrNodeFeed *feed = palloc0(sizeof(CcrNodeFeed));
-	Bitmapset  *keys = keys_of(planning, node);
+	Bitmapset  *params = params_of_run(node);
+	Bitmapset  *keys = keys_of(planning, params);
+	bool		infallible = is_infallible_run(planning, node, params);
 	ListCell   *param;
 	ListCell   *arg;
 	int			key = -1;
 
 	if (list_member_int(planning->fed, node->scan.plan.plan_node_id) || has_levels(node) ||
-		!is_read_whole(node, limited) || has_other_input(child) || needs_varying(planning, node) ||
+		!is_read_whole(node, limited) || has_other_input(planning, child) ||
+		needs_varying(planning, node) ||
 		ccr_ahead_look_at_run(planning, child).obstacle != NULL)
 		return false;
 	feed->outer = bms_copy(keys);
@@ -191,6 +289,7 @@ add_feed(Search *search, CustomScan *node, int level, bool limited)
 			continue;
 		if (!is_plain_argument(planning, lfirst(arg)))
 			return false;
+		infallible &= IsA(lfirst(arg), Aggref) || ccr_infallible(lfirst(arg));
 		feed->params = lappend_int(feed->params, lfirst_int(param));
 		feed->args = lappend(feed->args, lfirst(arg));
 		feed->outer = bms_del_member(feed->outer, lfirst_int(param));
@@ -201,7 +300,7 @@ add_feed(Search *search, CustomScan *node, int level, bool limited)
 		feed->keys = lappend_int(feed->keys, key);
 	feed->target = node->scan.plan.plan_node_id;
 	feed->level = level;
-	feed->infallible = is_infallible_plan(child);
+	feed->infallible = infallible;
 	feed->wavers = ccr_node_demand(node).wavers;
 	search->feeds = lappend(search->feeds, feed);
 	return true;

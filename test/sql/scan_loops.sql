@@ -112,6 +112,32 @@ SELECT * FROM counted('SELECT g, (SELECT json_agg((SELECT sum(score(i.k)) FROM i
 -- one that is the same for all of them does not matter
 SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND i.id > (SELECT min(m.id) FROM many m)) FROM few f ORDER BY f.id', 1);
 
+-- a WITH query's rows for the outer row, read by sub-selects: no such loop is batched
+SELECT * FROM counted('SELECT f.id, (WITH c AS MATERIALIZED (SELECT j.id FROM items j WHERE j.few_id = f.id) SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND (SELECT count(*) FROM c WHERE c.id <= i.id) = 2) FROM few f ORDER BY f.id', 30);
+SELECT * FROM counted('SELECT f.id, (WITH c AS MATERIALIZED (SELECT j.id FROM items j WHERE j.few_id = f.id), d AS MATERIALIZED (SELECT * FROM c WHERE id > 9) SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND (SELECT count(*) FROM d WHERE d.id <= i.id) = 1) FROM few f ORDER BY f.id', 30);
+-- one that is the same for all of them does not matter, nor one that is read for rows that were looked up
+SELECT * FROM counted('WITH c AS MATERIALIZED (SELECT j.id FROM items j WHERE j.id > 9) SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND (SELECT count(*) FROM c WHERE c.id <= i.id) > 0) FROM few f ORDER BY f.id', 1);
+SELECT * FROM counted('SELECT f.id, (WITH c AS MATERIALIZED (SELECT j.id FROM items j WHERE j.few_id = f.id) SELECT sum(score(i.k) + (SELECT count(*) FROM c WHERE c.id <= i.id)) FROM items i WHERE i.few_id = f.id) FROM few f ORDER BY f.id', 1);
+
+-- two deep, where the loop within needs what the one around it does not
+CREATE TABLE outermost AS SELECT g, g + 100 AS plus, 'no. ' || g * 20 AS name FROM generate_series(0, 2) g;
+SELECT * FROM counted('SELECT o.g, (SELECT json_agg((SELECT sum(score(i.k + o.plus)) FROM items i WHERE i.few_id = f.id) ORDER BY f.id) FROM few f WHERE f.grp = o.g) FROM outermost o ORDER BY o.g', 1);
+SELECT * FROM counted('SELECT o.g, (SELECT json_agg((SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND ''no. '' || i.id <> o.name) ORDER BY f.id) FROM few f WHERE f.grp = o.g) FROM outermost o ORDER BY o.g', 1);
+SELECT * FROM counted('SELECT o.g, q.j FROM outermost o LEFT JOIN LATERAL (SELECT json_agg(r.j ORDER BY f.id) j FROM few f LEFT JOIN LATERAL (SELECT json_agg(score(i.k) ORDER BY i.id) j FROM items i WHERE i.few_id = f.id AND ''no. '' || i.id <> o.name) r ON true WHERE f.grp = o.g) q ON true ORDER BY o.g', 1);
+
+-- no error of a row that SQL does not come to: of a limit, and of an init plan
+CREATE TABLE limits AS SELECT i AS id, CASE WHEN i < 3 THEN 2 - i ELSE -1 END::bigint AS n, CASE WHEN i = 1 THEN 99 ELSE i END AS k FROM generate_series(1, 5) i;
+SELECT l.id FROM limits l WHERE (SELECT sum(score(k)) FROM (SELECT i.k FROM items i WHERE i.few_id = l.id LIMIT l.n) i) > 0 LIMIT 1;
+SELECT l.id FROM limits l WHERE (SELECT sum(score(k)) FROM (SELECT i.k FROM items i WHERE i.few_id = l.id OFFSET l.n) i) > 0 LIMIT 1;
+SELECT l.id FROM limits l WHERE (SELECT sum(s) FROM (SELECT score(i.k) AS s FROM items i WHERE i.few_id = l.id ORDER BY i.id LIMIT 10 / (l.id - 3) + 20) i) > 0 LIMIT 1;
+SET enable_seqscan = off;
+SELECT l.id FROM limits l WHERE (SELECT sum(score(i.k)) FROM items i WHERE i.id = l.k AND i.k > (SELECT 1 / (count(*) - 10) FROM few)) IS NULL LIMIT 1;
+SELECT l.id FROM limits l WHERE (SELECT sum(score((SELECT 1 / (count(*) - 10) FROM few)::int)) FROM items i WHERE i.id = l.k) IS NULL LIMIT 1;
+RESET enable_seqscan;
+-- ... but that of one that it comes to
+SELECT l.id FROM limits l WHERE (SELECT sum(score(k)) FROM (SELECT i.k FROM items i WHERE i.few_id = l.id LIMIT l.n) i) > 0;
+SELECT l.id FROM limits l WHERE (SELECT sum(score(i.k)) FROM items i WHERE i.id = l.k AND i.k > (SELECT 1 / (count(*) - 10) FROM few)) IS NULL;
+
 -- groups that are larger than a request
 INSERT INTO items SELECT i, 4, i FROM generate_series(100, 160) i;
 ANALYZE items;
@@ -169,7 +195,7 @@ EXCEPTION
   WHEN undefined_object THEN
     RAISE INFO '% rows, then: %', n, sqlerrm;
 END $$;
-DROP TABLE items, named, results;
+DROP TABLE items, named, results, outermost, limits;
 DROP TABLE noticed;
 DROP FUNCTION counted, notice, count_noticed;
 CALL clean_up();

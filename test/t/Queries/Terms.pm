@@ -404,12 +404,23 @@ sub scalar_subselect
 	my @ints = columns($inner, 'int');
 	my $both = [ @$scope, @$inner ];
 	my $where = ' WHERE ' . pick(@ints) . ' = ' . int_($scope, $depth);
+	my @outer = columns($scope, 'int');
 
 	local $may->{fail} = 'both' if $from =~ /^nobody /;
 	$where .= ' AND ' . bool($both, $depth) if chance(0.3);
 	$where .= ' AND ' . pick(@ints) . pick(' <= ', ' <> ') . init_plan_of_row($scope) if chance(0.2);
-	return '(SELECT ' . pick('min', 'max') . '(' . expr($type, $inner, $depth) . ") FROM $from$where)"
-	  if chance(0.6) || $may->{loose};
+	my $with = '';
+	if (@outer && chance(0.15))
+	{
+		$with = 'WITH w AS MATERIALIZED (SELECT id FROM u WHERE id <= ' . pick(@outer) . ') ';
+		$where .= ' AND (SELECT count(*) FROM w WHERE w.id <> ' . pick(@ints) . ') > ' . number(0, 4);
+	}
+	elsif (@outer && !$may->{loose} && $from =~ /^t AS (\w+)$/ && chance(0.3))
+	{
+		$from = '(SELECT * FROM t LIMIT ' . pick(@outer) . ") AS $1";
+	}
+	return "(${with}SELECT " . pick('min', 'max') . '(' . expr($type, chance(0.7) ? $inner : $both, $depth) . ") FROM $from$where)"
+	  if chance(0.6) || $may->{loose} || $with;
 	return '(SELECT ' . expr($type, $both, $depth) . " FROM $from$where ORDER BY " . pick(@ints)
 	  . ', ' . join(', ', @ints) . ' LIMIT 1)';
 }
