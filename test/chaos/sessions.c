@@ -402,8 +402,8 @@ settle_calls(const Session *s, const Step *step, bool ok, bool lost)
 			;
 		else if (ok && calls->exact)
 			*known += calls->n;
-		/* An answer may have come before what ended the statement. */
-		else if (calls->n > 1 || ok || lost ||
+		/* An answer may have come before, or beside, what ended the statement. */
+		else if (calls->n > 1 || step->ncalls > 1 || ok || lost ||
 				 strcmp(s->failed_with, "57014") == 0)
 			*open += calls->n;
 	}
