@@ -686,6 +686,7 @@ scan_rescan(CustomScanState *css)
 	state->ended = false;
 	begin_rows(state);			/* before the child, as it may be a sort */
 	ExecScanReScan(&css->ss);
+	ccr_feed_return(scan);
 	if (outerPlanState(css)->chgParam == NULL)
 		ExecReScan(outerPlanState(css));
 }

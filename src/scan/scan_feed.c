@@ -25,7 +25,8 @@ typedef struct CcrFeed
 {
 	int			target_id;
 	CcrScan    *target;			/* NULL: it has not been looked for */
-	int			level;			/* it runs those of lower levels */
+	int			level;			/* it runs those of lower levels, */
+	int			below;			/* so many, which come right before it */
 	bool		infallible;		/* running its child cannot fail */
 	int			nparams;
 	int		   *params;			/* PARAM_EXEC parameters to be set, */
@@ -47,11 +48,11 @@ static void
 begin_keys(CcrScan *target, List *params)
 {
 	EState	   *estate = target->node->ps.state;
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	ListCell   *lc;
 
 	target->nkeys = list_length(params);
-	target->keys = MemoryContextAlloc(estate->es_query_cxt,
-									  target->nkeys * sizeof(CcrKeyParam));
+	target->keys = palloc(target->nkeys * sizeof(CcrKeyParam));
 	foreach(lc, params)
 	{
 		CcrKeyParam *key = &target->keys[foreach_current_index(lc)];
@@ -60,7 +61,9 @@ begin_keys(CcrScan *target, List *params)
 
 		key->id = lfirst_int(lc);
 		get_typlenbyval(type, &key->typlen, &key->typbyval);
+		target->key_params = bms_add_member(target->key_params, key->id);
 	}
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -70,6 +73,7 @@ begin_feed(CcrScan *scan, CcrFeed *feed, const CcrNodeFeed *plan)
 
 	feed->target_id = plan->target;
 	feed->level = plan->level;
+	feed->below = plan->below;
 	feed->infallible = plan->infallible;
 	feed->keys = plan->keys;
 	feed->nparams = list_length(plan->params);
@@ -177,6 +181,73 @@ add_group(CcrScan *target, CcrRound *round)
 	return group;
 }
 
+static bool
+is_key_of_group(const CcrScan *scan, const CcrGroup *group, int i)
+{
+	const CcrKeyParam *key = &scan->keys[i];
+	const ParamExecData *param = &scan->node->ps.state->es_param_exec_vals[key->id];
+
+	return param->execPlan == NULL && param->isnull == group->nulls[i] &&
+		(param->isnull || datumIsEqual(param->value, group->values[i],
+									   key->typbyval, key->typlen));
+}
+
+static bool
+is_group_of_params(const CcrScan *scan, const CcrGroup *group)
+{
+	for (int i = 0; i < scan->nkeys; i++)
+	{
+		if (!is_key_of_group(scan, group, i))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The round that has a group for the parameters as they stand, as the next one.
+ * They are mostly asked for in the order in which they came.
+ */
+static CcrRound *
+find_group(CcrScan *scan)
+{
+	for (int n = 0; n < CCR_FED_ROUNDS && scan->nkeys > 0; n++)
+	{
+		CcrRound   *round = &scan->fed[n];
+
+		for (int i = 0; i < round->ngroups; i++)
+		{
+			int			at = (round->next_group + i) % round->ngroups;
+
+			if (!is_group_of_params(scan, &round->groups[at]))
+				continue;
+			round->next_group = at;
+			return round;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Which parameters are others than in the last run of the target's child?  What
+ * in it depends on none of those is not run again.  Those that the feed does not
+ * set have been signalled to the child by nobody, though.
+ */
+static Bitmapset *
+params_changed(const CcrFeed *feed, const CcrRound *round)
+{
+	const CcrScan *target = feed->target;
+
+	if (target->ran_for != round || round->ngroups == 0)
+		return target->key_params;
+	for (int i = 0; i < target->nkeys; i++)
+	{
+		if (!bms_is_member(target->keys[i].id, feed->changed) &&
+			!is_key_of_group(target, &round->groups[round->ngroups - 1], i))
+			return target->key_params;
+	}
+	return feed->changed;
+}
+
 /* One row may bring about more than fits; then not all of it was for nothing. */
 static bool
 is_overfull(const CcrScan *target, const CcrRound *round)
@@ -206,7 +277,9 @@ read_group(CcrFeed *feed, int n)
 	}
 	left = ccr_scan_limit(target);
 	ExecSetTupleBound(left, child);
-	UpdateChangedParamSet(child, feed->changed);
+	UpdateChangedParamSet(child, params_changed(feed, round));
+	target->strayed = true;
+	target->ran_for = NULL;
 	ExecReScan(child);
 	while (left != 0 && ccr_round_read(target, round))
 	{
@@ -220,10 +293,28 @@ read_group(CcrFeed *feed, int n)
 		}
 	}
 	add_group(target, round)->first = first;
+	target->ran_for = round;
 	return true;
 }
 
 static void feed_others(CcrScan *scan, CcrRound *round, int n, int level, bool certain);
+
+/*
+ * A node below that has no group would ask for all its rows by itself, and once
+ * more if they turn out to be too much, or if SQL does not come to this row.
+ */
+static bool
+have_groups_below(const CcrFeed *feed)
+{
+	for (int i = 1; i <= feed->below; i++)
+	{
+		CcrScan    *lower = feed[-i].target;
+
+		if (lower == NULL || find_group(lower) == NULL)
+			return false;
+	}
+	return true;
+}
 
 /* Whatever brings too much is not tried again for each row. */
 static void
@@ -238,7 +329,7 @@ feed_target(CcrScan *scan, CcrFeed *feed, int n, bool certain)
 		feed->skip--;
 		return;
 	}
-	if (round->rows && is_overfull(target, round))
+	if ((round->rows && is_overfull(target, round)) || !have_groups_below(feed))
 		return;
 	if (!read_group(feed, n))
 	{
@@ -476,47 +567,26 @@ ccr_feed_forget(CcrScan *scan)
 
 /* ---------------------------------------------------------------- emitting */
 
-static bool
-is_group_of_params(const CcrScan *scan, const CcrGroup *group)
-{
-	const ParamExecData *params = scan->node->ps.state->es_param_exec_vals;
-
-	for (int i = 0; i < scan->nkeys; i++)
-	{
-		const CcrKeyParam *key = &scan->keys[i];
-		const ParamExecData *param = &params[key->id];
-
-		if (param->execPlan != NULL || param->isnull != group->nulls[i] ||
-			(!param->isnull && !datumIsEqual(param->value, group->values[i],
-											 key->typbyval, key->typlen)))
-			return false;
-	}
-	return true;
-}
-
-/* They are mostly asked for in the order in which they came. */
 void
 ccr_feed_find(CcrScan *scan)
 {
-	scan->serving = NULL;
-	for (int n = 0; n < CCR_FED_ROUNDS && scan->nkeys > 0; n++)
-	{
-		CcrRound   *round = &scan->fed[n];
+	CcrRound   *round = find_group(scan);
 
-		for (int i = 0; i < round->ngroups; i++)
-		{
-			int			at = (round->next_group + i) % round->ngroups;
-			const CcrGroup *group = &round->groups[at];
+	scan->serving = round;
+	if (round == NULL)
+		return;
+	round->next = round->groups[round->next_group].first;
+	scan->end = round->groups[round->next_group].end;
+	round->next_group++;
+}
 
-			if (!is_group_of_params(scan, group))
-				continue;
-			round->next_group = at + 1;
-			round->next = group->first;
-			scan->serving = round;
-			scan->end = group->end;
-			return;
-		}
-	}
+void
+ccr_feed_return(CcrScan *scan)
+{
+	if (scan->strayed)
+		UpdateChangedParamSet(outerPlanState(scan->node), scan->key_params);
+	scan->strayed = false;
+	scan->ran_for = NULL;
 }
 
 TupleTableSlot *

@@ -49,6 +49,12 @@ extern void ccr_feed_clear(CcrScan *scan, int n);
 extern void ccr_feed_find(CcrScan *scan);
 extern TupleTableSlot *ccr_feed_next(CcrScan *scan);
 
+/*
+ * To be called as a node is started again: tell its child which parameters may
+ * be others than when it was run for a group.
+ */
+extern void ccr_feed_return(CcrScan *scan);
+
 /* Forget all that it was fed. */
 extern void ccr_feed_forget(CcrScan *scan);
 

@@ -265,7 +265,7 @@ is_infallible_run(const CcrPlanning *planning, CustomScan *node, const Bitmapset
 
 /* Make a feed of the node.  False: it cannot be one. */
 static bool
-add_feed(Search *search, CustomScan *node, int level, bool limited)
+add_feed(Search *search, CustomScan *node, int level, int below, bool limited)
 {
 	CcrPlanning *planning = search->planning;
 	Plan	   *child = node->scan.plan.lefttree;
@@ -300,6 +300,7 @@ add_feed(Search *search, CustomScan *node, int level, bool limited)
 		feed->keys = lappend_int(feed->keys, key);
 	feed->target = node->scan.plan.plan_node_id;
 	feed->level = level;
+	feed->below = below;
 	feed->infallible = infallible;
 	feed->wavers = ccr_node_demand(node).wavers;
 	search->feeds = lappend(search->feeds, feed);
@@ -329,6 +330,7 @@ static int
 find_fed_in_plan(Search *search, Plan *plan, bool limited)
 {
 	int			level;
+	int			before = list_length(search->feeds);
 
 	check_stack_depth();
 	switch (nodeTag(plan))
@@ -337,7 +339,8 @@ find_fed_in_plan(Search *search, Plan *plan, bool limited)
 			if (!ccr_node_is_batch(plan))
 				return 0;
 			level = find_fed_in_plan(search, plan->lefttree, limited);
-			return add_feed(search, (CustomScan *) plan, level, limited) ? level + 1 : level;
+			return add_feed(search, (CustomScan *) plan, level,
+							list_length(search->feeds) - before, limited) ? level + 1 : level;
 		case T_Limit:
 			if (limited || ((Limit *) plan)->limitOption != LIMIT_OPTION_COUNT)
 				return 0;
@@ -364,7 +367,7 @@ find_fed_in_plan(Search *search, Plan *plan, bool limited)
 				return 0;
 			return find_fed_in_plans(search, ((Append *) plan)->appendplans);
 		case T_MergeAppend:
-			if (limited)
+			if (limited || CCR_IS_PRUNED((MergeAppend *) plan))
 				return 0;
 			return find_fed_in_plans(search, ((MergeAppend *) plan)->mergeplans);
 		case T_IncrementalSort:

@@ -104,7 +104,7 @@ ccr_node_make(CcrPlanning *planning, Plan *child, const CcrCalls *calls,
 
 		node->custom_exprs = lappend(node->custom_exprs,
 									 ccr_terms_apply(in, (Node *) feed->args));
-		feeds = lappend(feeds, list_make5(makeInteger(feed->target), makeInteger(feed->level),
+		feeds = lappend(feeds, list_make4(list_make3_int(feed->target, feed->level, feed->below),
 										  makeInteger(feed->infallible), feed->params,
 										  feed->keys));
 		params = bms_add_members(params, feed->outer);
@@ -224,11 +224,12 @@ ccr_node_feeds(CustomScan *node)
 		List	   *private = lfirst(lc);
 		CcrNodeFeed *feed = palloc0(sizeof(CcrNodeFeed));
 
-		feed->target = intVal(linitial(private));
-		feed->level = intVal(lsecond(private));
-		feed->infallible = intVal(lthird(private)) != 0;
-		feed->params = lfourth(private);
-		feed->keys = list_nth(private, 4);
+		feed->target = linitial_int(linitial(private));
+		feed->level = lsecond_int(linitial(private));
+		feed->below = lthird_int(linitial(private));
+		feed->infallible = intVal(lsecond(private)) != 0;
+		feed->params = lthird(private);
+		feed->keys = lfourth(private);
 		feed->args = list_nth(node->custom_exprs, ncalls + foreach_current_index(lc));
 		result = lappend(result, feed);
 	}

@@ -76,6 +76,7 @@ typedef struct CcrNodeFeed
 {
 	int			target;			/* its plan_node_id */
 	int			level;			/* above those below it that are fed, too */
+	int			below;			/* number of these; they come right before it */
 	bool		infallible;		/* nothing makes its child fail */
 	bool		wavers;			/* see CcrDemand */
 	List	   *params;			/* int: PARAM_EXEC parameters to be set, */

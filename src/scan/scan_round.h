@@ -140,6 +140,11 @@ typedef struct CcrScan
 										 * batch node around */
 	int			nkeys;			/* of the groups in these; 0: it is not fed */
 	CcrKeyParam *keys;
+	Bitmapset  *key_params;		/* the same, for the executor */
+	bool		strayed;		/* the child was run for groups since SQL ran
+								 * it */
+	CcrRound   *ran_for;		/* it was run last for the last group of this
+								 * round, if that has one; NULL: not so */
 	CcrRound   *serving;		/* one of fed whose rows are emitted, or NULL */
 	int			end;			/* after the last of these */
 	struct CcrFeed *feeds;		/* whom it feeds */

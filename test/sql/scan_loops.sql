@@ -125,6 +125,15 @@ SELECT * FROM counted('SELECT o.g, (SELECT json_agg((SELECT sum(score(i.k + o.pl
 SELECT * FROM counted('SELECT o.g, (SELECT json_agg((SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND ''no. '' || i.id <> o.name) ORDER BY f.id) FROM few f WHERE f.grp = o.g) FROM outermost o ORDER BY o.g', 1);
 SELECT * FROM counted('SELECT o.g, q.j FROM outermost o LEFT JOIN LATERAL (SELECT json_agg(r.j ORDER BY f.id) j FROM few f LEFT JOIN LATERAL (SELECT json_agg(score(i.k) ORDER BY i.id) j FROM items i WHERE i.few_id = f.id AND ''no. '' || i.id <> o.name) r ON true WHERE f.grp = o.g) q ON true ORDER BY o.g', 1);
 
+-- ... and where the plan within has parts that only depend on what is further out
+SELECT * FROM counted('SELECT o.g, (SELECT json_agg((SELECT sum(score(x.k)) FROM (SELECT i.k + j.id AS k FROM items i, (SELECT id FROM items WHERE id > o.g ORDER BY id LIMIT 2) j WHERE i.few_id = f.id OFFSET 0) x) ORDER BY f.id) FROM few f WHERE f.grp = o.g) FROM outermost o ORDER BY o.g', 1);
+SELECT * FROM counted('SELECT o.g, q.j FROM outermost o LEFT JOIN LATERAL (SELECT json_agg(r.j ORDER BY f.id) j FROM few f LEFT JOIN LATERAL (SELECT json_agg(score(i.k + j.id) ORDER BY i.id, j.id) j FROM items i, (SELECT id FROM items WHERE id > o.g ORDER BY id LIMIT 2) j WHERE i.few_id = f.id) r ON true WHERE f.grp = o.g) q ON true ORDER BY o.g', 1);
+SELECT * FROM counted('SELECT o.g, (SELECT json_agg((SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND i.id NOT IN (SELECT j.id FROM items j WHERE j.id > o.g * 9)) ORDER BY f.id) FROM few f) FROM outermost o ORDER BY o.g', 1);
+-- ... also where some of the runs are not batched
+SET concresce.max_size = 4;
+SELECT * FROM counted('SELECT o.g, (SELECT json_agg((SELECT sum(score(x.k)) FROM (SELECT i.k + j.id AS k FROM items i, (SELECT id FROM items WHERE id > o.g ORDER BY id LIMIT 2) j WHERE i.few_id = f.id OFFSET 0) x) ORDER BY f.id) FROM few f WHERE f.grp = o.g) FROM outermost o ORDER BY o.g', 20);
+RESET concresce.max_size;
+
 -- no error of a row that SQL does not come to: of a limit, and of an init plan
 CREATE TABLE limits AS SELECT i AS id, CASE WHEN i < 3 THEN 2 - i ELSE -1 END::bigint AS n, CASE WHEN i = 1 THEN 99 ELSE i END AS k FROM generate_series(1, 5) i;
 SELECT l.id FROM limits l WHERE (SELECT sum(score(k)) FROM (SELECT i.k FROM items i WHERE i.few_id = l.id LIMIT l.n) i) > 0 LIMIT 1;
@@ -142,6 +151,10 @@ SELECT l.id FROM limits l WHERE (SELECT sum(score(i.k)) FROM items i WHERE i.id 
 INSERT INTO items SELECT i, 4, i FROM generate_series(100, 160) i;
 ANALYZE items;
 SET concresce.max_size = 5;
+-- what is asked for them is asked for once
+TRUNCATE far.asked;
+SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id AND noted(i.k) % 50 = 0) FROM few f ORDER BY f.id;
+SELECT count(*), count(DISTINCT key) FROM far.asked;
 SELECT * FROM counted('SELECT f.id, (SELECT sum(score(i.k)) FROM items i WHERE i.few_id = f.id) FROM few f ORDER BY f.id', 25);
 SELECT * FROM counted('SELECT f.id, i.id, score(i.k) FROM few f LEFT JOIN LATERAL (SELECT * FROM items i WHERE i.few_id = f.id OFFSET 0) i ON true ORDER BY f.id, i.id', 25);
 RESET concresce.max_size;
