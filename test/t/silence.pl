@@ -46,6 +46,8 @@ $node->safe_psql('postgres',
 		port => $hole->port . ',' . $node->port, connect_timeout => 1)
 	  . server('address', host => 'no.such.host.invalid', hostaddr => '127.0.0.1'));
 
+my $coalesced = q{SELECT coalesced FROM concresce.stats WHERE function = 'v_proxied(integer)'::regprocedure};
+
 # ---- in the midst of a result ----------------------------------------------
 
 is(attempt($node, 'SELECT v_proxied(1)')->out, 'v1', 'the proxy forwards');
@@ -65,11 +67,19 @@ $seconds = timed(sub {
 cmp_ok($seconds, '<', $LATE, 'at once');
 ok(defined $proxy->until_open(1, $GRACE), 'the silent one is closed');
 
-# Several callers of one flight, with timeouts of their own.
+# Several callers of one flight, with timeouts of their own. The first stays until
+# it is told to leave: whoever comes after all have left gets a fresh connection.
 $proxy->mute(0);
+my $stays = call($node, 'SELECT v_proxied(6)', timeout => 0);
+$stays->waiting;
+my $joined = $node->safe_psql('postgres', $coalesced);
 my @calls = map { call($node, 'SELECT v_proxied(6)', timeout => (400 * $_) . 'ms') } 1 .. 3;
 is(attempt($node, 'SELECT v(7)')->out, 'v7', 'another server is not affected');
 is(join(',', map { $_->sqlstate } finish_all(@calls)), '57014,57014,57014', 'each caller leaves on time');
+like($calls[$_]->err, qr/It waited @{[400 * ($_ + 1)]} ms for the foreign server's answer/, 'its own') foreach 0 .. 2;
+is($node->safe_psql('postgres', $coalesced) - $joined, 3, 'all have joined one flight');
+$stays->signal('pg_cancel_backend');
+is($stays->sqlstate, '57014', 'the last may be cancelled');
 is(attempt($node, 'SELECT v_proxied(8)')->out, 'v8', 'and the next is served');
 ok(defined $proxy->until_open(1, $GRACE), 'one connection remains');
 
