@@ -132,7 +132,8 @@ OBJS += test/shortage/fail.o
 SHLIB_LINK += $(patsubst %,-Wl$(COMMA)--wrap=%,palloc palloc0 repalloc repalloc_huge pstrdup pnstrdup \
 	MemoryContextAlloc MemoryContextAllocZero MemoryContextAllocHuge MemoryContextAllocExtended \
 	MemoryContextStrdup initStringInfo enlargeStringInfo pairingheap_allocate \
-	AllocSetContextCreateInternal hash_search)
+	AllocSetContextCreateInternal hash_search dsa_attach_in_place \
+	RegisterXactCallback RegisterSubXactCallback RegisterResourceReleaseCallback)
 endif
 COMMA := ,
 

@@ -170,12 +170,18 @@ end_subtransaction(SubXactEvent event, SubTransactionId subid,
 static void
 init_futures(void)
 {
+	static bool registered = false;
+
 	if (future_context == NULL)
-	{
 		future_context = AllocSetContextCreate(TopMemoryContext, "concresce futures",
 											   ALLOCSET_DEFAULT_SIZES);
+
+	/* either may fail for want of memory; to be called twice harms neither */
+	if (!registered)
+	{
 		RegisterXactCallback(end_transaction, NULL);
 		RegisterSubXactCallback(end_subtransaction, NULL);
+		registered = true;
 	}
 	if (futures == NULL)
 		futures = future_create(future_context, 64, NULL);

@@ -168,12 +168,19 @@ ccr_pending_init(void)
 
 	if (done)
 		return;
+
+	/*
+	 * This takes memory, and so may fail, as submit_pending() must not.  What
+	 * cannot fail comes last: it is done once, though this is called again.
+	 */
+	ccr_heap_attach();
 	wait_event_answer = ccr_new_wait_event("ConcresceAnswer");
 	wait_event_room = ccr_new_wait_event("ConcresceQueueFull");
-	before_shmem_exit(pending_exit_backend, (Datum) 0);
+	if (pending_context == NULL)
+		pending_context = AllocSetContextCreate(TopMemoryContext, "concresce requests",
+												ALLOCSET_SMALL_SIZES);
 	RegisterResourceReleaseCallback(release_owner, NULL);
-	pending_context = AllocSetContextCreate(TopMemoryContext, "concresce requests",
-											ALLOCSET_SMALL_SIZES);
+	before_shmem_exit(pending_exit_backend, (Datum) 0);
 	done = true;
 }
 
@@ -401,11 +408,12 @@ start_one(CcrDefinition *definition, const CcrResult *result,
 
 	pending->definition = definition;
 	definition->references++;
+	pending->owner = CurrentResourceOwner;
+	dlist_push_tail(&under_way, &pending->node);
 	pending->result = result;
 	pending->items = items;
 	pending->full = full;
 	pending->announce = announce;
-	pending->owner = CurrentResourceOwner;
 	pending->timeout = ccr_timeout_present();
 	pending->on_missing =
 		ccr_clauses_on_missing(&definition->clauses,
@@ -413,7 +421,6 @@ start_one(CcrDefinition *definition, const CcrResult *result,
 	pending->deadline = ccr_timeout_end(pending->timeout, now);
 	pending->settings = present_settings(definition);
 	GetUserIdAndSecContext(&pending->roleid, &pending->sec_context);
-	dlist_push_tail(&under_way, &pending->node);
 	pending->request = submit_pending(pending, now);
 	return pending;
 }

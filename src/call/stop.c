@@ -269,10 +269,14 @@ Datum
 concresce_switch_off(PG_FUNCTION_ARGS)
 {
 	Oid			serverid;
+	char	   *name;
 	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 
 	ccr_shmem_require();
 	serverid = server_argument(fcinfo);
+
+	/* nothing may fail between the switch and telling the collectors of it */
+	name = GetForeignServer(serverid)->servername;
 	if (!ccr_switch_off(MyDatabaseId, serverid, force))
 	{
 		forget_dropped();
@@ -280,7 +284,7 @@ concresce_switch_off(PG_FUNCTION_ARGS)
 			too_many();
 	}
 	ereport(LOG_SERVER_ONLY,
-			(errmsg("server \"%s\" is switched off for lookups", GetForeignServer(serverid)->servername)));
+			(errmsg("server \"%s\" is switched off for lookups", name)));
 	stop_in_collectors("off");
 	PG_RETURN_VOID();
 }
@@ -289,12 +293,14 @@ Datum
 concresce_switch_on(PG_FUNCTION_ARGS)
 {
 	Oid			serverid;
+	char	   *name;
 
 	ccr_shmem_require();
 	serverid = server_argument(fcinfo);
+	name = GetForeignServer(serverid)->servername;
 	ccr_switch_on(MyDatabaseId, serverid);
 	ereport(LOG_SERVER_ONLY,
-			(errmsg("server \"%s\" is switched on for lookups", GetForeignServer(serverid)->servername)));
+			(errmsg("server \"%s\" is switched on for lookups", name)));
 	stop_in_collectors("on");
 	PG_RETURN_VOID();
 }

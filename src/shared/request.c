@@ -166,7 +166,7 @@ destroy_request(CcrRequest *request)
  * Push a chain of requests; `next` is the link of the oldest one.  The
  * compare-and-swap is a full barrier, for two reasons.  A collector that takes
  * the list sees what was written into the requests: the exchanges in
- * ccr_request_take() and ccr_request_take_abandoned() are the partners.  And
+ * ccr_request_take() and ccr_requests_take_abandoned() are the partners.  And
  * wake_collector() reads the collector's number only after the push.
  */
 static void

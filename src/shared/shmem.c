@@ -143,6 +143,7 @@ init_shared(int tranche)
 		pg_atomic_init_u32(&ccr_mailboxes[i].sleepers, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].pressed, 0);
 		ccr_mailboxes[i].unfinished = InvalidDsaPointer;
+		ccr_mailboxes[i].leaving = InvalidDsaPointer;
 		pg_atomic_init_u64(&ccr_mailboxes[i].unsettled, 0);
 		pg_atomic_init_u32(&ccr_mailboxes[i].closed, 0);
 		pg_atomic_init_u64(&ccr_mailboxes[i].logged, 0);
@@ -288,6 +289,12 @@ attached_heap(void)
 		MemoryContextSwitchTo(old);
 	}
 	return heap;
+}
+
+void
+ccr_heap_attach(void)
+{
+	(void) attached_heap();
 }
 
 #ifdef CCR_TRACE_HEAP

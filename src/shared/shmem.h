@@ -417,10 +417,12 @@ extern bool ccr_shmem_has_collector(int worker);
 extern void ccr_shmem_require_collector(int worker);
 
 /*
- * The heap.  ccr_heap_allocate() never raises an error; it returns
- * InvalidDsaPointer if there is no room.  ccr_heap_free() has to be told the
- * same size again, since the heap does not keep it.
+ * The heap.  ccr_heap_allocate() never raises an error once ccr_heap_attach()
+ * was called; it returns InvalidDsaPointer if there is no room.
+ * ccr_heap_free() has to be told the same size again, since the heap does not
+ * keep it.
  */
+extern void ccr_heap_attach(void);
 #ifdef CCR_TRACE_HEAP
 /* In a build that looks for leaks: who has allocated each block, and when. */
 typedef struct CcrTraced

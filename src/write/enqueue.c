@@ -896,8 +896,13 @@ init_backend(void)
 		return;
 	wait_event_room = ccr_new_wait_event("ConcresceCommit");
 	ccr_pending_init();
-	RegisterXactCallback(enqueue_transaction_event, NULL);
+
+	/*
+	 * Either may fail for want of memory, and then both are tried again.  So
+	 * the one that must not be called twice comes last.
+	 */
 	RegisterSubXactCallback(subtransaction_event, NULL);
+	RegisterXactCallback(enqueue_transaction_event, NULL);
 	done = true;
 }
 

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * fail.c
- *	  Allocations of a collector that fail when a test wants it.
+ *	  Allocations of a collector or a session that fail when a test wants it.
  *
  * "make SHORTAGE=1" links it, and has the linker send the library's calls of
  * the functions below here.  The file that CCR_SHORTAGE names begins with an
- * int: which of the next allocations fails, 1 the next one, 0 none; it is
- * counted down.
+ * int: which of the next allocations of a collector fails, 1 the next one, 0
+ * none; it is counted down.  The second int is for the session whose
+ * application_name is "shortage".
  *
  *-------------------------------------------------------------------------
  */
@@ -18,30 +19,43 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "lib/pairingheap.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "utils/dsa.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
+
+/* Which of the two; -1: neither. */
+static int
+place_in_file(void)
+{
+	if (MyBgworkerEntry)
+		return strcmp(MyBgworkerEntry->bgw_type, "concresce collector") == 0 ? 0 : -1;
+	return MyBackendType == B_BACKEND && strcmp(application_name, "shortage") == 0 ? 1 : -1;
+}
 
 static volatile int32 *
 countdown(void)
 {
 	static volatile int32 *mapped = NULL;
 	const char *path = getenv("CCR_SHORTAGE");
+	int			place = path ? place_in_file() : -1;
 	int			fd;
 	void	   *p;
 
-	if (mapped || path == NULL || MyBgworkerEntry == NULL ||
-		strcmp(MyBgworkerEntry->bgw_type, "concresce collector") != 0)
+	if (mapped || place < 0)
 		return mapped;
 	fd = open(path, O_RDWR);
 	if (fd < 0)
 		return NULL;
-	p = mmap(NULL, sizeof(int32), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p = mmap(NULL, 2 * sizeof(int32), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
-	mapped = p == MAP_FAILED ? NULL : p;
+	mapped = p == MAP_FAILED ? NULL : (int32 *) p + place;
 	return mapped;
 }
 
@@ -99,6 +113,10 @@ FAILING(char *, pstrdup, (const char *s), (s))
 FAILING(char *, pnstrdup, (const char *s, Size n), (s, n))
 FAILING(void, initStringInfo, (StringInfo buf), (buf))
 FAILING(void, enlargeStringInfo, (StringInfo buf, int n), (buf, n))
+FAILING(dsa_area *, dsa_attach_in_place, (void *place, dsm_segment *segment), (place, segment))
+FAILING(void, RegisterXactCallback, (XactCallback callback, void *arg), (callback, arg))
+FAILING(void, RegisterSubXactCallback, (SubXactCallback callback, void *arg), (callback, arg))
+FAILING(void, RegisterResourceReleaseCallback, (ResourceReleaseCallback callback, void *arg), (callback, arg))
 FAILING(pairingheap *, pairingheap_allocate, (pairingheap_comparator compare, void *arg), (compare, arg))
 FAILING(MemoryContext, AllocSetContextCreateInternal,
 		(MemoryContext parent, const char *name, Size least, Size first, Size most),

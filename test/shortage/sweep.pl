@@ -1,4 +1,4 @@
-# Each allocation that a collector makes while it does something fails, once:
+# Each allocation that a collector or a session makes while it does something fails, once:
 # no process crashes, nobody gets a wrong answer or waits for ever, nothing is
 # left behind, and the next call works. The library is to be built with
 # SHORTAGE=1: see fail.c, and make check-shortage.
@@ -17,28 +17,32 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 $ENV{CCR_SHORTAGE} = PostgreSQL::Test::Utils::tempdir . '/countdown';
-append_to_file($ENV{CCR_SHORTAGE}, pack('l', 0));
+append_to_file($ENV{CCR_SHORTAGE}, pack('ll', 0, 0));
 open(my $countdown, '+<:raw', $ENV{CCR_SHORTAGE}) or die "could not open: $!";
 
-# Which allocation is to fail, and how many are left until it does.
+# Which allocation is to fail, and how many are left until it does. of: 0 for a
+# collector, 1 for the session that is called "shortage".
 sub arm
 {
-	my ($n) = @_;
+	my ($n, $of) = @_;
 
-	sysseek($countdown, 0, 0);
+	sysseek($countdown, 4 * ($of // 0), 0);
 	syswrite($countdown, pack('l', $n));
 	return;
 }
 
 sub left
 {
-	sysseek($countdown, 0, 0);
+	my ($of) = @_;
+
+	sysseek($countdown, 4 * ($of // 0), 0);
 	sysread($countdown, my $data, 4);
 	return unpack('l', $data);
 }
 
 my $node = start_node('local', conf => <<'EOF_CONF');
 concresce.max_connections = 1
+concresce.queue_size = 30
 restart_after_crash = on
 EOF_CONF
 make_far($node);
@@ -59,10 +63,10 @@ sub failing
 	poll($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'concresce collector'});
 	$scene->{prepare}->($n) if $scene->{prepare};
 	my $from = -s $node->logfile;
-	arm($n);
+	arm($n, $scene->{of});
 	my @calls = $scene->{run}->($n);
-	my $left = left();
-	arm(0);
+	my $left = left($scene->{of});
+	arm(0, $scene->{of});
 	my $log = slurp_file($node->logfile, $from);
 	return if $left > 0 && $log !~ /This allocation was to fail/;
 
@@ -77,8 +81,9 @@ sub failing
 		push @wrong, 'answer ' . $call->out if $call->sqlstate eq '' && $call->out ne $due;
 	}
 	push @wrong, 'something is left' unless poll($node, $rest);
-	my $next = attempt($node, "SELECT ten($n)", timeout => '10s');
-	push @wrong, 'the next call: ' . $next->err if $next->out ne 10 * $n;
+	# more than the queue has places for: only if nobody's room is left in it
+	my $next = attempt($node, 'SELECT sum(ten(i)) FROM generate_series(1, 40) i', timeout => '10s');
+	push @wrong, 'the next call: ' . $next->err if $next->out ne 8200;
 	return @wrong ? "$n:" . ($where // '') . ': ' . join(', ', @wrong) : '';
 }
 
@@ -105,6 +110,7 @@ sub redefine
 	return $node->safe_psql('postgres', $lookup);
 }
 
+sub ask_short { return call($node, $_[0], app => 'shortage', timeout => '10s')->finish }
 sub ask { return attempt($node, $_[0], timeout => '10s') }
 
 # ---- the scenes --------------------------------------------------------------
@@ -200,6 +206,44 @@ sweep('deserted', due => sub { 10 * (1000 * $_[0] + 1) },
 		open_gate($gate);
 		return $next->finish;
 	});
+
+# A session that goes on after an error, and has nothing left then.
+$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE FUNCTION rests() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1 .. 1000 LOOP
+		EXIT WHEN (SELECT used FROM concresce.memory()) = 0;
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+	RETURN (SELECT used FROM concresce.memory()) = 0;
+END $$
+EOF_SQL
+
+sub goes_on
+{
+	my ($way, @then) = @_;
+
+	return sub {
+		return ask_short(join(";\n", "DO \$\$ BEGIN PERFORM $way; EXCEPTION WHEN out_of_memory THEN NULL; END \$\$", @then));
+	};
+}
+my $sum = 'SELECT sum(ten(i)) FROM generate_series(1, 5) i';
+
+sweep('call', of => 1, due => "150\nt", run => goes_on('ten(1)', $sum, 'SELECT rests()'));
+
+sweep('defined', of => 1, due => "150\nt",
+	prepare => sub { redefine(define('far', 'j(n int)' => 'int STABLE' => "SELECT 10 * n -- $_[0]\n")) },
+	run => goes_on('sum(j(i)) FROM generate_series(1, 5) i', 'SELECT sum(j(i)) FROM generate_series(1, 5) i', 'SELECT rests()'));
+
+# Futures that nobody awaits end with their transaction.
+sweep('future', of => 1, due => "150\nt",
+	run => goes_on(q{concresce.gather((SELECT array_agg(concresce.submit('ten', i)) FROM generate_series(1, 3) i), NULL::int)},
+		$sum, q{DO $$ BEGIN PERFORM concresce.submit('ten', 6); END $$}, 'SELECT rests()'));
+
+$node->safe_psql('postgres', define('far', 'hold(n int)' => 'void VOLATILE' => 'INSERT INTO kept SELECT n FROM unnest(collect(n)) n'));
+sweep('enqueue', of => 1, due => '5',
+	run => goes_on(q{concresce.enqueue('hold', 1)},
+		q{SELECT count(concresce.enqueue('hold', i)) FROM generate_series(1, 5) i}, q{DO 'BEGIN PERFORM concresce.flush(); END'}));
 
 arm(0);
 at_rest($node);
