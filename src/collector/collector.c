@@ -250,6 +250,8 @@ init_collector(void)
 
 	clear_environment();
 
+	/* takes memory, as what takes a request from the mailbox must not */
+	ccr_heap_attach();
 	wait_event_idle = ccr_new_wait_event("ConcresceCollectorMain");
 	pause_before_restart();
 
