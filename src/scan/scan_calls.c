@@ -877,8 +877,8 @@ add_call(Finder *finder, FuncExpr *expr)
 }
 
 /*
- * A record is looked up ahead where its fields are taken apart at once: what
- * else may be done with it needs the call itself, to tell its columns.
+ * A record that is taken apart at once can always be looked up ahead.  What else
+ * is done with it may need the call itself, to tell its columns.
  */
 static void
 find_record(Finder *finder, Expr *expr)
@@ -956,7 +956,7 @@ find_walker(Node *node, void *context)
 			return find_walker((Node *) ((ArrayCoerceExpr *) node)->arg, finder);
 		case T_FuncExpr:
 			(void) expression_tree_walker(node, find_walker, finder);
-			if (((FuncExpr *) node)->funcresulttype != RECORDOID)
+			if (((FuncExpr *) node)->funcresulttype != RECORDOID || finder->calls->records)
 				add_call(finder, (FuncExpr *) node);
 			return false;
 		case T_FieldSelect:

@@ -54,6 +54,8 @@ typedef struct CcrCalls
 	const Bitmapset *params;	/* if set, they may contain no Vars, but these
 								 * PARAM_EXEC parameters */
 	CcrCertainty certainty;		/* of the expression that is searched */
+	bool		records;		/* calls that return record count where they
+								 * are not taken apart, too */
 	const Bitmapset *passed;	/* and must contain one of these parameters */
 	const Bitmapset *unset;		/* parameters that have no value yet */
 	int64		room;			/* nodes that guards may still have; set by

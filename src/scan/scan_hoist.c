@@ -53,6 +53,7 @@ static void
 find_calls(Plan *plan, Hoist *hoist, bool all)
 {
 	hoist->inner.params = hoist->known;
+	hoist->inner.records = hoist->planning->records;
 	hoist->inner.passed = hoist->passed;
 	ccr_inner_find(&hoist->inner, plan, all);
 }
@@ -250,7 +251,7 @@ ccr_hoist_from_inner(CcrPlanning *planning, NestLoop *loop,
 					 const CcrDemand *demand)
 {
 	Hoist		hoist = {.planning = planning, .params = loop->nestParams};
-	CcrCalls	outer = {.varno = OUTER_VAR};
+	CcrCalls	outer = {.varno = OUTER_VAR, .records = planning->records};
 	ListCell   *lc;
 	ListCell   *lc2;
 

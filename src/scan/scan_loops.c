@@ -504,7 +504,7 @@ void
 ccr_loops_batch(CcrPlanning *planning, NestLoop *loop, const CcrDemand *demand)
 {
 	Search		search = {.planning = planning};
-	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrCalls	calls = {.varno = OUTER_VAR, .records = planning->records};
 	ListCell   *lc;
 
 	if (loop->nestParams == NIL || !may_batch_loops(planning) || !reads_all_inner(loop))

@@ -54,6 +54,9 @@ typedef struct CcrPlanning
 	bool		cursor;			/* the statement is a declared cursor */
 	bool		watched;		/* see ccr_ahead_is_watched() */
 	bool		sets;			/* see ccr_ahead_sets() */
+	bool		records;		/* no field is taken of a record that comes
+								 * from another node, which EXPLAIN could not
+								 * name without the call */
 	bool		keeps_rows;		/* batch nodes keep their rows, since a SCROLL
 								 * cursor goes back over them */
 	List	   *init_plans;		/* SubPlan, all of the statement's */

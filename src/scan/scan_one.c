@@ -221,6 +221,7 @@ look_at_one(CcrPlanning *planning, Plan **link)
 		!bms_is_subset((*link)->extParam, planning->init_params) || vars_in_row((Node *) list, NULL))
 		return;
 	cut_list(&row);
+	row.calls.records = planning->records;
 	row.calls.unset = ccr_params_set_by((Node *) list);
 	ccr_calls_find(&row.calls, (Node *) row.looked, NIL);
 	if (row.calls.calls == NIL || !gains(&row) || !may_ask(&row))

@@ -76,7 +76,7 @@ first_with_call(CcrPlanning *planning, List *quals)
 
 	foreach(lc, quals)
 	{
-		CcrCalls	calls = {0};
+		CcrCalls	calls = {.records = planning->records};
 
 		ccr_calls_find(&calls, lfirst(lc), NIL);
 		ccr_loops_find(planning, &calls, lfirst(lc));
@@ -168,7 +168,7 @@ above_quals(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 	Uncut		before = uncut(plan);
 	List	   *moved = cut_quals(planning, plan);
 	Plan	   *batch = plan;
-	CcrCalls	calls = {0};
+	CcrCalls	calls = {.records = planning->records};
 
 	if (moved == NIL)
 		return plan;
@@ -183,7 +183,7 @@ above_quals(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 static Plan *
 put_above(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 {
-	CcrCalls	calls = {0};
+	CcrCalls	calls = {.records = planning->records};
 
 	if (!IsA(plan, WindowAgg))
 		plan = above_quals(planning, plan, demand);
@@ -359,7 +359,7 @@ first_of_aggregates(CcrPlanning *planning, Plan *plan)
 static void
 below_aggregates(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 {
-	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrCalls	calls = {.varno = OUTER_VAR, .records = planning->records};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 	CcrFrame	frame = frame_of(plan);
 
@@ -380,7 +380,7 @@ below_aggregates(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 static void
 below_projection(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 {
-	CcrCalls	calls = {.varno = OUTER_VAR};
+	CcrCalls	calls = {.varno = OUTER_VAR, .records = planning->records};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
 	calls.unset = params_set_by_list(planning, plan);
@@ -404,7 +404,11 @@ below_projection(CcrPlanning *planning, Plan *plan, const CcrDemand *demand)
 static void
 below_condition(CcrPlanning *planning, Join *join)
 {
-	CcrCalls	calls = {.varno = OUTER_VAR, .certainty = CCR_UNSURE};
+	CcrCalls	calls = {
+		.varno = OUTER_VAR,
+		.certainty = CCR_UNSURE,
+		.records = planning->records
+	};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 
 	if (join->jointype == JOIN_INNER)
@@ -433,6 +437,7 @@ below_outer_keys(CcrPlanning *planning, HashJoin *join)
 {
 	CcrCalls	calls = {
 		.varno = OUTER_VAR,
+		.records = planning->records,
 		.certainty = fills_outer(&join->join) ? CCR_CERTAIN : CCR_UNSURE
 	};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
@@ -451,8 +456,8 @@ below_inner_keys(CcrPlanning *planning, HashJoin *join)
 {
 	Hash	   *hash = castNode(Hash, join->join.plan.righttree);
 	CcrDemand	demand = {.all = true, .at_once = true, .whole = true};
-	CcrCalls	calls = {.varno = OUTER_VAR};
-	CcrCalls	inner = {.varno = INNER_VAR};
+	CcrCalls	calls = {.varno = OUTER_VAR, .records = planning->records};
+	CcrCalls	inner = {.varno = INNER_VAR, .records = planning->records};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, OUTER_VAR);
 	CcrTerms	to_inner = {.from_varno = OUTER_VAR, .to_varno = INNER_VAR};
 	ListCell   *lc;
@@ -598,6 +603,7 @@ below_merge(CcrPlanning *planning, ModifyTable *modify)
 	CcrDemand	demand = {.all = true};
 	CcrCalls	calls = {
 		.varno = INNER_VAR,
+		.records = planning->records,
 		.unset = bms_difference(planning->init_params, modify->plan.lefttree->extParam)
 	};
 	CcrTerms	terms = ccr_cells_of(planning, &calls, INNER_VAR);
@@ -911,6 +917,36 @@ demand_of_statement(const CcrPlanning *planning)
 	return demand;
 }
 
+static bool
+apart_walker(Node *node, void *context)
+{
+	Node	   *record;
+
+	if (node == NULL)
+		return false;
+	record = IsA(node, FieldSelect) ? (Node *) ((FieldSelect *) node)->arg : NULL;
+	if (record && exprType(record) == RECORDOID && !IsA(record, FuncExpr))
+		return true;
+	return expression_tree_walker(node, apart_walker, context);
+}
+
+static Node *
+note_apart(Node *node, void *context)
+{
+	*(bool *) context |= apart_walker(node, NULL);
+	return node;
+}
+
+/* Is a field taken of a record that is not a call's right there? */
+static bool
+takes_columns_apart(PlannedStmt *stmt)
+{
+	bool		found = false;
+
+	ccr_fields_change_statement(stmt, note_apart, &found);
+	return found;
+}
+
 static void
 put_batch_nodes(CcrPlanning *planning, int cursor_options)
 {
@@ -935,6 +971,7 @@ put_batch_nodes(CcrPlanning *planning, int cursor_options)
 
 	planning->watched = ccr_ahead_is_watched(stmt);
 	planning->sets = ccr_ahead_sets(stmt);
+	planning->records = !takes_columns_apart(stmt);
 
 	/* Material would hide a cursor's rows from WHERE CURRENT OF */
 	planning->keeps_rows = backward;

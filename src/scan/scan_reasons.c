@@ -110,7 +110,7 @@ report_walker(Node *node, void *context)
 									 format_procedure(call->funcid),
 									 obstacle ? obstacle :
 									 call->funcresulttype == RECORDOID ?
-									 "its record is used as a whole" :
+									 "a field of its record is taken in another node" :
 									 report->refusal ? report->refusal :
 									 obstacle_of_place(report->plan))));
 		report->told = list_append_unique_oid(report->told, call->funcid);

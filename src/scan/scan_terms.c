@@ -193,11 +193,12 @@ aggregate_in_terms(Node *node, const CcrTerms *terms)
 	return copy;
 }
 
-/* A call that returns a record; only its fields are replaced. */
+/* Of some calls that return a record only the fields are replaced. */
 static bool
-returns_record(Node *node)
+stays_whole(const CcrTerms *terms, Node *node)
 {
-	return IsA(node, FuncExpr) && ((FuncExpr *) node)->funcresulttype == RECORDOID;
+	return !terms->calls->records && IsA(node, FuncExpr) &&
+		((FuncExpr *) node)->funcresulttype == RECORDOID;
 }
 
 static CcrCall *
@@ -255,7 +256,7 @@ terms_mutator(Node *node, void *context)
 		if (ccr_is_cell_wanted(node) &&
 			(call = member_called(terms, (Expr *) ccr_call_of_wanted(node))) != NULL)
 			return cell_of(terms, call);
-		if (returns_record(node))
+		if (stays_whole(terms, node))
 			return expression_tree_mutator(node, terms_mutator, context);
 		if ((call = member_called(terms, (Expr *) node)) != NULL)
 			return read_cell_term(terms, call, (FuncExpr *) node);

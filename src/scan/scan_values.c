@@ -156,7 +156,7 @@ ccr_values_apart(CcrPlanning *planning, Plan *plan)
 	ValuesScan *values = (ValuesScan *) plan;
 	PlannedStmt *stmt = planning->stmt;
 	CcrAlike	alike = {0};
-	CcrCalls	calls = {0};
+	CcrCalls	calls = {.records = planning->records};
 	int			before;
 	List	   *exprs;
 	Plan	   *scan;

@@ -35,7 +35,9 @@ my @cases = (
 	'SELECT div((SELECT max(u.id) FROM t u WHERE u.id < t.id)) FROM t' =>
 	  'div(integer) is called row by row: an argument holds a sub-select, or is bound to its place',
 	'SELECT x.a FROM t, anything(t.id) AS x(a int, b int)' => 'anything(integer) is called row by row: it returns record',
-	'SELECT pair(id) FROM t' => 'pair(integer) is called row by row: its record is used as a whole',
+	'SELECT pair(id) FROM t' => '',
+	'SELECT (q.p).a FROM (SELECT pair(id) AS p FROM t OFFSET 0) q' =>
+	  'pair(integer) is called row by row: a field of its record is taken in another node',
 	'SELECT div(1)' => 'div(integer) is called row by row: there is one row only',
 	'SELECT * FROM parts(3)' => 'parts(integer) is called row by row: its arguments come from no other rows',
 	'SELECT * FROM (VALUES (div(1)), (div(2))) v' => '',

@@ -266,6 +266,8 @@ $makers{int} = [
 ];
 
 $makers{text} = [
+	1 => sub { 'row_to_json(info(' . int_(@_) . '))::text' },
+	1 => sub { 'info(' . int_(@_) . ')::text' },
 	2 => sub { leaf('text', $_[0]) },
 	7 => sub { 'v(' . int_(@_) . ')' },
 	3 => sub { 'vn(' . int_(@_) . ')' },
