@@ -261,7 +261,7 @@ install_missing() {
 		export DEBIAN_FRONTEND=noninteractive
 		[ -n "${APT_UPDATED:-}" ] || apt_update
 		say "Installing Debian packages: ${packages[*]}"
-		"${install[@]}" -q "${packages[@]}" >"$WORK/apt.log" 2>&1 </dev/null || {
+		"${install[@]}" -q -o DPkg::Lock::Timeout=600 "${packages[@]}" >"$WORK/apt.log" 2>&1 </dev/null || {
 			tail -n 30 "$WORK/apt.log" >&2
 			die "Could not install: ${packages[*]}"
 		}
