@@ -129,7 +129,7 @@ raise_failure(const CcrDefinition *definition, const CcrAnswerCopy *answered)
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("result of lookup %s does not fit into shared memory",
 							definition->name),
-					 errdetail("Requests and results of the sessions of a role may take four times what is free of %d MB, and no more than \"concresce.max_role_memory\".",
+					 errdetail("Requests and results of the sessions of a role may take four times what is free of %d MB, and no more than \"concresce.max_role_memory\"; those of a login, as all its roles, 63 times what is free.",
 							   ccr_shared_memory),
 					 errhint("You may need to increase \"concresce.shared_memory\".")));
 			break;

@@ -244,7 +244,7 @@ queue_unused_too_long(void *arg)
 
 /* Have the oldest ones go, if there are too many. */
 static bool
-make_room_for_source(Oid asker, Size bytes)
+make_room_for_source(CcrParty asker, Size bytes)
 {
 	CcrQueue   *oldest;
 
@@ -281,7 +281,7 @@ new_queue(CcrPool *pool, const CcrRequest *request, CcrSource *source,
 	/* what was enqueued before this process began is named by nobody */
 	ccr_pool_set_limits(queue);
 	queue->used = ccr_now();
-	ccr_sources_add(queue, request->party.outer);
+	ccr_sources_add(queue, request->party);
 	ccr_timer_init(&queue->idle_timer, queue_unused_too_long, queue);
 	ccr_timer_set(&queue->idle_timer,
 				  ccr_after(queue->used, CCR_QUEUE_IDLE * INT64CONST(1000)));
@@ -300,7 +300,7 @@ ccr_pool_register(const CcrRequest *request, CcrSource *source,
 	bool		found;
 
 	if (queue == NULL &&
-		!make_room_for_source(request->party.outer, MemoryContextMemAllocated(context, true)))
+		!make_room_for_source(request->party, MemoryContextMemAllocated(context, true)))
 	{
 		MemoryContextDelete(context);
 		return NULL;

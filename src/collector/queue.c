@@ -213,6 +213,7 @@ is_pressed(const CcrQueue *queue)
 	return pg_atomic_read_u32(&counters->place_turn.waiting) > 0 ||
 		pg_atomic_read_u32(&counters->nbounded) > 0 ||
 		pg_atomic_read_u32(&ccr_shared->memory_turn.waiting) > 0 ||
+		pg_atomic_read_u32(&ccr_shared->reserve_turn.waiting) > 0 ||
 		pg_atomic_read_u32(&ccr_shared->nbounded) > 0;
 }
 

@@ -98,7 +98,7 @@ typedef struct CcrQueue
 	CcrTimer	idle_timer;
 
 	/* Kept by sources.c: */
-	Oid			asker;			/* role that described the source */
+	CcrParty	asker;			/* who described the source */
 	Size		memory;			/* bytes that it takes */
 	dlist_node	used_node;
 } CcrQueue;

@@ -17,7 +17,7 @@ static dlist_head all = DLIST_STATIC_INIT(all); /* longest unused first */
 static Size total = 0;
 
 void
-ccr_sources_add(CcrQueue *queue, Oid asker)
+ccr_sources_add(CcrQueue *queue, CcrParty asker)
 {
 	queue->asker = asker;
 	queue->memory = MemoryContextMemAllocated(queue->context, true);
@@ -64,11 +64,11 @@ ccr_sources_oldest(bool (*idle) (CcrQueue *))
 }
 
 bool
-ccr_sources_allowed(Oid asker, Size bytes)
+ccr_sources_allowed(CcrParty asker, Size bytes)
 {
 	Size		limit = 2 * ccr_shared->heap_size;
 	Size		left = total + bytes < limit ? limit - total - bytes : 0;
-	Size		has = bytes;
+	CcrTaken	has = {.role = bytes, .login = bytes};
 	dlist_iter	iter;
 
 	if (!ccr_sources_exceeded(bytes))
@@ -77,8 +77,7 @@ ccr_sources_allowed(Oid asker, Size bytes)
 	{
 		CcrQueue   *queue = dlist_container(CcrQueue, used_node, iter.cur);
 
-		if (queue->asker == asker)
-			has += queue->memory;
+		ccr_taken_add(&has, asker, queue->asker, queue->memory);
 	}
-	return has <= CCR_ROLE_SHARE * left;
+	return has.role <= CCR_ROLE_SHARE * left && has.login <= CCR_LOGIN_SHARE * left;
 }

@@ -7,7 +7,8 @@
  * setting that a lookup depends on makes another one.  All together may take
  * as much memory as the heap has.  Beyond that, those that are idle are
  * dropped, the longest unused first.  Sources in use are kept: up to twice
- * that much, of which one role may have four times what is left.
+ * that much, of which one role may have four times what is left, and one
+ * login, whatever roles it sets, 63 times.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,7 +17,7 @@
 
 #include "collector/flight.h"
 
-extern void ccr_sources_add(CcrQueue *queue, Oid asker);
+extern void ccr_sources_add(CcrQueue *queue, CcrParty asker);
 extern void ccr_sources_remove(CcrQueue *queue);
 
 /* Note that it is being used. */
@@ -31,9 +32,9 @@ extern bool ccr_sources_exceeded(Size bytes);
 extern CcrQueue *ccr_sources_oldest(bool (*idle) (CcrQueue *queue));
 
 /*
- * May a role have one more source of so many bytes, though none can be
- * dropped?
+ * May a role, and its login, have one more source of so many bytes, though
+ * none can be dropped?
  */
-extern bool ccr_sources_allowed(Oid asker, Size bytes);
+extern bool ccr_sources_allowed(CcrParty asker, Size bytes);
 
 #endif							/* CCR_SOURCES_H */

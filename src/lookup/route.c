@@ -424,7 +424,7 @@ make_route(CcrDefinition *definition, const CcrResult *result, bool isolate)
 	route->counters_key.dbid = MyDatabaseId;
 	route->counters_key.function = definition->function;
 	route->counters_key.serverid = route->source->serverid;
-	route->counters = ccr_counters_find(&route->counters_key, ccr_seat_party().outer,
+	route->counters = ccr_counters_find(&route->counters_key, ccr_seat_party(),
 										&route->counters_serial);
 	route->made_at = changes_before;
 	MemoryContextSwitchTo(old);
@@ -523,7 +523,7 @@ ccr_route_counters(CcrRoute *route)
 
 	if (pg_atomic_read_u32(&counters->serial) != route->counters_serial)
 	{
-		route->counters = ccr_counters_find(&route->counters_key, ccr_seat_party().outer,
+		route->counters = ccr_counters_find(&route->counters_key, ccr_seat_party(),
 											&route->counters_serial);
 		counters = &ccr_counters[route->counters];
 	}

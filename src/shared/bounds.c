@@ -35,24 +35,36 @@ ccr_bounds_procno(void)
 }
 
 void
-ccr_bounds_declare(Oid roleid)
+ccr_bounds_declare(CcrParty party)
 {
 	CcrSlot    *slot = &ccr_slots[ccr_bounds_procno()];
 
-	set_once(&slot->roleid, roleid);
+	set_once(&slot->roleid, party.outer);
+	set_once(&slot->login, party.session);
 	set_once(&slot->max_session_memory, ccr_max_session_memory);
 	set_once(&slot->max_role_memory, ccr_max_role_memory);
 }
 
-uint64
-ccr_bounds_role_bytes(Oid roleid)
+static CcrParty
+party_of_slot(CcrSlot *slot)
 {
-	uint64		bytes = 0;
+	CcrParty	party = {
+		.session = pg_atomic_read_u32(&slot->login),
+		.outer = pg_atomic_read_u32(&slot->roleid)
+	};
+
+	return party;
+}
+
+CcrTaken
+ccr_bounds_held(CcrParty party)
+{
+	CcrTaken	held = {0};
 
 	for (int i = 0; i < ccr_shared->nslots; i++)
-		if (pg_atomic_read_u32(&ccr_slots[i].roleid) == roleid)
-			bytes += pg_atomic_read_u64(&ccr_slots[i].bytes);
-	return bytes;
+		ccr_taken_add(&held, party, party_of_slot(&ccr_slots[i]),
+						pg_atomic_read_u64(&ccr_slots[i].bytes));
+	return held;
 }
 
 static bool
@@ -67,8 +79,10 @@ ccr_bounds_check(int procno, Size bytes, Size untaken)
 	CcrSlot    *slot = &ccr_slots[procno];
 	int			max_session = pg_atomic_read_u32(&slot->max_session_memory);
 	int			max_role = pg_atomic_read_u32(&slot->max_role_memory);
-	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used) + untaken;
+	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used) + untaken +
+		ccr_bounds_reserve_left();
 	uint64		free = used < ccr_shared->heap_size ? ccr_shared->heap_size - used : 0;
+	CcrTaken	held;
 
 	/*
 	 * nobody holds more than is used, so if that is within the bound,
@@ -80,9 +94,11 @@ ccr_bounds_check(int procno, Size bytes, Size untaken)
 		return CCR_BOUND_SESSION;
 	if (used <= CCR_ROLE_SHARE * free && max_role < 0)
 		return CCR_BOUND_NONE;
-	if (exceeds_bound(ccr_bounds_role_bytes(pg_atomic_read_u32(&slot->roleid)) + bytes,
-					  CCR_ROLE_SHARE * free, max_role))
+	held = ccr_bounds_held(party_of_slot(slot));
+	if (exceeds_bound(held.role + bytes, CCR_ROLE_SHARE * free, max_role))
 		return CCR_BOUND_ROLE;
+	if (exceeds_bound(held.login + bytes, CCR_LOGIN_SHARE * free, -1))
+		return CCR_BOUND_LOGIN;
 	return CCR_BOUND_NONE;
 }
 

@@ -7,7 +7,14 @@
  * is free, all sessions of a role together four times as much.  So one session
  * alone can have two thirds of the heap, one role four fifths, and there is
  * always room for the next one, however many sessions take what they can.  A
- * superuser can set fixed ceilings as well.
+ * login that can set several roles has a share as each of them, but no more
+ * than 63 times what is free in all, so that a part is left to other logins.
+ * A superuser can set fixed ceilings as well.
+ *
+ * A sixteenth of the heap is reserved for the enqueued items of small
+ * transactions that find no other room.  As far as they have not taken it, it
+ * counts as taken for everybody else.  Otherwise a few roles, each within its
+ * bounds, could keep every COMMIT with enqueued items waiting.
  *
  * A session is charged for its requests, with their descriptions and answers,
  * from the moment that they are made until they are freed.  Enqueued items
@@ -19,6 +26,7 @@
 #ifndef CCR_BOUNDS_H
 #define CCR_BOUNDS_H
 
+#include "shared/party.h"
 #include "shared/shmem.h"
 
 /* Whose bound would be exceeded. */
@@ -26,7 +34,8 @@ typedef enum CcrBound
 {
 	CCR_BOUND_NONE,
 	CCR_BOUND_SESSION,
-	CCR_BOUND_ROLE
+	CCR_BOUND_ROLE,
+	CCR_BOUND_LOGIN
 } CcrBound;
 
 /*
@@ -36,10 +45,10 @@ typedef enum CcrBound
 extern int	ccr_bounds_procno(void);
 
 /*
- * Backend: say which role this session counts for from now on (the one that it
- * has set for itself), and which ceilings it has.
+ * Backend: say which role (the one that it has set for itself) and which login
+ * this session counts for from now on, and which ceilings it has.
  */
-extern void ccr_bounds_declare(Oid roleid);
+extern void ccr_bounds_declare(CcrParty party);
 
 /*
  * May the session in this slot have `bytes` more?  `untaken` of them are yet
@@ -67,7 +76,22 @@ ccr_bounds_release(int procno, Size bytes)
  */
 extern bool ccr_bounds_scarce(void);
 
-/* How many bytes the sessions of a role hold together. */
-extern uint64 ccr_bounds_role_bytes(Oid roleid);
+/* Bytes of the reserve, and how many of them are still free. */
+static inline uint64
+ccr_bounds_reserve(void)
+{
+	return ccr_shared->heap_size / 16;
+}
+
+static inline uint64
+ccr_bounds_reserve_left(void)
+{
+	uint64		taken = pg_atomic_read_u64(&ccr_shared->heap_reserve);
+
+	return taken < ccr_bounds_reserve() ? ccr_bounds_reserve() - taken : 0;
+}
+
+/* How many bytes the sessions of its role hold together, and its login's. */
+extern CcrTaken ccr_bounds_held(CcrParty party);
 
 #endif							/* CCR_BOUNDS_H */

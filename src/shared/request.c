@@ -76,7 +76,7 @@ ccr_request_new(CcrRequestKind kind, uint32 nitems, Size nbytes,
 	if (kind == CCR_REQUEST_ENQUEUED)
 		return allocate_request(kind, nitems, nbytes, source, length);
 
-	ccr_bounds_declare(ccr_seat_party().outer);
+	ccr_bounds_declare(ccr_seat_party());
 	refused = ccr_bounds_check(ccr_bounds_procno(), sizeof(CcrRequest) + nbytes + length,
 							   sizeof(CcrRequest) + nbytes + length);
 	if (refused != CCR_BOUND_NONE)
@@ -116,9 +116,17 @@ ccr_request_no_room(Size nbytes)
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("sessions of the role hold too much shared memory for lookups"),
 				 errdetail("Their requests and results take %s MB, %zu bytes more were asked for, and %s of %s MB are in use.",
-						   megabytes(ccr_bounds_role_bytes(ccr_seat_party().outer)),
+						   megabytes(ccr_bounds_held(ccr_seat_party()).role),
 						   nbytes, megabytes(used), megabytes(ccr_shared->heap_size)),
 				 errhint("The bound is set by \"concresce.max_role_memory\" and \"concresce.shared_memory\".")));
+	if (!never && refused == CCR_BOUND_LOGIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("sessions of the login, as all its roles, hold too much shared memory for lookups"),
+				 errdetail("Their requests and results take %s MB, %zu bytes more were asked for, and %s of %s MB are in use.",
+						   megabytes(ccr_bounds_held(ccr_seat_party()).login),
+						   nbytes, megabytes(used), megabytes(ccr_shared->heap_size)),
+				 errhint("The bound is set by \"concresce.shared_memory\".")));
 	ereport(ERROR,
 			(errcode(never ? ERRCODE_PROGRAM_LIMIT_EXCEEDED :
 					 ERRCODE_OUT_OF_MEMORY),
@@ -145,10 +153,13 @@ free_source(CcrRequest *request)
 static void
 destroy_request(CcrRequest *request)
 {
-	free_source(request);
+	/* before anybody who waits for room is told */
+	if (request->in_reserve)
+		pg_atomic_fetch_sub_u64(&ccr_shared->heap_reserve, request->size);
 	if (request->kind != CCR_REQUEST_ENQUEUED)
 		ccr_bounds_release(request->charged_to, request->charged);
-	else if (DsaPointerIsValid(request->warrant))
+	free_source(request);
+	if (DsaPointerIsValid(request->warrant))
 		ccr_warrant_discharge(ccr_heap_address(request->warrant),
 							  &ccr_counters[request->counters], request->nitems,
 							  request->charged);
@@ -294,6 +305,13 @@ count_calls(CcrRequest *request)
 		return;
 	ccr_count(counters, CCR_CALLS, request->nitems);
 	ccr_gauge(counters, request->nitems, 0);
+}
+
+void
+ccr_request_reserve(CcrRequest *request)
+{
+	request->in_reserve = true;
+	pg_atomic_fetch_add_u64(&ccr_shared->heap_reserve, request->size);
 }
 
 void
@@ -592,7 +610,8 @@ ccr_request_answer(CcrRequest *request, const CcrAnswerDraft *draft)
 	static const CcrFailure failures[] = {
 		[CCR_BOUND_NONE] = CCR_FAILURE_NO_MEMORY,
 		[CCR_BOUND_SESSION] = CCR_FAILURE_SESSION_MEMORY,
-		[CCR_BOUND_ROLE] = CCR_FAILURE_ROLE_MEMORY
+		[CCR_BOUND_ROLE] = CCR_FAILURE_ROLE_MEMORY,
+		[CCR_BOUND_LOGIN] = CCR_FAILURE_ROLE_MEMORY
 	};
 	Size		bytes = draft->size + draft->shared;
 	CcrBound	bound = ccr_bounds_check(request->charged_to, bytes, draft->size);

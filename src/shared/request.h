@@ -76,8 +76,10 @@ typedef enum CcrFailure
 	CCR_FAILURE_UNKNOWN_SOURCE, /* describe the source again */
 	CCR_FAILURE_NO_MEMORY,		/* the heap has no room for the answer */
 	CCR_FAILURE_SESSION_MEMORY, /* the answer exceeds the session's bound */
-	CCR_FAILURE_ROLE_MEMORY,	/* the answer exceeds the role's bound */
-	CCR_FAILURE_TOO_MANY_SOURCES,	/* the role has too many different sources */
+	CCR_FAILURE_ROLE_MEMORY,	/* the answer exceeds the bound of the role,
+								 * or of the login */
+	CCR_FAILURE_TOO_MANY_SOURCES,	/* the role or the login has too many
+									 * different sources */
 	CCR_FAILURE_COLLECTOR_EXIT, /* before or while the items were looked up */
 	CCR_FAILURE_UNKNOWN_OUTCOME,	/* as COLLECTOR_EXIT, and the items may
 									 * have had an effect */
@@ -156,6 +158,8 @@ typedef struct CcrRequest
 	uint32		nitems;
 	Size		nbytes;			/* of the items */
 	bool		reserved;		/* its items are counted in the backlog */
+	bool		in_reserve;		/* its bytes are taken from the reserve for
+								 * enqueued items (bounds.h) */
 	bool		announce;		/* list it in the slot when it is DONE */
 	dsa_pointer account;		/* these three: of an ENQUEUED one only */
 	dsa_pointer kept;			/* the kept source */
@@ -224,6 +228,9 @@ extern CcrRequest *ccr_request_new(CcrRequestKind kind, uint32 nitems,
 								   Size length);
 CCR_NORETURN extern void ccr_request_no_room(Size nbytes);
 extern void ccr_request_submit(CcrRequest *request);
+
+/* Backend: an enqueued one that has taken of the reserve (bounds.h). */
+extern void ccr_request_reserve(CcrRequest *request);
 
 /*
  * Submit in two steps, so that many requests can be pushed at once.

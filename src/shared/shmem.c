@@ -126,10 +126,12 @@ init_shared(int tranche)
 	pg_atomic_init_u32(&ccr_shared->draining, 0);
 	ConditionVariableInit(&ccr_shared->drained);
 	init_turn(&ccr_shared->memory_turn);
+	init_turn(&ccr_shared->reserve_turn);
 	pg_atomic_init_u32(&ccr_shared->nbounded, 0);
 	pg_atomic_init_u64(&ccr_shared->bounded_below, 0);
 	pg_atomic_init_u64(&ccr_shared->next_bounded, 1);
 	pg_atomic_init_u64(&ccr_shared->heap_used, 0);
+	pg_atomic_init_u64(&ccr_shared->heap_reserve, 0);
 	pg_atomic_init_u64(&ccr_shared->next_id, 1);
 	pg_atomic_init_u32(&ccr_shared->next_serial, 1);
 	pg_atomic_init_u64(&ccr_shared->next_maker, 1);
@@ -165,6 +167,7 @@ init_shared(int tranche)
 		ccr_slots[i].last_done = InvalidDsaPointer;
 		pg_atomic_init_u64(&ccr_slots[i].bytes, 0);
 		pg_atomic_init_u32(&ccr_slots[i].roleid, InvalidOid);
+		pg_atomic_init_u32(&ccr_slots[i].login, InvalidOid);
 		pg_atomic_init_u32(&ccr_slots[i].max_session_memory, -1);
 		pg_atomic_init_u32(&ccr_slots[i].max_role_memory, -1);
 		pg_atomic_init_u64(&ccr_slots[i].bounded, 0);
@@ -391,6 +394,7 @@ ccr_heap_free(dsa_pointer dp, Size size)
 	/* a full barrier; its partners are in turn.c and in ccr_bounded_below() */
 	used = pg_atomic_sub_fetch_u64(&ccr_shared->heap_used, size);
 	ccr_turn_announce(&ccr_shared->memory_turn, 1);
+	ccr_turn_announce(&ccr_shared->reserve_turn, 1);
 
 	/*
 	 * a session that waits sets bounded_below first, and then looks once more
@@ -596,43 +600,60 @@ has_no_calls(CcrCounters *c)
 		pg_atomic_read_u32(&c->cancelling) == 0;
 }
 
+/* What a role, or a login, has of the entries. */
+typedef struct Allotted
+{
+	int			n;
+	CcrCounters *last;
+	CcrCounters *oldest;		/* longest unused of those without calls */
+} Allotted;
+
+static void
+note_allotted(Allotted *allotted, CcrCounters *c)
+{
+	allotted->n++;
+	allotted->last = c;
+	if (has_no_calls(c) && (allotted->oldest == NULL || c->used < allotted->oldest->used))
+		allotted->oldest = c;
+}
+
 /*
  * Choose the entry to be allotted and put it into *victim: a free one or, if
  * there is none, the one that has been unused for longest among those without
- * open calls.  A role that has its share gives up one of its own.  If all of
- * these have open calls, *victim is NULL, and the entry that is returned has
- * to be shared: the last one of the role, or the last of all.
+ * open calls.  A role, or a login, that has its share gives up one of its own.
+ * If all of these have open calls, *victim is NULL, and the entry that is
+ * returned has to be shared: the last one of the role, of the login, or of
+ * all.
  */
 static CcrCounters *
-choose_counters(Oid roleid, CcrCounters **victim)
+choose_counters(CcrParty party, CcrCounters **victim)
 {
-	CcrCounters *oldest = NULL;
-	CcrCounters *own_oldest = NULL;
-	CcrCounters *own_last = NULL;
-	int			nown = 0;
+	Allotted	all = {0};
+	Allotted	role = {0};
+	Allotted	login = {0};
+	const Allotted *from = &all;
 
-	*victim = NULL;
 	for (int i = 0; i < CCR_MAX_COUNTERS; i++)
 	{
 		CcrCounters *c = &ccr_counters[i];
-		bool		own = c->roleid == roleid && OidIsValid(roleid);
 
 		if (pg_atomic_read_u32(&c->serial) == 0)
 		{
-			oldest = c;			/* entries are taken from the front */
+			all.oldest = c;		/* entries are taken from the front */
 			break;
 		}
-		nown += own ? 1 : 0;
-		own_last = own ? c : own_last;
-		if (!has_no_calls(c))
-			continue;
-		if (oldest == NULL || c->used < oldest->used)
-			oldest = c;
-		if (own && (own_oldest == NULL || c->used < own_oldest->used))
-			own_oldest = c;
+		note_allotted(&all, c);
+		if (OidIsValid(party.outer) && c->party.outer == party.outer)
+			note_allotted(&role, c);
+		if (OidIsValid(party.session) && c->party.session == party.session)
+			note_allotted(&login, c);
 	}
-	*victim = nown >= CCR_ROLE_COUNTERS ? own_oldest : oldest;
-	return nown >= CCR_ROLE_COUNTERS ? own_last : &ccr_counters[CCR_MAX_COUNTERS - 1];
+	if (role.n >= CCR_ROLE_COUNTERS)
+		from = &role;
+	else if (login.n >= CCR_LOGIN_COUNTERS && all.n == CCR_MAX_COUNTERS)
+		from = &login;
+	*victim = from->oldest;
+	return from->last;
 }
 
 static void
@@ -646,15 +667,15 @@ empty_histograms(CcrCounters *counters)
 
 /* The entry for a key not seen before. */
 static CcrCounters *
-allot_counters(const CcrCountersKey *key, Oid roleid)
+allot_counters(const CcrCountersKey *key, CcrParty party)
 {
 	CcrCounters *victim;
-	CcrCounters *shared = choose_counters(roleid, &victim);
+	CcrCounters *shared = choose_counters(party, &victim);
 
 	if (victim == NULL)
 		return shared;
 
-	victim->roleid = roleid;
+	victim->party = party;
 	victim->key = *key;
 	pg_atomic_write_u32(&victim->serial,
 						pg_atomic_fetch_add_u32(&ccr_shared->next_serial, 1));
@@ -673,7 +694,7 @@ allot_counters(const CcrCountersKey *key, Oid roleid)
 }
 
 int
-ccr_counters_find(const CcrCountersKey *key, Oid roleid, uint32 *serial)
+ccr_counters_find(const CcrCountersKey *key, CcrParty party, uint32 *serial)
 {
 	CcrCounters *found = NULL;
 
@@ -688,12 +709,17 @@ ccr_counters_find(const CcrCountersKey *key, Oid roleid, uint32 *serial)
 			found = c;
 	}
 	if (found == NULL)
-		found = allot_counters(key, roleid);
+		found = allot_counters(key, party);
 	else
 	{
-		/* an entry that several roles use does not count for one of them */
-		if (found->roleid != roleid)
-			found->roleid = InvalidOid;
+		/*
+		 * an entry that several roles, or logins, use does not count for one
+		 * of them
+		 */
+		if (found->party.outer != party.outer)
+			found->party.outer = InvalidOid;
+		if (found->party.session != party.session)
+			found->party.session = InvalidOid;
 		ccr_counters_touch(found, ccr_now());
 	}
 	*serial = pg_atomic_read_u32(&found->serial);

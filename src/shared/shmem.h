@@ -34,6 +34,7 @@
 #include "port/atomics.h"
 #include "port/pg_bitutils.h"
 #include "shared/clock.h"
+#include "shared/party.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
@@ -48,12 +49,16 @@
 #define CCR_MAX_COUNTERS		1024	/* (function, server) pairs */
 #define CCR_ROLE_COUNTERS		256 /* of these, that the sessions of one role
 									 * can have allotted */
+#define CCR_LOGIN_COUNTERS		512 /* of these, that the sessions of one
+									 * login can have allotted */
 #define CCR_MAX_CONNECTIONS		4096	/* that are shown; more can be open */
 #define CCR_MAX_STOPS			256 /* stopped lookups, and servers that are
 									 * switched off */
 #define CCR_STOPS_RESERVED		64	/* of these, kept for superusers */
 #define CCR_STOPS_OF_ROLE		96	/* of these, that one role which is no
 									 * superuser can have */
+#define CCR_STOPS_OF_LOGIN		144 /* of these, that one login can have as
+									 * all its roles */
 #define CCR_HISTOGRAM_BINS		24	/* powers of two, of items */
 #define CCR_LATENCY_BINS		32	/* powers of two, of microseconds */
 #define CCR_TEXT_LEN			256 /* bytes of an error kept for a view */
@@ -180,6 +185,7 @@ typedef struct CcrSlot
 
 	/* Written by the backend: see bounds.h. */
 	pg_atomic_uint32 roleid;
+	pg_atomic_uint32 login;
 	pg_atomic_uint32 max_session_memory;	/* kB; -1: any */
 	pg_atomic_uint32 max_role_memory;
 
@@ -252,8 +258,8 @@ typedef struct CcrCounters
 {
 	/* Written under CcrShared.lock; serial changes with the key. */
 	CCR_LINE CcrCountersKey key;
-	Oid			roleid;			/* whose sessions use it; InvalidOid: those of
-								 * several roles */
+	CcrParty	party;			/* whose sessions use it: a role and a login;
+								 * InvalidOid: several of them */
 	pg_atomic_uint32 serial;	/* 0: free */
 
 	/*
@@ -335,6 +341,7 @@ typedef struct CcrStop
 	Oid			function;
 	Oid			serverid;
 	Oid			roleid;			/* whose session stopped it first */
+	Oid			login;			/* the login of that session */
 	TimestampTz since;
 } CcrStop;
 
@@ -361,8 +368,12 @@ typedef struct CcrShared
 	pg_atomic_uint32 draining;
 	ConditionVariable drained;
 
-	/* Backends that wait for memory on the heap for enqueued items. */
+	/*
+	 * Backends that wait for memory on the heap for enqueued items: of large
+	 * transactions, and of small ones, which may use the reserve (bounds.h).
+	 */
 	CcrTurn		memory_turn;
+	CcrTurn		reserve_turn;
 
 	/*
 	 * Backends that wait until the enqueued items of their role take less of
@@ -382,6 +393,7 @@ typedef struct CcrShared
 #endif
 
 	CCR_LINE pg_atomic_uint64 heap_used;	/* bytes allocated and not freed */
+	pg_atomic_uint64 heap_reserve;	/* of these, taken from the reserve */
 	pg_atomic_uint64 next_id;	/* of a request */
 	pg_atomic_uint32 next_serial;	/* of a CcrCounters */
 	pg_atomic_uint64 next_maker;	/* of a CcrCellMaker */
@@ -511,12 +523,12 @@ extern uint32 ccr_room_left(pg_atomic_uint32 *used);
 
 /*
  * Counters.  ccr_counters_find() returns the index of an entry.  If there is
- * none yet, it allots one to the given role.  If all are taken, it reuses the
- * one that has been unused for longest; if the role has its share already, the
- * one of that role.  An index is valid as long as the entry has the serial
- * that ccr_counters_find() returned.
+ * none yet, it allots one to the given role and login.  If all are taken, it
+ * reuses the one that has been unused for longest; if the role, or the login,
+ * has its share already, one of its own.  An index is valid as long as the
+ * entry has the serial that ccr_counters_find() returned.
  */
-extern int	ccr_counters_find(const CcrCountersKey *key, Oid roleid,
+extern int	ccr_counters_find(const CcrCountersKey *key, CcrParty party,
 							  uint32 *serial);
 extern void ccr_counters_touch(CcrCounters *counters, CcrTime now);
 extern void ccr_counters_error(CcrCounters *counters, const CcrLastError *error);

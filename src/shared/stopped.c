@@ -26,17 +26,22 @@ find_stop(Oid dbid, Oid function, Oid serverid)
  * the table, so that others cannot stop theirs.
  */
 static bool
-has_its_part(Oid roleid)
+has_its_part(CcrParty party)
 {
 	int			all = 0;
-	int			own = 0;
+	CcrTaken	own = {0};
 
 	for (int i = 0; i < CCR_MAX_STOPS; i++)
 	{
-		all += ccr_stops[i].used ? 1 : 0;
-		own += ccr_stops[i].used && ccr_stops[i].roleid == roleid ? 1 : 0;
+		CcrParty	of = {.session = ccr_stops[i].login, .outer = ccr_stops[i].roleid};
+
+		if (!ccr_stops[i].used)
+			continue;
+		all++;
+		ccr_taken_add(&own, party, of, 1);
 	}
-	return all >= CCR_MAX_STOPS - CCR_STOPS_RESERVED || own >= CCR_STOPS_OF_ROLE;
+	return all >= CCR_MAX_STOPS - CCR_STOPS_RESERVED || own.role >= CCR_STOPS_OF_ROLE ||
+		own.login >= CCR_STOPS_OF_LOGIN;
 }
 
 static CcrStop *
@@ -58,21 +63,22 @@ static bool
 set_stop(Oid dbid, Oid function, Oid serverid, bool force)
 {
 	bool		privileged = superuser();
-	Oid			roleid = GetOuterUserId();
+	CcrParty	party = {.session = GetSessionUserId(), .outer = GetOuterUserId()};
 	CcrStop    *stop;
 
 	LWLockAcquire(&ccr_shared->stop_lock, LW_EXCLUSIVE);
 	stop = find_stop(dbid, function, serverid);
 	if (stop)
 		stop->force |= force;
-	else if ((privileged || !has_its_part(roleid)) && (stop = find_unused()) != NULL)
+	else if ((privileged || !has_its_part(party)) && (stop = find_unused()) != NULL)
 	{
 		stop->used = true;
 		stop->force = force;
 		stop->dbid = dbid;
 		stop->function = function;
 		stop->serverid = serverid;
-		stop->roleid = roleid;
+		stop->roleid = party.outer;
+		stop->login = party.session;
 		stop->since = GetCurrentTimestamp();
 		pg_atomic_fetch_add_u32(counter_of(serverid), 1);
 	}

@@ -132,29 +132,38 @@ ccr_warrant_discharge(CcrWarrant *warrant, CcrCounters *counters, uint32 items,
 		ccr_bounded_announce(NULL);
 }
 
-uint64
-ccr_warrants_bytes(Oid asker)
+static CcrParty
+party_of_title(const CcrTitle *title)
 {
-	uint64		bytes = 0;
+	CcrParty	party = {.session = title->login, .outer = title->asker};
+
+	return party;
+}
+
+CcrTaken
+ccr_warrants_bytes(CcrParty asker)
+{
+	CcrTaken	bytes = {0};
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
 	for (CcrWarrant *w = following_warrant(ccr_shared->warrants); w; w = following_warrant(w->next))
-		if (w->title.asker == asker)
-			bytes += pg_atomic_read_u64(&w->charged_bytes);
+		ccr_taken_add(&bytes, asker, party_of_title(&w->title),
+						pg_atomic_read_u64(&w->charged_bytes));
 	LWLockRelease(&ccr_shared->kept_lock);
 	return bytes;
 }
 
-uint64
-ccr_warrants_items(Oid asker, const CcrCountersKey *key)
+CcrTaken
+ccr_warrants_items(CcrParty asker, const CcrCountersKey *key)
 {
-	uint64		items = 0;
+	CcrTaken	items = {0};
 
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
 	for (CcrWarrant *w = following_warrant(ccr_shared->warrants); w; w = following_warrant(w->next))
-		if (w->title.asker == asker && w->title.dbid == key->dbid &&
-			w->title.function == key->function && w->title.serverid == key->serverid)
-			items += pg_atomic_read_u32(&w->charged_items);
+		if (w->title.dbid == key->dbid && w->title.function == key->function &&
+			w->title.serverid == key->serverid)
+			ccr_taken_add(&items, asker, party_of_title(&w->title),
+							pg_atomic_read_u32(&w->charged_items));
 	LWLockRelease(&ccr_shared->kept_lock);
 	return items;
 }

@@ -18,6 +18,7 @@
 #ifndef CCR_WARRANT_H
 #define CCR_WARRANT_H
 
+#include "shared/party.h"
 #include "shared/shmem.h"
 
 /* The rights that were checked. */
@@ -25,6 +26,7 @@ typedef struct CcrTitle
 {
 	Oid			dbid;
 	Oid			function;
+	Oid			login;			/* of the session */
 	Oid			asker;			/* the role that the session had set */
 	Oid			caller;			/* the role that has EXECUTE on the function */
 	Oid			roleid;			/* the role that it runs as, which has USAGE
@@ -88,11 +90,11 @@ extern void ccr_warrant_discharge(CcrWarrant *warrant, CcrCounters *counters,
 								  uint32 items, uint64 bytes);
 
 /*
- * Bytes that a role has enqueued in all, and items of one lookup at one
- * server.
+ * What a role, and its login, have enqueued: bytes in all, and items of one
+ * lookup at one server.
  */
-extern uint64 ccr_warrants_bytes(Oid asker);
-extern uint64 ccr_warrants_items(Oid asker, const CcrCountersKey *key);
+extern CcrTaken ccr_warrants_bytes(CcrParty asker);
+extern CcrTaken ccr_warrants_items(CcrParty asker, const CcrCountersKey *key);
 
 static inline int
 ccr_warrant_ended(const CcrWarrant *warrant)

@@ -35,6 +35,7 @@
 #include "fmgr.h"
 #include "lookup/restricted.h"
 #include "miscadmin.h"
+#include "shared/bounds.h"
 #include "shared/compat.h"
 #include "shared/settings.h"
 #include "shared/stopped.h"
@@ -101,6 +102,51 @@ static Size
 transaction_limit(void)
 {
 	return ccr_shared->heap_size / 8 * 5;
+}
+
+/*
+ * A transaction that needs much keeps the turn until there is enough memory,
+ * which may be for as long as futures of others stay on the heap.  So one that
+ * needs little may use the reserve, if there is no other room or if a large
+ * one has the turn.
+ */
+static bool
+needs_little(void)
+{
+	return parcel_bytes <= ccr_bounds_reserve() / 8;
+}
+
+static bool
+large_one_waits(void)
+{
+	return pg_atomic_read_u32(&ccr_shared->memory_turn.holder) != 0;
+}
+
+/* How much would be left for others? */
+static uint64
+memory_left(uint64 more)
+{
+	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used) + more;
+	uint64		left = used < enqueue_memory_limit() ? enqueue_memory_limit() - used : 0;
+	uint64		reserve = ccr_bounds_reserve_left();
+
+	return Max(left, reserve > more ? reserve - more : 0);
+}
+
+typedef enum Room
+{
+	ROOM_NONE,
+	ROOM_FREE,
+	ROOM_RESERVED
+} Room;
+
+static Room
+find_room(Size bytes)
+{
+	if (!(needs_little() && large_one_waits()) &&
+		pg_atomic_read_u64(&ccr_shared->heap_used) + bytes <= enqueue_memory_limit())
+		return ROOM_FREE;
+	return needs_little() && bytes <= ccr_bounds_reserve_left() ? ROOM_RESERVED : ROOM_NONE;
 }
 
 /*
@@ -226,6 +272,7 @@ warrant_of(Parcel *parcel)
 	CcrTitle	title = {
 		.dbid = MyDatabaseId,
 		.function = writer->function,
+		.login = writer->party.session,
 		.asker = writer->party.outer,
 		.caller = writer->roleid,
 		.roleid = writer->route->roleid,
@@ -328,14 +375,31 @@ give_back_places(void)
 /*
  * A role may have three times as many items waiting as there is room for more.
  * So one role alone can have three quarters, and there is room for the next
- * one.  For a role that has nothing there only the free room counts.
+ * one.  A login may have 63 times as many, whatever roles it sets.  For a role
+ * or login that has nothing there only the free room counts.
  */
 static bool
-is_bounded(uint64 has, uint64 more, uint64 used, uint64 limit)
+is_bounded(CcrTaken has, uint64 more, uint64 left)
 {
-	uint64		left = used + more < limit ? limit - used - more : 0;
+	return (has.role > 0 && has.role + more > CCR_ROLE_SHARE * left) ||
+		(has.login > 0 && has.login + more > CCR_LOGIN_SHARE * left);
+}
 
-	return has > 0 && has + more > CCR_ROLE_SHARE * left;
+/* What must be left for that, if it has so much. */
+static uint64
+must_be_left(CcrTaken has, uint64 more)
+{
+	return more + Max((has.role + more + CCR_ROLE_SHARE - 1) / CCR_ROLE_SHARE,
+					  (has.login + more + CCR_LOGIN_SHARE - 1) / CCR_LOGIN_SHARE);
+}
+
+/* Nobody has more than is used. */
+static CcrTaken
+used_by_all(uint64 used)
+{
+	CcrTaken	has = {.role = used, .login = used};
+
+	return has;
 }
 
 /*
@@ -343,14 +407,15 @@ is_bounded(uint64 has, uint64 more, uint64 used, uint64 limit)
  * first.  A role cannot have more in a queue than there are places.
  */
 static bool
-may_have_places(const Share *share, Oid asker)
+may_have_places(const Share *share, CcrParty asker)
 {
 	uint32		used = pg_atomic_read_u32(&share->counters->places);
+	uint64		taken = (uint64) used + share->n;
+	uint64		left = taken < (uint64) ccr_queue_size ? ccr_queue_size - taken : 0;
 
-	return !ccr_bounded_behind(asker, share->counters) &&
-		(!is_bounded(used, share->n, used, ccr_queue_size) ||
-		 !is_bounded(ccr_warrants_items(asker, &share->counters->key), share->n, used,
-					 ccr_queue_size));
+	return !ccr_bounded_behind(asker.outer, share->counters) &&
+		(!is_bounded(used_by_all(used), share->n, left) ||
+		 !is_bounded(ccr_warrants_items(asker, &share->counters->key), share->n, left));
 }
 
 /*
@@ -358,22 +423,21 @@ may_have_places(const Share *share, Oid asker)
  * the heap has to go.
  */
 static bool
-may_have_memory(const Share *unused, Oid asker)
+may_have_memory(const Share *unused, CcrParty asker)
 {
 	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used);
-	uint64		has;
-	uint64		must_be_left;
+	CcrTaken	has;
+	uint64		needed;
 
-	if (ccr_bounded_behind(asker, NULL))
+	if (ccr_bounded_behind(asker.outer, NULL))
 		return false;
-	if (!is_bounded(used, parcel_bytes, used, enqueue_memory_limit()))
+	if (!is_bounded(used_by_all(used), parcel_bytes, memory_left(parcel_bytes)))
 		return true;
 	has = ccr_warrants_bytes(asker);
-	must_be_left = parcel_bytes + (has + parcel_bytes + CCR_ROLE_SHARE - 1) / CCR_ROLE_SHARE;
-	if (must_be_left < enqueue_memory_limit())
-		ccr_bounded_below(enqueue_memory_limit() - must_be_left);
-	used = pg_atomic_read_u64(&ccr_shared->heap_used);
-	return !is_bounded(has, parcel_bytes, used, enqueue_memory_limit());
+	needed = must_be_left(has, parcel_bytes);
+	if (needed < enqueue_memory_limit())
+		ccr_bounded_below(enqueue_memory_limit() - needed);
+	return !is_bounded(has, parcel_bytes, memory_left(parcel_bytes));
 }
 
 /*
@@ -382,7 +446,7 @@ may_have_memory(const Share *unused, Oid asker)
  * now.
  */
 static bool
-may_all(bool (*may) (const Share *, Oid), const Share *share, Oid *bounded)
+may_all(bool (*may) (const Share *, CcrParty), const Share *share, CcrParty *bounded)
 {
 	bool		first = true;
 	dlist_iter	iter;
@@ -392,10 +456,10 @@ may_all(bool (*may) (const Share *, Oid), const Share *share, Oid *bounded)
 		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);
 
 		if ((share && &shares[parcel->share] != share) ||
-			(!first && parcel->writer->party.outer == *bounded))
+			(!first && ccr_party_same(parcel->writer->party, *bounded)))
 			continue;
 		first = false;
-		*bounded = parcel->writer->party.outer;
+		*bounded = parcel->writer->party;
 		if (!may(share, *bounded))
 			return false;
 	}
@@ -405,7 +469,7 @@ may_all(bool (*may) (const Share *, Oid), const Share *share, Oid *bounded)
 static bool
 take_place(Share *share)
 {
-	Oid			unused;
+	CcrParty	unused;
 
 	if (share->taken)
 		return true;
@@ -485,13 +549,13 @@ press_collector(const Share *share)
  */
 static void
 wait_while_bounded(const Share *share, const CcrWriter *writer, CcrTime start,
-				   bool (*may) (const Share *, Oid), const char *what)
+				   bool (*may) (const Share *, CcrParty), const char *what)
 {
-	Oid			asker;
+	CcrParty	asker;
 
 	if (may_all(may, share, &asker))
 		return;
-	ccr_bounded_begin(asker, share ? share->counters : NULL);
+	ccr_bounded_begin(asker.outer, share ? share->counters : NULL);
 	press_collector(share);
 	while (!ccr_bounded_first() || !may_all(may, share, &asker))
 		ccr_bounded_sleep(time_left(writer, start, what), wait_event_room);
@@ -568,11 +632,12 @@ make_request(Parcel *parcel)
 	CcrWriter  *writer = parcel->writer;
 	CcrRoute   *route = writer->route;
 	CcrFingerprint fingerprint = ccr_source_enqueued(&route->fingerprint);
+	Room		room = find_room(heap_bytes(parcel));
 	CcrAccount *account;
 	CcrRequest *request;
 	StringInfoData fresh = {0};
 
-	if (pg_atomic_read_u64(&ccr_shared->heap_used) + heap_bytes(parcel) > enqueue_memory_limit())
+	if (room == ROOM_NONE)
 		return false;
 	account = ccr_flush_account(writer->definition, writer->party, route->worker);
 	if (account == NULL || !keep_source(parcel, &fingerprint, &fresh))
@@ -585,6 +650,8 @@ make_request(Parcel *parcel)
 		explicit_bzero(fresh.data, fresh.len);
 	if (request == NULL)
 		return false;
+	if (room == ROOM_RESERVED)
+		ccr_request_reserve(request);
 	ccr_account_hold(account);
 	charge_items(parcel);
 	charge_bytes(parcel);
@@ -666,10 +733,18 @@ make_requests(void)
 	return NULL;
 }
 
+/* They may have waited for what is free besides the reserve. */
+static void
+end_memory_turn(void)
+{
+	ccr_turn_end();
+	ccr_turn_announce(&ccr_shared->reserve_turn, 1);
+}
+
 static void
 make_all_requests(CcrTime start)
 {
-	CcrTurn    *turn = &ccr_shared->memory_turn;
+	CcrTurn    *turn = needs_little() ? &ccr_shared->reserve_turn : &ccr_shared->memory_turn;
 	const CcrWriter *writer = dlist_head_element(Parcel, node, &parcels)->writer;
 	Parcel	   *lacking;
 	dlist_iter	iter;
@@ -699,7 +774,7 @@ make_all_requests(CcrTime start)
 			break;
 		sleep_for(lacking->writer, start, "shared memory");
 	}
-	ccr_turn_end();
+	end_memory_turn();
 }
 
 /* ------------------------------------------------------- the end of it all */
@@ -712,7 +787,7 @@ static void
 give_back_all(void)
 {
 	ccr_bounded_end();
-	ccr_turn_end();
+	end_memory_turn();
 	free_requests();
 	give_back_places();
 	release_warrants();

@@ -22,10 +22,10 @@ $node->safe_psql('postgres', define('far',
 	'keep(t text)' => 'void VOLATILE' => 'INSERT INTO kept SELECT length(t) FROM unnest(collect(t)) t'));
 $node->safe_psql('far', 'CREATE TABLE kept (n int)');
 $node->safe_psql('postgres', <<'EOF_SQL');
-CREATE ROLE hog LOGIN; CREATE ROLE other LOGIN; CREATE ROLE third LOGIN;
+CREATE ROLE hog LOGIN; CREATE ROLE other LOGIN; CREATE ROLE third LOGIN; CREATE ROLE fourth LOGIN;
 ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS (ADD user 'postgres', ADD password_required 'false');
 GRANT USAGE ON FOREIGN SERVER far TO PUBLIC;
-GRANT pg_read_all_stats TO hog, other, third;
+GRANT pg_read_all_stats TO hog, other, third, fourth;
 CREATE SCHEMA hog AUTHORIZATION hog;
 CREATE FUNCTION big(kb int) RETURNS text LANGUAGE concresce STABLE SET concresce.server = ''
 	SET concresce.max_size = 1 AS $$ SELECT repeat('x', kb * 1024) $$;
@@ -60,10 +60,10 @@ sub release
 
 # ---- shared memory ---------------------------------------------------------
 
-# 16 MB: a session may have two thirds.
+# 16 MB: a session may have two thirds of what is not reserved.
 is(attempt($node, 'SELECT length(big(9000))', user => 'hog')->out, 9000 * 1024, 'one alone has what it needs');
 my $result = attempt($node, 'SELECT length(big(12000))', user => 'hog');
-is($result->sqlstate, '54000', 'more than two thirds do not fit');
+is($result->sqlstate, '54000', 'more than that does not fit');
 like($result->err, qr/twice what is free of 16 MB/, 'and it is said why');
 
 my $hog = hold(join('; ', map { "SELECT concresce.submit('big', 2500 + $_)" } 1 .. 6), user => 'hog');
@@ -356,10 +356,78 @@ foreach my $case ([ 700, 1, 100, 'places' ], [ 80, 100 * 1024, 40, 'memory' ])
 }
 at_rest($node);
 
+# ---- a login with many roles -----------------------------------------------
+
+$node->safe_psql('postgres', 'CREATE ROLE pool LOGIN; ' . join(' ', map { "CREATE ROLE t$_; GRANT t$_ TO pool;" } 1 .. 8));
+
+$lock = $node->background_psql('far');
+$lock->query_safe('BEGIN; LOCK kept');
+foreach my $n (700, 200, 60, 20, 5)
+{
+	attempt($node, "SET ROLE t$_; " . commit($n, 1), user => 'pool', on_full => 'error') foreach 1 .. 8;
+}
+cmp_ok($node->safe_psql('postgres', 'SELECT sum(items) FROM concresce.enqueued'), '>', 900, 'a login has most of a queue, as several roles');
+is(attempt($node, commit(10, 1), user => 'other', timeout => '20s')->sqlstate, '', 'and another finds room');
+$lock->quit;
+at_rest($node);
+
+$node->safe_psql('postgres', 'CREATE SCHEMA pool; GRANT ALL ON SCHEMA pool TO PUBLIC');
+$result = attempt($node, <<'EOF_SQL', user => 'pool', timeout => '60s');
+DO $$ DECLARE n int := 0; BEGIN
+	FOR r IN 1 .. 3 LOOP
+		EXECUTE 'SET LOCAL ROLE t' || r;
+		FOR i IN 1 .. 90 LOOP
+			EXECUTE format('CREATE FUNCTION pool.s%s_%s(n int) RETURNS int LANGUAGE concresce STABLE SET concresce.server = '''' AS ''SELECT n''', r, i);
+			BEGIN
+				EXECUTE format('SELECT concresce.stop(''pool.s%s_%s'')', r, i);
+				n := n + 1;
+			EXCEPTION WHEN configuration_limit_exceeded THEN NULL;
+			END;
+		END LOOP;
+	END LOOP;
+	RAISE NOTICE 'stopped %', n;
+END $$
+EOF_SQL
+like($result->err, qr/stopped 144/, 'nor can it take the brake away from all');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM concresce.stopped WHERE role LIKE 't_'}), '144', 'as is shown');
+$node->safe_psql('postgres', 'SELECT concresce.start_all()');
+at_rest($node);
+
 # ---- what several have a part of -------------------------------------------
 
 @waiting = map { call($node, 'SELECT length(shared(10000))', user => $_, max_window => '500ms') } qw(hog other);
 is(join(' ', map { $_->out } finish_all(@waiting)), '10240000 10240000', 'a result of two sessions takes room once');
+at_rest($node);
+
+# ---- the reserve -----------------------------------------------------------
+
+# Who waits for much has the turn, and what it waits for may never go; who
+# needs little passes by.
+$hog = hold(q{SELECT count(concresce.submit('big', 1000 + i)) FROM generate_series(1, 5) i}, user => 'hog', timeout => 0);
+poll($node, q{SELECT count(*) = 5 FROM concresce.in_flight WHERE state = 'done'});
+$large = call($node, commit(98, 100 * 1024), user => 'hog', timeout => 0);
+poll($node, waiting('hog'), '1');
+is(attempt($node, commit(10, 1), user => 'other', timeout => '20s')->sqlstate, '', 'a large commit that lacks memory has no small one wait');
+is(attempt($node, commit(1, 100 * 1024), user => 'other', timeout => '20s')->sqlstate, '', 'nor one of 100 kB');
+release($hog);
+is($large->sqlstate, '', 'it gets what it needs when there is as much');
+at_rest($node);
+
+# Results of three roles, each within its bounds, fill what results may have.
+my @hogs;
+foreach my $role (qw(hog other third))
+{
+	push @hogs, hold(q{SELECT count(concresce.submit('big', kb)) FROM unnest(ARRAY[8000, 4000, 2000, 1000, 500, 250, 120, 60, 30, 15, 8, 4]) kb},
+		user => $role, timeout => 0);
+	poll($node, q{SELECT count(*) = 0 FROM concresce.in_flight WHERE state <> 'done'});
+}
+is($node->safe_psql('postgres', 'SELECT used > size / 8 * 7 FROM concresce.memory()'), 't', 'results fill what is not reserved');
+foreach my $role (qw(other fourth))
+{
+	is(attempt($node, commit(100, 1), user => $role, timeout => '20s')->sqlstate, '', "$role commits nevertheless");
+}
+is(attempt($node, 'SELECT length(big(1))', user => 'fourth', timeout => '20s')->out, 1024, 'and calls');
+release($_) foreach @hogs;
 at_rest($node);
 
 # ---- statistics ------------------------------------------------------------
@@ -375,6 +443,22 @@ is($result->sqlstate, '', 'a role with 1100 lookups') or diag $result->err;
 is($node->safe_psql('postgres', q{SELECT count(*) FROM concresce.stats WHERE function::text LIKE 'v(%' AND calls > 0}), '1',
 	'has others keep their statistics');
 cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM concresce.stats}), '<=', 300, 'and as many of its own as it may have');
+at_rest($node);
+
+# Nor do those that two roles of a login call become nobody's.
+is(attempt($node, 'SELECT v(8)')->out, 'v8', 'something to be counted');
+$node->safe_psql('postgres', 'GRANT USAGE ON SCHEMA hog TO PUBLIC');
+$result = attempt($node, <<'EOF_SQL', user => 'pool', timeout => '60s');
+DO $$ BEGIN FOR i IN 1 .. 1100 LOOP
+	SET LOCAL ROLE t1;
+	EXECUTE format('SELECT concresce.submit(''hog.c%s'', 1)', i);
+	SET LOCAL ROLE t2;
+	EXECUTE format('SELECT concresce.submit(''hog.c%s'', 1)', i);
+END LOOP; END $$
+EOF_SQL
+is($result->sqlstate, '', 'a login with 1100 lookups, each as two roles') or diag $result->err;
+is($node->safe_psql('postgres', q{SELECT count(*) FROM concresce.stats WHERE function::text LIKE 'v(%' AND calls > 0}), '1',
+	'has others keep their statistics');
 at_rest($node);
 
 # ---- sources ---------------------------------------------------------------
