@@ -135,6 +135,36 @@ circuit_is_open(const CcrTitle *title)
 	return found && ccr_counters_circuit(found).open > 0;
 }
 
+static bool
+shown_together(const CcrTitle *a, const CcrTitle *b)
+{
+	return a->dbid == b->dbid && a->function == b->function && a->serverid == b->serverid &&
+		a->caller == b->caller && a->roleid == b->roleid;
+}
+
+/*
+ * Each login and each role that a session has set has a warrant of its own.
+ * Make one row of those that a row does not tell apart.
+ */
+static void
+merge_rows(CcrReliance *all, int n)
+{
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < i && all[i].items > 0; j++)
+		{
+			CcrReliance *row = &all[j];
+
+			if (row->items == 0 || !shown_together(&row->title, &all[i].title))
+				continue;
+			row->flying = Min(row->flying, row->items) + Min(all[i].flying, all[i].items);
+			row->items += all[i].items;
+			row->bytes += all[i].bytes;
+			if (row->oldest == 0 || (all[i].oldest != 0 && all[i].oldest < row->oldest))
+				row->oldest = all[i].oldest;
+			all[i].items = 0;
+		}
+}
+
 Datum
 concresce_enqueued(PG_FUNCTION_ARGS)
 {
@@ -147,6 +177,7 @@ concresce_enqueued(PG_FUNCTION_ARGS)
 	ccr_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
 	all = ccr_warrants_reliance(&n);
+	merge_rows(all, n);
 	for (int i = 0; i < n; i++)
 	{
 		const CcrReliance *one = &all[i];

@@ -362,6 +362,10 @@ $node->safe_psql('postgres', 'CREATE ROLE pool LOGIN; ' . join(' ', map { "CREAT
 
 $lock = $node->background_psql('far');
 $lock->query_safe('BEGIN; LOCK kept');
+$node->safe_psql('postgres', 'GRANT t8 TO other');
+attempt($node, 'SET ROLE t8; ' . commit(1, 1), user => $_) foreach qw(pool other);
+is($node->safe_psql('postgres', q{SELECT string_agg(items::text, ' ') FROM concresce.enqueued WHERE role = 't8'}), '2',
+	'what two logins have enqueued as one role is one row');
 foreach my $n (700, 200, 60, 20, 5)
 {
 	attempt($node, "SET ROLE t$_; " . commit($n, 1), user => 'pool', on_full => 'error') foreach 1 .. 8;
