@@ -147,8 +147,9 @@ too_many(void)
 			 superuser() ?
 			 errdetail("There may be %d of them, with servers that are switched off.",
 					   CCR_MAX_STOPS) :
-			 errdetail("There may be %d of them, with servers that are switched off, and %d of one role.",
-					   CCR_MAX_STOPS - CCR_STOPS_RESERVED, CCR_STOPS_OF_ROLE),
+			 errdetail("There may be %d of them, with servers that are switched off; %d of one role, and %d of one login.",
+					   CCR_MAX_STOPS - CCR_STOPS_RESERVED, CCR_STOPS_OF_ROLE,
+					   CCR_STOPS_OF_LOGIN),
 			 errhint("Start some, or stop all lookups of a database.")));
 }
 

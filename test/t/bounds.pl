@@ -385,7 +385,7 @@ DO $$ DECLARE n int := 0; BEGIN
 			BEGIN
 				EXECUTE format('SELECT concresce.stop(''pool.s%s_%s'')', r, i);
 				n := n + 1;
-			EXCEPTION WHEN configuration_limit_exceeded THEN NULL;
+			EXCEPTION WHEN program_limit_exceeded THEN NULL;
 			END;
 		END LOOP;
 	END LOOP;
