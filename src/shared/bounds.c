@@ -63,7 +63,7 @@ ccr_bounds_held(CcrParty party)
 
 	for (int i = 0; i < ccr_shared->nslots; i++)
 		ccr_taken_add(&held, party, party_of_slot(&ccr_slots[i]),
-						pg_atomic_read_u64(&ccr_slots[i].bytes));
+					  pg_atomic_read_u64(&ccr_slots[i].bytes));
 	return held;
 }
 

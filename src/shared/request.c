@@ -155,7 +155,7 @@ destroy_request(CcrRequest *request)
 {
 	/* before anybody who waits for room is told */
 	if (request->in_reserve)
-		pg_atomic_fetch_sub_u64(&ccr_shared->heap_reserve, request->size);
+		pg_atomic_fetch_sub_u64(&ccr_shared->heap_reserve, ccr_heap_taken(request->size));
 	if (request->kind != CCR_REQUEST_ENQUEUED)
 		ccr_bounds_release(request->charged_to, request->charged);
 	free_source(request);
@@ -311,7 +311,7 @@ void
 ccr_request_reserve(CcrRequest *request)
 {
 	request->in_reserve = true;
-	pg_atomic_fetch_add_u64(&ccr_shared->heap_reserve, request->size);
+	pg_atomic_fetch_add_u64(&ccr_shared->heap_reserve, ccr_heap_taken(request->size));
 }
 
 void

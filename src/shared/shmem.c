@@ -300,6 +300,26 @@ ccr_heap_attach(void)
 	(void) attached_heap();
 }
 
+/*
+ * Sizes as dsa.c has them: whole pages for large blocks, else those of which
+ * a span of 64 kB is full.
+ */
+Size
+ccr_heap_taken(Size size)
+{
+	static const Size sizes[] = {1280, 1560, 1816, 2048, 2616, 3120, 3640, 4096, 5456, 6552, 7280, 8192};
+
+	if (size > 8192)
+		return TYPEALIGN(4096, size);
+	if (size <= 64)
+		return TYPEALIGN(8, size);
+	if (size <= 1024)
+		return TYPEALIGN((Size) 1 << (pg_leftmost_one_pos64(size - 1) - 2), size);
+	for (int i = 0;; i++)
+		if (size <= sizes[i])
+			return sizes[i];
+}
+
 #ifdef CCR_TRACE_HEAP
 static CcrTraced *
 traced_block(dsa_pointer dp)
@@ -332,7 +352,7 @@ ccr_heap_allocate_in(const char *function, Size size)
 		traced_block(block->next)->prev = dp;
 	ccr_shared->traced = dp;
 	SpinLockRelease(&ccr_shared->trace_mutex);
-	pg_atomic_fetch_add_u64(&ccr_shared->heap_used, size);
+	pg_atomic_fetch_add_u64(&ccr_shared->heap_used, ccr_heap_taken(size));
 	return dp;
 }
 
@@ -373,7 +393,7 @@ ccr_heap_allocate(Size size)
 	dp = dsa_allocate_extended(attached_heap(), size,
 							   DSA_ALLOC_HUGE | DSA_ALLOC_NO_OOM);
 	if (DsaPointerIsValid(dp))
-		pg_atomic_fetch_add_u64(&ccr_shared->heap_used, size);
+		pg_atomic_fetch_add_u64(&ccr_shared->heap_used, ccr_heap_taken(size));
 	return dp;
 }
 
@@ -392,7 +412,7 @@ ccr_heap_free(dsa_pointer dp, Size size)
 	free_block(dp);
 
 	/* a full barrier; its partners are in turn.c and in ccr_bounded_below() */
-	used = pg_atomic_sub_fetch_u64(&ccr_shared->heap_used, size);
+	used = pg_atomic_sub_fetch_u64(&ccr_shared->heap_used, ccr_heap_taken(size));
 	ccr_turn_announce(&ccr_shared->memory_turn, 1);
 	ccr_turn_announce(&ccr_shared->reserve_turn, 1);
 

@@ -392,7 +392,7 @@ typedef struct CcrShared
 	dsa_pointer traced;			/* the block allocated last */
 #endif
 
-	CCR_LINE pg_atomic_uint64 heap_used;	/* bytes allocated and not freed */
+	CCR_LINE pg_atomic_uint64 heap_used;	/* bytes that blocks take */
 	pg_atomic_uint64 heap_reserve;	/* of these, taken from the reserve */
 	pg_atomic_uint64 next_id;	/* of a request */
 	pg_atomic_uint32 next_serial;	/* of a CcrCounters */
@@ -456,6 +456,13 @@ extern void ccr_heap_visit(void (*visit) (dsa_pointer dp, const CcrTraced *block
 extern dsa_pointer ccr_heap_allocate(Size size);
 #endif
 extern void ccr_heap_free(dsa_pointer dp, Size size);
+
+/*
+ * What a block of so many bytes takes of the heap, and counts for in
+ * heap_used.  Up to half as much again: if that did not count, the heap could
+ * be full long before anybody reaches a bound.
+ */
+extern Size ccr_heap_taken(Size size);
 extern void *ccr_heap_address(dsa_pointer dp);
 
 extern void ccr_wake(int procno);

@@ -148,7 +148,7 @@ ccr_warrants_bytes(CcrParty asker)
 	LWLockAcquire(&ccr_shared->kept_lock, LW_SHARED);
 	for (CcrWarrant *w = following_warrant(ccr_shared->warrants); w; w = following_warrant(w->next))
 		ccr_taken_add(&bytes, asker, party_of_title(&w->title),
-						pg_atomic_read_u64(&w->charged_bytes));
+					  pg_atomic_read_u64(&w->charged_bytes));
 	LWLockRelease(&ccr_shared->kept_lock);
 	return bytes;
 }
@@ -163,7 +163,7 @@ ccr_warrants_items(CcrParty asker, const CcrCountersKey *key)
 		if (w->title.dbid == key->dbid && w->title.function == key->function &&
 			w->title.serverid == key->serverid)
 			ccr_taken_add(&items, asker, party_of_title(&w->title),
-							pg_atomic_read_u32(&w->charged_items));
+						  pg_atomic_read_u32(&w->charged_items));
 	LWLockRelease(&ccr_shared->kept_lock);
 	return items;
 }

@@ -128,7 +128,7 @@ memory_left(uint64 more)
 {
 	uint64		used = pg_atomic_read_u64(&ccr_shared->heap_used) + more;
 	uint64		left = used < enqueue_memory_limit() ? enqueue_memory_limit() - used : 0;
-	uint64		reserve = ccr_bounds_reserve_left();
+	uint64		reserve = needs_little() ? ccr_bounds_reserve_left() : 0;
 
 	return Max(left, reserve > more ? reserve - more : 0);
 }
@@ -149,16 +149,10 @@ find_room(Size bytes)
 	return needs_little() && bytes <= ccr_bounds_reserve_left() ? ROOM_RESERVED : ROOM_NONE;
 }
 
-/*
- * Round up as the heap does: it has whole pages for large blocks, and a few
- * sizes for small ones.
- */
 static Size
 heap_bytes(const Parcel *parcel)
 {
-	Size		bytes = sizeof(CcrRequest) + parcel->items.buf.len + parcel->items.n;
-
-	return bytes > 8192 ? TYPEALIGN(4096, bytes) : bytes + bytes / 4;
+	return ccr_heap_taken(sizeof(CcrRequest) + parcel->items.buf.len + parcel->items.n);
 }
 
 static void
@@ -434,6 +428,13 @@ may_have_memory(const Share *unused, CcrParty asker)
 	if (!is_bounded(used_by_all(used), parcel_bytes, memory_left(parcel_bytes)))
 		return true;
 	has = ccr_warrants_bytes(asker);
+
+	/*
+	 * A large transaction of a role that has its share waits in its turn.  If
+	 * it waited for its login to have less, all small ones would pass it by.
+	 */
+	if (!needs_little())
+		has.login = 0;
 	needed = must_be_left(has, parcel_bytes);
 	if (needed < enqueue_memory_limit())
 		ccr_bounded_below(enqueue_memory_limit() - needed);
@@ -581,7 +582,7 @@ wait_for_places(Share *share, CcrTime start)
 	{
 		if (share->bounded)
 			wait_while_bounded(share, share->writer, start, may_have_places,
-							   "room in the queue for more items of its role");
+							   "room in the queue for more items of its role or login");
 		ccr_turn_begin(&share->counters->place_turn, &share->counters->places);
 		press_collector(share);
 		while ((lacking = take_places(share)) == share && !share->bounded)
@@ -750,7 +751,7 @@ make_all_requests(CcrTime start)
 	dlist_iter	iter;
 
 	wait_while_bounded(NULL, writer, start, may_have_memory,
-					   "shared memory for more items of its role");
+					   "shared memory for more items of its role or login");
 	dlist_foreach(iter, &parcels)
 	{
 		Parcel	   *parcel = dlist_container(Parcel, node, iter.cur);

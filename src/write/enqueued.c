@@ -135,34 +135,51 @@ circuit_is_open(const CcrTitle *title)
 	return found && ccr_counters_circuit(found).open > 0;
 }
 
-static bool
-shown_together(const CcrTitle *a, const CcrTitle *b)
+static int
+compare_rows(const void *a, const void *b)
 {
-	return a->dbid == b->dbid && a->function == b->function && a->serverid == b->serverid &&
-		a->caller == b->caller && a->roleid == b->roleid;
+	const CcrTitle *x = &((const CcrReliance *) a)->title;
+	const CcrTitle *y = &((const CcrReliance *) b)->title;
+	const Oid	of_x[] = {x->dbid, x->function, x->serverid, x->caller, x->roleid};
+	const Oid	of_y[] = {y->dbid, y->function, y->serverid, y->caller, y->roleid};
+
+	for (int i = 0; i < (int) lengthof(of_x); i++)
+		if (of_x[i] != of_y[i])
+			return of_x[i] < of_y[i] ? -1 : 1;
+	return 0;
+}
+
+static void
+add_to_row(CcrReliance *row, const CcrReliance *one)
+{
+	row->flying = Min(row->flying, row->items) + Min(one->flying, one->items);
+	row->items += one->items;
+	row->bytes += one->bytes;
+	if (row->oldest == 0 || (one->oldest != 0 && one->oldest < row->oldest))
+		row->oldest = one->oldest;
 }
 
 /*
  * Each login and each role that a session has set has a warrant of its own.
- * Make one row of those that a row does not tell apart.
+ * Make one row of those that a row does not tell apart.  Returns how many
+ * there are.
  */
-static void
+static int
 merge_rows(CcrReliance *all, int n)
 {
-	for (int i = 0; i < n; i++)
-		for (int j = 0; j < i && all[i].items > 0; j++)
-		{
-			CcrReliance *row = &all[j];
+	int			rows = 0;
 
-			if (row->items == 0 || !shown_together(&row->title, &all[i].title))
-				continue;
-			row->flying = Min(row->flying, row->items) + Min(all[i].flying, all[i].items);
-			row->items += all[i].items;
-			row->bytes += all[i].bytes;
-			if (row->oldest == 0 || (all[i].oldest != 0 && all[i].oldest < row->oldest))
-				row->oldest = all[i].oldest;
-			all[i].items = 0;
-		}
+	qsort(all, n, sizeof(CcrReliance), compare_rows);
+	for (int i = 0; i < n; i++)
+	{
+		if (all[i].items == 0)
+			continue;
+		if (rows > 0 && compare_rows(&all[rows - 1], &all[i]) == 0)
+			add_to_row(&all[rows - 1], &all[i]);
+		else
+			all[rows++] = all[i];
+	}
+	return rows;
 }
 
 Datum
@@ -177,14 +194,14 @@ concresce_enqueued(PG_FUNCTION_ARGS)
 	ccr_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
 	all = ccr_warrants_reliance(&n);
-	merge_rows(all, n);
+	n = merge_rows(all, n);
 	for (int i = 0; i < n; i++)
 	{
 		const CcrReliance *one = &all[i];
 		Datum		values[CCR_ENQUEUED_COLUMNS] = {0};
 		bool		nulls[CCR_ENQUEUED_COLUMNS] = {0};
 
-		if (one->title.dbid != MyDatabaseId || one->items == 0 || !may_see_items(&one->title))
+		if (one->title.dbid != MyDatabaseId || !may_see_items(&one->title))
 			continue;
 		values[0] = ObjectIdGetDatum(one->title.function);
 		values[1] = CStringGetTextDatum(shown_server(one->title.serverid));

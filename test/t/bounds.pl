@@ -434,6 +434,34 @@ is(attempt($node, 'SELECT length(big(1))', user => 'fourth', timeout => '20s')->
 release($_) foreach @hogs;
 at_rest($node);
 
+# So do results of 8.2 kB, which take whole pages of the heap.
+$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE FUNCTION page(n int) RETURNS text LANGUAGE concresce STABLE SET concresce.server = '' AS $$ SELECT repeat('x', 8200) $$;
+EOF_SQL
+@hogs = ();
+foreach my $role (qw(hog other third))
+{
+	push @hogs, hold(q{SELECT count(concresce.submit('page', i)) FROM generate_series(1, 900) i}, user => $role, timeout => 0);
+	poll($node, q{SELECT count(*) = 0 FROM concresce.in_flight WHERE state <> 'done'});
+}
+is(attempt($node, commit(50, 2000), user => 'fourth', timeout => '20s')->sqlstate, '', 'whole pages of results leave the reserve as well');
+is(attempt($node, 'SELECT length(page(0))', user => 'fourth', timeout => '20s')->out, 8200, 'and room for another role');
+release($_) foreach @hogs;
+at_rest($node);
+
+# A login that has something takes its turn with a large one, as its other role.
+$lock = $node->background_psql('far');
+$lock->query_safe('BEGIN; LOCK kept');
+attempt($node, 'SET ROLE t1; ' . commit(1, 1), user => 'pool');
+$hog = hold(q{SELECT count(concresce.submit('big', 1000 + i)) FROM generate_series(1, 5) i}, user => 'hog', timeout => 0);
+poll($node, q{SELECT count(*) = 5 FROM concresce.in_flight WHERE state = 'done'});
+$result = attempt($node, 'SET ROLE t2; ' . commit(98, 100 * 1024), user => 'pool', timeout => '500ms');
+like($result->err, qr/It waited 500 ms for shared memory[.]/, 'a large commit of a login that has enqueued before takes its turn');
+is(attempt($node, 'SET ROLE t3; ' . commit(10, 1), user => 'pool', timeout => '20s')->sqlstate, '', 'a small one commits');
+release($hog);
+$lock->quit;
+at_rest($node);
+
 # ---- statistics ------------------------------------------------------------
 
 is(attempt($node, 'SELECT v(7)')->out, 'v7', 'something to be counted');
