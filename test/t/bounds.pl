@@ -18,6 +18,7 @@ EOF_CONF
 make_far($node);
 $node->safe_psql('postgres', define('far',
 	'shared(kb int)' => 'text STABLE' => q{SELECT repeat('x', kb * 1024)},
+	'gated(bytes int, n int)' => 'text STABLE' => q{SELECT repeat('x', bytes + 0 * gate(n))},
 	'slow(n int)' => 'int STABLE' => 'SELECT n FROM pg_sleep(0.1)',
 	'keep(t text)' => 'void VOLATILE' => 'INSERT INTO kept SELECT length(t) FROM unnest(collect(t)) t'));
 $node->safe_psql('far', 'CREATE TABLE kept (n int)');
@@ -58,6 +59,29 @@ sub release
 	return $call->finish;
 }
 
+# One with the results of so many futures, all of the same size.  They arrive
+# after all are submitted: a session that submits copies out of the heap what
+# has arrived, if that is much.  Nor does it matter which of them come first and
+# leave no room for others.
+sub hold_results
+{
+	my ($n, $bytes, %o) = @_;
+	my $gate = close_gate($node);
+	my $call = hold("SELECT count(concresce.submit('gated', $bytes, i)) FROM generate_series(1, $n) i", timeout => 0, %o);
+
+	open_gate($gate);
+	poll($node, q{SELECT count(*) = 0 FROM concresce.in_flight WHERE state <> 'done'});
+	return $call;
+}
+
+sub memory_is_full
+{
+	my ($what) = @_;
+
+	cmp_ok($node->safe_psql('postgres', 'SELECT used FROM concresce.memory()'), '>', 14 * 1024 * 1024, $what);
+	return;
+}
+
 # ---- shared memory ---------------------------------------------------------
 
 # 16 MB: a session may have two thirds of what is not reserved.
@@ -66,17 +90,17 @@ my $result = attempt($node, 'SELECT length(big(12000))', user => 'hog');
 is($result->sqlstate, '54000', 'more than that does not fit');
 like($result->err, qr/twice what is free of 16 MB/, 'and it is said why');
 
-my $hog = hold(join('; ', map { "SELECT concresce.submit('big', 2500 + $_)" } 1 .. 6), user => 'hog');
-poll($node, "SELECT used > 8 * 1024 * 1024 FROM concresce.memory()");
-poll($node, 'SELECT count(*) = 0 FROM concresce.in_flight WHERE state <> $$done$$');
+my $hog = hold_results(6, 2500 * 1024, user => 'hog');
+cmp_ok($node->safe_psql('postgres', 'SELECT used FROM concresce.memory()'), '>', 8 * 1024 * 1024, 'results fill half of the heap');
 is(attempt($node, 'SELECT length(big(2000))', user => 'other')->out, 2000 * 1024, 'futures that nobody reads starve no other role');
 is(attempt($node, 'SELECT length(big(1000))', user => 'hog')->out, 1000 * 1024, 'nor a session of the same one');
 release($hog);
 at_rest($node);
 
 # What it had not got room for is the loss of its own.
-$result = attempt($node, <<'EOF_SQL', user => 'hog');
-BEGIN; CREATE TEMP TABLE f AS SELECT concresce.submit('big', 2500 + i) id FROM generate_series(1, 12) i;
+my $gate = close_gate($node);
+$result = call($node, <<'EOF_SQL', user => 'hog');
+BEGIN; CREATE TEMP TABLE f AS SELECT concresce.submit('gated', 2500 * 1024, i) id FROM generate_series(1, 12) i;
 SELECT FROM concresce.wait((SELECT array_agg(id) FROM f), 'first_completed', interval '0');
 DO $$ BEGIN WHILE EXISTS (SELECT FROM concresce.in_flight WHERE pid = pg_backend_pid() AND state <> 'done') LOOP
 	PERFORM pg_sleep(0.01);
@@ -84,6 +108,8 @@ END LOOP; END $$;
 SELECT error_sqlstate, count(*) FROM concresce.as_completed((SELECT array_agg(id) FROM f), NULL::text, true) GROUP BY 1 ORDER BY 1;
 COMMIT
 EOF_SQL
+poll($node, 'SELECT count(*) = 12 FROM concresce.in_flight');
+open_gate($gate);
 like($result->out, qr/^54000\|\d+$/m, 'results for which there was no room: an error of their own');
 
 # A session that goes on takes to itself what has arrived.
@@ -421,11 +447,9 @@ at_rest($node);
 my @hogs;
 foreach my $role (qw(hog other third))
 {
-	push @hogs, hold(q{SELECT count(concresce.submit('big', kb)) FROM unnest(ARRAY[8000, 4000, 2000, 1000, 500, 250, 120, 60, 30, 15, 8, 4]) kb},
-		user => $role, timeout => 0);
-	poll($node, q{SELECT count(*) = 0 FROM concresce.in_flight WHERE state <> 'done'});
+	push @hogs, hold_results(200, 60 * 1024, user => $role);
 }
-is($node->safe_psql('postgres', 'SELECT used > size / 8 * 7 FROM concresce.memory()'), 't', 'results fill what is not reserved');
+memory_is_full('results fill what is not reserved');
 foreach my $role (qw(other fourth))
 {
 	is(attempt($node, commit(100, 1), user => $role, timeout => '20s')->sqlstate, '', "$role commits nevertheless");
@@ -435,17 +459,14 @@ release($_) foreach @hogs;
 at_rest($node);
 
 # So do results of 8.2 kB, which take whole pages of the heap.
-$node->safe_psql('postgres', <<'EOF_SQL');
-CREATE FUNCTION page(n int) RETURNS text LANGUAGE concresce STABLE SET concresce.server = '' AS $$ SELECT repeat('x', 8200) $$;
-EOF_SQL
 @hogs = ();
 foreach my $role (qw(hog other third))
 {
-	push @hogs, hold(q{SELECT count(concresce.submit('page', i)) FROM generate_series(1, 900) i}, user => $role, timeout => 0);
-	poll($node, q{SELECT count(*) = 0 FROM concresce.in_flight WHERE state <> 'done'});
+	push @hogs, hold_results(900, 8200, user => $role);
 }
-is(attempt($node, commit(50, 2000), user => 'fourth', timeout => '20s')->sqlstate, '', 'whole pages of results leave the reserve as well');
-is(attempt($node, 'SELECT length(page(0))', user => 'fourth', timeout => '20s')->out, 8200, 'and room for another role');
+memory_is_full('so do whole pages of results');
+is(attempt($node, commit(50, 2000), user => 'fourth', timeout => '20s')->sqlstate, '', 'they leave the reserve as well');
+is(attempt($node, 'SELECT length(gated(8200, 0))', user => 'fourth', timeout => '20s')->out, 8200, 'and room for another role');
 release($_) foreach @hogs;
 at_rest($node);
 
