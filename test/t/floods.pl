@@ -208,7 +208,8 @@ cmp_ok(used_cpu() - $cpu, '<', 30, 'no work is left');
 is(attempt($node, 'SELECT length(big(10000000))')->out, '10000000', 'a large result');
 is(attempt($node, 'SELECT big(20000000)')->sqlstate, '54000', 'one that is too large');
 my @calls = finish_all(call_all($node, 4, 'SELECT length(big(20000000 + :i))'));
-is(join(',', map { $_->sqlstate } @calls), join(',', ('54000') x 4), 'several');
+is(join(',', map { $_->sqlstate } @calls), join(',', ('54000') x 4), 'several')
+  or diag(map { $_->err . "\n" } @calls);
 ok($node->poll_query_until('postgres', 'SELECT count(*) >= 0 FROM concresce.connections'), 'the views work');
 cmp_ok(grown(48), '<', 48, 'memory comes back');
 cmp_ok((memory('VmHWM') - memory('VmRSS')) / 1024, '<', $BUDGET, 'and was within the budget');
