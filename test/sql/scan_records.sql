@@ -22,7 +22,7 @@ SELECT shape('SELECT id, (offers(k)).* FROM few', options => :'analyze');
 SELECT shape('SELECT id, info(k), (info(k)).label FROM few', options => :'analyze');
 -- in conditions, aggregates, sorts and keys
 SELECT shape('SELECT id FROM few WHERE info(k) IS NOT NULL', options => :'analyze');
-SELECT shape('SELECT id, coalesce(info(k), info(k + 1)), CASE WHEN id > 3 THEN info(id) END FROM few', options => :'analyze');
+SELECT shape('SELECT id, coalesce(info(k), info(k + 1)), CASE WHEN id > 3 THEN info(id) END FROM few');
 SELECT shape('SELECT json_agg(info(k) ORDER BY id), count(DISTINCT info(k)) FROM few', options => :'analyze');
 SELECT shape('SELECT id FROM few ORDER BY info(k), id', options => :'analyze');
 SELECT shape('SELECT a.id, b.id FROM few a JOIN few b ON info(a.k) = info(b.k)', options => :'analyze');
