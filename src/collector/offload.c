@@ -45,9 +45,6 @@
 #include "storage/ipc.h"
 
 #define CCR_OFFLOAD_STACK		(512 * 1024)	/* bytes */
-#define CCR_OFFLOAD_NICER		10	/* that much less priority: with the
-									 * least, one would keep a killed process
-									 * for long */
 #define CCR_MAX_UNDER_WAY		32	/* under way */
 #define CCR_MAX_READINGS		28	/* the same, until one is another reading:
 									 * one follows the other, and connecting
@@ -372,7 +369,7 @@ ccr_offload_lower(CcrOffload *offload)
 
 	/* the number of one that has ended may be another process's by now */
 	if (tid != 0 && __atomic_load_n(&offload->state, __ATOMIC_ACQUIRE) != ENDED)
-		(void) setpriority(PRIO_PROCESS, tid, getpriority(PRIO_PROCESS, 0) + CCR_OFFLOAD_NICER);
+		(void) setpriority(PRIO_PROCESS, tid, 19);
 }
 
 void

@@ -73,7 +73,7 @@ extern int	ccr_offload_reads(const CcrOffload *offload);
 /* True once it has ended, and is freed. */
 extern bool ccr_offload_ended(CcrOffload *offload, CcrOffloadResult *result);
 
-/* It goes on, with a lower priority. */
+/* It goes on, with the least priority. */
 extern void ccr_offload_lower(CcrOffload *offload);
 
 /* Give back what those had that were given up, and have ended. */
