@@ -109,7 +109,7 @@ report_walker(Node *node, void *context)
 					(errmsg_internal("lookup %s is called row by row: %s",
 									 format_procedure(call->funcid),
 									 obstacle ? obstacle :
-									 call->funcresulttype == RECORDOID ?
+									 call->funcresulttype == RECORDOID && !report->planning->records ?
 									 "a field of its record is taken in another node" :
 									 report->refusal ? report->refusal :
 									 obstacle_of_place(report->plan))));

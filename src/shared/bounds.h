@@ -5,9 +5,9 @@
  *
  * The bound depends on how much is free: a session may hold twice as much as
  * is free, all sessions of a role together four times as much.  So one session
- * alone can have two thirds of the heap, one role four fifths, and there is
- * always room for the next one, however many sessions take what they can.  A
- * login that can set several roles has a share as each of them, but no more
+ * alone can have two thirds of what is not reserved, one role four fifths, and
+ * there is always room for the next one, however many sessions take what they
+ * can.  A login that can set several roles has a share as each of them, but no more
  * than 63 times what is free in all, so that a part is left to other logins.
  * A superuser can set fixed ceilings as well.
  *

@@ -38,6 +38,9 @@ my @cases = (
 	'SELECT pair(id) FROM t' => '',
 	'SELECT (q.p).a FROM (SELECT pair(id) AS p FROM t OFFSET 0) q' =>
 	  'pair(integer) is called row by row: a field of its record is taken in another node',
+	'SELECT pair(1)' => 'pair(integer) is called row by row: there is one row only',
+	'UPDATE t SET id = 1 RETURNING pair(id)' =>
+	  'pair(integer) is called row by row: it is evaluated on rows as they are written',
 	'SELECT div(1)' => 'div(integer) is called row by row: there is one row only',
 	'SELECT * FROM parts(3)' => 'parts(integer) is called row by row: its arguments come from no other rows',
 	'SELECT * FROM (VALUES (div(1)), (div(2))) v' => '',
