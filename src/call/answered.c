@@ -84,6 +84,7 @@ ccr_answered_copy(CcrAnswerCopy *answered, CcrRequest *request)
 		CcrEntry   *previous = NULL;
 
 		memcpy(copy, block, block->size);
+		answered->bytes += block->size;
 		entry = ccr_answer_first(copy);
 		for (uint32 i = 0; i < copy->nentries; i++)
 		{

@@ -17,6 +17,7 @@ typedef struct CcrAnswerCopy
 	uint32		n;
 	CcrEntry  **entries;		/* for each item, its rows or error; NULL: its
 								 * request has no answer */
+	Size		bytes;			/* that they take */
 	CcrFailure	failure;		/* of the first request without an answer */
 	CcrTimeout	timeout;		/* if it timed out; and */
 	const char *waited_for;		/* what it waited for then */

@@ -15,12 +15,23 @@ typedef struct CcrItems
 {
 	uint32		n;
 	bool		barred;			/* the calls keep rows back: see barrier.h */
+	bool		scanned;		/* a batch node asks: see ccr_settings_scan_size() */
 	StringInfoData buf;			/* CcrItem, each MAXALIGNed */
 } CcrItems;
 
 extern void ccr_items_init(CcrItems *items);
 extern void ccr_items_add(CcrDefinition *definition, CcrItems *items,
 						  const Datum *values, const bool *nulls);
+
+/*
+ * Put many items into the order of their arguments, about, in which the far side
+ * finds what it has kept together.  Returns for each item its index in the new
+ * order; NULL: all are where they were.
+ */
+extern uint32 *ccr_items_sort(CcrItems *items, int nargs);
+
+/* How many of them may be in a batch. */
+extern int	ccr_items_max_size(const CcrItems *items);
 
 /* The items of one shard, and for each of them its index among all items. */
 typedef struct CcrDealt

@@ -4,9 +4,11 @@
  *	  The batch node at work.
  *
  * It reads rows ahead in rounds, first a few, then more, since it cannot know
- * how many will be asked for unless a limit says so.  Once rounds have their
- * full size there are two of them: while the rows of one are emitted, the
- * other's lookups are under way.
+ * how many will be asked for unless a limit says so.  There are two of them:
+ * while the rows of one are emitted, the other's lookups are under way.  The
+ * first few rows may be all that is wanted, so that begins later, unless all rows
+ * are sure to be asked for: with the second round, or with the third where the
+ * node is scanned again or has a limit.
  *
  * Where a cursor goes back over its rows they are kept, with their cells and
  * places, as a Material node would.
@@ -40,6 +42,7 @@
 #define CCR_FIRST_ROUND		10	/* rows, if nothing is known */
 #define CCR_ROUND_GROWTH	10
 #define CCR_SECOND_ROUND	(CCR_FIRST_ROUND * CCR_ROUND_GROWTH)
+#define CCR_THIRD_ROUND		400		/* if it is under way beside the second */
 
 /* Rows read ahead in vain may be one for so many that were asked for. */
 #define CCR_WASTE			10
@@ -52,6 +55,7 @@ typedef struct BatchState
 	bool		ended;			/* the child has no more rows */
 	int			size;			/* of the next round */
 	int64		left;			/* rows that may be read; -1: no limit */
+	bool		eager;			/* two rounds are under way from the second on */
 	bool		all;			/* all rows are going to be asked for, */
 	bool		drained;		/* whatever is above */
 	bool		looked;			/* for a group of rows; see scan_feed.h */
@@ -60,6 +64,7 @@ typedef struct BatchState
 	uint64		nrounds;		/* since the last rescan */
 	int64		emitted;		/* rows, since the last rescan */
 	int64		used;			/* rows that were emitted before that */
+	int64		used_last;		/* by the last scan */
 	int64		wasted;			/* rows that were read in vain */
 	bool		was_ended;		/* the last scan was read to its end */
 	Tuplestorestate *kept;		/* rows that were emitted; NULL: not kept */
@@ -266,15 +271,18 @@ forget_scan(void *arg)
 }
 
 /*
- * What was read to its end will probably be so again.  But if it is not, keys
- * were asked for in vain, so the bet is kept low until it has been won often.
+ * What was read to its end will probably be so again, and what was not will be
+ * read about as far.  But if it is not, keys were asked for in vain, so the bet is
+ * kept low until it has been won often.
  */
 static int
 size_by_experience(const BatchState *state)
 {
 	int64		bet = Max(CCR_SECOND_ROUND, state->used / CCR_WASTE - state->wasted);
 
-	return state->was_ended ? Min(bet, state->scan.max_size) : CCR_FIRST_ROUND;
+	if (!state->was_ended)
+		bet = Min(bet, Max(state->used_last, CCR_FIRST_ROUND));
+	return Min(bet, state->scan.max_size);
 }
 
 static void
@@ -294,6 +302,8 @@ begin_rows(BatchState *state)
 	if (limit > 0)
 		state->size = filters ? Max(CCR_FIRST_ROUND, Min(limit, INT_MAX)) :
 			Min(limit, INT_MAX);
+
+	state->eager = limit < 0 && state->used == 0 && state->wasted == 0;
 
 	/* a sort that is to give the first rows only does less work */
 	ExecSetTupleBound(state->left, outerPlanState(state));
@@ -418,6 +428,8 @@ fill_round(BatchState *state, CcrRound *round)
 	int			size = Min(state->size, state->scan.max_size);
 	int64		most = rows_wanted(state);
 
+	if (state->eager && !state->all && state->nrounds == 2)
+		size = Min(size, CCR_THIRD_ROUND);
 	if (state->left >= 0)
 		size = Min(size, state->left);
 	if (most >= 0)
@@ -430,7 +442,7 @@ fill_round(BatchState *state, CcrRound *round)
 		return;
 	state->nrounds++;
 	pg_atomic_fetch_add_u64(&state->scan.counts->rounds, 1);
-	state->size = Min((int64) state->size * CCR_ROUND_GROWTH, state->scan.max_size);
+	state->size = Min((int64) state->size * CCR_ROUND_GROWTH, state->scan.largest);
 	ccr_round_start(&state->scan, round);
 	ccr_feed_start(&state->scan, round - state->scan.rounds);
 }
@@ -440,7 +452,8 @@ static bool
 reads_on(BatchState *state)
 {
 	return !state->ended && rows_wanted(state) < 0 &&
-		(state->all || state->nrounds > 2 || state->scan.max_size <= CCR_FIRST_ROUND);
+		(state->all || state->nrounds > (state->eager ? 1 : 2) ||
+		 state->scan.max_size <= CCR_FIRST_ROUND);
 }
 
 /* See to it that the other round is under way. */
@@ -660,6 +673,7 @@ note_scan(BatchState *state)
 	int			left = rows_left(&state->scan.rounds[0]) + rows_left(&state->scan.rounds[1]);
 
 	state->used += state->emitted;
+	state->used_last = state->emitted;
 	state->wasted += left;
 	state->was_ended = state->ended && left == 0;
 	state->emitted = 0;

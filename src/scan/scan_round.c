@@ -26,6 +26,10 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 
+/* Rounds do not grow beyond either: */
+#define CCR_LONG_ANSWER		50000	/* us */
+#define CCR_LARGE_ANSWER	(1024 * 1024)	/* bytes */
+
 /* ----------------------------------------------------------------- reading */
 
 /* As WHERE CURRENT OF would find it. */
@@ -130,7 +134,12 @@ ccr_scan_limit(const CcrScan *scan)
 void
 ccr_scan_take_bounds(CcrScan *scan)
 {
-	scan->max_size = ccr_settings.max_size;
+	int64		size = (int64) ccr_settings.max_size << scan->doublings;
+
+	scan->largest = ccr_settings_scan_size();
+	if (scan->fitting)
+		scan->largest = Min(scan->largest, scan->fitting);
+	scan->max_size = Min(size, scan->largest);
 	scan->max_bytes = ccr_settings.max_bytes;
 }
 
@@ -382,21 +391,29 @@ evaluate_rows(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 
 /* Encode the arguments and send them off. */
 static void
-submit_round(CcrScan *scan, CcrScanCall *call, const Arguments *arguments,
-			 CcrCallRequest *asked, MemoryContext context, ResourceOwner owner)
+submit_round(CcrScan *scan, CcrScanCall *call, int first, int last,
+			 const Arguments *arguments, CcrCallRequest *asked,
+			 MemoryContext context, ResourceOwner owner)
 {
 	CcrDefinition *definition = ccr_scan_definition(call);
 	MemoryContext old = MemoryContextSwitchTo(context);
+	uint32	   *places;
 	CcrScope	scope;
 
 	ccr_definition_enter(definition, &scope);
 	ccr_items_init(&asked->items);
+	asked->items.scanned = true;
 	asked->items.barred = ccr_barrier_holds((Node *) call->shown, definition->volatility);
 	for (int i = 0; i < arguments->nitems; i++)
 		ccr_items_add(definition, &asked->items, &arguments->values[i * call->nargs],
 					  &arguments->nulls[i * call->nargs]);
-	scan->max_size = Min(scan->max_size, ccr_settings.max_size);
+	scan->largest = Min(scan->largest, ccr_settings_scan_size());
+	scan->max_size = Min(scan->max_size, scan->largest);
 	scan->max_bytes = Min(scan->max_bytes, ccr_settings.max_bytes);
+	places = ccr_items_sort(&asked->items, definition->nargs);
+	for (int row = first; places && row <= last; row++)
+		if (asked->looked[row].item >= 0)
+			asked->looked[row].item = places[asked->looked[row].item];
 	asked->pending = ccr_pending_submit(definition, definition->result, &asked->items, owner);
 	ccr_definition_leave(&scope);
 	MemoryContextSwitchTo(old);
@@ -434,7 +451,7 @@ evaluate_and_submit(CcrScan *scan, CcrRound *round, CcrScanCall *call,
 	}
 	evaluate_rows(scan, round, call, first, last, asked->looked, &arguments);
 	if (arguments.nitems > 0)
-		submit_round(scan, call, &arguments, asked, round->context, owner);
+		submit_round(scan, call, first, last, &arguments, asked, round->context, owner);
 }
 
 /*
@@ -545,8 +562,27 @@ take_round(CcrScan *scan, CcrRound *round, int n, CcrCallRequest *asked)
 	if (answered->failure == CCR_FAILURE_NO_MEMORY ||
 		answered->failure == CCR_FAILURE_SESSION_MEMORY ||
 		answered->failure == CCR_FAILURE_ROLE_MEMORY)
-		scan->max_size = Max(scan->max_size / 4, 1);
+	{
+		scan->fitting = Max(scan->max_size / 4, 1);
+		scan->largest = scan->max_size = scan->fitting;
+	}
 	return answered;
+}
+
+/*
+ * Larger rounds cost less a row: fewer queries, and keys that are closer to each
+ * other.  But others wait for its connection, and memory, while one is under way.
+ */
+static void
+grow_rounds(CcrScan *scan, const CcrRound *round, const CcrAnswerCopy *answered)
+{
+	bool		full = round->nrows >= scan->max_size && scan->max_size < scan->largest;
+
+	if (!full || answered->failure != CCR_FAILURE_NONE ||
+		answered->remote_us > CCR_LONG_ANSWER || answered->bytes > CCR_LARGE_ANSWER)
+		return;
+	scan->doublings++;
+	scan->max_size = Min(scan->max_size * 2, scan->largest);
 }
 
 /* ------------------------------------------------------------------ stages */
@@ -575,6 +611,7 @@ end_stage(CcrScan *scan, CcrRound *round)
 		if (asked->pending == NULL)
 			continue;
 		answered = take_round(scan, round, i, asked);
+		grow_rounds(scan, round, answered);
 		for (int row = 0; row < round->nrows; row++)
 			if (asked->looked[row].item >= 0)
 				asked->looked[row].answered = answered;

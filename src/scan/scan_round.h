@@ -155,7 +155,10 @@ typedef struct CcrScan
 	int			ncalls;
 	CcrScanCall *calls;
 	int			nstages;
-	int			max_size;		/* rows in a round, at most */
+	int			max_size;		/* rows in a round, at most, for now */
+	int			doublings;		/* of the settings' max_size */
+	int			largest;		/* that it may become */
+	int			fitting;		/* that found room; 0: any */
 	int			max_bytes;
 	bool		whole;			/* see CcrDemand */
 	TupleTableSlot *held;		/* for the row of a round */

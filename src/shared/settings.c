@@ -14,9 +14,14 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
+#define CCR_DEFAULT_SIZE	1000	/* items in a batch */
+#define CCR_SCAN_GROWTH		10	/* times as many in one of a scan */
+#define CCR_QUEUE_SHARE		10	/* one of so many parts of a queue */
+
 CcrSettings ccr_settings = {
 	.server_source = PGC_S_DEFAULT,
-	.max_size = 1000,
+	.max_size = CCR_DEFAULT_SIZE,
+	.max_scan_size = -1,
 	.max_bytes = 8 * 1024 * 1024,
 	.coalesce = CCR_COALESCE_AUTO,
 	.timeout = 60 * 1000,
@@ -27,7 +32,7 @@ CcrSettings ccr_settings = {
 
 char	   *ccr_key = NULL;
 int			ccr_max_connections = 4;
-int			ccr_queue_size = 10000;
+int			ccr_queue_size = 100000;
 bool		ccr_enable_batchscan = true;
 int			ccr_idle_timeout = 300;
 int			ccr_shared_memory = 64;
@@ -83,6 +88,12 @@ static void
 assign_server(const char *newval, void *extra)
 {
 	ccr_settings.server_source = *(int *) extra;
+}
+
+static bool
+check_scan_size(int *newval, void **extra, GucSource source)
+{
+	return *newval != 0;
 }
 
 /* What a session, a role, a database or a function can set. */
@@ -174,8 +185,13 @@ define_batch_settings(void)
 							 PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("concresce.max_size",
 							"Number of items in a batch, at most.",
-							NULL, &ccr_settings.max_size, 1000, 1, 100000,
+							NULL, &ccr_settings.max_size, CCR_DEFAULT_SIZE, 1, 100000,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("concresce.max_scan_size",
+							"Number of items in a batch that a query over many rows asks for, at most.",
+							"-1: ten times \"concresce.max_size\", unless that is smaller than by default.",
+							&ccr_settings.max_scan_size, -1, -1, 100000,
+							PGC_USERSET, 0, check_scan_size, NULL, NULL);
 	DefineCustomIntVariable("concresce.max_bytes",
 							"Size of the arguments in a batch, at most.",
 							"A single item that is larger goes alone.",
@@ -191,7 +207,7 @@ define_batch_settings(void)
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("concresce.queue_size",
 							"Number of items per lookup that may wait to be sent.",
-							NULL, &ccr_queue_size, 10000, 1, INT_MAX / 2,
+							NULL, &ccr_queue_size, 100000, 1, INT_MAX / 2,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("concresce.idle_timeout",
 							"Time after which an idle foreign connection is closed.",
@@ -286,12 +302,24 @@ ccr_settings_define(bool preloaded)
 	MarkGUCPrefixReserved("concresce");
 }
 
+int
+ccr_settings_scan_size(void)
+{
+	int			size = ccr_settings.max_size;
+
+	if (ccr_settings.max_scan_size > 0)
+		return ccr_settings.max_scan_size;
+	if (size < CCR_DEFAULT_SIZE)
+		return size;
+	return Max(size, Min(size * CCR_SCAN_GROWTH, ccr_queue_size / CCR_QUEUE_SHARE));
+}
+
 bool
 ccr_settings_equal(const CcrSettings *a, const CcrSettings *b)
 {
 	return a->server_source == b->server_source &&
 		a->max_window == b->max_window && a->max_size == b->max_size &&
-		a->max_bytes == b->max_bytes && a->coalesce == b->coalesce &&
+		a->max_scan_size == b->max_scan_size && a->max_bytes == b->max_bytes && a->coalesce == b->coalesce &&
 		a->timeout == b->timeout && a->max_timeout == b->max_timeout &&
 		a->on_missing == b->on_missing && a->on_full == b->on_full &&
 		a->isolate_errors == b->isolate_errors && a->prepare == b->prepare &&

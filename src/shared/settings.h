@@ -41,6 +41,7 @@ typedef struct CcrSettings
 	int			server_source;	/* its GucSource */
 	double		max_window;		/* ms */
 	int			max_size;		/* items */
+	int			max_scan_size;	/* items; -1: see ccr_settings_scan_size() */
 	int			max_bytes;		/* bytes */
 	int			coalesce;		/* CcrCoalesce */
 	int			timeout;		/* ms; 0: none; use timeout.h to read it */
@@ -89,6 +90,14 @@ extern const struct config_enum_entry ccr_on_missing_options[];
  * those that can only be set at server start.
  */
 extern void ccr_settings_define(bool preloaded);
+
+/*
+ * How many items a batch may have that a batch node asks for.  Unless it was
+ * set, it is ten times max_size, but no more than leaves room in a queue for
+ * others.  Whoever has made max_size smaller than it is by default wants no
+ * larger ones.
+ */
+extern int	ccr_settings_scan_size(void);
 
 extern bool ccr_settings_equal(const CcrSettings *a, const CcrSettings *b);
 

@@ -15,7 +15,7 @@ FETCH 1 FROM c;
 SELECT asked();
 FETCH 3 FROM c;
 FETCH 7 FROM c;
-SELECT cardinality(asked()) <= 100;
+SELECT cardinality(asked()) <= 510;
 FETCH 2 FROM c;
 MOVE 1200 IN c;
 FETCH 1 FROM c;

@@ -36,6 +36,7 @@ END $$;
 SET client_min_messages = notice;
 CALL refuse('max_window', '-1', '61s', 'soon', '1 parsec');
 CALL refuse('max_size', '0', '-1', '100001', 'many');
+CALL refuse('max_scan_size', '0', '-2', '100001', 'many');
 CALL refuse('max_bytes', '0', '1023', '513MB');
 CALL refuse('coalesce', 'on', 'true', '', 'flights');
 CALL refuse('timeout', '-1', '25d');

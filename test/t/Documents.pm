@@ -46,7 +46,7 @@ sub blocks
 	return @blocks;
 }
 
-# Times vary, and so do the widths of what shows them. PostgreSQL 18 counts
+# Times vary, the rounds that depend on them, and the widths of what shows them. PostgreSQL 18 counts
 # rows in fractions, and shows buffers unasked.
 sub comparable
 {
@@ -55,6 +55,7 @@ sub comparable
 	$text =~ s/\brows=(\d+)\.00\b/rows=$1/g;
 	$text =~ s/\b(actual time=)[\d.]+/$1N/g;
 	$text =~ s/(?<=Time: )[\d.]+/N/g;
+	$text =~ s/(?<=Rounds: )\d+/N/g;
 	$text =~ s/^ *Planning:\n//mg;
 	$text =~ s/^ *Buffers: .*\n//mg;
 	$text =~ s/-{3,}/---/g;

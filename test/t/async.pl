@@ -110,7 +110,7 @@ open_gate($gate);
 law('leaving a full queue');
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET concresce.queue_size');
 $node->reload;
-poll($node, "SELECT current_setting('concresce.queue_size') = '10000'");
+poll($node, "SELECT current_setting('concresce.queue_size') = '100000'");
 
 # Whoever stops a lookup waits for what is held back, and sees it withdrawn,
 # though no collector does. After that nothing is done, which might tell him.

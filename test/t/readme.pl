@@ -67,7 +67,7 @@ sub quick_start
 
 	like($out, qr/^1\|480$/m, 'a score of the other database');
 	like($out, qr/^Custom Scan \(ConcresceBatch\).*rows=100000/m, 'a batch node');
-	like($out, qr/^user_score\(bigint\)\|\d+\|\d+\|1\d\d\|1000\|0$/m, 'about a hundred foreign queries');
+	like($out, qr/^user_score\(bigint\)\|\d+\|\d+\|\d{1,3}\|\d+\|0$/m, 'far fewer foreign queries than rows');
 	like($out, qr/^\{598,433\}$/m, 'two at once, asynchronously');
 	like($out, qr/^\{"orders": 1111\}$/m, 'a report, made in the background');
 	like($node->safe_psql('crm', 'TABLE events'), qr/^paid\|\{"cart": 42\}$/, 'an event has arrived');
