@@ -250,13 +250,13 @@ fault('sessions terminated', 3, sub {
 	return {
 		needs => 'sessions',
 		allow => [ '*' => $SESSION ],
-		begin => sub { ask('local', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app' AND random() < 0.2") } };
+		begin => sub { ask('local', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename = 'app' AND random() < 0.2") } };
 });
 fault('sessions cancelled', 3, sub {
 	return {
 		needs => 'sessions',
 		allow => [ '*' => '57014' ],
-		begin => sub { ask('local', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'app' AND random() < 0.3") } };
+		begin => sub { ask('local', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename = 'app' AND random() < 0.3") } };
 });
 fault('sessions stopped', 2, sub {
 	my @pids;
@@ -266,7 +266,7 @@ fault('sessions stopped', 2, sub {
 		# they may hold a lock, or have the turn
 		allow => [ '*' => '57014' ],
 		begin => sub {
-			@pids = split /\n/, ask('local', "SELECT pid FROM pg_stat_activity WHERE usename = 'app' AND random() < 0.05") // '';
+			@pids = split /\n/, ask('local', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename = 'app' AND random() < 0.05") // '';
 			stop(@pids);
 		},
 		end => sub { go_on(@pids) } };
