@@ -43,6 +43,7 @@
 #include "scan/scan_one.h"
 #include "scan/scan_plan.h"
 #include "scan/scan_reasons.h"
+#include "scan/scan_subselect.h"
 #include "scan/scan_values.h"
 #include "shared/compat.h"
 #include "shared/settings.h"
@@ -830,6 +831,24 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 		plan->righttree = ccr_materialized(planning, plan->righttree);
 }
 
+/*
+ * A sub-select that is computed with the rows may fail, or take long, earlier
+ * than SQL comes to it.  So all of these rows must be certain to be read.
+ */
+static void
+take_subselects_apart(CcrPlanning *planning, Plan **plan, const CcrDemand *demand)
+{
+	CcrDemand	below = demand_below(planning, *plan, *demand);
+
+	if (planning->cursor || planning->parallel || demand->left_above)
+		return;
+	if (IsA(*plan, Agg) && below.whole)
+		ccr_subselects_below_aggregates(planning, *plan);
+	else if ((demand->whole || demand->all) && computes_rows(*plan) &&
+			 !IsA(*plan, Agg) && !IsA(*plan, WindowAgg))
+		*plan = ccr_subselects_apart(planning, *plan);
+}
+
 static Plan *
 visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 {
@@ -841,6 +860,7 @@ visit_plan(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 	if ((sort = ccr_siblings_sorted(plan)) != NULL)
 		plan = sort;
 	plan = ccr_values_apart(planning, plan);
+	take_subselects_apart(planning, &plan, &demand);
 	demand.left_above = false;
 	visit_children(planning, plan, demand);
 	below = demand_below(planning, plan, demand);

@@ -19,6 +19,7 @@ SELECT shape('SELECT id, CASE WHEN id < 8 THEN CASE WHEN id > 5 THEN noted(id) E
 SELECT shape('SELECT id, CASE WHEN k IS NULL THEN 0 WHEN k < 3 THEN noted(k) END FROM few');
 -- a condition that cannot be told ahead: plain calls
 SELECT shape('SELECT id, CASE WHEN random() < 2 THEN noted(k) END FROM few WHERE id < 4');
+-- a sub-select that is run for each row is a column of the rows
 SELECT shape('SELECT id, CASE WHEN id = (SELECT max(id) FROM few g WHERE g.grp = f.grp) THEN noted(k) END FROM few f');
 -- COALESCE
 SELECT shape('SELECT id, COALESCE(k, noted(id)) FROM few', options => :'analyze');

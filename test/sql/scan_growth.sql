@@ -69,4 +69,6 @@ SELECT count(*), array_agg((a, b) ORDER BY ctid) = array_agg((a, b) ORDER BY a, 
 TRUNCATE far.noted;
 SELECT string_agg(v, ' ') FROM (SELECT in_order(a, b) AS v FROM shuffled WHERE b < 'no. 005' OFFSET 0) q;
 SELECT string_agg(concat(a, '/', b), ' ' ORDER BY ctid) FROM far.noted;
+DROP TABLE rows, shuffled;
+DROP FUNCTION asks, twice, slow, large, in_order;
 CALL clean_up();

@@ -32,7 +32,8 @@ my @cases = (
 	'SELECT * FROM t, parts(t.id)' => '',
 	'SELECT vgate(id) FROM t' => 'vgate(integer) is called row by row: it is VOLATILE',
 	'SELECT div((random() * id)::int) FROM t' => 'div(integer) is called row by row: an argument is volatile',
-	'SELECT div((SELECT max(u.id) FROM t u WHERE u.id < t.id)) FROM t' =>
+	'SELECT div((SELECT max(u.id) FROM t u WHERE u.id < t.id)) FROM t' => '',
+	'SELECT div((SELECT max(u.id) FROM t u WHERE u.id < t.id)) FROM t LIMIT 3' =>
 	  'div(integer) is called row by row: an argument holds a sub-select, or is bound to its place',
 	'SELECT x.a FROM t, anything(t.id) AS x(a int, b int)' => 'anything(integer) is called row by row: it returns record',
 	'SELECT pair(id) FROM t' => '',
