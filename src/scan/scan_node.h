@@ -49,6 +49,8 @@ typedef struct CcrPlanning
 {
 	PlannedStmt *stmt;
 	int			last_node_id;
+	int			other_nodes;	/* of other extensions, around the one that is
+								 * looked at */
 	bool		parallel;		/* we are below a Gather, in a part that
 								 * several processes run */
 	bool		cursor;			/* the statement is a declared cursor */

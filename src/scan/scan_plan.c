@@ -807,7 +807,8 @@ visit_children(CcrPlanning *planning, Plan *plan, CcrDemand demand)
 				visit_plan(planning, ((SubqueryScan *) plan)->subplan, below);
 			return;
 		case T_CustomScan:
-			visit_plans(planning, ((CustomScan *) plan)->custom_plans, demand_unknown);
+
+			/* what another extension does with its children is not known */
 			return;
 		case T_ForeignScan:
 
@@ -917,11 +918,16 @@ static void
 note_node(Plan **plan, void *context)
 {
 	CcrPlanning *planning = context;
+	int			depth = planning->other_nodes;
 
-	make_calls_of_operators(*plan);
+	if (IsA(*plan, CustomScan))
+		planning->other_nodes++;
+	if (planning->other_nodes == 0)
+		make_calls_of_operators(*plan);
 	planning->last_node_id = Max(planning->last_node_id, (*plan)->plan_node_id);
 	planning->init_plans = list_concat(planning->init_plans, (*plan)->initPlan);
 	ccr_fields_children(*plan, note_node, context);
+	planning->other_nodes = depth;
 }
 
 /*

@@ -143,6 +143,8 @@ report_plan(Plan **link, void *context)
 	report.refusal = children.refusal ? children.refusal : around->refusal;
 	below.refusal = IsA(plan, NestLoop) && children.refusal ?
 		children.refusal : around->refusal;
+	if (IsA(plan, CustomScan) && !ccr_node_is_batch(plan))
+		below.refusal = report.refusal = "it is in or below a node of another extension";
 
 	/* a batch node's list of columns shows the calls that it looks up */
 	if (ccr_node_is_batch(plan))
