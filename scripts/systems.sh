@@ -127,4 +127,14 @@ cached() {
 # make_system ROOT MAJOR SUITE
 make_system() { cached "$3-$2" "$1" install_system "$@"; }
 
+# The last line; and that nothing could be tested is a failure, unless
+# ALLOW_SKIPPED is set.
+sum_up() {
+	local anything=$((PASSED + FAILED))
+
+	[ "$anything" -gt 0 ] || say 'Nothing was tested.'
+	say "$PASSED passed, $FAILED failed"
+	[ "$FAILED" = 0 ] && { [ "$anything" -gt 0 ] || [ -n "${ALLOW_SKIPPED:-}" ]; }
+}
+
 can_make_systems() { is_root && command -v apt-get >/dev/null; }
