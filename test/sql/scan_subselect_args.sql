@@ -13,7 +13,7 @@ SET enable_mergejoin = off;
 SET enable_bitmapscan = off;
 
 -- in an argument
-SELECT shape('SELECT id, noted((SELECT max(m.id) FROM many m WHERE m.id <= f.k * 3)) FROM few f', options => :'analyze');
+SELECT shape('SELECT id, noted((SELECT max(m.k) FROM many m WHERE m.id <= f.k * 3)) FROM few f', options => :'analyze');
 SELECT shape('SELECT id, score(k + (SELECT min(g.id) FROM few g WHERE g.grp = f.grp)), label((SELECT g.k FROM few g WHERE g.id = f.id)) FROM few f');
 SELECT shape('SELECT id, score(coalesce((SELECT g.k FROM few g WHERE g.id = f.id + 1), f.id)) FROM few f');
 SELECT shape('SELECT id, score(CASE (SELECT g.grp FROM few g WHERE g.id = f.id) WHEN 1 THEN 2 ELSE 3 END) FROM few f');
@@ -32,14 +32,14 @@ SELECT shape('SELECT id, coalesce((SELECT m.id FROM many m WHERE m.id = f.k AND 
 SELECT shape('SELECT id, EXISTS (SELECT FROM many m WHERE m.id = f.k AND m.grp < 3) AND noted(k) > 10 FROM few f');
 SELECT shape('SELECT id, NOT EXISTS (SELECT FROM many m WHERE m.id = f.k AND m.grp < 3) OR noted(k) > 10 FROM few f');
 -- in the arguments of aggregates
-SELECT shape('SELECT sum(noted((SELECT max(m.id) FROM many m WHERE m.id <= f.k))) FROM few f', options => :'analyze');
+SELECT shape('SELECT sum(noted((SELECT max(m.k) FROM many m WHERE m.id <= f.k))) FROM few f', options => :'analyze');
 SELECT shape('SELECT grp, max(score((SELECT max(g.id) FROM few g WHERE g.id <= f.k))), count(*) FROM few f GROUP BY grp HAVING count(*) > 3 ORDER BY grp');
 SELECT shape('SELECT string_agg(label((SELECT g.k FROM few g WHERE g.id = f.id)), '','' ORDER BY id) FROM few f');
 SELECT shape('SELECT json_agg(CASE WHEN EXISTS (SELECT FROM many m WHERE m.id = f.k AND m.grp < 3) THEN score(k) END ORDER BY id) FROM few f');
 -- with lookups in it
 SELECT shape('SELECT id, score((SELECT max(after(m.id)) FROM many m WHERE m.id < f.k)) FROM few f', options => :'analyze');
-SELECT shape('SELECT id, score((SELECT max(m.id) FROM many m WHERE m.id < after(f.k))) FROM few f', options => :'analyze');
-SELECT shape('SELECT id, score((SELECT max(m.id) FROM many m WHERE m.id < after((SELECT max(g.id) FROM few g WHERE g.id < f.k + 1)))) FROM few f');
+SELECT shape('SELECT id, score((SELECT max(m.k) FROM many m WHERE m.id < after(f.k))) FROM few f', options => :'analyze');
+SELECT shape('SELECT id, score((SELECT max(m.k) FROM many m WHERE m.id < after((SELECT max(g.id) FROM few g WHERE g.id < f.k + 1)))) FROM few f');
 -- what is written
 SELECT shape('INSERT INTO none SELECT id, score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) FROM few f', 'TABLE none ORDER BY id');
 SELECT shape('UPDATE few f SET k = score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) WHERE id > 3', 'SELECT id, k FROM few ORDER BY id');
