@@ -233,9 +233,8 @@ concresce_start_all(PG_FUNCTION_ARGS)
 /* ----------------------------------------------------------------- servers */
 
 static Oid
-server_argument(FunctionCallInfo fcinfo)
+server_argument(FunctionCallInfo fcinfo, char **name)
 {
-	char	   *name;
 	Oid			serverid;
 
 	if (PG_ARGISNULL(0))
@@ -243,10 +242,10 @@ server_argument(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("server must not be null"),
 				 errhint("Name the server that is to be switched off or on.")));
-	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	serverid = get_foreign_server_oid(name, false);
+	*name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	serverid = get_foreign_server_oid(*name, false);
 	if (!ccr_server_ownercheck(serverid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, name);
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, *name);
 	return serverid;
 }
 
@@ -274,10 +273,9 @@ concresce_switch_off(PG_FUNCTION_ARGS)
 	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 
 	ccr_shmem_require();
-	serverid = server_argument(fcinfo);
+	serverid = server_argument(fcinfo, &name);
 
 	/* nothing may fail between the switch and telling the collectors of it */
-	name = GetForeignServer(serverid)->servername;
 	if (!ccr_switch_off(MyDatabaseId, serverid, force))
 	{
 		forget_dropped();
@@ -297,8 +295,7 @@ concresce_switch_on(PG_FUNCTION_ARGS)
 	char	   *name;
 
 	ccr_shmem_require();
-	serverid = server_argument(fcinfo);
-	name = GetForeignServer(serverid)->servername;
+	serverid = server_argument(fcinfo, &name);
 	ccr_switch_on(MyDatabaseId, serverid);
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("server \"%s\" is switched on for lookups", name)));

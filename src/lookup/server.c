@@ -32,7 +32,10 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #include "lookup/server.h"
@@ -569,29 +572,71 @@ apply_password_rule(CcrServer *server, Oid roleid, List *mapping, bool strict)
 				 errhint("Set the option \"password\" of the user mapping, or have a superuser set its option \"password_required\" to false.")));
 }
 
+/* A server of that name as the catalog has it now, or NULL. */
+static ForeignServer *
+server_by_name(const char *name)
+{
+	ForeignServer *foreign = NULL;
+	Oid			serverid;
+
+	while (foreign == NULL &&
+		   OidIsValid(serverid = get_foreign_server_oid(name, true)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		foreign = GetForeignServerExtended(serverid, FSV_MISSING_OK);
+	}
+	return foreign;
+}
+
+static bool
+has_mapping(Oid roleid, Oid serverid)
+{
+	return SearchSysCacheExists2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(roleid),
+								 ObjectIdGetDatum(serverid)) ||
+		SearchSysCacheExists2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid),
+							  ObjectIdGetDatum(serverid));
+}
+
+/*
+ * Nothing locks them, so all three may be dropped, and made anew, between two
+ * looks at the catalog.  What is missing is an error only if the server is still
+ * the one of that name.
+ */
+static ForeignServer *
+find_server(const char *name, Oid roleid, ForeignDataWrapper **wrapper)
+{
+	for (;;)
+	{
+		ForeignServer *foreign = server_by_name(name);
+		AclResult	aclresult;
+
+		if (foreign == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("server \"%s\" does not exist", name),
+					 errhint("Set \"concresce.server\" to the name of a foreign server, or create this one.")));
+		aclresult = ccr_server_aclcheck(foreign->serverid, roleid, ACL_USAGE);
+		if (aclresult != ACLCHECK_OK)
+			aclcheck_error(aclresult, OBJECT_FOREIGN_SERVER, foreign->servername);
+		*wrapper = GetForeignDataWrapperExtended(foreign->fdwid, FDW_MISSING_OK);
+		if (*wrapper && has_mapping(roleid, foreign->serverid))
+			return foreign;
+		AcceptInvalidationMessages();
+		if (get_foreign_server_oid(name, true) == foreign->serverid && *wrapper)
+			return foreign;
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 CcrServer *
 ccr_server_resolve(const char *name, Oid roleid)
 {
-	ForeignServer *foreign = GetForeignServerByName(name, true);
 	ForeignDataWrapper *wrapper;
-	UserMapping *mapping;
+	ForeignServer *foreign = find_server(name, roleid, &wrapper);
+	UserMapping *mapping = GetUserMapping(roleid, foreign->serverid);
+	bool		strict = has_strict_validator(wrapper);
 	CcrServer  *server;
-	AclResult	aclresult;
-	bool		strict;
 	int			size;
-
-	if (foreign == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("server \"%s\" does not exist", name),
-				 errhint("Set \"concresce.server\" to the name of a foreign server, or create this one.")));
-	aclresult = ccr_server_aclcheck(foreign->serverid, roleid, ACL_USAGE);
-	if (aclresult != ACLCHECK_OK)
-		aclcheck_error(aclresult, OBJECT_FOREIGN_SERVER, foreign->servername);
-
-	mapping = GetUserMapping(roleid, foreign->serverid);
-	wrapper = GetForeignDataWrapper(foreign->fdwid);
-	strict = has_strict_validator(wrapper);
 
 	server = palloc0(sizeof(CcrServer));
 	server->serverid = foreign->serverid;

@@ -285,28 +285,19 @@ cost_breakdown() {
 	done
 }
 
-part_cost() {
-	local round kind cluster
+# Both versions, if there is an older one, in COST_CLUSTERS; once for all parts.
+cost_prepare() {
+	local cluster
 
-	say ''
-	say "== cost: CPU time of the collector, us"
-	if ! have concresce; then
-		say '  skipped: concresce is not there'
-		return
-	fi
-	want_if_packaged 'command -v perf' linux-perf
-	want_if_packaged 'command -v strace' strace
-	install_missing
-	COST_CALLS=16000
-	[ -z "${QUICK:-}" ] || COST_CALLS=4000
+	[ -z "${COST_CLUSTERS[*]:-}" ] || return 0
 	COST_CLUSTERS=(local)
 	if cost_start_base; then
 		COST_CLUSTERS=(base local)
+		cost_sql base -c 'CREATE EXTENSION concresce'
 	else
 		note '  There is no older version to compare with: set BENCH_BASE to its checkout.'
 	fi
 	foreign_sql -d bench -c 'CREATE UNLOGGED TABLE cost_events (id bigint)'
-	[ -z "${PORT[base]:-}" ] || cost_sql base -c 'CREATE EXTENSION concresce'
 	for cluster in "${COST_CLUSTERS[@]}"; do
 		cost_objects "$cluster"
 	done
@@ -321,6 +312,23 @@ part_cost() {
 	cost_script note <<-SQL
 		SELECT concresce.enqueue('cost.note', 42::bigint);
 	SQL
+}
+
+part_cost() {
+	local round kind
+
+	say ''
+	say "== cost: CPU time of the collector, us"
+	if ! have concresce; then
+		say '  skipped: concresce is not there'
+		return
+	fi
+	want_if_packaged 'command -v perf' linux-perf
+	want_if_packaged 'command -v strace' strace
+	install_missing
+	COST_CALLS=16000
+	[ -z "${QUICK:-}" ] || COST_CALLS=4000
+	cost_prepare
 	count_statements off
 	say 'round,kind,version,items,requests,batches,us_item,us_request,us_batch' >"$RESULTS/cost.csv"
 	for kind in "${COST_KINDS[@]}"; do
