@@ -25,7 +25,7 @@ ccr_items_init(CcrItems *items)
 {
 	items->n = 0;
 	items->barred = false;
-	items->scanned = false;
+	items->max_size = 0;
 	initStringInfo(&items->buf);
 }
 
@@ -175,12 +175,6 @@ is_in_order(const Ranked *ranked, uint32 n)
 	return true;
 }
 
-int
-ccr_items_max_size(const CcrItems *items)
-{
-	return items->scanned ? ccr_settings_scan_size() : ccr_settings.max_size;
-}
-
 uint32 *
 ccr_items_sort(CcrItems *items, int nargs)
 {
@@ -226,7 +220,7 @@ ccr_items_deal(const CcrItems *items, int shards)
 	{
 		ccr_items_init(&dealt[i].items);
 		dealt[i].items.barred = items->barred;
-		dealt[i].items.scanned = items->scanned;
+		dealt[i].items.max_size = items->max_size;
 		dealt[i].places = palloc(items->n * sizeof(uint32));
 	}
 	for (uint32 place = 0; place < items->n; place++, item = ccr_item_next(item))

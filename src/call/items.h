@@ -15,7 +15,7 @@ typedef struct CcrItems
 {
 	uint32		n;
 	bool		barred;			/* the calls keep rows back: see barrier.h */
-	bool		scanned;		/* a batch node asks: see ccr_settings_scan_size() */
+	int			max_size;		/* in a batch; 0: by the settings */
 	StringInfoData buf;			/* CcrItem, each MAXALIGNed */
 } CcrItems;
 
@@ -29,9 +29,6 @@ extern void ccr_items_add(CcrDefinition *definition, CcrItems *items,
  * order; NULL: all are where they were.
  */
 extern uint32 *ccr_items_sort(CcrItems *items, int nargs);
-
-/* How many of them may be in a batch. */
-extern int	ccr_items_max_size(const CcrItems *items);
 
 /* The items of one shard, and for each of them its index among all items. */
 typedef struct CcrDealt

@@ -368,7 +368,7 @@ submit_pending(CcrPending *pending, CcrTime now)
 	request->reserved = true;
 	request->submitted = now;
 	request->window_end = pending->full ? now : now + (CcrTime) (ccr_settings.max_window * 1000.0);
-	request->max_size = ccr_items_max_size(items);
+	request->max_size = items->max_size ? items->max_size : ccr_settings.max_size;
 	request->max_bytes = ccr_settings.max_bytes;
 	request->coalesce = coalesce;
 	hand_over_pending(pending, request);
@@ -457,7 +457,7 @@ start_shards(CcrDefinition *definition, const CcrResult *result,
 	CcrDealt   *dealt = ccr_items_deal(items, shards);
 	CcrRoute   *route = open_route(definition, result, items->barred);
 	CcrCounters *counters = ccr_route_counters(route);
-	bool		full = items->n >= (uint32) ccr_items_max_size(items);
+	bool		full = items->n >= (uint32) (items->max_size ? items->max_size : ccr_settings.max_size);
 	CcrPending *volatile chain = NULL;
 
 	take_room(definition, route, items->n, now);

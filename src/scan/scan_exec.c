@@ -65,6 +65,7 @@ typedef struct BatchState
 	int64		emitted;		/* rows, since the last rescan */
 	int64		used;			/* rows that were emitted before that */
 	int64		used_last;		/* by the last scan */
+	bool		resumes;		/* the first round is as large as that */
 	int64		wasted;			/* rows that were read in vain */
 	bool		was_ended;		/* the last scan was read to its end */
 	Tuplestorestate *kept;		/* rows that were emitted; NULL: not kept */
@@ -285,6 +286,16 @@ size_by_experience(const BatchState *state)
 	return Min(bet, state->scan.max_size);
 }
 
+/*
+ * What will be read is not known: a full round must not be large beside what was
+ * read so far, as there are two of them.
+ */
+static int
+most_by_experience(const BatchState *state)
+{
+	return Max(state->scan.usual, Min(state->emitted / CCR_WASTE, INT_MAX));
+}
+
 static void
 begin_rows(BatchState *state)
 {
@@ -304,6 +315,7 @@ begin_rows(BatchState *state)
 			Min(limit, INT_MAX);
 
 	state->eager = limit < 0 && state->used == 0 && state->wasted == 0;
+	state->resumes = limit < 0 && !state->all && !state->was_ended && state->used_last > CCR_FIRST_ROUND;
 
 	/* a sort that is to give the first rows only does less work */
 	ExecSetTupleBound(state->left, outerPlanState(state));
@@ -430,6 +442,8 @@ fill_round(BatchState *state, CcrRound *round)
 
 	if (state->eager && !state->all && state->nrounds == 2)
 		size = Min(size, CCR_THIRD_ROUND);
+	if (!state->all)
+		size = Min(size, most_by_experience(state));
 	if (state->left >= 0)
 		size = Min(size, state->left);
 	if (most >= 0)
@@ -440,9 +454,15 @@ fill_round(BatchState *state, CcrRound *round)
 		state->left -= round->nrows;
 	if (round->nrows == 0)
 		return;
-	state->nrounds++;
 	pg_atomic_fetch_add_u64(&state->scan.counts->rounds, 1);
-	state->size = Min((int64) state->size * CCR_ROUND_GROWTH, state->scan.largest);
+	if (state->resumes)
+		state->size = CCR_FIRST_ROUND;	/* and what goes beyond begins anew */
+	else
+	{
+		state->nrounds++;
+		state->size = Min((int64) state->size * CCR_ROUND_GROWTH, state->scan.largest);
+	}
+	state->resumes = false;
 	ccr_round_start(&state->scan, round);
 	ccr_feed_start(&state->scan, round - state->scan.rounds);
 }

@@ -37,6 +37,18 @@ has_too_many_columns(Plan *plan, const CcrCalls *calls)
 		MaxTupleAttributeNumber;
 }
 
+/*
+ * A sub-select that is run with the rows may fail, and SQL runs it for no row
+ * beyond those that a run of the query is to bring.
+ */
+static bool
+computes_subselects(const CcrPlanning *planning, Plan *plan)
+{
+	while (ccr_node_is_batch(plan))
+		plan = plan->lefttree;
+	return list_member_ptr(planning->apart, plan);
+}
+
 /* May its rows be read ahead?  If so, demand says what was found out of them. */
 static bool
 may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
@@ -63,7 +75,8 @@ may_read_ahead(CcrPlanning *planning, Plan *plan, const CcrCalls *calls,
 		note_refusal(planning, plan, ahead.obstacle);
 		return false;
 	}
-	demand->wavers = ahead.wavers || (ahead.may_waver && planning->cursor);
+	demand->wavers = ahead.wavers || (ahead.may_waver && planning->cursor) ||
+		computes_subselects(planning, plan);
 	foreach(lc, calls->feeds)
 		demand->wavers |= ((CcrNodeFeed *) lfirst(lc))->wavers;
 	return true;

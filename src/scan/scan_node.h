@@ -66,6 +66,8 @@ typedef struct CcrPlanning
 	Bitmapset  *varying;		/* of this, what is not the same for the whole
 								 * statement */
 	List	   *refusals;		/* CcrRefusal */
+	List	   *apart;			/* Plan: nodes that compute sub-selects for
+								 * calls above them */
 	CcrReaders	readers;
 	List	   *functions;		/* OIDs of functions that the plan was made to
 								 * depend on */

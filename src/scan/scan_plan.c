@@ -845,7 +845,7 @@ take_subselects_apart(CcrPlanning *planning, Plan **plan, const CcrDemand *deman
 		return;
 	if (IsA(*plan, Agg) && below.whole)
 		ccr_subselects_below_aggregates(planning, *plan);
-	else if ((demand->whole || demand->all) && computes_rows(*plan) &&
+	else if (demand->whole && computes_rows(*plan) &&
 			 !IsA(*plan, Agg) && !IsA(*plan, WindowAgg))
 		*plan = ccr_subselects_apart(planning, *plan);
 }

@@ -26,9 +26,12 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 
-/* Rounds do not grow beyond either: */
-#define CCR_LONG_ANSWER		50000	/* us */
-#define CCR_LARGE_ANSWER	(1024 * 1024)	/* bytes */
+/* Rounds do not grow beyond any of these, and shrink from twice as much. */
+#define CCR_LONG_ANSWER		50000.0 /* us */
+#define CCR_LARGE_ANSWER	(1024 * 1024.0)	/* bytes */
+#define CCR_LARGE_REQUEST	(256 * 1024.0)	/* the same, of arguments */
+
+#define CCR_MOST_PATIENCE	1000	/* rounds */
 
 /* ----------------------------------------------------------------- reading */
 
@@ -134,12 +137,11 @@ ccr_scan_limit(const CcrScan *scan)
 void
 ccr_scan_take_bounds(CcrScan *scan)
 {
-	int64		size = (int64) ccr_settings.max_size << scan->doublings;
-
 	scan->largest = ccr_settings_scan_size();
-	if (scan->fitting)
-		scan->largest = Min(scan->largest, scan->fitting);
-	scan->max_size = Min(size, scan->largest);
+	scan->usual = Min(ccr_settings.max_size, scan->largest);
+	scan->max_size = scan->usual;
+	scan->good = 0;
+	scan->patience = Max(scan->patience, 1);
 	scan->max_bytes = ccr_settings.max_bytes;
 }
 
@@ -225,6 +227,15 @@ enter_group(const CcrScan *scan, const CcrGroup *group)
 		params[scan->keys[i].id].value = group->values[i];
 		params[scan->keys[i].id].isnull = group->nulls[i];
 	}
+}
+
+/* One was too much: they are smaller now, and grow again later than before. */
+static void
+shrink_rounds(CcrScan *scan, int size)
+{
+	scan->max_size = Min(scan->max_size, Max(size, scan->usual));
+	scan->good = 0;
+	scan->patience = Min(scan->patience * 2, CCR_MOST_PATIENCE);
 }
 
 /* ------------------------------------------------------------------ asking */
@@ -402,18 +413,21 @@ submit_round(CcrScan *scan, CcrScanCall *call, int first, int last,
 
 	ccr_definition_enter(definition, &scope);
 	ccr_items_init(&asked->items);
-	asked->items.scanned = true;
 	asked->items.barred = ccr_barrier_holds((Node *) call->shown, definition->volatility);
 	for (int i = 0; i < arguments->nitems; i++)
 		ccr_items_add(definition, &asked->items, &arguments->values[i * call->nargs],
 					  &arguments->nulls[i * call->nargs]);
 	scan->largest = Min(scan->largest, ccr_settings_scan_size());
+	scan->usual = Min(scan->usual, scan->largest);
 	scan->max_size = Min(scan->max_size, scan->largest);
+	asked->items.max_size = scan->max_size;
 	scan->max_bytes = Min(scan->max_bytes, ccr_settings.max_bytes);
 	places = ccr_items_sort(&asked->items, definition->nargs);
 	for (int row = first; places && row <= last; row++)
 		if (asked->looked[row].item >= 0)
 			asked->looked[row].item = places[asked->looked[row].item];
+	if (places)
+		pfree(places);
 	asked->pending = ccr_pending_submit(definition, definition->result, &asked->items, owner);
 	ccr_definition_leave(&scope);
 	MemoryContextSwitchTo(old);
@@ -450,6 +464,7 @@ evaluate_and_submit(CcrScan *scan, CcrRound *round, CcrScanCall *call,
 		return;
 	}
 	evaluate_rows(scan, round, call, first, last, asked->looked, &arguments);
+	asked->bytes = arguments.bytes;
 	if (arguments.nitems > 0)
 		submit_round(scan, call, first, last, &arguments, asked, round->context, owner);
 }
@@ -502,6 +517,7 @@ try_to_ask(CcrScan *scan, CcrRound *round, CcrScanCall *call, int first,
 		FreeErrorData(edata);
 		asked->pending = NULL;
 		leave_scope(asked, first, last, CCR_FAILED);
+		shrink_rounds(scan, scan->usual);
 	}
 	PG_END_TRY();
 }
@@ -555,6 +571,10 @@ take_round(CcrScan *scan, CcrRound *round, int n, CcrCallRequest *asked)
 	/* who fetches from a cursor may have been away for long */
 	ccr_pending_restart_timeout(pending);
 	answered = ccr_pending_try_to_take(pending);
+
+	/* a round with large arguments is asked for in many requests */
+	pfree(asked->items.buf.data);
+	asked->items.buf.data = NULL;
 	MemoryContextSwitchTo(old);
 	pg_atomic_fetch_add_u64(&counts->keys, answered->n - answered->joined);
 	pg_atomic_fetch_add_u64(&counts->coalesced, answered->joined);
@@ -562,27 +582,44 @@ take_round(CcrScan *scan, CcrRound *round, int n, CcrCallRequest *asked)
 	if (answered->failure == CCR_FAILURE_NO_MEMORY ||
 		answered->failure == CCR_FAILURE_SESSION_MEMORY ||
 		answered->failure == CCR_FAILURE_ROLE_MEMORY)
-	{
-		scan->fitting = Max(scan->max_size / 4, 1);
-		scan->largest = scan->max_size = scan->fitting;
-	}
+		scan->max_size = Max(Min(scan->max_size, round->nrows) / 4, 1);
 	return answered;
+}
+
+/* ---------------------------------------------------------------- how large */
+
+static bool
+has_errors(const CcrAnswerCopy *answered)
+{
+	for (uint32 i = 0; i < answered->n; i++)
+		if (answered->entries[i] == NULL || answered->entries[i]->kind == CCR_ENTRY_ERROR)
+			return true;
+	return false;
 }
 
 /*
  * Larger rounds cost less a row: fewer queries, and keys that are closer to each
  * other.  But others wait for its connection, and memory, while one is under way.
+ * And what a row costs may change in the middle of a table.
  */
 static void
-grow_rounds(CcrScan *scan, const CcrRound *round, const CcrAnswerCopy *answered)
+adapt_rounds(CcrScan *scan, const CcrRound *round, const CcrCallRequest *asked,
+			 const CcrAnswerCopy *answered)
 {
-	bool		full = round->nrows >= scan->max_size && scan->max_size < scan->largest;
+	double		much = Max(answered->remote_us / CCR_LONG_ANSWER,
+						   Max(answered->bytes / CCR_LARGE_ANSWER,
+							   asked->bytes / CCR_LARGE_REQUEST));
 
-	if (!full || answered->failure != CCR_FAILURE_NONE ||
-		answered->remote_us > CCR_LONG_ANSWER || answered->bytes > CCR_LARGE_ANSWER)
-		return;
-	scan->doublings++;
-	scan->max_size = Min(scan->max_size * 2, scan->largest);
+	if (answered->failure != CCR_FAILURE_NONE || has_errors(answered))
+		shrink_rounds(scan, scan->usual);
+	else if (much > 2)
+		shrink_rounds(scan, (int) (round->nrows / much));
+	else if (much <= 1 && round->nrows >= scan->max_size &&
+			 scan->max_size < scan->largest && ++scan->good >= scan->patience)
+	{
+		scan->max_size = Min(scan->max_size * 2, scan->largest);
+		scan->good = 0;
+	}
 }
 
 /* ------------------------------------------------------------------ stages */
@@ -611,7 +648,7 @@ end_stage(CcrScan *scan, CcrRound *round)
 		if (asked->pending == NULL)
 			continue;
 		answered = take_round(scan, round, i, asked);
-		grow_rounds(scan, round, answered);
+		adapt_rounds(scan, round, asked, answered);
 		for (int row = 0; row < round->nrows; row++)
 			if (asked->looked[row].item >= 0)
 				asked->looked[row].answered = answered;

@@ -83,6 +83,7 @@ typedef struct CcrCallRequest
 {
 	CcrItems	items;
 	CcrPending *pending;		/* NULL: none */
+	Size		bytes;			/* of arguments, about */
 	CcrCallState *looked;		/* by row */
 } CcrCallRequest;
 
@@ -156,9 +157,10 @@ typedef struct CcrScan
 	CcrScanCall *calls;
 	int			nstages;
 	int			max_size;		/* rows in a round, at most, for now */
-	int			doublings;		/* of the settings' max_size */
-	int			largest;		/* that it may become */
-	int			fitting;		/* that found room; 0: any */
+	int			usual;			/* what they have at first, if there is room */
+	int			largest;		/* that they may become */
+	int			good;			/* rounds since one was too much */
+	int			patience;		/* so many before they grow */
 	int			max_bytes;
 	bool		whole;			/* see CcrDemand */
 	TupleTableSlot *held;		/* for the row of a round */

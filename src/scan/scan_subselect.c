@@ -244,13 +244,14 @@ ccr_subselects_apart(CcrPlanning *planning, Plan *plan)
 	if (planning->stmt->subplans == NIL || !ccr_holds_lookup((Node *) plan->targetlist))
 		return plan;
 	(void) choose_walker((Node *) plan->targetlist, &choice);
-	if (choice.chosen == NIL || ccr_is_volatile((Node *) plan->targetlist))
+	if (choice.chosen == NIL || ccr_ahead_is_volatile(planning, (Node *) plan->targetlist))
 		return plan;
 	rest.chosen = columns.chosen = choice.chosen;
 	(void) rest_walker((Node *) plan->targetlist, &rest);
 	columns.values = list_concat(rest.values, choice.chosen);
 	targetlist = (List *) columns_mutator((Node *) plan->targetlist, &columns);
 	plan->targetlist = entries_for_columns(columns.values);
+	planning->apart = lappend(planning->apart, plan);
 	return result_node(planning, plan, targetlist);
 }
 
@@ -265,7 +266,9 @@ ccr_subselects_below_aggregates(CcrPlanning *planning, Plan *agg)
 	if (planning->stmt->subplans == NIL || !ccr_holds_lookup((Node *) agg->targetlist))
 		return;
 	(void) choose_in_aggregates_walker((Node *) agg->targetlist, &choice);
-	if (choice.chosen == NIL || ccr_is_volatile((Node *) agg->targetlist))
+	if (choice.chosen == NIL ||
+		ccr_ahead_is_volatile(planning, (Node *) agg->targetlist) ||
+		ccr_ahead_is_volatile(planning, (Node *) agg->qual))
 		return;
 	foreach(lc, child->targetlist)
 	{
@@ -280,4 +283,5 @@ ccr_subselects_below_aggregates(CcrPlanning *planning, Plan *agg)
 	agg->targetlist = (List *) columns_mutator((Node *) agg->targetlist, &columns);
 	agg->qual = (List *) columns_mutator((Node *) agg->qual, &columns);
 	agg->lefttree = result_node(planning, child, entries_for_columns(columns.values));
+	planning->apart = lappend(planning->apart, agg->lefttree);
 }

@@ -40,12 +40,6 @@ SELECT shape('SELECT json_agg(CASE WHEN EXISTS (SELECT FROM many m WHERE m.id = 
 SELECT shape('SELECT id, score((SELECT max(after(m.id)) FROM many m WHERE m.id < f.k)) FROM few f', options => :'analyze');
 SELECT shape('SELECT id, score((SELECT max(m.k) FROM many m WHERE m.id < after(f.k))) FROM few f', options => :'analyze');
 SELECT shape('SELECT id, score((SELECT max(m.k) FROM many m WHERE m.id < after((SELECT max(g.id) FROM few g WHERE g.id < f.k + 1)))) FROM few f');
--- what is written
-SELECT shape('INSERT INTO none SELECT id, score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) FROM few f', 'TABLE none ORDER BY id');
-SELECT shape('UPDATE few f SET k = score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) WHERE id > 3', 'SELECT id, k FROM few ORDER BY id');
-SELECT shape('UPDATE few f SET k = CASE WHEN EXISTS (SELECT FROM few g WHERE g.id = f.k) THEN score(k) ELSE 0 END', 'SELECT id, k FROM few ORDER BY id');
-SELECT shape('MERGE INTO none n USING (SELECT id, score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) AS s FROM few f) q ON n.id = q.id
-  WHEN NOT MATCHED THEN INSERT VALUES (q.id, q.s)', 'SELECT id, k FROM none ORDER BY id');
 -- each is evaluated once
 CREATE SEQUENCE ticks;
 CREATE FUNCTION tick(n int) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN PERFORM nextval(''ticks''); RETURN n; END';
@@ -63,15 +57,48 @@ SELECT shape('SELECT id, score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)
 SELECT shape('SELECT id, CASE WHEN id = 3 THEN 0 WHEN EXISTS (SELECT FROM few g WHERE g.id = f.k) THEN noted(k) END FROM few f');
 SELECT shape('SELECT id, id > 3 AND score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) > 10 FROM few f');
 SELECT shape('SELECT sum(score((SELECT max(g.id) FROM few g WHERE g.id <= f.k))) FILTER (WHERE id > 2) FROM few f');
--- it is in a filter
+-- it is in a filter, or in a statement that writes
+SELECT shape('INSERT INTO none SELECT id, score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) FROM few f', 'TABLE none ORDER BY id');
+SELECT shape('UPDATE few f SET k = score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) WHERE id > 3', 'SELECT id, k FROM few ORDER BY id');
+SELECT shape('UPDATE few f SET k = CASE WHEN EXISTS (SELECT FROM few g WHERE g.id = f.k) THEN score(k) ELSE 0 END', 'SELECT id, k FROM few ORDER BY id');
+SELECT shape('MERGE INTO none n USING (SELECT id, score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) AS s FROM few f) q ON n.id = q.id
+  WHEN NOT MATCHED THEN INSERT VALUES (q.id, q.s)', 'SELECT id, k FROM none ORDER BY id');
 SELECT shape('SELECT id FROM few f WHERE score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) > 80');
--- something is volatile
+-- something is volatile, also in another sub-select
+SET my.x = 0;
+SELECT shape('SELECT id, (SELECT set_config(''my.x'', f.id::text, false)), score((SELECT current_setting(''my.x'')::int + f.id * 0)) FROM few f WHERE id < 5');
+SELECT shape('SELECT max((SELECT set_config(''my.x'', f.id::text, false))), sum(score((SELECT current_setting(''my.x'')::int + f.id * 0))) FROM few f WHERE id < 5');
 SELECT shape('SELECT id, score((SELECT max(g.id) + (random() * 0)::int FROM few g WHERE g.grp = f.grp)) FROM few f');
 SELECT shape('SELECT id, random() < 2, score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) FROM few f');
+-- not all rows are read: nothing is joined, a window stops
+SET enable_hashjoin = on;
+SET enable_nestloop = off;
+SELECT shape('SELECT * FROM (SELECT id, score((SELECT 10 / (m.id - 5))) AS s FROM many m OFFSET 0) q JOIN none e ON e.id = q.s ORDER BY q.id');
+SELECT shape('INSERT INTO none (id) SELECT q.id FROM (SELECT id, score((SELECT 10 / (m.id - 5))) AS s FROM many m OFFSET 0) q
+  JOIN (SELECT k FROM none OFFSET 0) n ON n.k = q.s', 'TABLE none');
+RESET enable_nestloop;
+SET enable_seqscan = off;
+SELECT shape('SELECT id, s FROM (SELECT id, s, row_number() OVER (ORDER BY id) AS n
+  FROM (SELECT id, score((SELECT 10 / (f.id - 5))) AS s FROM few f ORDER BY id OFFSET 0) p) q WHERE n < 3 ORDER BY s', options => NULL);
+RESET enable_seqscan;
+-- the caller wants no more: batch nodes read no further
+CREATE FUNCTION first_of_all() RETURNS int LANGUAGE sql STABLE AS 'SELECT score((SELECT 10 / (f.id - 5))) FROM few f';
+SELECT first_of_all();
+DO $$ DECLARE x int; BEGIN SELECT score((SELECT 10 / (f.id - 5))) INTO x FROM few f; RAISE WARNING '%', x; END $$;
+SELECT setval('ticks', 1);
+DO $$
+DECLARE n int := 0; x int;
+BEGIN
+  FOR x IN SELECT score((SELECT tick(m.k))) FROM many m LOOP
+    n := n + 1;
+    EXIT WHEN n = 15;
+  END LOOP;
+END $$;
+SELECT last_value FROM ticks;
 -- it is a cursor
 BEGIN;
 SELECT plan_of('DECLARE c CURSOR FOR SELECT id, score((SELECT max(g.id) FROM few g WHERE g.grp = f.grp)) FROM few f', '');
 ROLLBACK;
-DROP FUNCTION tick;
+DROP FUNCTION tick, first_of_all;
 DROP SEQUENCE ticks;
 CALL clean_up();
