@@ -42,7 +42,7 @@
 #define CCR_FIRST_ROUND		10	/* rows, if nothing is known */
 #define CCR_ROUND_GROWTH	10
 #define CCR_SECOND_ROUND	(CCR_FIRST_ROUND * CCR_ROUND_GROWTH)
-#define CCR_THIRD_ROUND		400		/* if it is under way beside the second */
+#define CCR_THIRD_ROUND		400 /* if it is under way beside the second */
 
 /* Rows read ahead in vain may be one for so many that were asked for. */
 #define CCR_WASTE			10

@@ -28,7 +28,7 @@
 
 /* Rounds do not grow beyond any of these, and shrink from twice as much. */
 #define CCR_LONG_ANSWER		50000.0 /* us */
-#define CCR_LARGE_ANSWER	(1024 * 1024.0)	/* bytes */
+#define CCR_LARGE_ANSWER	(1024 * 1024.0) /* bytes */
 #define CCR_LARGE_REQUEST	(256 * 1024.0)	/* the same, of arguments */
 
 #define CCR_MOST_PATIENCE	1000	/* rounds */

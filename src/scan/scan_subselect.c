@@ -163,14 +163,14 @@ columns_mutator(Node *node, void *context)
 		return NULL;
 	if (columns->all || list_member_ptr(columns->chosen, node))
 		foreach(lc, columns->values)
-		{
-			Node	   *value = lfirst(lc);
+	{
+		Node	   *value = lfirst(lc);
 
-			if (IsA(node, SubPlan) ? value == node : equal(value, node))
-				return (Node *) makeVar(OUTER_VAR, foreach_current_index(lc) + 1,
-										exprType(node), exprTypmod(node),
-										exprCollation(node), 0);
-		}
+		if (IsA(node, SubPlan) ? value == node : equal(value, node))
+			return (Node *) makeVar(OUTER_VAR, foreach_current_index(lc) + 1,
+									exprType(node), exprTypmod(node),
+									exprCollation(node), 0);
+	}
 	return expression_tree_mutator(node, columns_mutator, context);
 }
 
