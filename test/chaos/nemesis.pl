@@ -548,6 +548,9 @@ sub check_law
 		  . ' WHERE calls < errors + timeouts + cancelled + active + queued OR coalesced + misses > calls OR discarded > errors');
 	return if $restarted;
 	note(ask('local', 'SELECT * FROM chaos.tally') // '');
+
+	# with 256 rows a role gives up its oldest, and what it has counted
+	note(ask('local', q{SELECT count(*) || ' rows of the statistics' FROM concresce.stats}) // '');
 	none("round $round: as many calls were answered as the sessions know of", 'SELECT * FROM chaos.unlawful');
 	none("round $round: as many items were counted as were committed", 'SELECT * FROM chaos.miscounted');
 	return;
