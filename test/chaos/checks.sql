@@ -55,10 +55,14 @@ SELECT split_part(function::text, '(', 1) AS lookup, sum(calls) AS calls,
 	sum(calls - errors - cancelled - timeouts - active - queued) AS answered
 FROM concresce.stats GROUP BY 1;
 
+-- A role has 256 rows of the statistics, and functions that sessions make and drop
+-- (own.f1 and on) take one each.  So those of a dropped server four, which nobody
+-- uses any more, may be given up, and what they have counted: no more may be there.
 CREATE VIEW chaos.unlawful AS
 SELECT l.place || '.' || l.lookup AS lookup, l.sure, l.unsure, coalesce(c.answered, 0) AS answered
 FROM chaos.law l LEFT JOIN chaos.counted c ON c.lookup = l.place || '.' || l.lookup
-WHERE l.lookup NOT LIKE 'ev%' AND coalesce(c.answered, 0) NOT BETWEEN l.sure AND l.sure + l.unsure;
+WHERE l.lookup NOT LIKE 'ev%' AND coalesce(c.answered, 0)
+	NOT BETWEEN CASE l.place WHEN 'four' THEN 0 ELSE l.sure END AND l.sure + l.unsure;
 
 CREATE VIEW chaos.tally AS
 SELECT format('%s calls were answered, %s of them for sure', sum(c.answered), sum(l.sure))
@@ -69,7 +73,7 @@ CREATE VIEW chaos.miscounted AS
 SELECT lookup, c.calls, k.n AS committed
 FROM (SELECT * FROM chaos.counted WHERE lookup LIKE '%.ev%') c
 	FULL JOIN (SELECT lookup, count(*) AS n FROM chaos.known JOIN committed USING (id) GROUP BY lookup) k USING (lookup)
-WHERE coalesce(c.calls, 0) <> coalesce(k.n, 0);
+WHERE coalesce(c.calls, 0) <> coalesce(k.n, 0) AND NOT (lookup LIKE 'four.%' AND coalesce(c.calls, 0) < k.n);
 
 CREATE VIEW chaos.summary AS
 SELECT format('%s items enqueued, %s committed, %s arrived (%s of them more than once), %s discarded one by one',
